@@ -1,0 +1,92 @@
+/* diag.c - see diag.h. */
+#include "lang/diag.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct {
+  int number;
+  char severity;
+  const char *explanation;
+} rows[] = {
+#define ROW(number, name, severity, explanation) {number, severity, explanation},
+#include "lang/diag.def"
+#undef ROW
+};
+
+int diag_number(DiagCode c) { return rows[c].number; }
+char diag_severity(DiagCode c) { return rows[c].severity; }
+const char *diag_explanation(DiagCode c) { return rows[c].explanation; }
+
+static const char *format_text(Arena *a, const char *format, va_list args) {
+  Buf b = {0};
+  buf_vprintf(&b, format, args);
+  const char *s = arena_strndup(a, b.text ? b.text : "", b.n);
+  buf_free(&b);
+  return s;
+}
+
+#define FORMATTED(s, sink)                                                                                            \
+  va_list args;                                                                                                       \
+  va_start(args, format);                                                                                             \
+  const char *s = format_text((sink)->arena, format, args);                                                           \
+  va_end(args)
+
+Diag *diag_add(DiagSink *s, DiagCode code, Span at, const char *format, ...) {
+  FORMATTED(text, s);
+  for (int i = 0; i < s->all.n; i++) {
+    Diag *d = s->all.at[i];
+    Span p = d->labels.at[0].span;
+    if (d->code == code && at.source && p.source == at.source && p.begin == at.begin && p.end == at.end) return d;
+  }
+  Diag *d = NEW(s->arena, Diag);
+  d->code = code;
+  d->message = text;
+  d->sink = s;
+  vec_push(s->arena, &d->labels, (DiagLabel){at, ""});
+  vec_push(s->arena, &s->all, d);
+  if (rows[code].severity == 'e' || s->warnings_are_errors) s->errors++;
+  else s->warnings++;
+  return d;
+}
+
+Diag *diag_label(Diag *d, const char *format, ...) {
+  FORMATTED(text, d->sink);
+  d->labels.at[0].text = text;
+  return d;
+}
+
+Diag *diag_place(Diag *d, Span at, const char *format, ...) {
+  FORMATTED(text, d->sink);
+  vec_push(d->sink->arena, &d->labels, (DiagLabel){at, text});
+  return d;
+}
+
+Diag *diag_note(Diag *d, const char *format, ...) {
+  FORMATTED(text, d->sink);
+  vec_push(d->sink->arena, &d->notes, text);
+  return d;
+}
+
+Diag *diag_help(Diag *d, const char *format, ...) {
+  FORMATTED(text, d->sink);
+  d->help = text;
+  return d;
+}
+
+Diag *diag_fix(Diag *d, Span at, const char *format, ...) {
+  FORMATTED(text, d->sink);
+  d->fix = at;
+  d->fix_text = text;
+  return d;
+}
+
+_Noreturn void ice(const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fputs("nnc: internal error: ", stderr);
+  vfprintf(stderr, format, args);
+  fputs("\n", stderr);
+  va_end(args);
+  exit(70);
+}

@@ -1,0 +1,56 @@
+/* diag.h - the sink for a user's mistakes, and ice() for ours.
+ * Every message has a row in diag.def: number, name, severity, and the text that `nnc explain` prints. Analysis goes on
+ * after a message. Rendering (human, short, json) is frontend/render.c. */
+#ifndef NNC_LANG_DIAG_H
+#define NNC_LANG_DIAG_H
+
+#include "lang/source.h"
+
+typedef enum DiagCode {
+#define ROW(number, name, severity, explanation) DIAG_##name,
+#include "lang/diag.def"
+#undef ROW
+  DIAG_COUNT
+} DiagCode;
+
+typedef struct DiagLabel {
+  Span span;
+  const char *text; /* "" for none */
+} DiagLabel;
+
+typedef struct Diag {
+  DiagCode code;
+  const char *message;     /* one line, no full stop */
+  Vec(DiagLabel) labels;   /* the first is the primary place */
+  Vec(const char *) notes; /* printed as "note: ..." */
+  const char *help;        /* NULL, or a suggestion */
+  Span fix;                /* where `fix_text` would go, when help is a text to put in; source 0: none */
+  const char *fix_text;
+  struct DiagSink *sink;
+} Diag;
+
+typedef struct DiagSink {
+  Arena *arena;
+  Vec(Diag *) all;
+  int errors, warnings;
+  bool warnings_are_errors;
+} DiagSink;
+
+/* Adds a message. Two messages of one code at one place become one (the first is returned again). */
+Diag *diag_add(DiagSink *s, DiagCode code, Span at, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Text beside the primary place, further places, notes, the help line. All return the same Diag. */
+Diag *diag_label(Diag *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+Diag *diag_place(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+Diag *diag_note(Diag *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+Diag *diag_help(Diag *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+Diag *diag_fix(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The row's fields. Severity is 'e' or 'w'. */
+int diag_number(DiagCode c);
+char diag_severity(DiagCode c);
+const char *diag_explanation(DiagCode c);
+
+/* A mistake of the compiler's own: prints the message and aborts with exit code 70. */
+_Noreturn void ice(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

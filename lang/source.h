@@ -1,0 +1,35 @@
+/* source.h - the texts that a compilation reads, and places in them. */
+#ifndef NNC_LANG_SOURCE_H
+#define NNC_LANG_SOURCE_H
+
+#include "lang/str.h"
+
+/* A place: bytes [begin, end) of source number `source` (1 is the first; 0 means no place). */
+typedef struct Span {
+  uint32_t source, begin, end;
+} Span;
+
+typedef struct Source {
+  Str path;         /* as the user named it; "<stdlib>/nn.nn" for the library's own files */
+  const char *text; /* NUL-terminated copy */
+  size_t n;
+  uint32_t *line_starts; /* byte offsets of line beginnings */
+  int lines;
+  bool library; /* part of the standard library */
+} Source;
+
+typedef struct Sources {
+  Arena *arena;
+  Vec(Source *) all; /* source number i is all.at[i - 1] */
+} Sources;
+
+/* Adds a copy of the text; returns its number. Texts over 1 GiB are the caller's to refuse. */
+uint32_t sources_add(Sources *s, Str path, const char *text, size_t n);
+Source *sources_get(const Sources *s, uint32_t number); /* NULL for 0 or an unknown number */
+
+/* Line and column (both from 1, columns count UTF-8 characters) of a byte offset. */
+void source_position(const Source *s, uint32_t offset, int *line, int *column);
+
+Span span_join(Span a, Span b); /* from the beginning of a to the end of b; the other, where one is no place */
+
+#endif
