@@ -22,14 +22,14 @@ char *arena_printf(Arena *a, const char *format, ...) __attribute__((format(prin
 #define NEW_ARRAY(a, T, n) ((T *)arena_alloc((a), sizeof(T) * (size_t)(n)))
 
 /* A growing array in an arena: `Vec(Node *) nodes;`, `vec_push(a, &v, x)`, `v.at[i]`, `v.n`. */
-#define Vec(T)                                                                                                        \
-  struct {                                                                                                            \
-    T *at;                                                                                                            \
-    int n, capacity;                                                                                                  \
+#define Vec(T)                                                                                                       \
+  struct {                                                                                                           \
+    T *at;                                                                                                           \
+    int n, capacity;                                                                                                 \
   }
 void *vec_grow(Arena *a, void *at, int n, int *capacity, size_t size); /* used by vec_push only */
-#define vec_push(a, v, ...)                                                                                           \
-  ((v)->at = (v)->n == (v)->capacity ? vec_grow((a), (v)->at, (v)->n, &(v)->capacity, sizeof *(v)->at) : (v)->at,      \
+#define vec_push(a, v, ...)                                                                                          \
+  ((v)->at = (v)->n == (v)->capacity ? vec_grow((a), (v)->at, (v)->n, &(v)->capacity, sizeof *(v)->at) : (v)->at,    \
    (v)->at[(v)->n++] = __VA_ARGS__)
 
 /* A text that grows, on the heap; `text` is NUL-terminated once anything was written (NULL before). */

@@ -26,10 +26,10 @@ static const char *format_text(Arena *a, const char *format, va_list args) {
   return s;
 }
 
-#define FORMATTED(s, sink)                                                                                            \
-  va_list args;                                                                                                       \
-  va_start(args, format);                                                                                             \
-  const char *s = format_text((sink)->arena, format, args);                                                           \
+#define FORMATTED(s, sink)                                                                                           \
+  va_list args;                                                                                                      \
+  va_start(args, format);                                                                                            \
+  const char *s = format_text((sink)->arena, format, args);                                                          \
   va_end(args)
 
 Diag *diag_add(DiagSink *s, DiagCode code, Span at, const char *format, ...) {

@@ -1,6 +1,6 @@
 /* diag.h - the sink for a user's mistakes, and ice() for ours.
- * Every message has a row in diag.def: number, name, severity, and the text that `nnc explain` prints. Analysis goes on
- * after a message. Rendering (human, short, json) is frontend/render.c. */
+ * Every message has a row in diag.def: number, name, severity, and the text that `nnc explain` prints. Analysis goes
+ * on after a message. Rendering (human, short, json) is frontend/render.c. */
 #ifndef NNC_LANG_DIAG_H
 #define NNC_LANG_DIAG_H
 

@@ -1,0 +1,63 @@
+/* dim.h - dimensions: polynomials over symbols and quotients, in one normal form.
+ * Dims are hash-consed in an Ir context: two dims are equal exactly when their pointers are. A symbol is an open
+ * dimension of a graph (the batch `B`), or, while generic code is checked, a dimension that its caller chooses. No
+ * solver: what the normal form does not show equal is not known equal. */
+#ifndef NNC_IR_DIM_H
+#define NNC_IR_DIM_H
+
+#include "lang/str.h"
+
+typedef struct Ir Ir; /* owns dims, vars, forms and expressions; see expr.h */
+typedef struct Dim Dim;
+
+/* An atom of a polynomial: a symbol, or floor(a / b), where that could not be resolved. a % b is a - b * (a // b). */
+typedef struct DimAtom {
+  int id;
+  Str name;      /* a symbol's name; NULL for a quotient */
+  int64_t lower; /* a symbol's least value (0 for the batch, 1 for most) */
+  Dim *a, *b;    /* a quotient's parts */
+} DimAtom;
+
+typedef struct DimTerm {
+  int64_t coefficient; /* not 0 */
+  int n;               /* factors: atoms in order of id, repeated for powers; 0 for the constant term */
+  DimAtom **atoms;
+} DimTerm;
+
+struct Dim {
+  int id;
+  uint64_t hash;
+  int n; /* terms, in a fixed order, the constant last; 0 terms: the number 0 */
+  DimTerm *terms;
+};
+
+Dim *dim_const(Ir *ir, int64_t value);
+Dim *dim_symbol(Ir *ir, Str name, int64_t lower); /* a new symbol each time, even for the same name */
+Dim *dim_add(Ir *ir, Dim *a, Dim *b);
+Dim *dim_sub(Ir *ir, Dim *a, Dim *b);
+Dim *dim_mul(Ir *ir, Dim *a, Dim *b);
+Dim *dim_floordiv(Ir *ir, Dim *a, Dim *b); /* b not the number 0 (the caller's check) */
+Dim *dim_mod(Ir *ir, Dim *a, Dim *b);
+/* a / b where b divides every term of a; else NULL (the caller records a requirement and takes the floor). */
+Dim *dim_exact_div(Ir *ir, Dim *a, Dim *b);
+
+bool dim_is_const(const Dim *d, int64_t *value); /* value may be NULL */
+int64_t dim_value(const Dim *d);                 /* of a number; ice() otherwise */
+DimAtom *dim_as_symbol(const Dim *d);            /* the symbol, if d is just one; else NULL */
+bool dim_overflowed(const Dim *d); /* a coefficient left int64: the arithmetic above then gives this poisoned dim */
+
+/* Proofs from the symbols' lower bounds alone: true means proved, false means not known. */
+bool dim_at_least(Ir *ir, Dim *d, int64_t value);
+
+/* Replace symbols: `map` gives the value of an atom that is a symbol, or NULL to keep it. */
+typedef Dim *(*DimMap)(void *cx, DimAtom *symbol);
+Dim *dim_substitute(Ir *ir, Dim *d, DimMap map, void *cx);
+
+/* The number that d is when each symbol has the value that `value` gives. */
+typedef int64_t (*DimValue)(void *cx, DimAtom *symbol);
+int64_t dim_evaluate(const Dim *d, DimValue value, void *cx);
+
+void dim_print(Buf *out, const Dim *d); /* as the language writes it: `2*H + 1`, `(H - K) // 2 + 1` */
+const char *dim_text(Arena *a, const Dim *d);
+
+#endif

@@ -1,0 +1,42 @@
+/* pass.h - what a pass is given, and the runner. A pass is `bool pass_x(Graph *, PassContext *)` in a file of its
+ * own, listed in pipeline.c with its purpose; it returns whether it changed the graph, and neither prints nor times
+ * itself. */
+#ifndef NNC_IR_PASS_H
+#define NNC_IR_PASS_H
+
+#include "ir/graph.h"
+
+typedef struct PassContext {
+  DiagSink *diags; /* for what a user must know, e.g. a derivative that does not exist */
+  int level;       /* -O0 .. -O3 */
+} PassContext;
+
+typedef bool (*PassFunction)(Graph *g, PassContext *cx);
+
+typedef struct Pass {
+  const char *name;
+  PassFunction run;
+  int level; /* runs at this -O level and above */
+  const char *purpose;
+} Pass;
+
+extern const Pass pipeline[]; /* ends with a NULL name */
+
+typedef struct PipelineOptions {
+  int level;
+  bool verify; /* after every pass (always in debug builds) */
+  bool time_passes;
+  const char *dump_after; /* a pass's name, "all", or NULL */
+  const char *stop_after;
+  const char *const *disabled; /* NULL-terminated names, or NULL */
+  void (*dump)(void *cx, const char *pass, Graph *g, bool changed);
+  void (*timed)(void *cx, const char *pass, double seconds);
+  void *cx;
+} PipelineOptions;
+
+/* Runs the passes on one graph. False when a pass reported an error to the sink. Faults found by the verifier are
+ * ice(). */
+bool pipeline_run(Graph *g, DiagSink *diags, const PipelineOptions *o);
+const Pass *pass_find(const char *name); /* NULL if there is none */
+
+#endif
