@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Make the reference values that the numeric tests compare with, from PyTorch.
+
+usage: make.py [OUT]        (OUT: this folder; `./bootstrap oracles` makes the environment and calls it)
+
+Written, and committed so that the tests need no PyTorch (under 2 MB in all):
+  EXAMPLE.init.safetensors         weights to start from, f32, under nnc's names
+  EXAMPLE.grads.{f32,f64}.safetensors   gradients of the first batch's loss at those weights
+  EXAMPLE.scores.{f32,f64}.safetensors  `scores`: the model's output on the test rows after Adam's 20 steps
+  losses.tsv                       a row for each run: example, f32|f64, the optimizer as .nn writes it, its losses
+  library.safetensors              activations, softmaxes and losses with their derivatives, f64
+
+Runs take the training rows in file order, 32 at a time, the last short batch too, epoch after epoch. The
+statistics that standardise iris and diabetes are computed in the run's own precision, as nnc does.
+"""
+import csv
+import os
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save_file
+from torch import nn
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+EXAMPLES = os.path.join(HERE, "..", "..", "examples")
+BATCH, STEPS = 32, 20
+DTYPES = {"f32": torch.float32, "f64": torch.float64}
+
+# Each optimizer as nnc's library spells it, and PyTorch's of the same meaning. All but the first two run on iris alone.
+ADAM = ("Adam(lr = 1e-3)", lambda p: torch.optim.Adam(p, 1e-3, foreach=False))
+SGD = ("Sgd(lr = 0.05)", lambda p: torch.optim.SGD(p, 0.05))
+OTHERS = [
+    ("Sgd(lr = 0.05, momentum = 0.9)", lambda p: torch.optim.SGD(p, 0.05, momentum=0.9)),
+    ("Sgd(lr = 0.05, momentum = 0.9, nesterov = true)", lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, nesterov=True)),
+    ("Sgd(lr = 0.05, weight_decay = 0.1)", lambda p: torch.optim.SGD(p, 0.05, weight_decay=0.1)),
+    ("Momentum(lr = 0.05, mu = 0.9)", lambda p: torch.optim.SGD(p, 0.05, momentum=0.9)),
+    ("Adam(lr = 0.01, beta1 = 0.8, beta2 = 0.99)", lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.99), foreach=False)),
+    ("AdamW(lr = 0.01, weight_decay = 0.1)", lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1, foreach=False)),
+    ("RMSprop(lr = 0.01)", lambda p: torch.optim.RMSprop(p, 0.01, foreach=False)),
+    ("Adagrad(lr = 0.05)", lambda p: torch.optim.Adagrad(p, 0.05, foreach=False)),
+]
+
+
+# ---------------------------------------------------------------- the examples
+class Net(nn.Module):
+    """Two linear layers, as every example's Mlp; the parameters' names are fc1.weight and so on."""
+
+    def __init__(self, inputs, hidden, outputs, activation):
+        super().__init__()
+        self.fc1, self.fc2, self.activation = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs), activation
+
+    def forward(self, x):
+        return self.fc2(self.activation(self.fc1(x)))
+
+
+def rows(example, part):
+    """A part's inputs and targets, in f64 as the text says."""
+    with open(os.path.join(EXAMPLES, example, part + ".csv")) as f:
+        table = np.array([[float(v) for v in row] for row in list(csv.reader(f))[1:]])
+    return table[:, :-1], table[:, -1]
+
+
+def standard(a, by):
+    """a, standardised by the mean and the (biased) deviation of `by`."""
+    mu = by.mean(0)
+    return (a - mu) / ((by - mu) ** 2).mean(0).sqrt()
+
+
+class Digits:
+    name, seed = "digits", 1
+    net = staticmethod(lambda: Net(64, 128, 10, torch.relu))
+    inputs = staticmethod(lambda x, train: x / 16)
+    targets = staticmethod(lambda y, train: y.long())
+    loss = staticmethod(F.cross_entropy)
+
+
+class Iris:
+    name, seed = "iris", 2
+    net = staticmethod(lambda: Net(4, 32, 3, torch.tanh))
+    inputs = staticmethod(standard)
+    targets = staticmethod(lambda y, train: y.long())
+    loss = staticmethod(F.cross_entropy)
+
+
+class Diabetes:
+    name, seed = "diabetes", 3
+    net = staticmethod(lambda: Net(10, 16, 1, torch.relu))
+    inputs = staticmethod(standard)
+    targets = staticmethod(standard)
+    loss = staticmethod(lambda scores, y: F.mse_loss(scores[:, 0], y))
+
+
+class Run:
+    """An example at its initial weights in one precision."""
+
+    def __init__(self, example, dtype):
+        torch.manual_seed(example.seed)
+        self.example, self.net = example, example.net().to(dtype)      # drawn in f32: f64 starts from the same values
+        (x, y), (xt, _) = ([torch.as_tensor(a).to(dtype) for a in rows(example.name, p)] for p in ("train", "test"))
+        self.x, self.y, self.xt = example.inputs(x, x), example.targets(y, y), example.inputs(xt, x)
+
+    def batches(self):
+        while True:
+            yield from zip(self.x.split(BATCH), self.y.split(BATCH))
+
+    def losses(self, optimizer, steps):
+        opt, out = optimizer(self.net.parameters()), []
+        for _, (x, y) in zip(range(steps), self.batches()):
+            opt.zero_grad()
+            loss = self.example.loss(self.net(x), y)
+            loss.backward()
+            opt.step()
+            out.append(loss.item())
+        return out
+
+    def first_gradients(self):
+        x, y = next(self.batches())
+        self.example.loss(self.net(x), y).backward()
+        return arrays({k: p.grad for k, p in self.net.named_parameters()})
+
+
+def arrays(tensors):
+    return {"net." + k: v.detach().numpy().copy() for k, v in tensors.items()}
+
+
+def examples(out):
+    table = []
+    for e in (Digits, Iris, Diabetes):
+        path = lambda what: os.path.join(out, f"{e.name}.{what}.safetensors")
+        save_file(arrays(dict(Run(e, torch.float32).net.named_parameters())), path("init"))
+        for precision, dtype in DTYPES.items():
+            save_file(Run(e, dtype).first_gradients(), path("grads." + precision))
+            run = Run(e, dtype)
+            table.append((e.name, precision, ADAM[0], run.losses(ADAM[1], STEPS)))
+            save_file({"scores": run.net(run.xt).detach().numpy()}, path("scores." + precision))
+            table.append((e.name, precision, SGD[0], Run(e, dtype).losses(SGD[1], 3)))
+    for spelling, optimizer in OTHERS:
+        table.append(("iris", "f64", spelling, Run(Iris, torch.float64).losses(optimizer, STEPS)))
+    with open(os.path.join(out, "losses.tsv"), "w") as f:
+        f.write("# example, precision, optimizer, losses (17 digits): written by make.py\n")
+        for name, precision, spelling, losses in table:
+            f.write("\t".join([name, precision, spelling, " ".join("%.17g" % v for v in losses)]) + "\n")
+
+
+# ---------------------------------------------------------------- the library
+# Around every kink and bend, both tails, and beyond the range where exp overflows.
+POINTS = [0.0, 1e-3, -1e-3, 0.25, -0.25, 0.5, -0.5, 0.99, 1.0, 1.01, -1.0, 2.0, -2.0, 3.0, -3.0, 5.5, -5.5, 7.0, -7.0,
+          20.0, -20.0, 20.5, 30.0, -30.0, 88.0, -88.0, 100.0, -100.0, 700.0, -700.0, 1000.0, -1000.0]
+LOGITS = [[0.1, -0.2, 0.3, 0.0], [5.0, 5.0, 5.0, 5.0], [1000.0, 0.0, -1000.0, 1.0], [-1000.0, -1001.0, -1002.0, -1000.0],
+          [88.8, -88.8, 0.5, 88.7], [1e-8, 0.0, -1e-8, 2e-8]]
+LABELS = [0, 3, 1, 2, 1, 3]
+
+ELEMENTWISE = {
+    "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "gelu": F.gelu, "silu": F.silu, "elu": F.elu,
+    "leaky_relu": F.leaky_relu, "softplus": F.softplus, "log_sigmoid": F.logsigmoid, "selu": F.selu, "mish": F.mish,
+    "hardsigmoid": F.hardsigmoid, "hardswish": F.hardswish, "softsign": F.softsign,
+}
+ROWS = {
+    "softmax": lambda s: F.softmax(s, -1), "log_softmax": lambda s: F.log_softmax(s, -1), "logsumexp": lambda s: s.logsumexp(-1),
+    "cross_entropy": lambda s: F.cross_entropy(s, torch.tensor(LABELS), reduction="none"),
+}
+# Losses of a prediction x and a target t; bce takes probabilities.
+PAIRS = {
+    "bce_with_logits": lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none"),
+    "mse": lambda x, t: F.mse_loss(x, t, reduction="none"), "l1": lambda x, t: F.l1_loss(x, t, reduction="none"),
+    "smooth_l1": lambda x, t: F.smooth_l1_loss(x, t, reduction="none"), "huber": lambda x, t: F.huber_loss(x, t, reduction="none"),
+}
+
+
+def library(out):
+    """NAME.value and NAME.grad (of a weighted sum of the values, the weights being `NAME.dy`)."""
+    got = {}
+
+    def record(name, f, x):
+        x = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+        y = f(x)
+        dy = torch.linspace(0.5, 1.5, y.numel(), dtype=torch.float64).reshape(y.shape)
+        (y * dy).sum().backward()
+        got.update({name + ".value": y.detach().numpy(), name + ".dy": dy.numpy(), name + ".grad": x.grad.numpy()})
+
+    got["points"], got["logits"], got["labels"] = np.array(POINTS), np.array(LOGITS), np.array(LABELS, np.int32)
+    target = got["targets"] = np.linspace(0, 1, len(POINTS))
+    probability = got["probabilities"] = np.clip(np.linspace(0, 1, len(POINTS)), 1e-6, 1 - 1e-6)
+    for name, f in ELEMENTWISE.items():
+        record(name, f, POINTS)
+    for name, f in ROWS.items():
+        record(name, f, LOGITS)
+    for name, f in PAIRS.items():
+        record(name, lambda x: f(x, torch.as_tensor(target)), POINTS)
+    record("bce", lambda p: F.binary_cross_entropy(p, torch.as_tensor(target[::-1].copy()), reduction="none"), probability)
+    save_file({k: np.ascontiguousarray(v) for k, v in got.items()}, os.path.join(out, "library.safetensors"))
+
+
+def main():
+    torch.set_num_threads(1)
+    out = sys.argv[1] if len(sys.argv) > 1 else HERE
+    examples(out)
+    library(out)
+
+
+if __name__ == "__main__":
+    main()
