@@ -1,0 +1,111 @@
+/* program.h - a whole program below the language: tensors that live, data sets, training, entries, and the graphs
+ * that compute them. The frontend makes it, the passes rewrite its graphs, codegen/tables.c writes it as the tables
+ * of runtime/nnrt.h.
+ *
+ * Names of graph inputs: a data field `digits.x` ([B, ...], or [N, ...] in `stats`), an entry's argument `x` ([B,
+ * ...]), a source's column `raw.<k>` ([B] or [B, width ...]), and `$seed` (i64, mixed), `$step` `$steps` `$epoch`
+ * (i32), `$place` (i64 [B]: each example's place in its data set). Outputs: a loss by its name, a report by its name
+ * (`accuracy`) or, where it is collected, its arguments
+ * (`accuracy.0`, ...), a field `value`, an entry's results by name, a gradient `grad/<param>`. */
+#ifndef NNC_IR_PROGRAM_H
+#define NNC_IR_PROGRAM_H
+
+#include "ir/graph.h"
+
+typedef enum TensorRole { ROLE_param, ROLE_frozen, ROLE_state, ROLE_optimizer, ROLE_statistic } TensorRole;
+
+typedef struct ProgramTensor {
+  Str name; /* `net.fc1.weight`, `state/<name>`, `opt/<param>/<slot>`, `data/<name>`: as in checkpoints and graphs */
+  TensorRole role;
+  DType dtype;
+  int rank;
+  int64_t *shape;
+  Span span;
+} ProgramTensor;
+
+typedef struct RawColumn { /* what a field reads of its source: graph input `raw.<k>` of Field.graph */
+  DType dtype;
+  int from, to; /* columns from .. to-1 by number; from -1: by name */
+  Str name;     /* header name, or the array's name in an npy or idx source; NULL: by number */
+  bool single;  /* one column as a scalar (column(n)), not a row of to - from */
+} RawColumn;
+
+typedef struct Field {
+  Str name;
+  DType dtype;
+  int rank; /* of one example */
+  int64_t *shape;
+  int64_t bound; /* i32<bound>; 0: none */
+  Vec(RawColumn) raw;
+  Graph *graph; /* raw.<k> [B, ...] -> value [B, shape...] */
+  Span span;
+} Field;
+
+typedef struct DataSet {
+  Str name;
+  Str format; /* csv, npy, idx, ... */
+  Str path;   /* NULL where files go by column */
+  Vec(struct { Str column, path; }) files;
+  Vec(Field) fields;
+  Graph *stats; /* fields of the training part [N, ...] -> stores of ROLE_statistic; NULL: none */
+  Span span;
+} DataSet;
+
+typedef struct Report {
+  Str name;
+  Graph *graph;  /* collected: inputs `0`, `1`, ... [N, ...] -> output `value`; NULL: the step's output, averaged over
+                    examples */
+  int arguments; /* collected: how many outputs `name.k` the step and eval graphs have */
+  Span span;
+} Report;
+
+typedef struct Train {
+  Str name;                           /* NULL for the only one */
+  int data;                           /* index into Program.data */
+  int64_t epochs, steps, batch, seed; /* steps, epochs: 0 where not set */
+  double validate;                    /* fraction; 0: none */
+  int validate_data, test_data;       /* data sets; -1: none */
+  bool shuffle;
+  Vec(Str) losses;
+  Vec(Report) reports;
+  Str stall; /* `stop when NAME stalls N`; NULL: none */
+  int64_t stall_epochs;
+  Graph *step;  /* fields, $... -> losses, reports; stores */
+  Graph *eval;  /* fields, $... -> losses, reports, with training = false */
+  Graph *grads; /* fields, $... -> grad/<param>, for --save-grads */
+  Span span;
+} Train;
+
+typedef struct Argument {
+  Str name;
+  DType dtype;
+  int rank; /* of one example */
+  int64_t *shape;
+  int64_t bound;
+  int data, field; /* read from a FILE through this field; -1: only as a tensor (--input) */
+} Argument;
+
+typedef struct EntryPoint {
+  Str name;
+  bool sample;
+  Vec(Argument) arguments; /* graph inputs */
+  Vec(Argument) results;   /* graph outputs */
+  Graph *graph;
+  Span span;
+} EntryPoint;
+
+typedef struct Program {
+  Ir *ir;
+  Str name;      /* the source's name without folder and .nn */
+  uint64_t hash; /* of all sources */
+  Vec(ProgramTensor) tensors;
+  Graph *init; /* $seed -> stores of every param, state and optimizer slot */
+  Vec(DataSet) data;
+  Vec(Train) train;
+  Vec(EntryPoint) entries;
+} Program;
+
+/* Calls f for every graph of p. */
+void program_graphs(Program *p, void (*f)(void *cx, Graph *g), void *cx);
+
+#endif
