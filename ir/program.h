@@ -41,11 +41,15 @@ typedef struct Field {
   Span span;
 } Field;
 
+typedef struct ColumnFile { /* `from npy(x = "train-x.npy")` */
+  Str column, path;
+} ColumnFile;
+
 typedef struct DataSet {
   Str name;
   Str format; /* csv, npy, idx, ... */
   Str path;   /* NULL where files go by column */
-  Vec(struct { Str column, path; }) files;
+  Vec(ColumnFile) files;
   Vec(Field) fields;
   Graph *stats; /* fields of the training part [N, ...] -> stores of ROLE_statistic; NULL: none */
   Span span;
