@@ -1,0 +1,226 @@
+/* nnrt.h - what a generated program is: tables that nnc writes and the runtime reads.
+ *
+ * nnc writes one NnrtProgram as constants beside the kernels' code; the runtime's services (training, evaluation,
+ * entries) work from it alone. Every table is one FIELDS list below: from it come the C struct and the description by
+ * which codegen/tables.c writes constants, so the two cannot differ. Kinds of field: STRING(name)         const char
+ * *, NULL for none        INT(name)   int64_t        REAL(name)  double INTS(name)           int64_t n_name; const
+ * int64_t *name BYTES(name)          int64_t n_name; const void *name, aligned to 64 TABLES(name, T)      int64_t
+ * n_name; const T *name KERNEL(name)         NnrtKernel *; while nnc prepares tables it holds the symbol's text
+ * instead VERB(name)           NnrtVerb *; likewise. Only verbs that a table names are linked
+ *
+ * A *poly* is an INTS field: a polynomial over a graph's open dimensions: number of terms, then for each term its
+ * coefficient, the number of factors, the factors' indices into NnrtGraph.dims (repeated for powers). An INT that is
+ * an index has -1 for none. */
+#ifndef NNRT_NNRT_H
+#define NNRT_NNRT_H
+
+#include "runtime/dtype.h"
+#include "runtime/error.h"
+
+/* A kernel: `buffers` in the order of its launch's list; `dims` the open dimensions' values; units [begin, end) of
+ * its launch; `scratch` the calling thread's own, 64-byte aligned, of the launch's scratch bytes. Units do not depend
+ * on each other. */
+typedef void NnrtKernel(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch);
+
+struct NnrtProgram;
+struct NnrtCli;
+/* A verb of the command line (`train`, ...): returns the process's exit code. cli is the parsed command line. */
+typedef int NnrtVerb(const struct NnrtProgram *p, struct NnrtCli *cli);
+
+typedef enum NnrtPlace { NNRT_INPUT, NNRT_PARAM, NNRT_STATE, NNRT_CONST, NNRT_ARENA } NnrtPlace; /* = BufferClass */
+typedef enum NnrtRole {
+  NNRT_ROLE_PARAM,
+  NNRT_ROLE_FROZEN,
+  NNRT_ROLE_STATE,
+  NNRT_ROLE_OPTIMIZER,
+  NNRT_ROLE_STATISTIC
+} NnrtRole;
+
+#define NNRT_DIM_FIELDS(F)                                                                                           \
+  F(STRING, name, ) /* "B" for the batch (in `stats` and metrics: "N") */                                            \
+  F(INT, lower, )
+
+/* A place for a tensor during a run. */
+#define NNRT_BUFFER_FIELDS(F)                                                                                        \
+  F(INT, place, ) /* NnrtPlace */                                                                                    \
+  F(INT,                                                                                                             \
+    index, ) /* INPUT: into NnrtGraph.inputs; PARAM, STATE: into NnrtProgram.variables; CONST: into .constants */    \
+  F(INTS, bytes, )  /* poly */                                                                                       \
+  F(INTS, offset, ) /* poly: ARENA only */
+
+#define NNRT_LAUNCH_FIELDS(F)                                                                                        \
+  F(KERNEL, kernel, )                                                                                                \
+  F(STRING, name, )                                                                                                  \
+  F(STRING, kind, )                                                                                                  \
+  F(INT, line, )     /* of the source */                                                                             \
+  F(INTS, buffers, ) /* into NnrtGraph.buffers */                                                                    \
+  F(INTS, units, )   /* poly */                                                                                      \
+  F(INT, grain, )    /* units in a chunk */                                                                          \
+  F(INTS, work, )    /* poly: estimated nanoseconds on one thread */                                                 \
+  F(INTS, scratch, ) /* poly: bytes for each thread */
+
+/* A named tensor at a graph's edge. */
+#define NNRT_PORT_FIELDS(F)                                                                                          \
+  F(STRING, name, ) /* as ir/program.h states */                                                                     \
+  F(INT, dtype, )                                                                                                    \
+  F(TABLES, shape, NnrtPoly)                                                                                         \
+  F(INT, buffer, ) /* into NnrtGraph.buffers; an input that nothing reads: -1 */
+
+#define NNRT_POLY_FIELDS(F) F(INTS, terms, )
+
+#define NNRT_GRAPH_FIELDS(F)                                                                                         \
+  F(STRING, name, )                                                                                                  \
+  F(TABLES, dims, NnrtDim)                                                                                           \
+  F(TABLES, buffers, NnrtBuffer)                                                                                     \
+  F(TABLES, inputs, NnrtPort)                                                                                        \
+  F(TABLES, outputs, NnrtPort)                                                                                       \
+  F(TABLES, launches, NnrtLaunch)                                                                                    \
+  F(INTS, arena, )  /* poly: bytes, the exact peak */                                                                \
+  F(INTS, stored, ) /* variables that a run writes */                                                                \
+  F(INT, flops, )   /* useful floating-point operations of the contractions with every open dimension 1 */
+
+#define NNRT_BLOB_FIELDS(F) F(BYTES, data, )
+
+/* A tensor that lives: parameter, state, optimizer slot, statistic. */
+#define NNRT_VARIABLE_FIELDS(F)                                                                                      \
+  F(STRING, name, ) /* as in checkpoints */                                                                          \
+  F(INT, role, )    /* NnrtRole */                                                                                   \
+  F(INT, dtype, )                                                                                                    \
+  F(INTS, shape, )
+
+#define NNRT_COLUMN_FIELDS(F) /* what a field reads of its source: input `raw.<k>` of the field's graph */           \
+  F(INT, dtype, )                                                                                                    \
+  F(INT, from, ) /* -1: by name */                                                                                   \
+  F(INT, to, )                                                                                                       \
+  F(STRING, name, )                                                                                                  \
+  F(INT, single, ) /* a scalar for each example, not a row of to - from */
+
+#define NNRT_FIELD_FIELDS(F)                                                                                         \
+  F(STRING, name, )                                                                                                  \
+  F(INT, dtype, )                                                                                                    \
+  F(INTS, shape, ) /* of one example */                                                                              \
+  F(INT, bound, )  /* integers are in [0, bound); 0: any */                                                          \
+  F(TABLES, raw, NnrtColumn)                                                                                         \
+  F(INT, graph, )
+
+#define NNRT_FILE_FIELDS(F)                                                                                          \
+  F(STRING, column, )                                                                                                \
+  F(STRING, path, )
+
+#define NNRT_DATA_FIELDS(F)                                                                                          \
+  F(STRING, name, )                                                                                                  \
+  F(STRING, format, )                                                                                                \
+  F(STRING, path, )                                                                                                  \
+  F(TABLES, files, NnrtColumnFile)                                                                                   \
+  F(TABLES, fields, NnrtField)                                                                                       \
+  F(INT, stats, ) /* graph: fields of the training part -> statistics, stored */
+
+#define NNRT_REPORT_FIELDS(F)                                                                                        \
+  F(STRING, name, )                                                                                                  \
+  F(INT, graph, ) /* collected: inputs `0`, `1`, ... over the whole set -> `value`; -1: averaged over examples */    \
+  F(INT, arguments, ) /* collected: outputs `name.k` of step and eval */
+
+#define NNRT_TRAIN_FIELDS(F)                                                                                         \
+  F(STRING, name, )                                                                                                  \
+  F(INT, data, )                                                                                                     \
+  F(INT, epochs, ) /* 0: not set */                                                                                  \
+  F(INT, steps, )                                                                                                    \
+  F(INT, batch, )                                                                                                    \
+  F(INT, seed, )                                                                                                     \
+  F(REAL, validate, )                                                                                                \
+  F(INT, validate_data, )                                                                                            \
+  F(INT, test_data, )                                                                                                \
+  F(INT, shuffle, )                                                                                                  \
+  F(TABLES, losses, NnrtName)                                                                                        \
+  F(TABLES, reports, NnrtReport)                                                                                     \
+  F(STRING, stall, )                                                                                                 \
+  F(INT, stall_epochs, )                                                                                             \
+  F(INT, step, ) /* graph */                                                                                         \
+  F(INT, eval, )                                                                                                     \
+  F(INT, grads, )
+
+#define NNRT_NAME_FIELDS(F) F(STRING, text, )
+
+#define NNRT_ARGUMENT_FIELDS(F)                                                                                      \
+  F(STRING, name, )                                                                                                  \
+  F(INT, dtype, )                                                                                                    \
+  F(INTS, shape, ) /* of one example */                                                                              \
+  F(INT, bound, )                                                                                                    \
+  F(INT, data, ) /* read from a FILE through this field of this data set; -1: only as a tensor */                    \
+  F(INT, field, )
+
+#define NNRT_ENTRY_FIELDS(F)                                                                                         \
+  F(STRING, name, )                                                                                                  \
+  F(TABLES, arguments, NnrtArgument)                                                                                 \
+  F(TABLES, results, NnrtArgument)                                                                                   \
+  F(INT, graph, )
+
+#define NNRT_VERB_FIELDS(F)                                                                                          \
+  F(STRING, name, )                                                                                                  \
+  F(STRING, purpose, )                                                                                               \
+  F(VERB, run, )                                                                                                     \
+  F(INT, entry, ) /* for the verbs that are entries */
+
+#define NNRT_PROGRAM_FIELDS(F)                                                                                       \
+  F(STRING, name, )                                                                                                  \
+  F(STRING, build, ) /* hash of the sources, and nnc's version */                                                    \
+  F(STRING, cpu, )   /* features that must be present, separated by commas; "" for none */                           \
+  F(TABLES, variables, NnrtVariable)                                                                                 \
+  F(TABLES, constants, NnrtBlob)                                                                                     \
+  F(TABLES, graphs, NnrtGraph)                                                                                       \
+  F(INT, init, ) /* graph: $seed -> every variable but statistics, stored */                                         \
+  F(TABLES, data, NnrtData)                                                                                          \
+  F(TABLES, train, NnrtTrain)                                                                                        \
+  F(TABLES, entries, NnrtEntry)                                                                                      \
+  F(TABLES, verbs, NnrtVerbRow)
+
+/* In the order of dependence: TABLE(struct, its fields). */
+#define NNRT_TABLES(TABLE)                                                                                           \
+  TABLE(NnrtDim, NNRT_DIM_FIELDS)                                                                                    \
+  TABLE(NnrtPoly, NNRT_POLY_FIELDS)                                                                                  \
+  TABLE(NnrtBuffer, NNRT_BUFFER_FIELDS)                                                                              \
+  TABLE(NnrtLaunch, NNRT_LAUNCH_FIELDS)                                                                              \
+  TABLE(NnrtPort, NNRT_PORT_FIELDS)                                                                                  \
+  TABLE(NnrtGraph, NNRT_GRAPH_FIELDS)                                                                                \
+  TABLE(NnrtBlob, NNRT_BLOB_FIELDS)                                                                                  \
+  TABLE(NnrtVariable, NNRT_VARIABLE_FIELDS)                                                                          \
+  TABLE(NnrtColumn, NNRT_COLUMN_FIELDS)                                                                              \
+  TABLE(NnrtField, NNRT_FIELD_FIELDS)                                                                                \
+  TABLE(NnrtColumnFile, NNRT_FILE_FIELDS)                                                                            \
+  TABLE(NnrtData, NNRT_DATA_FIELDS)                                                                                  \
+  TABLE(NnrtReport, NNRT_REPORT_FIELDS)                                                                              \
+  TABLE(NnrtName, NNRT_NAME_FIELDS)                                                                                  \
+  TABLE(NnrtTrain, NNRT_TRAIN_FIELDS)                                                                                \
+  TABLE(NnrtArgument, NNRT_ARGUMENT_FIELDS)                                                                          \
+  TABLE(NnrtEntry, NNRT_ENTRY_FIELDS)                                                                                \
+  TABLE(NnrtVerbRow, NNRT_VERB_FIELDS)                                                                               \
+  TABLE(NnrtProgram, NNRT_PROGRAM_FIELDS)
+
+#define NNRT_DECLARE_STRING(name, T) const char *name;
+#define NNRT_DECLARE_INT(name, T)    int64_t name;
+#define NNRT_DECLARE_REAL(name, T)   double name;
+#define NNRT_DECLARE_INTS(name, T)                                                                                   \
+  int64_t n_##name;                                                                                                  \
+  const int64_t *name;
+#define NNRT_DECLARE_BYTES(name, T)                                                                                  \
+  int64_t n_##name;                                                                                                  \
+  const void *name;
+#define NNRT_DECLARE_TABLES(name, T)                                                                                 \
+  int64_t n_##name;                                                                                                  \
+  const T *name;
+#define NNRT_DECLARE_KERNEL(name, T)      NnrtKernel *name;
+#define NNRT_DECLARE_VERB(name, T)        NnrtVerb *name;
+#define NNRT_DECLARE_FIELD(kind, name, T) NNRT_DECLARE_##kind(name, T)
+#define NNRT_DECLARE_TABLE(T, FIELDS)                                                                                \
+  typedef struct T {                                                                                                 \
+    FIELDS(NNRT_DECLARE_FIELD)                                                                                       \
+  } T;
+NNRT_TABLES(NNRT_DECLARE_TABLE)
+
+/* What every generated program's main() is: finds the verb in p->verbs and runs it (cli.c). */
+int nnrt_main(const NnrtProgram *p, int argc, char **argv);
+
+/* The verbs' functions, each in a file of its own. */
+NnrtVerb nnrt_verb_train, nnrt_verb_eval, nnrt_verb_entry, nnrt_verb_bench, nnrt_verb_info;
+
+#endif
