@@ -114,7 +114,7 @@ typedef enum ScalarOp {
 #define ROW(name, ...) OP_##name,
 #include "ir/scalar.def"
 #undef ROW
-  OP_COUNT
+  SCALAR_OP_COUNT
 } ScalarOp;
 
 typedef enum ExprKind {
