@@ -6,7 +6,7 @@ usage: make.py [OUT]        (OUT: this folder; `./bootstrap oracles` makes the e
 Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   EXAMPLE.init.safetensors         weights to start from, f32, under nnc's names
   EXAMPLE.grads.{f32,f64}.safetensors   gradients of the first batch's loss at those weights
-  EXAMPLE.scores.{f32,f64}.safetensors  `scores`: the model's output on the test rows after Adam's 20 steps
+  EXAMPLE.predict.{f32,f64}.safetensors `result`: what the entry predict says of the test rows after Adam's 20 steps
   losses.tsv                       a row for each run: example, f32|f64, the optimizer as .nn writes it, its losses
   library.safetensors              activations, softmaxes and losses with their derivatives, f64
 
@@ -74,6 +74,7 @@ class Digits:
     inputs = staticmethod(lambda x, train: x / 16)
     targets = staticmethod(lambda y, train: y.long())
     loss = staticmethod(F.cross_entropy)
+    predict = staticmethod(lambda scores, y: scores.argmax(1).int())
 
 
 class Iris:
@@ -82,6 +83,7 @@ class Iris:
     inputs = staticmethod(standard)
     targets = staticmethod(lambda y, train: y.long())
     loss = staticmethod(F.cross_entropy)
+    predict = staticmethod(lambda scores, y: scores.argmax(1).int())
 
 
 class Diabetes:
@@ -90,6 +92,7 @@ class Diabetes:
     inputs = staticmethod(standard)
     targets = staticmethod(standard)
     loss = staticmethod(lambda scores, y: F.mse_loss(scores[:, 0], y))
+    predict = staticmethod(lambda scores, y: y.mean() + ((y - y.mean()) ** 2).mean().sqrt() * scores[:, 0])
 
 
 class Run:
@@ -100,6 +103,7 @@ class Run:
         self.example, self.net = example, example.net().to(dtype)      # drawn in f32: f64 starts from the same values
         (x, y), (xt, _) = ([torch.as_tensor(a).to(dtype) for a in rows(example.name, p)] for p in ("train", "test"))
         self.x, self.y, self.xt = example.inputs(x, x), example.targets(y, y), example.inputs(xt, x)
+        self.raw_y = y
 
     def batches(self):
         while True:
@@ -114,6 +118,9 @@ class Run:
             opt.step()
             out.append(loss.item())
         return out
+
+    def predictions(self):
+        return self.example.predict(self.net(self.xt), self.raw_y)
 
     def first_gradients(self):
         x, y = next(self.batches())
@@ -134,7 +141,7 @@ def examples(out):
             save_file(Run(e, dtype).first_gradients(), path("grads." + precision))
             run = Run(e, dtype)
             table.append((e.name, precision, ADAM[0], run.losses(ADAM[1], STEPS)))
-            save_file({"scores": run.net(run.xt).detach().numpy()}, path("scores." + precision))
+            save_file({"result": run.predictions().detach().numpy()}, path("predict." + precision))
             table.append((e.name, precision, SGD[0], Run(e, dtype).losses(SGD[1], 3)))
     for spelling, optimizer in OTHERS:
         table.append(("iris", "f64", spelling, Run(Iris, torch.float64).losses(optimizer, STEPS)))
