@@ -1,0 +1,430 @@
+/* dim.c - see dim.h. A Dim is a list of terms in graded lexicographic order of their atoms' ids (a monomial order, so
+ * exact division is the usual polynomial division). Quotients are atoms of their own; (b*X + Y) // b becomes
+ * X + Y // b, and only what cannot be taken out stays below the division. */
+#include "ir/expr.h"
+#include "ir/table.h"
+#include "lang/diag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct DimTable {
+  InternTable dims, quotients;
+  Dim *poison;
+  int next_dim, next_atom;
+};
+
+static struct DimTable *table(Ir *ir) {
+  if (!ir->dims) {
+    ir->dims = NEW(ir->arena, struct DimTable);
+    ir->dims->poison = NEW(ir->arena, Dim);
+    ir->dims->poison->n = -1;
+    ir->dims->poison->id = ir->dims->next_dim++;
+  }
+  return ir->dims;
+}
+
+static Dim *poison(Ir *ir) { return table(ir)->poison; }
+bool dim_overflowed(const Dim *d) { return d->n < 0; }
+
+static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+
+/* Higher degree first, then the lower ids. */
+static int compare_atoms(const DimTerm *a, const DimTerm *b) {
+  if (a->n != b->n) return a->n > b->n ? -1 : 1;
+  for (int i = 0; i < a->n; i++)
+    if (a->atoms[i] != b->atoms[i]) return a->atoms[i]->id < b->atoms[i]->id ? -1 : 1;
+  return 0;
+}
+
+static int compare_terms(const void *a, const void *b) { return compare_atoms(a, b); }
+
+static bool same_dim(const void *key, const void *object) {
+  const Dim *a = key, *b = object;
+  if (a->n != b->n) return false;
+  for (int i = 0; i < a->n; i++)
+    if (a->terms[i].coefficient != b->terms[i].coefficient || compare_atoms(&a->terms[i], &b->terms[i])) return false;
+  return true;
+}
+
+/* The Dim that is the sum of these terms, in any order; takes over the array. */
+static Dim *make(Ir *ir, DimTerm *terms, int n) {
+  struct DimTable *t = table(ir);
+  qsort(terms, (size_t)n, sizeof *terms, compare_terms);
+  int kept = 0;
+  for (int i = 0; i < n; i++) {
+    if (kept && !compare_atoms(&terms[kept - 1], &terms[i])) {
+      if (__builtin_add_overflow(terms[kept - 1].coefficient, terms[i].coefficient, &terms[kept - 1].coefficient))
+        return t->poison;
+    } else {
+      if (kept && !terms[kept - 1].coefficient) kept--;
+      terms[kept++] = terms[i];
+    }
+  }
+  if (kept && !terms[kept - 1].coefficient) kept--;
+  uint64_t h = 1;
+  for (int i = 0; i < kept; i++) {
+    h = hash_mix(h, (uint64_t)terms[i].coefficient);
+    for (int j = 0; j < terms[i].n; j++) h = hash_mix(h, (uint64_t)terms[i].atoms[j]->id);
+  }
+  Dim key = {.hash = h, .n = kept, .terms = terms};
+  Dim *d = intern_find(&t->dims, h, same_dim, &key);
+  if (d) return d;
+  d = NEW(ir->arena, Dim);
+  *d = key;
+  d->id = t->next_dim++;
+  intern_add(&t->dims, ir->arena, h, d);
+  return d;
+}
+
+Dim *dim_const(Ir *ir, int64_t value) {
+  DimTerm *t = NEW(ir->arena, DimTerm);
+  t->coefficient = value;
+  return make(ir, t, value != 0);
+}
+
+static Dim *dim_of_atom(Ir *ir, DimAtom *a) {
+  DimTerm *t = NEW(ir->arena, DimTerm);
+  t->coefficient = 1;
+  t->n = 1;
+  t->atoms = NEW(ir->arena, DimAtom *);
+  t->atoms[0] = a;
+  return make(ir, t, 1);
+}
+
+Dim *dim_symbol(Ir *ir, Str name, int64_t lower) {
+  DimAtom *a = NEW(ir->arena, DimAtom);
+  a->id = table(ir)->next_atom++;
+  a->name = name;
+  a->lower = lower;
+  return dim_of_atom(ir, a);
+}
+
+static bool same_quotient(const void *key, const void *object) {
+  const DimAtom *a = key, *b = object;
+  return a->a == b->a && a->b == b->b;
+}
+
+static Dim *quotient(Ir *ir, Dim *a, Dim *b) {
+  struct DimTable *t = table(ir);
+  uint64_t h = hash_mix(hash_mix(2, (uint64_t)a->id), (uint64_t)b->id);
+  DimAtom key = {.a = a, .b = b};
+  DimAtom *q = intern_find(&t->quotients, h, same_quotient, &key);
+  if (!q) {
+    q = NEW(ir->arena, DimAtom);
+    *q = key;
+    q->id = t->next_atom++;
+    intern_add(&t->quotients, ir->arena, h, q);
+  }
+  return dim_of_atom(ir, q);
+}
+
+/* a + k * b */
+static Dim *add_scaled(Ir *ir, Dim *a, int64_t k, Dim *b) {
+  if (a->n < 0 || b->n < 0) return poison(ir);
+  DimTerm *terms = NEW_ARRAY(ir->arena, DimTerm, a->n + b->n + 1);
+  if (a->n) memcpy(terms, a->terms, sizeof *terms * (size_t)a->n);
+  for (int i = 0; i < b->n; i++) {
+    DimTerm *t = &terms[a->n + i];
+    *t = b->terms[i];
+    if (__builtin_mul_overflow(t->coefficient, k, &t->coefficient)) return poison(ir);
+  }
+  return make(ir, terms, a->n + b->n);
+}
+
+Dim *dim_add(Ir *ir, Dim *a, Dim *b) { return add_scaled(ir, a, 1, b); }
+Dim *dim_sub(Ir *ir, Dim *a, Dim *b) { return add_scaled(ir, a, -1, b); }
+
+static bool multiply_terms(Ir *ir, const DimTerm *a, const DimTerm *b, DimTerm *out) {
+  if (__builtin_mul_overflow(a->coefficient, b->coefficient, &out->coefficient)) return false;
+  out->n = a->n + b->n;
+  out->atoms = NEW_ARRAY(ir->arena, DimAtom *, out->n + 1);
+  for (int i = 0, j = 0; i + j < out->n;)
+    if (j == b->n || (i < a->n && a->atoms[i]->id <= b->atoms[j]->id)) out->atoms[i + j] = a->atoms[i], i++;
+    else out->atoms[i + j] = b->atoms[j], j++;
+  return true;
+}
+
+Dim *dim_mul(Ir *ir, Dim *a, Dim *b) {
+  if (a->n < 0 || b->n < 0) return poison(ir);
+  DimTerm *terms = NEW_ARRAY(ir->arena, DimTerm, a->n * b->n + 1);
+  for (int i = 0; i < a->n; i++)
+    for (int j = 0; j < b->n; j++)
+      if (!multiply_terms(ir, &a->terms[i], &b->terms[j], &terms[i * b->n + j])) return poison(ir);
+  return make(ir, terms, a->n * b->n);
+}
+
+/* out = a / b, if b's atoms are among a's and the coefficient is a multiple. */
+static bool divide_term(Ir *ir, const DimTerm *a, const DimTerm *b, DimTerm *out) {
+  if (a->coefficient % b->coefficient || a->n < b->n) return false;
+  if (a->coefficient == INT64_MIN && b->coefficient == -1) return false;
+  out->coefficient = a->coefficient / b->coefficient;
+  out->n = 0;
+  out->atoms = NEW_ARRAY(ir->arena, DimAtom *, a->n - b->n + 1);
+  int j = 0;
+  for (int i = 0; i < a->n; i++) {
+    if (j < b->n && a->atoms[i] == b->atoms[j]) j++;
+    else if (out->n < a->n - b->n) out->atoms[out->n++] = a->atoms[i];
+    else return false;
+  }
+  return j == b->n;
+}
+
+static Dim *dim_of_term(Ir *ir, const DimTerm *t) {
+  DimTerm *copy = NEW(ir->arena, DimTerm);
+  *copy = *t;
+  return make(ir, copy, t->coefficient != 0);
+}
+
+Dim *dim_exact_div(Ir *ir, Dim *a, Dim *b) {
+  if (a->n < 0 || b->n <= 0) return NULL;
+  Dim *q = dim_const(ir, 0);
+  while (a->n > 0) {
+    DimTerm lead;
+    if (!divide_term(ir, &a->terms[0], &b->terms[0], &lead)) return NULL;
+    Dim *part = dim_of_term(ir, &lead);
+    q = dim_add(ir, q, part);
+    a = dim_sub(ir, a, dim_mul(ir, part, b));
+    if (a->n < 0 || q->n < 0) return NULL;
+  }
+  return q;
+}
+
+static int64_t gcd(int64_t a, int64_t b) {
+  while (b) {
+    int64_t r = a % b;
+    a = b;
+    b = r;
+  }
+  return a < 0 ? -a : a;
+}
+
+/* floor(a / c), c > 1 a number, by the rules N1. */
+static Dim *floordiv_const(Ir *ir, Dim *a, int64_t c) {
+  DimTerm *out = NEW_ARRAY(ir->arena, DimTerm, a->n + 1), *rest = NEW_ARRAY(ir->arena, DimTerm, a->n + 1);
+  int nout = 0, nrest = 0;
+  int64_t k = 0, g = c; /* the constant that stays below, and the gcd of what stays */
+  for (int i = 0; i < a->n; i++) {
+    DimTerm t = a->terms[i];
+    int64_t q = floor_div(t.coefficient, c);
+    if (t.n == 0) {
+      k = t.coefficient - q * c;
+      if (q) out[nout++] = (DimTerm){.coefficient = q};
+    } else if (t.coefficient % c == 0) {
+      t.coefficient = q;
+      out[nout++] = t;
+    } else {
+      g = gcd(g, t.coefficient);
+      rest[nrest++] = t;
+    }
+  }
+  Dim *whole = make(ir, out, nout);
+  if (!nrest) return whole;
+  for (int i = 0; i < nrest; i++) rest[i].coefficient /= g;
+  if (k / g) rest[nrest++] = (DimTerm){.coefficient = k / g};
+  c /= g;
+  Dim *y = make(ir, rest, nrest);
+  if (c == 1) return dim_add(ir, whole, y);
+  DimTerm *first = &y->terms[0];
+  bool alone = y->n == 1 || (y->n == 2 && y->terms[1].n == 0);
+  int64_t inner, product;
+  if (alone && first->n == 1 && first->coefficient == 1 && !first->atoms[0]->name &&
+      dim_is_const(first->atoms[0]->b, &inner) && inner > 0 && !__builtin_mul_overflow(inner, c, &product)) {
+    Dim *z = dim_add(ir, first->atoms[0]->a, dim_const(ir, y->n == 2 ? y->terms[1].coefficient * inner : 0));
+    return dim_add(ir, whole, dim_floordiv(ir, z, dim_const(ir, product)));
+  }
+  return dim_add(ir, whole, quotient(ir, y, dim_const(ir, c)));
+}
+
+/* floor(a / b) where b is not a number. */
+static Dim *floordiv_symbolic(Ir *ir, Dim *a, Dim *b) {
+  Dim *exact = dim_exact_div(ir, a, b);
+  if (exact) return exact;
+  Dim *whole = dim_const(ir, 0), *rest = a;
+  if (b->n == 1) {
+    for (int i = 0; i < a->n; i++) {
+      DimTerm part;
+      if (!divide_term(ir, &a->terms[i], &b->terms[0], &part)) continue;
+      whole = dim_add(ir, whole, dim_of_term(ir, &part));
+      rest = dim_sub(ir, rest, dim_of_term(ir, &a->terms[i]));
+    }
+  }
+  bool below = dim_at_least(ir, rest, 0) && dim_at_least(ir, dim_sub(ir, b, rest), 1);
+  return below ? whole : dim_add(ir, whole, quotient(ir, rest, b));
+}
+
+Dim *dim_floordiv(Ir *ir, Dim *a, Dim *b) {
+  if (a->n < 0 || b->n < 0) return poison(ir);
+  int64_t c, value;
+  if (!dim_is_const(b, &c)) return a->n ? floordiv_symbolic(ir, a, b) : a;
+  if (c == 0) ice("dim_floordiv: division by 0");
+  if (c < 0) {
+    Dim *zero = dim_const(ir, 0);
+    return c == INT64_MIN ? poison(ir) : dim_floordiv(ir, dim_sub(ir, zero, a), dim_const(ir, -c));
+  }
+  if (c == 1) return a;
+  if (dim_is_const(a, &value)) return dim_const(ir, floor_div(value, c));
+  return floordiv_const(ir, a, c);
+}
+
+Dim *dim_mod(Ir *ir, Dim *a, Dim *b) { return dim_sub(ir, a, dim_mul(ir, b, dim_floordiv(ir, a, b))); }
+
+bool dim_is_const(const Dim *d, int64_t *value) {
+  if (d->n < 0 || d->n > 1 || (d->n == 1 && d->terms[0].n)) return false;
+  if (value) *value = d->n ? d->terms[0].coefficient : 0;
+  return true;
+}
+
+int64_t dim_value(const Dim *d) {
+  int64_t v;
+  if (!dim_is_const(d, &v)) ice("dim_value of an open dimension");
+  return v;
+}
+
+DimAtom *dim_as_symbol(const Dim *d) {
+  bool one = d->n == 1 && d->terms[0].coefficient == 1 && d->terms[0].n == 1;
+  return one && d->terms[0].atoms[0]->name ? d->terms[0].atoms[0] : NULL;
+}
+
+/* ---- proofs ---- */
+
+/* Each symbol becomes lower + itself, itself now at least 0; a quotient stays, if it is at least 0. */
+static Dim *shift_to_zero(Ir *ir, Dim *d) {
+  Dim *sum = dim_const(ir, 0);
+  for (int i = 0; i < d->n; i++) {
+    Dim *product = dim_const(ir, d->terms[i].coefficient);
+    for (int j = 0; j < d->terms[i].n; j++) {
+      DimAtom *a = d->terms[i].atoms[j];
+      if (!a->name && !(dim_at_least(ir, a->a, 0) && dim_at_least(ir, a->b, 1))) return poison(ir);
+      Dim *factor = dim_of_atom(ir, a);
+      product = dim_mul(ir, product, a->name ? dim_add(ir, factor, dim_const(ir, a->lower)) : factor);
+    }
+    sum = dim_add(ir, sum, product);
+  }
+  return sum;
+}
+
+/* Then no coefficient but the constant's may be negative. */
+static bool shifted_at_least(Ir *ir, Dim *d, int64_t value) {
+  Dim *shifted = shift_to_zero(ir, d);
+  if (shifted->n < 0) return false;
+  int64_t constant = 0;
+  for (int i = 0; i < shifted->n; i++) {
+    DimTerm *t = &shifted->terms[i];
+    if (t->n == 0) constant = t->coefficient;
+    else if (t->coefficient < 0) return false;
+  }
+  return constant >= value;
+}
+
+/* The term of d that is a number times floor(z / c), c a number. */
+static const DimTerm *find_quotient(const Dim *d, int64_t *c) {
+  for (int i = 0; i < d->n; i++) {
+    const DimTerm *t = &d->terms[i];
+    if (t->n == 1 && !t->atoms[0]->name && dim_is_const(t->atoms[0]->b, c) && *c > 1) return t;
+  }
+  return NULL;
+}
+
+static bool at_least(Ir *ir, Dim *d, int64_t value, int depth) {
+  int64_t known;
+  if (d->n < 0) return false;
+  if (dim_is_const(d, &known)) return known >= value;
+  if (shifted_at_least(ir, d, value)) return true;
+  /* (z - c + 1) / c <= z // c <= z / c: multiply by c, with the bound that makes d smaller. */
+  int64_t c;
+  const DimTerm *t = depth < 4 ? find_quotient(d, &c) : NULL;
+  if (!t) return false;
+  Dim *rest = dim_sub(ir, d, dim_of_term(ir, t));
+  Dim *z = t->atoms[0]->a;
+  if (t->coefficient > 0) z = dim_sub(ir, z, dim_const(ir, c - 1));
+  Dim *scaled = add_scaled(ir, add_scaled(ir, dim_const(ir, 0), c, rest), t->coefficient, z);
+  int64_t bound;
+  return !__builtin_mul_overflow(value, c, &bound) && at_least(ir, scaled, bound, depth + 1);
+}
+
+bool dim_at_least(Ir *ir, Dim *d, int64_t value) { return at_least(ir, d, value, 0); }
+
+/* ---- substitution and evaluation ---- */
+
+static Dim *substitute_atom(Ir *ir, DimAtom *atom, DimMap map, void *cx) {
+  if (atom->name) {
+    Dim *d = map(cx, atom);
+    return d ? d : dim_of_atom(ir, atom);
+  }
+  Dim *a = dim_substitute(ir, atom->a, map, cx), *b = dim_substitute(ir, atom->b, map, cx);
+  return b->n == 0 ? poison(ir) : dim_floordiv(ir, a, b);
+}
+
+Dim *dim_substitute(Ir *ir, Dim *d, DimMap map, void *cx) {
+  if (d->n < 0 || dim_is_const(d, NULL)) return d;
+  Dim *sum = dim_const(ir, 0);
+  for (int i = 0; i < d->n; i++) {
+    Dim *product = dim_const(ir, d->terms[i].coefficient);
+    for (int j = 0; j < d->terms[i].n; j++)
+      product = dim_mul(ir, product, substitute_atom(ir, d->terms[i].atoms[j], map, cx));
+    sum = dim_add(ir, sum, product);
+  }
+  return sum;
+}
+
+int64_t dim_evaluate(const Dim *d, DimValue value, void *cx) {
+  if (d->n < 0) ice("dim_evaluate of a dimension that left 64 bits");
+  int64_t sum = 0;
+  for (int i = 0; i < d->n; i++) {
+    int64_t product = d->terms[i].coefficient;
+    for (int j = 0; j < d->terms[i].n; j++) {
+      DimAtom *a = d->terms[i].atoms[j];
+      product *= a->name ? value(cx, a) : floor_div(dim_evaluate(a->a, value, cx), dim_evaluate(a->b, value, cx));
+    }
+    sum += product;
+  }
+  return sum;
+}
+
+/* ---- printing ---- */
+
+static void print_factor(Buf *out, const DimAtom *a, bool alone) {
+  if (a->name) {
+    buf_puts(out, a->name);
+    return;
+  }
+  if (!alone) buf_puts(out, "(");
+  bool simple_a = a->a->n == 1 && (a->a->terms[0].n + (a->a->terms[0].coefficient != 1)) <= 1 &&
+                  (a->a->terms[0].n == 0 || a->a->terms[0].atoms[0]->name);
+  int64_t c;
+  bool simple_b = dim_is_const(a->b, &c) || dim_as_symbol(a->b);
+  if (!simple_a) buf_puts(out, "(");
+  dim_print(out, a->a);
+  buf_puts(out, simple_a ? " // " : ") // ");
+  if (!simple_b) buf_puts(out, "(");
+  dim_print(out, a->b);
+  if (!simple_b) buf_puts(out, ")");
+  if (!alone) buf_puts(out, ")");
+}
+
+static void print_term(Buf *out, const DimTerm *t, bool first) {
+  uint64_t size = t->coefficient < 0 ? 0 - (uint64_t)t->coefficient : (uint64_t)t->coefficient;
+  if (first) buf_puts(out, t->coefficient < 0 ? "-" : "");
+  else buf_puts(out, t->coefficient < 0 ? " - " : " + ");
+  if (size != 1 || !t->n) buf_printf(out, "%llu%s", (unsigned long long)size, t->n ? "*" : "");
+  bool alone = t->n == 1 && size == 1 && (!first || t->coefficient > 0);
+  for (int i = 0; i < t->n; i++) {
+    if (i) buf_puts(out, "*");
+    print_factor(out, t->atoms[i], alone);
+  }
+}
+
+void dim_print(Buf *out, const Dim *d) {
+  if (d->n < 0) buf_puts(out, "?");
+  if (d->n == 0) buf_puts(out, "0");
+  for (int i = 0; i < d->n; i++) print_term(out, &d->terms[i], i == 0);
+}
+
+const char *dim_text(Arena *a, const Dim *d) {
+  Buf b = {0};
+  dim_print(&b, d);
+  const char *s = arena_strndup(a, b.text, b.n);
+  buf_free(&b);
+  return s;
+}
