@@ -86,8 +86,13 @@ typedef struct Schedule {
   Arena *arena;
   Vec(Kernel *) kernels;
   Vec(Buffer *) buffers;
-  Dim *arena_bytes; /* the exact peak of BUFFER_arena */
+  Dim *arena_bytes;    /* the exact peak of BUFFER_arena */
+  Vec(DimAtom *) dims; /* the graph's open dimensions, in the order in which kernels get their values */
 } Schedule;
+
+/* Fills s->dims from s->graph: the batch first, then symbols in the order of their first appearance. schedule() calls
+ * it; calling it again changes nothing. */
+void schedule_find_dims(Schedule *s);
 
 typedef struct Target {
   int vector_bytes; /* 64 AVX-512, 32 AVX2, 16 SSE */

@@ -36,9 +36,13 @@ typedef enum NnrtRole {
   NNRT_ROLE_STATISTIC
 } NnrtRole;
 
+/* Kernels are given the values of all dims of their graph. The first are open dimensions, which the caller states;
+ * each of the rest is a quotient floor(dividend / divisor) of polys over the dims before it. */
 #define NNRT_DIM_FIELDS(F)                                                                                           \
-  F(STRING, name, ) /* "B" for the batch (in `stats` and metrics: "N") */                                            \
-  F(INT, lower, )
+  F(STRING, name, ) /* "B" for the batch (in `stats` and metrics: "N"); NULL for a quotient */                       \
+  F(INT, lower, )                                                                                                    \
+  F(INTS, dividend, ) /* poly; none for an open dimension */                                                         \
+  F(INTS, divisor, )
 
 /* A place for a tensor during a run. */
 #define NNRT_BUFFER_FIELDS(F)                                                                                        \
