@@ -3,7 +3,28 @@
  * A Schedule is a list of kernels in order and the buffers between them. A kernel has a *grid*: the result indices
  * that all its members share. Grid positions are independent of each other, so a kernel may be cut anywhere along the
  * grid: that is how threads share it, and why results do not depend on their number. Members run in order at each
- * grid position. */
+ * grid position.
+ *
+ * What each kind's members are, with n = ngrid, and "row indices" those result indices of a member that are not in
+ * the grid:
+ *
+ * map: maps of rank n, grid_slot[k] = k. A member reads others at its own position only.
+ *
+ * row, column: reductions of rank n (over their reduction indices), maps of rank n (one value at a position), and
+ * maps over the row (rank > n), sorted by level. A level is one loop over the row for its reductions and maps over
+ * the row; its maps of rank n are plain values. Reads of another member have its grid indices at this position. A
+ * column kernel is vectorised along grid index n-1, a row kernel along the fastest reduction or row index.
+ *
+ * full: n = 0, reductions to one value and maps of rank 0, sorted by level.
+ *
+ * contraction: members.at[0] is the contraction, the others are maps over its result (rank n, grid_slot[k] = k),
+ * which read it and each other at their own position only.
+ *
+ * scatter: one member; its buffer is zeroed first.
+ *
+ * In-place updates: a member's `buffer` may be that of a param or state that it and members before it read. All such
+ * reads are at the position (in the grid and the row) that is written, or in an earlier level: load before you store.
+ * Parts of a body without an index (a learning rate's correction) are worth computing once, outside the loops. */
 #ifndef NNC_IR_KERNEL_H
 #define NNC_IR_KERNEL_H
 
@@ -45,6 +66,7 @@ typedef struct Member {
   Node *node;
   Storage storage;
   Buffer *buffer; /* STORE_buffer */
+  Dim *offset;    /* STORE_row: place of the row in the thread's scratch memory, a multiple of 64 bytes */
   int level;      /* 1 + the largest level of the reductions read: one loop over the row a level */
   int *grid_slot; /* for grid index k, the result slot of node that it is */
 } Member;
@@ -74,10 +96,17 @@ typedef struct Kernel {
   Contraction *contraction;
   Vec(Buffer *) operands; /* every buffer read or written, in the order the code gets their addresses */
   Dim *scratch;           /* bytes of scratch memory that one thread needs; the number 0 for none */
-  Dim *units;             /* how many pieces the grid can be cut into (the backend's begin..end counts these) */
-  int64_t grain;          /* units in one chunk: enough work to be worth a hand-over */
-  Dim *work;              /* estimated nanoseconds on one thread */
-  int vector;             /* out, by the backend: elements in a vector (1: scalar; `why` says why) */
+  /* The pieces that the grid can be cut into; the backend's begin..end counts these, row-major. All kinds but
+   * contraction and full: the positions of grid indices 0 .. cut-1, times blocks of `block` positions of index `cut`
+   * (the last may be short); a unit holds all of the indices after `cut`. cut < ngrid, or 0 where ngrid is 0.
+   * contraction: positions of the batch indices, times blocks of mc rows (m flattened), times blocks of nc columns (n
+   * flattened). full: 1. */
+  Dim *units;
+  int cut;
+  int64_t block;
+  int64_t grain; /* units in one chunk: enough work to be worth a hand-over */
+  Dim *work;     /* estimated nanoseconds on one thread */
+  int vector;    /* out, by the backend: elements in a vector (1: scalar; `why` says why) */
   const char *why;
 } Kernel;
 
@@ -108,6 +137,10 @@ void plan_memory(Schedule *s);
 /* NULL, or a sentence on the first fault: an operand not written before it is read, live ranges that overlap in
  * memory, ... */
 const char *schedule_verify(const Schedule *s);
+/* The buffer that holds n's value after the run: of a source, an output, or a value that some kernel stores; NULL for
+ * a value that is never in memory. An output's buffer is in the arena, or a param's or state's where it is also that
+ * one's next value. */
+Buffer *schedule_buffer(const Schedule *s, const Node *n);
 /* One line a kernel: kind, grid, vector width, bytes moved, source line (--emit=kernels); buffers and peak
  * (--emit=plan). */
 void schedule_print(Buf *out, const Schedule *s, const Sources *sources);
