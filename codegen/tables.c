@@ -1,0 +1,504 @@
+/* tables.c - see tables.h.
+ * References between rows are indices: variables by name, graphs by the order of their schedules. Both lists hold
+ * only what the program needs, so `--only=predict` drops optimizer slots and the training graphs without further ado.
+ */
+#include "codegen/tables.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { INTS_BUCKETS = 256 };
+
+typedef struct Ints { /* an interned array */
+  struct Ints *next;
+  int64_t n;
+  int64_t *value;
+} Ints;
+
+typedef struct Tables {
+  Arena *arena;
+  const Program *program;
+  const TablesOptions *options;
+  NnrtProgram *out;
+  Schedule *const *schedules;
+  int n;
+  Ints *ints[INTS_BUCKETS];
+  int *variable; /* for each of program->tensors: its index in out->variables, or -1 */
+  Vec(NnrtBlob) constants;
+} Tables;
+
+/* ---- integers and polynomials ---- */
+
+static const int64_t *ints_intern(Tables *t, int64_t n, const int64_t *value) {
+  uint64_t hash = 14695981039346656037u;
+  for (int64_t i = 0; i < n; i++) hash = (hash ^ (uint64_t)value[i]) * 1099511628211u;
+  Ints **bucket = &t->ints[(hash ^ hash >> 32) % INTS_BUCKETS];
+  size_t bytes = sizeof *value * (size_t)n;
+  for (Ints *k = *bucket; k; k = k->next)
+    if (k->n == n && !memcmp(k->value, value, bytes)) return k->value;
+  Ints *k = NEW(t->arena, Ints);
+  *k = (Ints){*bucket, n, NEW_ARRAY(t->arena, int64_t, n ? n : 1)};
+  if (n) memcpy(k->value, value, bytes);
+  *bucket = k;
+  return k->value;
+}
+
+#define SET_INTS(t, row, field, count, value)                                                                        \
+  ((row)->n_##field = (count), (row)->field = ints_intern((t), (row)->n_##field, (value)))
+
+typedef Vec(int64_t) IntVec;
+typedef Vec(DimAtom *) AtomVec;
+
+/* The dims of one graph: open dimensions in the schedule's order, then quotients as polynomials need them. */
+typedef struct GraphDims {
+  Tables *tables;
+  AtomVec atoms;
+  Vec(NnrtDim) rows;
+} GraphDims;
+
+static int64_t dims_index(GraphDims *g, DimAtom *atom);
+
+static const int64_t *poly_terms(GraphDims *g, const Dim *d, int64_t *n) {
+  Arena *a = g->tables->arena;
+  IntVec terms = {0};
+  vec_push(a, &terms, d ? d->n : 0);
+  for (int i = 0; d && i < d->n; i++) {
+    const DimTerm *term = &d->terms[i];
+    vec_push(a, &terms, term->coefficient);
+    vec_push(a, &terms, term->n);
+    for (int k = 0; k < term->n; k++) {
+      int64_t factor = dims_index(g, term->atoms[k]);
+      vec_push(a, &terms, factor);
+    }
+  }
+  *n = terms.n;
+  return ints_intern(g->tables, terms.n, terms.at);
+}
+
+#define SET_POLY(g, row, field, d) ((row)->field = poly_terms((g), (d), &(row)->n_##field))
+
+/* Quotients come after all that they read, because their parts are looked up first. */
+static int64_t dims_index(GraphDims *g, DimAtom *atom) {
+  for (int i = 0; i < g->atoms.n; i++)
+    if (g->atoms.at[i] == atom) return i;
+  if (atom->name) ice("tables: open dimension %s is not among its schedule's", atom->name);
+  NnrtDim row = {0};
+  SET_POLY(g, &row, dividend, atom->a);
+  SET_POLY(g, &row, divisor, atom->b);
+  vec_push(g->tables->arena, &g->rows, row);
+  vec_push(g->tables->arena, &g->atoms, atom);
+  return g->atoms.n - 1;
+}
+
+static void dims_begin(GraphDims *g, Tables *t, const Schedule *s) {
+  *g = (GraphDims){.tables = t};
+  for (int i = 0; i < s->dims.n; i++) {
+    NnrtDim row = {.name = s->dims.at[i]->name, .lower = s->dims.at[i]->lower};
+    vec_push(t->arena, &g->rows, row);
+    vec_push(t->arena, &g->atoms, s->dims.at[i]);
+  }
+}
+
+/* ---- variables and constants ---- */
+
+static int tensor_index(const Program *p, Str name) {
+  for (int i = 0; i < p->tensors.n; i++)
+    if (p->tensors.at[i].name == name) return i;
+  ice("tables: the program has no tensor %s", name);
+}
+
+static void use_tensor(Tables *t, Str name) { t->variable[tensor_index(t->program, name)] = 0; }
+
+static int64_t variable_index(Tables *t, Str name) { return t->variable[tensor_index(t->program, name)]; }
+
+/* Variables keep the program's order; a whole program has all of them, so that checkpoints are complete. */
+static void build_variables(Tables *t) {
+  const Program *p = t->program;
+  t->variable = NEW_ARRAY(t->arena, int, p->tensors.n + 1);
+  for (int i = 0; i < p->tensors.n; i++) t->variable[i] = t->options->only ? -1 : 0;
+  for (int i = 0; i < t->n; i++) {
+    const Schedule *s = t->schedules[i];
+    for (int k = 0; k < s->buffers.n; k++) {
+      const Buffer *b = s->buffers.at[k];
+      if (b->place == BUFFER_param || b->place == BUFFER_state) use_tensor(t, b->node->name);
+    }
+    for (int k = 0; k < s->graph->stores.n; k++) use_tensor(t, s->graph->stores.at[k]->in[1]->name);
+  }
+  NnrtVariable *rows = NEW_ARRAY(t->arena, NnrtVariable, p->tensors.n + 1);
+  int n = 0;
+  for (int i = 0; i < p->tensors.n; i++) {
+    const ProgramTensor *from = &p->tensors.at[i];
+    if (t->variable[i] < 0) continue;
+    NnrtVariable *to = &rows[n];
+    *to = (NnrtVariable){.name = from->name, .role = from->role, .dtype = from->dtype};
+    SET_INTS(t, to, shape, from->rank, from->shape);
+    t->variable[i] = n++;
+  }
+  t->out->n_variables = n;
+  t->out->variables = rows;
+}
+
+static int64_t constant_index(Tables *t, const Node *n) {
+  int64_t bytes = dtype_bytes(n->dtype);
+  for (int i = 0; i < n->rank; i++) bytes *= dim_value(n->shape[i]);
+  for (int i = 0; i < t->constants.n; i++) {
+    const NnrtBlob *b = &t->constants.at[i];
+    if (b->n_data == bytes && !memcmp(b->data, n->data, (size_t)bytes)) return i;
+  }
+  vec_push(t->arena, &t->constants, (NnrtBlob){bytes, n->data});
+  return t->constants.n - 1;
+}
+
+/* ---- graphs ---- */
+
+static int64_t graph_index(const Tables *t, const Graph *g) {
+  for (int i = 0; g && i < t->n; i++)
+    if (t->schedules[i]->graph == g) return i;
+  return -1;
+}
+
+static int64_t buffer_index(const Schedule *s, const Buffer *b) {
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.at[i] == b) return i;
+  ice("tables: a kernel of graph %s has an operand that is no buffer of the schedule", s->graph->name);
+}
+
+/* Where a node's value is: the buffer that was made for it, or the one that a kernel writes it into (a store's value
+ * lives in its variable). -1: nowhere. */
+static int64_t node_buffer(const Schedule *s, const Node *n) {
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.at[i]->node == n) return i;
+  for (int i = 0; i < s->kernels.n; i++) {
+    const Kernel *k = s->kernels.at[i];
+    for (int m = 0; m < k->members.n; m++)
+      if (k->members.at[m].node == n && k->members.at[m].storage == STORE_buffer)
+        return buffer_index(s, k->members.at[m].buffer);
+  }
+  return -1;
+}
+
+static NnrtPort build_port(GraphDims *dims, const Schedule *s, Str name, const Node *n) {
+  NnrtPort port = {.name = name, .dtype = n->dtype, .buffer = node_buffer(s, n), .n_shape = n->rank};
+  NnrtPoly *shape = NEW_ARRAY(dims->tables->arena, NnrtPoly, n->rank + 1);
+  for (int i = 0; i < n->rank; i++) SET_POLY(dims, &shape[i], terms, n->shape[i]);
+  port.shape = shape;
+  return port;
+}
+
+/* The inputs stand in the order of the graph's nodes, which is what BUFFER_input's indices count. */
+static void build_ports(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
+  const Graph *g = s->graph;
+  Arena *a = dims->tables->arena;
+  NnrtPort *inputs = NEW_ARRAY(a, NnrtPort, g->nodes.n + 1);
+  for (int i = 0; i < g->nodes.n; i++) {
+    const Node *n = g->nodes.at[i];
+    if (n->kind == NODE_input) inputs[out->n_inputs++] = build_port(dims, s, n->name, n);
+  }
+  NnrtPort *outputs = NEW_ARRAY(a, NnrtPort, g->outputs.n + 1);
+  for (int i = 0; i < g->outputs.n; i++) {
+    const Output *o = &g->outputs.at[i];
+    outputs[i] = build_port(dims, s, o->name, o->node);
+    if (outputs[i].buffer < 0) ice("tables: output %s of graph %s is in no buffer", o->name, g->name);
+  }
+  out->inputs = inputs;
+  out->n_outputs = g->outputs.n;
+  out->outputs = outputs;
+}
+
+static int64_t input_index(const Graph *g, const Node *input) {
+  int64_t index = 0;
+  for (int i = 0; i < g->nodes.n && g->nodes.at[i] != input; i++) index += g->nodes.at[i]->kind == NODE_input;
+  return index;
+}
+
+_Static_assert((int)NNRT_INPUT == BUFFER_input && (int)NNRT_ARENA == BUFFER_arena, "places are classes of buffer");
+
+static void build_buffers(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
+  NnrtBuffer *rows = NEW_ARRAY(dims->tables->arena, NnrtBuffer, s->buffers.n + 1);
+  for (int i = 0; i < s->buffers.n; i++) {
+    const Buffer *b = s->buffers.at[i];
+    NnrtBuffer *row = &rows[i];
+    row->place = b->place;
+    row->index = -1;
+    if (b->place == BUFFER_input) row->index = input_index(s->graph, b->node);
+    if (b->place == BUFFER_param || b->place == BUFFER_state)
+      row->index = variable_index(dims->tables, b->node->name);
+    if (b->place == BUFFER_const) row->index = constant_index(dims->tables, b->node);
+    SET_POLY(dims, row, bytes, b->bytes);
+    SET_POLY(dims, row, offset, b->place == BUFFER_arena ? b->offset : NULL);
+  }
+  out->n_buffers = s->buffers.n;
+  out->buffers = rows;
+}
+
+static int64_t span_line(const Tables *t, Span span) {
+  const Source *source = t->options->sources ? sources_get(t->options->sources, span.source) : NULL;
+  if (!source) return 0;
+  int line, column;
+  source_position(source, span.begin, &line, &column);
+  return line;
+}
+
+/* What a user would call the kernel: the name of the last value it computes that has one. */
+static const char *kernel_name(const Kernel *k) {
+  for (int i = k->members.n - 1; i >= 0; i--)
+    if (k->members.at[i].node->name) return k->members.at[i].node->name;
+  return k->symbol;
+}
+
+static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
+  Tables *t = dims->tables;
+  NnrtLaunch *rows = NEW_ARRAY(t->arena, NnrtLaunch, s->kernels.n + 1);
+  for (int i = 0; i < s->kernels.n; i++) {
+    const Kernel *k = s->kernels.at[i];
+    NnrtLaunch *row = &rows[i];
+    row->kernel = (NnrtKernel *)(void *)k->symbol;
+    row->name = kernel_name(k);
+    row->kind = kernel_kind_name(k->kind);
+    row->line = span_line(t, k->span);
+    row->grain = k->grain > 0 ? k->grain : 1;
+    IntVec buffers = {0};
+    for (int b = 0; b < k->operands.n; b++) vec_push(t->arena, &buffers, buffer_index(s, k->operands.at[b]));
+    SET_INTS(t, row, buffers, buffers.n, buffers.at);
+    SET_POLY(dims, row, units, k->units);
+    SET_POLY(dims, row, work, k->work);
+    SET_POLY(dims, row, scratch, k->scratch);
+  }
+  out->n_launches = s->kernels.n;
+  out->launches = rows;
+}
+
+static int64_t one(void *cx, DimAtom *symbol) {
+  (void)cx;
+  (void)symbol;
+  return 1;
+}
+
+/* A multiplication and an addition for each element of result and reduction. */
+static int64_t contraction_flops(const Schedule *s) {
+  int64_t flops = 0;
+  for (int i = 0; i < s->kernels.n; i++) {
+    const Kernel *k = s->kernels.at[i];
+    if (!k->contraction || !k->members.n) continue;
+    const Node *n = k->members.at[0].node;
+    int64_t count = 2;
+    for (int d = 0; d < n->rank; d++) count *= dim_evaluate(n->shape[d], one, NULL);
+    for (int d = 0; d < n->nred; d++) count *= dim_evaluate(n->red[d], one, NULL);
+    flops += count;
+  }
+  return flops;
+}
+
+static void build_graph(Tables *t, const Schedule *s, NnrtGraph *out) {
+  GraphDims dims;
+  dims_begin(&dims, t, s);
+  out->name = s->graph->name;
+  build_buffers(&dims, s, out);
+  build_ports(&dims, s, out);
+  build_launches(&dims, s, out);
+  SET_POLY(&dims, out, arena, s->arena_bytes);
+  IntVec stored = {0};
+  for (int i = 0; i < s->graph->stores.n; i++) {
+    int64_t index = variable_index(t, s->graph->stores.at[i]->in[1]->name);
+    vec_push(t->arena, &stored, index);
+  }
+  SET_INTS(t, out, stored, stored.n, stored.at);
+  out->flops = contraction_flops(s);
+  out->n_dims = dims.rows.n;
+  out->dims = dims.rows.at;
+}
+
+/* ---- data, training, entries, verbs ---- */
+
+static void build_field(Tables *t, const Field *from, NnrtField *to) {
+  *to = (NnrtField){
+      .name = from->name, .dtype = from->dtype, .bound = from->bound, .graph = graph_index(t, from->graph)};
+  SET_INTS(t, to, shape, from->rank, from->shape);
+  NnrtColumn *raw = NEW_ARRAY(t->arena, NnrtColumn, from->raw.n + 1);
+  for (int i = 0; i < from->raw.n; i++) {
+    const RawColumn *c = &from->raw.at[i];
+    raw[i] = (NnrtColumn){.dtype = c->dtype, .from = c->from, .to = c->to, .name = c->name, .single = c->single};
+  }
+  to->n_raw = from->raw.n;
+  to->raw = raw;
+}
+
+static void build_data(Tables *t) {
+  const Program *p = t->program;
+  NnrtData *rows = NEW_ARRAY(t->arena, NnrtData, p->data.n + 1);
+  for (int i = 0; i < p->data.n; i++) {
+    const DataSet *from = &p->data.at[i];
+    NnrtColumnFile *files = NEW_ARRAY(t->arena, NnrtColumnFile, from->files.n + 1);
+    for (int k = 0; k < from->files.n; k++)
+      files[k] = (NnrtColumnFile){from->files.at[k].column, from->files.at[k].path};
+    NnrtField *fields = NEW_ARRAY(t->arena, NnrtField, from->fields.n + 1);
+    for (int k = 0; k < from->fields.n; k++) build_field(t, &from->fields.at[k], &fields[k]);
+    rows[i] = (NnrtData){.name = from->name,
+                         .format = from->format,
+                         .path = from->path,
+                         .n_files = from->files.n,
+                         .files = files,
+                         .n_fields = from->fields.n,
+                         .fields = fields,
+                         .stats = graph_index(t, from->stats)};
+  }
+  t->out->n_data = p->data.n;
+  t->out->data = rows;
+}
+
+static void build_train(Tables *t) {
+  const Program *p = t->program;
+  NnrtTrain *rows = NEW_ARRAY(t->arena, NnrtTrain, p->train.n + 1);
+  for (int i = 0; i < p->train.n; i++) {
+    const Train *from = &p->train.at[i];
+    NnrtName *losses = NEW_ARRAY(t->arena, NnrtName, from->losses.n + 1);
+    for (int k = 0; k < from->losses.n; k++) losses[k].text = from->losses.at[k];
+    NnrtReport *reports = NEW_ARRAY(t->arena, NnrtReport, from->reports.n + 1);
+    for (int k = 0; k < from->reports.n; k++) {
+      const Report *r = &from->reports.at[k];
+      reports[k] = (NnrtReport){r->name, graph_index(t, r->graph), r->arguments};
+    }
+    rows[i] = (NnrtTrain){.name = from->name,
+                          .data = from->data,
+                          .epochs = from->epochs,
+                          .steps = from->steps,
+                          .batch = from->batch,
+                          .seed = from->seed,
+                          .validate = from->validate,
+                          .validate_data = from->validate_data,
+                          .test_data = from->test_data,
+                          .shuffle = from->shuffle,
+                          .n_losses = from->losses.n,
+                          .losses = losses,
+                          .n_reports = from->reports.n,
+                          .reports = reports,
+                          .stall = from->stall,
+                          .stall_epochs = from->stall_epochs,
+                          .step = graph_index(t, from->step),
+                          .eval = graph_index(t, from->eval),
+                          .grads = graph_index(t, from->grads)};
+  }
+  t->out->n_train = p->train.n;
+  t->out->train = rows;
+}
+
+static const NnrtArgument *build_arguments(Tables *t, const Argument *from, int n) {
+  NnrtArgument *rows = NEW_ARRAY(t->arena, NnrtArgument, n + 1);
+  for (int i = 0; i < n; i++) {
+    rows[i] = (NnrtArgument){.name = from[i].name,
+                             .dtype = from[i].dtype,
+                             .bound = from[i].bound,
+                             .data = from[i].data,
+                             .field = from[i].field};
+    SET_INTS(t, &rows[i], shape, from[i].rank, from[i].shape);
+  }
+  return rows;
+}
+
+static bool entry_wanted(const char *only, const EntryPoint *e) { return !only || !strcmp(only, e->name); }
+
+static void build_entries(Tables *t) {
+  const Program *p = t->program;
+  NnrtEntry *rows = NEW_ARRAY(t->arena, NnrtEntry, p->entries.n + 1);
+  int n = 0;
+  for (int i = 0; i < p->entries.n; i++) {
+    const EntryPoint *from = &p->entries.at[i];
+    if (!entry_wanted(t->options->only, from)) continue;
+    rows[n++] = (NnrtEntry){.name = from->name,
+                            .n_arguments = from->arguments.n,
+                            .arguments = build_arguments(t, from->arguments.at, from->arguments.n),
+                            .n_results = from->results.n,
+                            .results = build_arguments(t, from->results.at, from->results.n),
+                            .graph = graph_index(t, from->graph)};
+  }
+  t->out->n_entries = n;
+  t->out->entries = rows;
+}
+
+static NnrtVerbRow verb_row(const char *name, const char *purpose, const char *symbol, int64_t entry) {
+  return (NnrtVerbRow){name, purpose, (NnrtVerb *)(void *)symbol, entry};
+}
+
+/* The verbs that the program offers, in the order in which --help lists them. Only what is named here is linked. */
+static void build_verbs(Tables *t) {
+  NnrtProgram *p = t->out;
+  NnrtVerbRow *rows = NEW_ARRAY(t->arena, NnrtVerbRow, p->n_entries + 4);
+  int n = 0;
+  if (p->n_train) {
+    rows[n++] = verb_row("train", "learn from data; writes checkpoints and logs", "nnrt_verb_train", -1);
+    rows[n++] = verb_row("eval", "measure losses and metrics on test data", "nnrt_verb_eval", -1);
+  }
+  for (int i = 0; i < p->n_entries; i++) {
+    const char *purpose = arena_printf(t->arena, "the program's entry `%s`", p->entries[i].name);
+    rows[n++] = verb_row(p->entries[i].name, purpose, "nnrt_verb_entry", i);
+  }
+  if (!t->options->only) {
+    rows[n++] = verb_row("bench", "time the program", "nnrt_verb_bench", -1);
+    rows[n++] = verb_row("info", "weights, shapes, memory plan, build id", "nnrt_verb_info", -1);
+  }
+  p->n_verbs = n;
+  p->verbs = rows;
+}
+
+/* ---- the whole ---- */
+
+static void add_graph(Arena *a, Graph *g, GraphList *out) {
+  for (int i = 0; i < out->n; i++)
+    if (out->at[i] == g) return;
+  if (g) vec_push(a, out, g);
+}
+
+/* The graph of the field through which an argument is read from a file. */
+static Graph *argument_field(const Program *p, const Argument *x) {
+  return x->data < 0 ? NULL : p->data.at[x->data].fields.at[x->field].graph;
+}
+
+static void add_entries(Arena *a, const Program *p, const char *only, GraphList *out) {
+  for (int i = 0; i < p->entries.n; i++) {
+    const EntryPoint *e = &p->entries.at[i];
+    if (!entry_wanted(only, e)) continue;
+    add_graph(a, e->graph, out);
+    for (int k = 0; k < e->arguments.n; k++) add_graph(a, argument_field(p, &e->arguments.at[k]), out);
+  }
+}
+
+void tables_graphs(Arena *a, const Program *p, const char *only, GraphList *out) {
+  add_entries(a, p, only, out);
+  if (only) return;
+  add_graph(a, p->init, out);
+  for (int i = 0; i < p->data.n; i++) {
+    const DataSet *d = &p->data.at[i];
+    for (int k = 0; k < d->fields.n; k++) add_graph(a, d->fields.at[k].graph, out);
+    add_graph(a, d->stats, out);
+  }
+  for (int i = 0; i < p->train.n; i++) {
+    const Train *t = &p->train.at[i];
+    add_graph(a, t->step, out);
+    add_graph(a, t->eval, out);
+    add_graph(a, t->grads, out);
+    for (int k = 0; k < t->reports.n; k++) add_graph(a, t->reports.at[k].graph, out);
+  }
+}
+
+NnrtProgram *tables_build(Arena *a, const Program *p, Schedule *const *schedules, int n, const TablesOptions *o) {
+  Tables *t = NEW(a, Tables);
+  *t = (Tables){.arena = a, .program = p, .options = o, .out = NEW(a, NnrtProgram), .schedules = schedules, .n = n};
+  NnrtProgram *out = t->out;
+  out->name = p->name;
+  out->build = arena_printf(a, "%016" PRIx64 " nnc %s", p->hash, o->build);
+  out->cpu = o->cpu;
+  build_variables(t);
+  NnrtGraph *graphs = NEW_ARRAY(a, NnrtGraph, n + 1);
+  for (int i = 0; i < n; i++) build_graph(t, schedules[i], &graphs[i]);
+  out->n_graphs = n;
+  out->graphs = graphs;
+  out->n_constants = t->constants.n;
+  out->constants = t->constants.at;
+  out->init = graph_index(t, p->init);
+  build_data(t);
+  if (!o->only) build_train(t);
+  build_entries(t);
+  build_verbs(t);
+  return out;
+}
