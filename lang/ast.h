@@ -1,0 +1,84 @@
+/* ast.h - the tree: what the parser makes of one file. One node type for all; ast.def says for each kind which fields
+ * it uses and what they mean. The parser takes a superset of the language (any statement in any block): what may
+ * stand where is the checker's to say.
+ *
+ *     for (int i = 0; i < fn->params->items.n; i++) {
+ *       Ast *p = fn->params->items.at[i];                 // PARAMETER: p->name, p->type (or NULL), p->value (or
+ * NULL)
+ *     }
+ *     if (e->kind == AST_BINARY && e->op == OP_LT) check(e->left), check(e->right);
+ *
+ * Spans are exact: `span` is the whole construct, `name_span` the name alone. Nodes live in the parser's arena and
+ * are not changed after parsing. */
+#ifndef NNC_LANG_AST_H
+#define NNC_LANG_AST_H
+
+#include "lang/source.h"
+
+typedef enum AstKind {
+#define AST(kind, word, roles, meaning) AST_##kind,
+#include "lang/ast.def"
+  AST_KIND_COUNT
+} AstKind;
+
+typedef enum Op {
+#define OP(name, spelling, tightness) OP_##name,
+#include "lang/ast.def"
+  OP_COUNT
+} Op;
+
+typedef enum AstFlags {
+  AST_DRAW = 1,      /* `~` instead of `=` */
+  AST_FROZEN = 2,    /* `frozen` after the value */
+  AST_NODECAY = 4,   /* `nodecay` after the value */
+  AST_SAMPLE = 8,    /* `sample entry` */
+  AST_BRACKETS = 16, /* an expression in brackets of its own */
+} AstFlags;
+
+typedef struct Ast Ast;
+typedef Vec(Ast *) AstList;
+
+struct Ast {
+  AstKind kind;
+  Op op; /* of UNARY and BINARY */
+  uint32_t flags;
+  Span span;
+  Span name_span; /* source 0 where there is no name */
+  Str name;       /* NULL where there is none */
+  Str doc;        /* a declaration's `##` lines, joined by newlines without the signs; or NULL */
+  union {
+    int64_t integer;
+    double real;
+    Str text; /* NULL where there is none */
+  };
+  union {
+    Ast *params, *left, *cond, *callee, *base, *target, *low;
+  };
+  union {
+    Ast *type, *right, *then, *args, *high, *bound;
+  };
+  union {
+    Ast *where, *otherwise, *range, *from, *shape, *stalls, *step;
+  };
+  union {
+    Ast *value, *body;
+  };
+  union {
+    Ast *with, *binders;
+  };
+  AstList items;
+};
+
+const char *ast_word(AstKind kind); /* as printed: "fn", "define-at" */
+const char *op_spelling(Op op);     /* "+", "and" */
+int op_tightness(Op op);            /* higher binds tighter */
+
+/* Child i of a node in the order of ast.def, then its items; for walks that do not care for roles. A child that is
+ * absent is NULL; i counts to ast_child_count. */
+int ast_child_count(const Ast *n);
+Ast *ast_child(const Ast *n, int i);
+
+/* Writes the tree as --emit=ast shows it: one node a line, children indented, roles named. */
+void ast_print(Buf *out, const Ast *root);
+
+#endif
