@@ -1,0 +1,253 @@
+/* rt_source_test.c - csv, npy and idx files, alone and as sources. */
+#include "rt_test.h"
+
+#include "runtime/source.h"
+
+#include <dirent.h>
+#include <math.h>
+
+/* ---- the odd files ---- */
+
+static int open_any(const char *path, NnrtError *e) {
+  NnrtSource s;
+  NnrtSourceFile file = {NULL, path};
+  int status = nnrt_source_open(&s, strrchr(path, '.') + 1, &file, 1, e);
+  if (status == NNRT_OK) nnrt_source_close(&s);
+  return status;
+}
+
+static void odd_files(void **state) {
+  (void)state;
+  DIR *d = opendir(TEST_DATA "/odd");
+  assert_non_null(d);
+  int seen = 0;
+  for (struct dirent *f; (f = readdir(d));) {
+    const char *dot = strrchr(f->d_name, '.');
+    if (!dot || (strcmp(dot, ".csv") != 0 && strcmp(dot, ".npy") != 0 && strcmp(dot, ".idx") != 0)) continue;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/odd/%s", TEST_DATA, f->d_name);
+    NnrtError e = {0};
+    int status = open_any(path, &e);
+    if (status != NNRT_OK) assert_refusal(e.text, path);
+    if (status != (f->d_name[0] == 'o' ? NNRT_OK : NNRT_EDATA)) fail_msg("%s: %d %s", f->d_name, status, e.text);
+    seen++;
+  }
+  closedir(d);
+  assert_true(seen >= 18);
+}
+
+/* Every prefix of the good files, and every one with a byte changed: read or refused, never a crash. */
+static void mutants(void **state) {
+  (void)state;
+  static const char *const names[] = {"ok_f32.npy", "ok_fortran.npy", "ok.idx", "ok_quoted.csv", "ok_crlf.csv"};
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+    char path[4096], name[64];
+    snprintf(path, sizeof path, "%s/odd/%s", TEST_DATA, names[k]);
+    snprintf(name, sizeof name, "mutant%s", strrchr(names[k], '.'));
+    NnrtFile f;
+    NnrtError e;
+    assert_int_equal(nnrt_file_open(&f, path, &e), NNRT_OK);
+    unsigned char bytes[256];
+    assert_true(f.size <= sizeof bytes);
+    for (size_t i = 0; i < 9 * f.size; i++) {
+      memcpy(bytes, f.data, f.size);
+      if (i >= f.size) bytes[i % f.size] ^= (unsigned char)(1u << (i / f.size - 1));
+      test_file(name, bytes, i < f.size ? i : f.size);
+      open_any(name, &e);
+    }
+    nnrt_file_close(&f);
+  }
+}
+
+/* ---- csv ---- */
+
+static void numbers(void **state) {
+  (void)state;
+  static const char *const good[] = {"0",
+                                     "-1",
+                                     "+2.5",
+                                     ".5",
+                                     "5.",
+                                     "1e3",
+                                     "1E-3",
+                                     "123456789012345678901234567890",
+                                     "0.1",
+                                     "1e23",
+                                     "9007199254740993",
+                                     "2.2250738585072011e-308",
+                                     "4.9e-324",
+                                     "1e-400",
+                                     "179769313486231570000000000000000000000e270",
+                                     "3.141592653589793238",
+                                     "-0"};
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    double v, expected = strtod(good[i], NULL);
+    if (!nnrt_number(good[i], strlen(good[i]), &v)) fail_msg("%s was refused", good[i]);
+    if (memcmp(&v, &expected, 8) != 0) fail_msg("%s became %.17g", good[i], v);
+  }
+  static const char *const bad[] = {"",     "-",   ".",   "e5",    "1e",    "1e+", "1 2",
+                                    "0x10", "inf", "nan", "1e400", "1.2.3", "--1"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    double v;
+    if (nnrt_number(bad[i], strlen(bad[i]), &v)) fail_msg("%s was taken", bad[i]);
+  }
+}
+
+static void csv_content(void **state) {
+  (void)state;
+  NnrtCsv c;
+  NnrtError e = {0};
+  test_text("a.csv", "\"a \"\"x\"\"\",b\r\n1, 2\r\n\r\n\"3\",4");
+  assert_int_equal(nnrt_csv_open(&c, "a.csv", &e), NNRT_OK);
+  assert_int_equal(c.rows, 2);
+  assert_string_equal(c.names[0], "a \"x\"");
+  assert_int_equal(nnrt_csv_column(&c, "b"), 1);
+  assert_true(c.values[1] == 2 && c.values[2] == 3);
+  assert_int_equal(nnrt_csv_line(&c, 0), 2);
+  assert_int_equal(nnrt_csv_line(&c, 1), 4); /* a blank line is between */
+  nnrt_csv_close(&c);
+  test_text("a.csv", "1,2\n3,4\n\n");
+  assert_int_equal(nnrt_csv_open(&c, "a.csv", &e), NNRT_OK);
+  assert_null(c.names);
+  assert_int_equal(c.rows, 2);
+  nnrt_csv_close(&c);
+}
+
+static void csv_refusals(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *says;
+  } bad[] = {
+      {"a,b\n1,2\n3\n", "r.csv:3: 1 fields, but 2"},
+      {"a,b\n1,x\n", "r.csv:2: column \"b\": \"x\" is not a number"},
+      {"1,2\n3,\n", "r.csv:2: column 1 is empty"},
+      {"a,b\n", "no rows after the header"},
+      {"a\n\"1\n", "r.csv:2: a quote is never closed"},
+      {"a\n1\"2\n", "r.csv:2: a quote stands inside"},
+      {"\n\n", "the file is empty"},
+      {"a,b\n1,1e999\n", "is not a number"},
+      {"1\n\"a\nb\"\n", "r.csv:2: column 0"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    NnrtError e = {0};
+    test_file("r.csv", bad[i].text, strlen(bad[i].text));
+    assert_int_equal(open_any("r.csv", &e), NNRT_EDATA);
+    assert_refusal(e.text, "r.csv");
+    assert_says(e.text, bad[i].says);
+  }
+}
+
+/* ---- arrays ---- */
+
+static void npy_orders(void **state) {
+  (void)state;
+  static const char *const names[] = {"ok_f32.npy", "ok_fortran.npy", "ok_bigendian.npy"};
+  for (int k = 0; k < 3; k++) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/odd/%s", TEST_DATA, names[k]);
+    NnrtArray a;
+    NnrtError e = {0};
+    double v[12];
+    assert_int_equal(nnrt_npy_open(&a, path, &e), NNRT_OK);
+    assert_int_equal(nnrt_array_read(&a, 0, 12, NNRT_F64, v), 12);
+    for (int i = 0; i < 12; i++) assert_true(v[i] == i);
+    nnrt_array_close(&a);
+  }
+}
+
+static void npy_round_trip(void **state) {
+  (void)state;
+  for (int t = 0; t < NNRT_DTYPE_COUNT; t++) {
+    unsigned char bits[48] = {0};
+    double ones[6] = {0, 1, 1, 0, 1, 0}, back[6];
+    NnrtError e = {0};
+    NnrtArray a;
+    assert_int_equal(nnrt_convert(NNRT_F64, ones, false, (NnrtDtype)t, bits, 6), 6);
+    assert_int_equal(nnrt_npy_write("w.npy", (NnrtDtype)t, 2, (int64_t[]){2, 3}, bits, &e), NNRT_OK);
+    assert_int_equal(nnrt_npy_open(&a, "w.npy", &e), NNRT_OK);
+    assert_int_equal(((const char *)a.data - (const char *)a.file.data) % 64, 0);
+    assert_int_equal(nnrt_array_read(&a, 0, 6, NNRT_F64, back), 6);
+    assert_memory_equal(ones, back, sizeof ones);
+    nnrt_array_close(&a);
+  }
+}
+
+static void npy_version_2(void **state) {
+  (void)state;
+  test_text("v2.npy", "\x93NUMPY\2\0\x37\0\0\0{'shape': (2,), 'fortran_order': False, 'descr': '|u1'}\7\x9");
+  NnrtArray a;
+  NnrtError e = {0};
+  int32_t v[2];
+  assert_int_equal(nnrt_npy_open(&a, "v2.npy", &e), NNRT_OK);
+  assert_int_equal(nnrt_array_read(&a, 0, 2, NNRT_I32, v), 2);
+  assert_int_equal(v[1], 9);
+  nnrt_array_close(&a);
+}
+
+/* ---- sources ---- */
+
+static void views(void **state) {
+  (void)state;
+  test_text("s.csv", "a,b,label\n1,2,0\n3,4.5,1\n");
+  NnrtSource s;
+  NnrtSourceFile file = {NULL, "s.csv"};
+  NnrtView v;
+  NnrtError e = {0};
+  assert_int_equal(nnrt_source_open(&s, "csv", &file, 1, &e), NNRT_OK);
+  assert_int_equal(s.count, 2);
+  float x[4];
+  assert_int_equal(nnrt_source_view(&s, 0, 2, NULL, false, &v, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 2, NNRT_F32, x, &e), NNRT_OK);
+  assert_true(x[0] == 1 && x[3] == 4.5f);
+  int32_t y[2];
+  assert_int_equal(nnrt_source_view(&s, -1, 0, "label", true, &v, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 1, 1, NNRT_I32, y, &e), NNRT_OK);
+  assert_int_equal(y[0], 1);
+  assert_int_equal(nnrt_source_view(&s, -1, 0, "b", true, &v, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 2, NNRT_I32, y, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "s.csv:3: column \"b\": 4.5 is not an i32");
+  assert_int_equal(nnrt_source_view(&s, -1, 0, "lable", true, &v, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "s.csv:1: there is no column \"lable\", did you mean \"label\"?");
+  assert_int_equal(nnrt_source_view(&s, 3, 4, NULL, true, &v, &e), NNRT_EDATA);
+  assert_says(e.text, "s.csv:1: column 3 is asked for, but the file has 3");
+  nnrt_source_close(&s);
+}
+
+static void arrays(void **state) {
+  (void)state;
+  float x[6] = {0, 1, 2, 3, 4, 5.5f};
+  int64_t y[3] = {1, 2, 300};
+  NnrtError e = {0};
+  NnrtSource s;
+  NnrtView v;
+  nnrt_npy_write("x.npy", NNRT_F32, 2, (int64_t[]){3, 2}, x, &e);
+  nnrt_npy_write("y.npy", NNRT_I64, 1, (int64_t[]){3}, y, &e);
+  NnrtSourceFile files[] = {{"x", "x.npy"}, {"y", "y.npy"}};
+  assert_int_equal(nnrt_source_open(&s, "npy", files, 2, &e), NNRT_OK);
+  assert_int_equal(s.count, 3);
+  assert_int_equal(nnrt_source_view(&s, -1, 0, "x", false, &v, &e), NNRT_OK);
+  assert_int_equal(v.rank, 1);
+  assert_int_equal(v.width, 2);
+  int32_t wrong[6];
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 3, NNRT_I32, wrong, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "x.npy: row 2: 5.5 is not an i32");
+  assert_int_equal(nnrt_source_view(&s, -1, 0, "y", true, &v, &e), NNRT_OK);
+  uint8_t small[3];
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 2, NNRT_U8, small, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 2, 1, NNRT_U8, small, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "y.npy: row 2: 300 is not a u8");
+  assert_int_equal(nnrt_source_view(&s, -1, 0, "z", true, &v, &e), NNRT_EDATA);
+  nnrt_source_close(&s);
+  nnrt_npy_write("y.npy", NNRT_I64, 1, (int64_t[]){2}, y, &e);
+  assert_int_equal(nnrt_source_open(&s, "npy", files, 2, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "y.npy: 2 examples, but x.npy has 3");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(odd_files),      cmocka_unit_test(mutants),
+                                     cmocka_unit_test(numbers),        cmocka_unit_test(csv_content),
+                                     cmocka_unit_test(csv_refusals),   cmocka_unit_test(npy_orders),
+                                     cmocka_unit_test(npy_round_trip), cmocka_unit_test(npy_version_2),
+                                     cmocka_unit_test(views),          cmocka_unit_test(arrays)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
