@@ -1,4 +1,4 @@
-/* dim.c - see dim.h. A Dim is a list of terms in graded lexicographic order of their atoms' ids (a monomial order, so
+/* dim.c - see dim.h. A Dim is a list of terms in graded lexicographic order of their atoms (a monomial order, so
  * exact division is the usual polynomial division). Quotients are atoms of their own; (b*X + Y) // b becomes
  * X + Y // b, and only what cannot be taken out stays below the division. */
 #include "ir/expr.h"
@@ -29,12 +29,34 @@ bool dim_overflowed(const Dim *d) { return d->n < 0; }
 
 static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
-/* Higher degree first, then the lower ids. */
+static int compare_dims(const Dim *a, const Dim *b);
+
+/* Symbols in the order that they were made in, then quotients by their parts: the order, and so the printed text,
+ * does not depend on what else was computed before. */
+static int compare_atom(const DimAtom *a, const DimAtom *b) {
+  if (a == b) return 0;
+  if (a->name && b->name) return a->id < b->id ? -1 : 1;
+  if (a->name || b->name) return a->name ? -1 : 1;
+  int c = compare_dims(a->a, b->a);
+  return c ? c : compare_dims(a->b, b->b);
+}
+
+/* Higher degree first, then the lower atoms. */
 static int compare_atoms(const DimTerm *a, const DimTerm *b) {
   if (a->n != b->n) return a->n > b->n ? -1 : 1;
   for (int i = 0; i < a->n; i++)
-    if (a->atoms[i] != b->atoms[i]) return a->atoms[i]->id < b->atoms[i]->id ? -1 : 1;
+    if (a->atoms[i] != b->atoms[i]) return compare_atom(a->atoms[i], b->atoms[i]);
   return 0;
+}
+
+static int compare_dims(const Dim *a, const Dim *b) {
+  for (int i = 0; i < a->n && i < b->n; i++) {
+    int c = compare_atoms(&a->terms[i], &b->terms[i]);
+    if (c) return c;
+    if (a->terms[i].coefficient != b->terms[i].coefficient)
+      return a->terms[i].coefficient < b->terms[i].coefficient ? -1 : 1;
+  }
+  return a->n - b->n;
 }
 
 static int compare_terms(const void *a, const void *b) { return compare_atoms(a, b); }
@@ -50,7 +72,7 @@ static bool same_dim(const void *key, const void *object) {
 /* The Dim that is the sum of these terms, in any order; takes over the array. */
 static Dim *make(Ir *ir, DimTerm *terms, int n) {
   struct DimTable *t = table(ir);
-  qsort(terms, (size_t)n, sizeof *terms, compare_terms);
+  if (n > 1) qsort(terms, (size_t)n, sizeof *terms, compare_terms);
   int kept = 0;
   for (int i = 0; i < n; i++) {
     if (kept && !compare_atoms(&terms[kept - 1], &terms[i])) {
@@ -83,7 +105,7 @@ Dim *dim_const(Ir *ir, int64_t value) {
   return make(ir, t, value != 0);
 }
 
-static Dim *dim_of_atom(Ir *ir, DimAtom *a) {
+Dim *dim_atom(Ir *ir, DimAtom *a) {
   DimTerm *t = NEW(ir->arena, DimTerm);
   t->coefficient = 1;
   t->n = 1;
@@ -97,7 +119,7 @@ Dim *dim_symbol(Ir *ir, Str name, int64_t lower) {
   a->id = table(ir)->next_atom++;
   a->name = name;
   a->lower = lower;
-  return dim_of_atom(ir, a);
+  return dim_atom(ir, a);
 }
 
 static bool same_quotient(const void *key, const void *object) {
@@ -116,7 +138,7 @@ static Dim *quotient(Ir *ir, Dim *a, Dim *b) {
     q->id = t->next_atom++;
     intern_add(&t->quotients, ir->arena, h, q);
   }
-  return dim_of_atom(ir, q);
+  return dim_atom(ir, q);
 }
 
 /* a + k * b */
@@ -140,7 +162,7 @@ static bool multiply_terms(Ir *ir, const DimTerm *a, const DimTerm *b, DimTerm *
   out->n = a->n + b->n;
   out->atoms = NEW_ARRAY(ir->arena, DimAtom *, out->n + 1);
   for (int i = 0, j = 0; i + j < out->n;)
-    if (j == b->n || (i < a->n && a->atoms[i]->id <= b->atoms[j]->id)) out->atoms[i + j] = a->atoms[i], i++;
+    if (j == b->n || (i < a->n && compare_atom(a->atoms[i], b->atoms[j]) <= 0)) out->atoms[i + j] = a->atoms[i], i++;
     else out->atoms[i + j] = b->atoms[j], j++;
   return true;
 }
@@ -174,6 +196,10 @@ static Dim *dim_of_term(Ir *ir, const DimTerm *t) {
   DimTerm *copy = NEW(ir->arena, DimTerm);
   *copy = *t;
   return make(ir, copy, t->coefficient != 0);
+}
+
+Dim *dim_monomial(Ir *ir, const DimTerm *t) {
+  return dim_of_term(ir, &(DimTerm){.coefficient = 1, .n = t->n, .atoms = t->atoms});
 }
 
 Dim *dim_exact_div(Ir *ir, Dim *a, Dim *b) {
@@ -296,7 +322,7 @@ static Dim *shift_to_zero(Ir *ir, Dim *d) {
     for (int j = 0; j < d->terms[i].n; j++) {
       DimAtom *a = d->terms[i].atoms[j];
       if (!a->name && !(dim_at_least(ir, a->a, 0) && dim_at_least(ir, a->b, 1))) return poison(ir);
-      Dim *factor = dim_of_atom(ir, a);
+      Dim *factor = dim_atom(ir, a);
       product = dim_mul(ir, product, a->name ? dim_add(ir, factor, dim_const(ir, a->lower)) : factor);
     }
     sum = dim_add(ir, sum, product);
@@ -350,7 +376,7 @@ bool dim_at_least(Ir *ir, Dim *d, int64_t value) { return at_least(ir, d, value,
 static Dim *substitute_atom(Ir *ir, DimAtom *atom, DimMap map, void *cx) {
   if (atom->name) {
     Dim *d = map(cx, atom);
-    return d ? d : dim_of_atom(ir, atom);
+    return d ? d : dim_atom(ir, atom);
   }
   Dim *a = dim_substitute(ir, atom->a, map, cx), *b = dim_substitute(ir, atom->b, map, cx);
   return b->n == 0 ? poison(ir) : dim_floordiv(ir, a, b);

@@ -20,7 +20,7 @@ typedef struct DimAtom {
 
 typedef struct DimTerm {
   int64_t coefficient; /* not 0 */
-  int n;               /* factors: atoms in order of id, repeated for powers; 0 for the constant term */
+  int n;               /* factors: atoms in a fixed order, repeated for powers; 0 for the constant term */
   DimAtom **atoms;
 } DimTerm;
 
@@ -44,6 +44,8 @@ Dim *dim_exact_div(Ir *ir, Dim *a, Dim *b);
 bool dim_is_const(const Dim *d, int64_t *value); /* value may be NULL */
 int64_t dim_value(const Dim *d);                 /* of a number; ice() otherwise */
 DimAtom *dim_as_symbol(const Dim *d);            /* the symbol, if d is just one; else NULL */
+Dim *dim_atom(Ir *ir, DimAtom *a);
+Dim *dim_monomial(Ir *ir, const DimTerm *t); /* the term's atoms, without its coefficient */
 bool dim_overflowed(const Dim *d); /* a coefficient left int64: the arithmetic above then gives this poisoned dim */
 
 /* Proofs from the symbols' lower bounds alone: true means proved, false means not known. */

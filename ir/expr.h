@@ -141,6 +141,7 @@ struct Expr {
   ScalarOp op;
   int n;
   Expr *arg[3];
+  bool reads; /* there is a read in it, perhaps inside a form: not to be moved out of a select */
 };
 
 Expr *expr_real(Ir *ir, DType t, double v); /* any dtype; converts */
@@ -160,6 +161,7 @@ Expr *expr_and(Ir *ir, Expr *a, Expr *b); /* either may be NULL: then the other 
 Expr *expr_inside(Ir *ir, Form *f, Dim *extent);
 
 bool expr_is_const(const Expr *e, double *value);
+Range expr_range(Ir *ir, Expr *e); /* of an integer or a bool */
 bool expr_uses(const Expr *e, const Var *v);
 
 /* Rewriting. `var` maps an index to a form (NULL: keep), `read` a read (its forms already rewritten) to an expression
