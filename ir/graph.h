@@ -17,18 +17,13 @@ typedef enum NodeKind {
 } NodeKind;
 
 typedef enum Reducer {
-  RED_none,
-  RED_sum,
-  RED_max,
-  RED_min,
-  RED_prod,
-  RED_argmax,
-  RED_argmin,
-  RED_any,
-  RED_all,
+#define ROW(name, what) RED_##name,
+#include "ir/reducer.def"
+#undef ROW
   RED_COUNT
 } Reducer;
 const char *reducer_name(Reducer r);
+const char *node_kind_name(NodeKind k);
 
 struct Node {
   NodeKind kind;

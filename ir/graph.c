@@ -1,0 +1,284 @@
+/* graph.c - see graph.h: builders, and graph_renew, by which every pass ends. */
+#include "ir/graph.h"
+
+#include <string.h>
+
+const char *reducer_name(Reducer r) {
+  static const char *const names[] = {
+#define ROW(name, what) #name,
+#include "ir/reducer.def"
+#undef ROW
+  };
+  return names[r];
+}
+
+const char *node_kind_name(NodeKind k) {
+  static const char *const names[] = {
+#define ROW(name, what) #name,
+#include "ir/node.def"
+#undef ROW
+  };
+  return names[k];
+}
+
+Graph *graph_new(Ir *ir, Str name) {
+  Graph *g = NEW(ir->arena, Graph);
+  g->ir = ir;
+  g->arena = ir->arena;
+  g->name = name;
+  return g;
+}
+
+/* ---- builders ---- */
+
+static Node *append(Graph *g, NodeKind kind, DType t, int rank, Dim *const *shape, Span at) {
+  Node *n = NEW(g->arena, Node);
+  n->kind = kind;
+  n->dtype = t;
+  n->rank = rank;
+  n->shape = NEW_ARRAY(g->arena, Dim *, rank + 1);
+  if (rank) memcpy(n->shape, shape, sizeof *shape * (size_t)rank);
+  n->span = at;
+  n->id = g->nodes.n;
+  vec_push(g->arena, &g->nodes, n);
+  return n;
+}
+
+static Node *append_named(Graph *g, NodeKind kind, Str name, DType t, int rank, Dim **shape, Span at) {
+  Node *n = append(g, kind, t, rank, shape, at);
+  n->name = name;
+  return n;
+}
+
+Node *graph_input(Graph *g, Str name, DType t, int rank, Dim **shape, Span at) {
+  return append_named(g, NODE_input, name, t, rank, shape, at);
+}
+
+Node *graph_param(Graph *g, Str name, DType t, int rank, Dim **shape, Span at) {
+  Node *n = append_named(g, NODE_param, name, t, rank, shape, at);
+  n->trained = true;
+  return n;
+}
+
+Node *graph_state(Graph *g, Str name, DType t, int rank, Dim **shape, Span at) {
+  return append_named(g, NODE_state, name, t, rank, shape, at);
+}
+
+Node *graph_const(Graph *g, DType t, int rank, Dim **shape, const void *data, Span at) {
+  Node *n = append(g, NODE_const, t, rank, shape, at);
+  size_t bytes = (size_t)dtype_bytes(t);
+  for (int i = 0; i < rank; i++) bytes *= (size_t)dim_value(shape[i]);
+  n->data = arena_alloc(g->arena, bytes);
+  if (bytes) memcpy(n->data, data, bytes);
+  return n;
+}
+
+Node *graph_grad(Graph *g, Node *scalar, Node *variable, Span at) {
+  Node *n = append(g, NODE_grad, variable->dtype, variable->rank, variable->shape, at);
+  n->in[0] = scalar;
+  n->in[1] = variable;
+  return n;
+}
+
+Node *graph_store(Graph *g, Node *target, Node *value, Span at) {
+  Node *n = append(g, NODE_store, target->dtype, target->rank, target->shape, at);
+  n->in[0] = value;
+  n->in[1] = target;
+  vec_push(g->arena, &g->stores, n);
+  return n;
+}
+
+void graph_output(Graph *g, Str name, Node *n) { vec_push(g->arena, &g->outputs, (Output){name, n}); }
+
+/* Renames the Vars of two lists to positions. */
+typedef struct Renaming {
+  Ir *ir;
+  int nresult, nreduced;
+  Var **result, **reduced;
+} Renaming;
+
+static Form *position_of(void *cx, Var *v) {
+  Renaming *r = cx;
+  for (int i = 0; i < r->nresult; i++)
+    if (r->result[i] == v) return form_var(r->ir, var_get(r->ir, i, v->extent));
+  for (int i = 0; i < r->nreduced; i++)
+    if (r->reduced[i] == v) return form_var(r->ir, var_get(r->ir, r->nresult + i, v->extent));
+  return NULL;
+}
+
+static Dim **extents_of(Arena *a, int n, Var **vars) {
+  Dim **extents = NEW_ARRAY(a, Dim *, n + 1);
+  for (int i = 0; i < n; i++) extents[i] = vars[i]->extent;
+  return extents;
+}
+
+static DType reduced_type(Reducer r, const Expr *body) {
+  return r == RED_argmax || r == RED_argmin ? DT_i32 : body->dtype;
+}
+
+Node *graph_comp(Graph *g, int rank, Var **result, Reducer r, int nreduced, Var **reduced, Expr *body, Span at) {
+  if (nreduced == 0 && (r == RED_argmax || r == RED_argmin)) body = expr_int(g->ir, DT_i32, 0);
+  if (nreduced == 0) r = RED_none;
+  if (nreduced && r == RED_none) ice("graph_comp: reduction indices without a reducer");
+  Renaming renaming = {g->ir, rank, nreduced, result, reduced};
+  ExprMap m = {.ir = g->ir, .var = position_of, .cx = &renaming};
+  body = expr_map(&m, body);
+  Node *n = append(g, NODE_comp, reduced_type(r, body), rank, extents_of(g->arena, rank, result), at);
+  n->reducer = r;
+  n->nred = nreduced;
+  n->red = extents_of(g->arena, nreduced, reduced);
+  n->body = body;
+  return n;
+}
+
+Node *graph_scatter(Graph *g, DType t, int rank, Dim **shape, int nvars, Var **vars, Form **at, Expr *value,
+                    Span at_span) {
+  Renaming renaming = {g->ir, 0, nvars, NULL, vars};
+  ExprMap m = {.ir = g->ir, .var = position_of, .cx = &renaming};
+  Node *n = append(g, NODE_scatter, t, rank, shape, at_span);
+  n->reducer = RED_sum;
+  n->nred = nvars;
+  n->red = extents_of(g->arena, nvars, vars);
+  n->body = expr_map(&m, value);
+  n->at = NEW_ARRAY(g->arena, Form *, rank + 1);
+  for (int i = 0; i < rank; i++) n->at[i] = form_map(&m, at[i]);
+  return n;
+}
+
+/* ---- indices and operands ---- */
+
+Var *node_result_var(const Graph *g, const Node *n, int i) { return var_get(g->ir, i, n->shape[i]); }
+
+Var *node_reduction_var(const Graph *g, const Node *n, int i) {
+  return var_get(g->ir, n->kind == NODE_scatter ? i : n->rank + i, n->red[i]);
+}
+
+typedef struct Substitution {
+  int rank;
+  Form **at;
+} Substitution;
+
+static Form *form_at(void *cx, Var *v) {
+  Substitution *s = cx;
+  return v->slot < s->rank ? s->at[v->slot] : NULL;
+}
+
+Expr *node_body_at(Graph *g, const Node *n, Form **at) {
+  if (n->kind != NODE_comp || n->nred) ice("node_body_at: node %d is no map", n->id);
+  Substitution s = {n->rank, at};
+  ExprMap m = {.ir = g->ir, .var = form_at, .cx = &s};
+  return expr_map(&m, n->body);
+}
+
+typedef struct Operands {
+  void (*f)(void *cx, Node *operand);
+  void *cx;
+} Operands;
+
+static void operand_of(void *cx, Expr *e) {
+  Operands *o = cx;
+  if (e->kind == EXPR_READ) o->f(o->cx, e->node);
+}
+
+static void operands_of_form(const Form *f, Operands *o) {
+  for (int i = 0; i < f->n; i++) {
+    Atom *a = f->terms[i].atom;
+    if (a->kind == ATOM_DATA) expr_visit(a->data, operand_of, o);
+    if (a->kind == ATOM_DIV) operands_of_form(a->form, o);
+  }
+}
+
+void node_operands(const Node *n, void (*f)(void *cx, Node *operand), void *cx) {
+  Operands o = {f, cx};
+  for (int i = 0; i < 2; i++)
+    if (n->in[i]) f(cx, n->in[i]);
+  if (n->body) expr_visit(n->body, operand_of, &o);
+  if (n->at)
+    for (int i = 0; i < n->rank; i++) operands_of_form(n->at[i], &o);
+}
+
+/* ---- graph_renew ---- */
+
+enum { DEAD, LIVE, ENTERED, DONE }; /* Node.mark */
+
+typedef struct Renewal {
+  Graph *g;
+  Vec(Node *) order;
+  bool changed, forwarded; /* forwarded: an operand of the node being emitted is replaced */
+} Renewal;
+
+static Node *resolve(Node *n) {
+  while (n->forward) n = n->forward;
+  return n;
+}
+
+static void mark_live(void *cx, Node *n) {
+  n = resolve(n);
+  if (n->mark != DEAD) return;
+  n->mark = LIVE;
+  node_operands(n, mark_live, cx);
+}
+
+static Expr *resolve_read(void *cx, Expr *read) {
+  Renewal *r = cx;
+  Node *n = resolve(read->node);
+  return n == read->node ? NULL : expr_read(r->g->ir, n, read->at);
+}
+
+static void rewrite_operands(Renewal *r, Node *n) {
+  ExprMap m = {.ir = r->g->ir, .read = resolve_read, .cx = r};
+  for (int i = 0; i < 2; i++)
+    if (n->in[i]) n->in[i] = resolve(n->in[i]);
+  if (n->body) n->body = expr_map(&m, n->body);
+  if (n->at)
+    for (int i = 0; i < n->rank; i++) n->at[i] = form_map(&m, n->at[i]);
+}
+
+static void emit(Renewal *r, Node *n);
+
+static void emit_operand(void *cx, Node *n) {
+  Node *to = resolve(n);
+  bool same = to->dtype == n->dtype && to->rank == n->rank;
+  for (int i = 0; same && i < n->rank; i++) same = to->shape[i] == n->shape[i];
+  if (!same) ice("graph_renew: node %d is replaced by node %d of another shape", n->id, to->id);
+  emit(cx, to);
+}
+
+static void note_forward(void *cx, Node *n) { ((Renewal *)cx)->forwarded |= n->forward != NULL; }
+
+static void emit(Renewal *r, Node *n) {
+  if (n->mark == DONE) return;
+  if (n->mark == ENTERED) ice("graph_renew: node %d depends on itself", n->id);
+  n->mark = ENTERED;
+  node_operands(n, emit_operand, r);
+  r->forwarded = false;
+  node_operands(n, note_forward, r);
+  if (r->forwarded) rewrite_operands(r, n);
+  r->changed |= r->forwarded;
+  n->mark = DONE;
+  vec_push(r->g->arena, &r->order, n);
+}
+
+bool graph_renew(Graph *g) {
+  Renewal r = {.g = g};
+  for (int i = 0; i < g->nodes.n; i++) g->nodes.at[i]->mark = DEAD;
+  for (int i = 0; i < g->outputs.n; i++) {
+    Output *o = &g->outputs.at[i];
+    mark_live(NULL, o->node);
+    r.changed |= o->node->forward != NULL;
+    o->node = resolve(o->node);
+  }
+  for (int i = 0; i < g->stores.n; i++) mark_live(NULL, g->stores.at[i]);
+  for (int i = 0; i < g->nodes.n; i++)
+    if (g->nodes.at[i]->mark == LIVE) emit(&r, g->nodes.at[i]);
+  r.changed |= r.order.n != g->nodes.n;
+  for (int i = 0; i < g->nodes.n; i++) {
+    if (i < r.order.n) r.changed |= r.order.at[i] != g->nodes.at[i];
+    g->nodes.at[i]->mark = 0;
+    g->nodes.at[i]->forward = NULL;
+  }
+  for (int i = 0; i < r.order.n; i++) r.order.at[i]->id = i;
+  g->nodes.n = 0;
+  for (int i = 0; i < r.order.n; i++) vec_push(g->arena, &g->nodes, r.order.at[i]);
+  return r.changed;
+}
