@@ -30,7 +30,6 @@ NNRT_TABLES(DESCRIBE_TABLE)
 #define CHECK_WORDS(T, FIELDS)     _Static_assert(sizeof(T) == 8 * (0 FIELDS(COUNT_WORDS)), "words of " #T);
 NNRT_TABLES(CHECK_WORDS)
 
-const TableRow program_table = {"NnrtProgram", sizeof(NnrtProgram),
-                                sizeof fields_NnrtProgram / sizeof *fields_NnrtProgram, fields_NnrtProgram};
+const TableRow *const program_table = &table_NnrtProgram;
 
 size_t field_size(FieldKind k) { return k == FIELD_INTS || k == FIELD_BYTES || k == FIELD_TABLES ? 16 : 8; }

@@ -31,7 +31,7 @@ struct FieldRow {
   const TableRow *element; /* TABLES: of what; else NULL */
 };
 
-extern const TableRow program_table; /* NnrtProgram */
+extern const TableRow *const program_table; /* NnrtProgram */
 
 /* Bytes of a field in its struct. */
 size_t field_size(FieldKind k);

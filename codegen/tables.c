@@ -164,18 +164,10 @@ static int64_t buffer_index(const Schedule *s, const Buffer *b) {
   ice("tables: a kernel of graph %s has an operand that is no buffer of the schedule", s->graph->name);
 }
 
-/* Where a node's value is: the buffer that was made for it, or the one that a kernel writes it into (a store's value
- * lives in its variable). -1: nowhere. */
+/* Where a node's value is after a run, -1: nowhere. */
 static int64_t node_buffer(const Schedule *s, const Node *n) {
-  for (int i = 0; i < s->buffers.n; i++)
-    if (s->buffers.at[i]->node == n) return i;
-  for (int i = 0; i < s->kernels.n; i++) {
-    const Kernel *k = s->kernels.at[i];
-    for (int m = 0; m < k->members.n; m++)
-      if (k->members.at[m].node == n && k->members.at[m].storage == STORE_buffer)
-        return buffer_index(s, k->members.at[m].buffer);
-  }
-  return -1;
+  const Buffer *b = schedule_buffer(s, n);
+  return b ? buffer_index(s, b) : -1;
 }
 
 static NnrtPort build_port(GraphDims *dims, const Schedule *s, Str name, const Node *n) {
