@@ -1,0 +1,89 @@
+/* rt_draw_test.c - Philox against the vectors published with Random123 (kat_vectors), the project's own keys and
+ * counters, shuffling and splitting. */
+#include "rt_test.h"
+
+#include "runtime/order.h"
+#include "runtime/philox.h"
+
+static void known_answers(void **state) {
+  (void)state;
+  static const struct {
+    NnrtBlock counter;
+    uint32_t key[2];
+    NnrtBlock answer;
+  } kat[] = {
+      {{{0, 0, 0, 0}}, {0, 0}, {{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}}},
+      {{{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}},
+       {0xffffffff, 0xffffffff},
+       {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}}},
+      {{{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}},
+       {0xa4093822, 0x299f31d0},
+       {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}},
+  };
+  for (int i = 0; i < 3; i++) {
+    NnrtBlock b = nnrt_philox(kat[i].counter, kat[i].key[0], kat[i].key[1]);
+    assert_memory_equal(&b, &kat[i].answer, sizeof b);
+  }
+}
+
+/* The parts of a key, against published values. */
+static void keys(void **state) {
+  (void)state;
+  assert_true(nnrt_fnv1a64("") == 0xcbf29ce484222325u);
+  assert_true(nnrt_fnv1a64("foobar") == 0x85944171f73967e8u); /* Noll's page */
+  assert_true(nnrt_mix64(0) == 0xe220a8397b1dcdafu);          /* the first output of splitmix64 from 0 */
+  assert_true(nnrt_draw_key(1, "net.fc1.weight") == (nnrt_mix64(1) ^ nnrt_fnv1a64("net.fc1.weight")));
+}
+
+static void uniform(void **state) {
+  (void)state;
+  uint64_t key = nnrt_draw_key(1, "x");
+  double sum = 0, sum64 = 0;
+  for (uint64_t i = 0; i < 4096; i++) {
+    float f = nnrt_draw_f32(key, 3, 5, i);
+    double d = nnrt_draw_f64(key, 3, 5, i);
+    assert_true(f >= 0 && f < 1 && d >= 0 && d < 1);
+    sum += (double)f;
+    sum64 += d;
+  }
+  assert_true(sum / 4096 > 0.48 && sum / 4096 < 0.52 && sum64 / 4096 > 0.48 && sum64 / 4096 < 0.52);
+  NnrtBlock b = nnrt_draw_block(key, 3, 5, 1);
+  assert_true(nnrt_draw_f32(key, 3, 5, 6) == (float)(b.word[2] >> 8) * 0x1p-24f);
+  assert_true(nnrt_draw_u64(key, 3, 5, 3) == ((uint64_t)b.word[2] << 32 | b.word[3]));
+}
+
+static void shuffle(void **state) {
+  (void)state;
+  int64_t a[100], b[100], seen[100] = {0};
+  for (int i = 0; i < 100; i++) a[i] = b[i] = i;
+  nnrt_shuffle(7, 1, 100, a);
+  nnrt_shuffle(7, 1, 100, b);
+  assert_memory_equal(a, b, sizeof a);
+  for (int i = 0; i < 100; i++) seen[a[i]]++;
+  for (int i = 0; i < 100; i++) assert_int_equal(seen[i], 1);
+  for (int i = 0; i < 100; i++) b[i] = i;
+  nnrt_shuffle(7, 2, 100, b);
+  assert_memory_not_equal(a, b, sizeof a);
+}
+
+static void split(void **state) {
+  (void)state;
+  int64_t order[100], v;
+  NnrtError e;
+  uint8_t seen[100] = {0};
+  assert_int_equal(nnrt_split(1, 100, 0.25, order, &v, &e), NNRT_OK);
+  assert_int_equal(v, 25);
+  for (int i = 0; i < 100; i++) {
+    seen[order[i]]++;
+    if (i && i != 75) assert_true(order[i] > order[i - 1]);
+  }
+  for (int i = 0; i < 100; i++) assert_int_equal(seen[i], 1);
+  assert_int_equal(nnrt_split(1, 3, 0, order, &v, &e), NNRT_OK);
+  assert_int_equal(v, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers), cmocka_unit_test(keys),
+                                     cmocka_unit_test(uniform), cmocka_unit_test(shuffle), cmocka_unit_test(split)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
