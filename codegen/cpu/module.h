@@ -1,0 +1,37 @@
+/* module.h - inside codegen/cpu/: the LLVM module behind a CpuModule. */
+#ifndef NNC_CODEGEN_CPU_MODULE_H
+#define NNC_CODEGEN_CPU_MODULE_H
+
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+
+#include "codegen/codegen.h"
+
+typedef struct CpuKernelDone { /* a symbol that has its code, and what was found while emitting it */
+  const char *symbol;
+  int vector;
+  const char *why;
+  Dim *scratch;
+} CpuKernelDone;
+
+typedef struct CpuText {
+  const char *text;
+  LLVMValueRef address;
+} CpuText;
+
+struct CpuModule {
+  Arena *arena;
+  LLVMContextRef context;
+  LLVMModuleRef module;
+  LLVMTargetMachineRef machine;
+  Target target;
+  int level;
+  bool optimised;
+  Vec(CpuKernelDone) done;
+  Vec(CpuText) texts; /* strings of cpu_string */
+};
+
+/* target.c. The caller disposes the machine. */
+const char *cpu_machine_new(const char *march, int level, LLVMTargetMachineRef *machine, Target *t);
+
+#endif
