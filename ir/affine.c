@@ -188,8 +188,7 @@ Form *form_add(Ir *ir, Form *a, Form *b) { return add_scaled(ir, a, 1, b); }
 Form *form_sub(Ir *ir, Form *a, Form *b) { return add_scaled(ir, a, -1, b); }
 Form *form_scale(Ir *ir, Form *a, int64_t k) { return add_scaled(ir, form_const(ir, 0), k, a); }
 
-/* Every atom an open dimension: the form as a Dim; else NULL. */
-static Dim *form_as_dim(Ir *ir, const Form *f) {
+Dim *form_as_dim(Ir *ir, const Form *f) {
   Dim *d = dim_const(ir, f->c0);
   for (int i = 0; i < f->n; i++) {
     if (f->terms[i].atom->kind != ATOM_DIM) return NULL;

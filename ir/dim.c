@@ -410,26 +410,30 @@ int64_t dim_evaluate(const Dim *d, DimValue value, void *cx) {
 
 /* ---- printing ---- */
 
-static void print_factor(Buf *out, const DimAtom *a, bool alone) {
+static bool prints_as_one(const Dim *d) { /* a number or a symbol, without an operator */
+  return dim_as_symbol(d) || (dim_is_const(d, NULL) && dim_value(d) >= 0);
+}
+
+static void print_part(Buf *out, const Dim *d, DimName name, void *cx) {
+  bool one = prints_as_one(d);
+  if (!one) buf_puts(out, "(");
+  dim_print_with(out, d, name, cx);
+  if (!one) buf_puts(out, ")");
+}
+
+static void print_factor(Buf *out, const DimAtom *a, bool alone, DimName name, void *cx) {
   if (a->name) {
-    buf_puts(out, a->name);
+    buf_puts(out, name(cx, a));
     return;
   }
   if (!alone) buf_puts(out, "(");
-  bool simple_a = a->a->n == 1 && (a->a->terms[0].n + (a->a->terms[0].coefficient != 1)) <= 1 &&
-                  (a->a->terms[0].n == 0 || a->a->terms[0].atoms[0]->name);
-  int64_t c;
-  bool simple_b = dim_is_const(a->b, &c) || dim_as_symbol(a->b);
-  if (!simple_a) buf_puts(out, "(");
-  dim_print(out, a->a);
-  buf_puts(out, simple_a ? " // " : ") // ");
-  if (!simple_b) buf_puts(out, "(");
-  dim_print(out, a->b);
-  if (!simple_b) buf_puts(out, ")");
+  print_part(out, a->a, name, cx);
+  buf_puts(out, " // ");
+  print_part(out, a->b, name, cx);
   if (!alone) buf_puts(out, ")");
 }
 
-static void print_term(Buf *out, const DimTerm *t, bool first) {
+static void print_term(Buf *out, const DimTerm *t, bool first, DimName name, void *cx) {
   uint64_t size = t->coefficient < 0 ? 0 - (uint64_t)t->coefficient : (uint64_t)t->coefficient;
   if (first) buf_puts(out, t->coefficient < 0 ? "-" : "");
   else buf_puts(out, t->coefficient < 0 ? " - " : " + ");
@@ -437,15 +441,22 @@ static void print_term(Buf *out, const DimTerm *t, bool first) {
   bool alone = t->n == 1 && size == 1 && (!first || t->coefficient > 0);
   for (int i = 0; i < t->n; i++) {
     if (i) buf_puts(out, "*");
-    print_factor(out, t->atoms[i], alone);
+    print_factor(out, t->atoms[i], alone, name, cx);
   }
 }
 
-void dim_print(Buf *out, const Dim *d) {
+void dim_print_with(Buf *out, const Dim *d, DimName name, void *cx) {
   if (d->n < 0) buf_puts(out, "?");
   if (d->n == 0) buf_puts(out, "0");
-  for (int i = 0; i < d->n; i++) print_term(out, &d->terms[i], i == 0);
+  for (int i = 0; i < d->n; i++) print_term(out, &d->terms[i], i == 0, name, cx);
 }
+
+static const char *own_name(void *cx, const DimAtom *a) {
+  (void)cx;
+  return a->name;
+}
+
+void dim_print(Buf *out, const Dim *d) { dim_print_with(out, d, own_name, NULL); }
 
 const char *dim_text(Arena *a, const Dim *d) {
   Buf b = {0};

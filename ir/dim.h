@@ -59,6 +59,9 @@ Dim *dim_substitute(Ir *ir, Dim *d, DimMap map, void *cx);
 typedef int64_t (*DimValue)(void *cx, DimAtom *symbol);
 int64_t dim_evaluate(const Dim *d, DimValue value, void *cx);
 
+/* `name` gives a symbol's printed name. */
+typedef const char *(*DimName)(void *cx, const DimAtom *symbol);
+void dim_print_with(Buf *out, const Dim *d, DimName name, void *cx);
 void dim_print(Buf *out, const Dim *d); /* as the language writes it: `2*H + 1`, `(H - K) // 2 + 1` */
 const char *dim_text(Arena *a, const Dim *d);
 

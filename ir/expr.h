@@ -91,6 +91,7 @@ Form *form_floordiv(Ir *ir, Form *a, int64_t c); /* c > 0 */
 Form *form_mod(Ir *ir, Form *a, int64_t c);      /* c > 0, result in [0, c) */
 
 bool form_is_const(const Form *f, int64_t *value);
+Dim *form_as_dim(Ir *ir, const Form *f); /* of open dimensions and numbers alone; else NULL */
 Var *form_as_var(const Form *f); /* f is exactly one index; else NULL */
 int64_t form_coefficient(const Form *f,
                          const Var *v);      /* of v as a plain term; occurrences inside atoms don't count */
@@ -178,6 +179,7 @@ Form *form_map(const ExprMap *m, Form *f);
 /* Calls f once for each distinct subexpression, arguments (and the data inside forms) first. */
 void expr_visit(Expr *e, void (*f)(void *cx, Expr *e), void *cx);
 
+/* As in the text of graphs (text.h), slots as i0, i1, ... */
 void expr_print(Buf *out, const Expr *e);
 void form_print(Buf *out, const Form *f);
 
