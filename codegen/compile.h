@@ -1,0 +1,49 @@
+/* compile.h - a program through its stages, one call each, so that a driver can stop after any and show what it made:
+ *
+ *     Compilation *c = compile_begin(arena, program, diags, &options);
+ *     compile_passes(c)       the graphs rewritten: derive, simplify, fuse
+ *     compile_schedules(c)    kernels, buffers and places
+ *     compile_code(c, &error) one module: every kernel once, the program's tables
+ *     cpu_module_write(c->module, CPU_OBJECT, &object)
+ *     compile_end(c) */
+#ifndef NNC_CODEGEN_COMPILE_H
+#define NNC_CODEGEN_COMPILE_H
+
+#include "codegen/codegen.h"
+#include "codegen/tables.h"
+
+typedef struct CompileOptions {
+  PipelineOptions passes; /* passes.level is -O for all stages */
+  const char *march;
+  const char *only;    /* an entry's name; NULL: the whole program */
+  const char *version; /* nnc's, for the build id */
+  const Sources *sources;
+} CompileOptions;
+
+typedef struct Compilation {
+  Arena *arena;
+  const Program *program;
+  DiagSink *diags;
+  const CompileOptions *options;
+  GraphList graphs;          /* those that the program needs */
+  Vec(Schedule *) schedules; /* one for each graph, in order */
+  CpuModule *module;
+  NnrtProgram *tables;
+} Compilation;
+
+/* Everything lives in `a`, but for the module, which compile_end frees. `o` must outlive the compilation. */
+Compilation *compile_begin(Arena *a, const Program *p, DiagSink *diags, const CompileOptions *o);
+
+/* Runs the pipeline on every graph. False: the sink has errors. */
+bool compile_passes(Compilation *c);
+
+/* Makes and plans schedules for the target that `march` names. NULL, or a sentence about an unknown march. */
+const char *compile_schedules(Compilation *c);
+
+/* Makes the module, emits every kernel and then the tables, which hold what emission found out. NULL or a sentence.
+ */
+const char *compile_code(Compilation *c);
+
+void compile_end(Compilation *c);
+
+#endif

@@ -1,0 +1,262 @@
+/* build.c - see build.h. Each stage runs once, and only as far as something that was asked for needs it. */
+#include "frontend/driver/build.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "codegen/link.h"
+#include "frontend/driver/output.h"
+
+static const struct {
+  const char *name, *ending;
+} kinds[] = {
+#define ROW(name, ending, what) {#name, ending},
+#include "frontend/driver/emit.def"
+#undef ROW
+};
+
+bool emit_kind_named(const char *name, size_t n, EmitKind *out) {
+  for (int i = 0; i < EMIT_COUNT; i++) {
+    if (strlen(kinds[i].name) != n || memcmp(kinds[i].name, name, n)) continue;
+    *out = (EmitKind)i;
+    return true;
+  }
+  return false;
+}
+
+typedef struct Build {
+  Session *session;
+  BuildOptions *options;
+  const Program *program;
+  Compilation *compilation;
+  Buf grad; /* graphs after pass derive */
+  const char *dump_after;
+} Build;
+
+/* ---- messages, time ---- */
+
+static int environment_error(const char *message) {
+  fprintf(stderr, "nnc: error: %s\n", message);
+  return EXIT_ENVIRONMENT;
+}
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void show_time(const BuildOptions *o, const char *stage, double seconds) {
+  if (o->time_passes) fprintf(stderr, "%10.3f ms  %s\n", 1e3 * seconds, stage);
+}
+
+static void pass_timed(void *cx, const char *pass, double seconds) {
+  show_time(((Build *)cx)->options, pass, seconds);
+}
+
+/* ---- what was asked for ---- */
+
+static bool wants(const Build *b, EmitKind kind) {
+  for (int i = 0; i < b->options->emit.n; i++)
+    if (b->options->emit.at[i].kind == kind) return true;
+  return false;
+}
+
+static bool wants_any(const Build *b, EmitKind first, EmitKind last) {
+  for (int k = (int)first; k <= (int)last; k++)
+    if (wants(b, (EmitKind)k)) return true;
+  return false;
+}
+
+static bool has_ending(const char *s, const char *ending) {
+  size_t n = strlen(s), m = strlen(ending);
+  return n > m && !strcmp(s + n - m, ending);
+}
+
+/* Where a request's result goes: its own path, -o where it is the only one, stdout for texts, else by the source's
+ * name. */
+static const char *request_path(const Build *b, const EmitRequest *r) {
+  const BuildOptions *o = b->options;
+  if (r->path) return r->path;
+  if (o->output && o->emit.n == 1) return o->output;
+  if (!kinds[r->kind].ending) return "-";
+  if (o->output && r->kind == EMIT_exe) return o->output;
+  const char *slash = strrchr(o->file, '/');
+  const char *base = slash ? slash + 1 : o->file;
+  size_t n = strlen(base) - (has_ending(base, ".nn") ? 3 : 0);
+  return arena_printf(b->session->arena, "%.*s%s", (int)n, base, kinds[r->kind].ending);
+}
+
+/* Writes `text` for every request of this kind and frees it. */
+static int emit(const Build *b, EmitKind kind, Buf *text) {
+  const char *error = NULL;
+  for (int i = 0; i < b->options->emit.n && !error; i++) {
+    const EmitRequest *r = &b->options->emit.at[i];
+    if (r->kind == kind) error = output_write(b->session->arena, request_path(b, r), text->text, text->n);
+  }
+  buf_free(text);
+  return error ? environment_error(error) : 0;
+}
+
+static void print_graphs(Buf *out, const Compilation *c) {
+  for (int i = 0; i < c->graphs.n; i++) graph_print(out, c->graphs.at[i]);
+}
+
+/* ---- stages ---- */
+
+static void pass_dump(void *cx, const char *pass, Graph *g, bool changed) {
+  Build *b = cx;
+  if (!strcmp(pass, "derive") && wants(b, EMIT_grad)) graph_print(&b->grad, g);
+  if (!b->dump_after || (strcmp(b->dump_after, "all") && strcmp(b->dump_after, pass))) return;
+  Buf text = {0};
+  if (changed) graph_print(&text, g);
+  printf("# graph %s after %s%s\n%s", g->name, pass, changed ? "" : " (unchanged)", text.text ? text.text : "");
+  buf_free(&text);
+}
+
+static bool entry_exists(const Program *p, const char *only) {
+  for (int i = 0; i < p->entries.n; i++)
+    if (!strcmp(p->entries.at[i].name, only)) return true;
+  return false;
+}
+
+static int build_passes(Build *b) {
+  CompileOptions *o = &b->options->compile;
+  if (o->only && !entry_exists(b->program, o->only)) {
+    fprintf(stderr, "nnc: error: --only=%s: the program has no entry of this name\n", o->only);
+    return EXIT_USAGE;
+  }
+  o->sources = &b->session->sources;
+  b->dump_after = o->passes.dump_after;
+  if (wants(b, EMIT_grad)) o->passes.dump_after = "all";
+  o->passes.dump = pass_dump;
+  o->passes.timed = pass_timed;
+  o->passes.time_passes = b->options->time_passes;
+  o->passes.cx = b;
+  b->compilation = compile_begin(b->session->arena, b->program, &b->session->diags, o);
+  if (wants(b, EMIT_graph)) {
+    Buf text = {0};
+    print_graphs(&text, b->compilation);
+    int status = emit(b, EMIT_graph, &text);
+    if (status) return status;
+  }
+  if (!compile_passes(b->compilation)) return EXIT_PROGRAM;
+  int status = emit(b, EMIT_grad, &b->grad);
+  if (status || !wants(b, EMIT_fused)) return status;
+  Buf text = {0};
+  print_graphs(&text, b->compilation);
+  return emit(b, EMIT_fused, &text);
+}
+
+static int usage_error(const char *message) {
+  fprintf(stderr, "nnc: error: %s\n", message);
+  return EXIT_USAGE;
+}
+
+static int build_code(Build *b) {
+  Compilation *c = b->compilation;
+  double start = now();
+  const char *error = compile_schedules(c);
+  if (error) return usage_error(error);
+  show_time(b->options, "schedule and plan", now() - start);
+  start = now();
+  error = compile_code(c);
+  if (error) return usage_error(error);
+  show_time(b->options, "emit", now() - start);
+  Buf kernels = {0}, plan = {0};
+  for (int i = 0; i < c->schedules.n && wants_any(b, EMIT_kernels, EMIT_plan); i++) {
+    schedule_print(&kernels, c->schedules.at[i], &b->session->sources);
+    plan_print(&plan, c->schedules.at[i]);
+  }
+  int status = emit(b, EMIT_kernels, &kernels), status2 = emit(b, EMIT_plan, &plan);
+  return status ? status : status2;
+}
+
+static int write_form(Build *b, CpuForm form, EmitKind kind) {
+  if (!wants(b, kind)) return 0;
+  Buf text = {0};
+  const char *error = cpu_module_write(b->compilation->module, form, &text);
+  if (error) ice("%s", error);
+  return emit(b, kind, &text);
+}
+
+/* Links to a temporary name, so that an interrupted link leaves no half of a program. */
+static int link_executable(Build *b, const Buf *object, const char *path) {
+  Arena *a = b->session->arena;
+  const BuildOptions *o = b->options;
+  const char *temporary = output_temporary(a, path);
+  const LinkOptions link = {
+      .cc = o->cc, .runtime = o->runtime, .is_static = o->is_static, .print_only = o->print_link};
+  const char *error = link_program(a, object->text, object->n, temporary, &link);
+  if (error) {
+    output_drop(temporary);
+    return environment_error(error);
+  }
+  if (o->print_link) return 0;
+  error = output_finish(a, temporary, path);
+  return error ? environment_error(error) : 0;
+}
+
+static int build_executable(Build *b) {
+  double start = now();
+  Buf object = {0};
+  const char *error = cpu_module_write(b->compilation->module, CPU_OBJECT, &object);
+  if (error) ice("%s", error);
+  show_time(b->options, "llvm", now() - start);
+  start = now();
+  int status = 0;
+  for (int i = 0; i < b->options->emit.n && !status; i++) {
+    const EmitRequest *r = &b->options->emit.at[i];
+    if (r->kind == EMIT_exe) status = link_executable(b, &object, request_path(b, r));
+  }
+  buf_free(&object);
+  show_time(b->options, "link", now() - start);
+  return status;
+}
+
+static int build_outputs(Build *b) {
+  int status = write_form(b, CPU_LLVM, EMIT_llvm);
+  if (!status) status = write_form(b, CPU_ASSEMBLY, EMIT_asm);
+  if (!status) status = write_form(b, CPU_OBJECT, EMIT_obj);
+  if (!status && wants(b, EMIT_exe)) status = build_executable(b);
+  return status;
+}
+
+static int build_stages(Build *b) {
+  int status = build_passes(b);
+  if (status || b->options->compile.passes.stop_after || !wants_any(b, EMIT_kernels, EMIT_exe)) return status;
+  status = build_code(b);
+  return status ? status : build_outputs(b);
+}
+
+/* ---- what others call ---- */
+
+int build_load(Session *s, const BuildOptions *o, Program **program) {
+  double start = now();
+  char *text;
+  size_t n;
+  const char *error = input_read(s->arena, o->file, &text, &n);
+  if (error) return environment_error(error);
+  Str path = str_internz(s->strings, o->file);
+  *program = elaborate_program(s->arena, s->strings, &s->sources, &s->diags, path, text, n, &o->meaning);
+  show_time(o, "parse and elaborate", now() - start);
+  return s->diags.errors ? EXIT_PROGRAM : 0;
+}
+
+int build_program(Session *s, BuildOptions *o, Program *program) {
+  Build *b = NEW(s->arena, Build);
+  b->session = s;
+  b->options = o;
+  b->program = program;
+  if (o->emit.n == 0) vec_push(s->arena, &o->emit, (EmitRequest){EMIT_exe, NULL});
+  int status = build_stages(b);
+  if (b->compilation) compile_end(b->compilation);
+  return status;
+}
+
+int build_file(Session *s, BuildOptions *o) {
+  Program *program;
+  int status = build_load(s, o, &program);
+  return status ? status : build_program(s, o, program);
+}
