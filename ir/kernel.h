@@ -97,10 +97,10 @@ typedef struct Kernel {
   Vec(Buffer *) operands; /* every buffer read or written, in the order the code gets their addresses */
   Dim *scratch;           /* bytes of scratch memory that one thread needs; the number 0 for none */
   /* The pieces that the grid can be cut into; the backend's begin..end counts these, row-major. All kinds but
-   * contraction and full: the positions of grid indices 0 .. cut-1, times blocks of `block` positions of index `cut`
+   * contraction, full and scatter: the positions of grid indices 0 .. cut-1, times blocks of `block` positions of index `cut`
    * (the last may be short); a unit holds all of the indices after `cut`. cut < ngrid, or 0 where ngrid is 0.
    * contraction: positions of the batch indices, times blocks of mc rows (m flattened), times blocks of nc columns (n
-   * flattened). full: 1. */
+   * flattened). full, scatter: 1. */
   Dim *units;
   int cut;
   int64_t block;

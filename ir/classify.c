@@ -1,0 +1,267 @@
+/* classify.c - finds contractions and tells row from column reductions.
+ *
+ * A sum is a contraction when the factors of its body part into two operands, A over m and k and B over k and n, each
+ * of m, n and k large enough for register tiles. Factors without a reduction index are applied to the finished value;
+ * the conditions of an enclosing `select(p, e, 0)` are applied to the operand whose indices they use, while it is
+ * packed, or to the tile. The partition chosen is the one with the largest min(|M|, |N|). */
+#include "ir/classify.h"
+#include "ir/cost.h"
+
+enum { MAX_FACTORS = 6, MAX_MASKS = 16, MIN_M = 8, MIN_N = 8, MIN_K = 4, SHORT_ROW = 8 };
+
+typedef uint64_t SlotSet; /* bit s: the index of slot s occurs */
+
+typedef struct Factor {
+  Expr *e;
+  SlotSet slots;
+} Factor;
+
+typedef struct Factoring {
+  Graph *g;
+  Ir *ir;
+  Arena *arena;
+  const Node *n;
+  SlotSet reduced; /* all reduction slots */
+  Expr *scale;     /* product of the factors without a reduction index, or NULL */
+  Factor op[MAX_FACTORS], mask[MAX_MASKS];
+  int nops, nmasks;
+  bool failed;
+} Factoring;
+
+static Var *slot_var(const Factoring *f, int slot) {
+  return slot < f->n->rank ? node_result_var(f->g, f->n, slot) : node_reduction_var(f->g, f->n, slot - f->n->rank);
+}
+
+static SlotSet slots_of(const Factoring *f, const Expr *e) {
+  SlotSet set = 0;
+  for (int s = 0; s < f->n->rank + f->n->nred; s++)
+    if (expr_uses(e, slot_var(f, s))) set |= (SlotSet)1 << s;
+  return set;
+}
+
+static bool is_zero(const Expr *e) {
+  double v;
+  return expr_is_const(e, &v) && v == 0;
+}
+
+static void scale_by(Factoring *f, Expr *e) { f->scale = f->scale ? expr_op2(f->ir, OP_mul, f->scale, e) : e; }
+
+static void add_masks(Factoring *f, Expr *p) {
+  if (p->kind == EXPR_OP && p->op == OP_and) {
+    add_masks(f, p->arg[0]);
+    add_masks(f, p->arg[1]);
+  } else if (f->nmasks == MAX_MASKS) f->failed = true;
+  else f->mask[f->nmasks++] = (Factor){p, slots_of(f, p)};
+}
+
+static void add_factor(Factoring *f, Expr *e) {
+  SlotSet slots = slots_of(f, e);
+  if (!(slots & f->reduced)) scale_by(f, e);
+  else if (f->nops == MAX_FACTORS) f->failed = true;
+  else f->op[f->nops++] = (Factor){e, slots};
+}
+
+static void split_factors(Factoring *f, Expr *e) {
+  if (e->kind == EXPR_OP && e->op == OP_mul) {
+    split_factors(f, e->arg[0]);
+    split_factors(f, e->arg[1]);
+  } else if (e->kind == EXPR_OP && e->op == OP_div) {
+    split_factors(f, e->arg[0]);
+    add_factor(f, expr_op2(f->ir, OP_div, expr_real(f->ir, e->dtype, 1), e->arg[1]));
+  } else if (e->kind == EXPR_OP && e->op == OP_neg) {
+    scale_by(f, expr_real(f->ir, e->dtype, -1));
+    split_factors(f, e->arg[0]);
+  } else if (e->kind == EXPR_OP && e->op == OP_select && is_zero(e->arg[2])) {
+    add_masks(f, e->arg[0]);
+    split_factors(f, e->arg[1]);
+  } else add_factor(f, e);
+}
+
+/* ---- partitions ---- */
+
+typedef struct Partition {
+  SlotSet a, b;
+  unsigned in_a; /* bit i: factor i belongs to A */
+  double least, most;
+} Partition;
+
+static double extent_of(const Factoring *f, SlotSet set) {
+  double v = 1;
+  for (int s = 0; s < f->n->rank + f->n->nred; s++)
+    if (set >> s & 1) v *= (double)dim_nominal(slot_var(f, s)->extent);
+  return v;
+}
+
+static bool partition_at(const Factoring *f, unsigned in_a, Partition *p) {
+  *p = (Partition){.in_a = in_a};
+  for (int i = 0; i < f->nops; i++) *(in_a >> i & 1 ? &p->a : &p->b) |= f->op[i].slots;
+  if ((p->a & f->reduced) != f->reduced || (p->b & f->reduced) != f->reduced) return false;
+  double m = extent_of(f, p->a & ~p->b), n = extent_of(f, p->b & ~p->a);
+  p->least = m < n ? m : n;
+  p->most = m * n;
+  return p->least >= MIN_M && p->least >= MIN_N && extent_of(f, f->reduced) >= MIN_K;
+}
+
+static bool best_partition(const Factoring *f, Partition *best) {
+  bool found = false;
+  for (unsigned in_a = 1; in_a < 1u << f->nops; in_a += 2) { /* factor 0 is in A: halves are not tried twice */
+    Partition p;
+    if (!partition_at(f, in_a, &p)) continue;
+    if (found && (p.least < best->least || (p.least == best->least && p.most <= best->most))) continue;
+    *best = p;
+    found = true;
+  }
+  return found;
+}
+
+/* ---- masks ---- */
+
+static Expr *product_of(const Factoring *f, unsigned in_a, bool a) {
+  Expr *e = NULL;
+  for (int i = 0; i < f->nops; i++)
+    if ((bool)(in_a >> i & 1) == a) e = e ? expr_op2(f->ir, OP_mul, e, f->op[i].e) : f->op[i].e;
+  return e;
+}
+
+static Expr *masked(const Factoring *f, Expr *e, SlotSet slots) {
+  Expr *p = NULL;
+  for (int i = 0; i < f->nmasks; i++)
+    if (!(f->mask[i].slots & ~slots)) p = expr_and(f->ir, p, f->mask[i].e);
+  return p ? expr_select(f->ir, p, e, expr_real(f->ir, e->dtype, 0)) : e;
+}
+
+static bool condition_is_known(const Factoring *f, const Expr *p, SlotSet slots) {
+  if (p->kind == EXPR_CONST) return p->integer != 0;
+  for (int i = 0; i < f->nmasks; i++)
+    if (f->mask[i].e == p && !(f->mask[i].slots & ~slots)) return true;
+  return false;
+}
+
+/* Whether the operand may be evaluated wherever its own masks hold: the masks that it does not get (they use indices
+ * of the other operand) must not be what keeps its reads inside. Reads under a select of the operand's own are its
+ * own affair; data indices are kept inside by whoever made them. */
+static bool operand_is_safe(const Factoring *f, const Expr *e, SlotSet slots) {
+  if (e->kind == EXPR_READ) {
+    for (int d = 0; d < e->node->rank; d++) {
+      Form *at = e->at[d], *rest = form_sub(f->ir, form_dim(f->ir, e->node->shape[d]), at);
+      if (form_has_data(at)) continue;
+      if (!condition_is_known(f, expr_ge0(f->ir, at), slots)) return false;
+      if (!condition_is_known(f, expr_ge0(f->ir, form_sub(f->ir, rest, form_const(f->ir, 1))), slots)) return false;
+    }
+  }
+  if (e->kind == EXPR_OP && e->op == OP_select) return operand_is_safe(f, e->arg[0], slots);
+  for (int i = 0; e->kind == EXPR_OP && i < e->n; i++)
+    if (!operand_is_safe(f, e->arg[i], slots)) return false;
+  return true;
+}
+
+/* The masks that fit neither operand: on the result alone they belong to the scale, else to the tile. */
+static void place_other_masks(const Factoring *f, const Partition *p, Contraction *c) {
+  for (int i = 0; i < f->nmasks; i++) {
+    SlotSet q = f->mask[i].slots;
+    if (!(q & ~p->a) || !(q & ~p->b)) continue;
+    Expr **where = q & f->reduced ? &c->tile_mask : NULL;
+    if (where) {
+      *where = expr_and(f->ir, *where, f->mask[i].e);
+      continue;
+    }
+    DType t = f->n->body->dtype;
+    Expr *scale = c->scale ? c->scale : expr_real(f->ir, t, 1);
+    c->scale = expr_select(f->ir, f->mask[i].e, scale, expr_real(f->ir, t, 0));
+  }
+}
+
+/* ---- the factoring as a Contraction ---- */
+
+static int *slot_list(const Factoring *f, SlotSet set, int *count) {
+  int *list = NEW_ARRAY(f->arena, int, 64);
+  *count = 0;
+  for (int s = 0; s < 64; s++)
+    if (set >> s & 1) list[(*count)++] = s;
+  return list;
+}
+
+static Contraction *contraction_of(const Factoring *f, Partition p) {
+  SlotSet m = p.a & ~p.b, n = p.b & ~p.a;
+  bool swap = m > n; /* the highest slot is the fastest running result index: it has to be in n */
+  Expr *a = product_of(f, p.in_a, !swap), *b = product_of(f, p.in_a, swap);
+  if (swap) p = (Partition){.a = p.b, .b = p.a};
+  Contraction *c = NEW(f->arena, Contraction);
+  c->scale = f->scale;
+  place_other_masks(f, &p, c);
+  if (!operand_is_safe(f, a, p.a) || !operand_is_safe(f, b, p.b)) return NULL;
+  c->a = masked(f, a, p.a);
+  c->b = masked(f, b, p.b);
+  SlotSet result = ~f->reduced & (((SlotSet)1 << (f->n->rank + f->n->nred)) - 1);
+  SlotSet neither = result & ~(p.a | p.b); /* only in the scale: like a batch index */
+  c->batch = slot_list(f, (p.a & p.b & result) | neither, &c->nbatch);
+  c->m = slot_list(f, p.a & ~p.b, &c->nm);
+  c->n = slot_list(f, p.b & ~p.a, &c->nn);
+  c->k = slot_list(f, f->reduced, &c->nk);
+  return c;
+}
+
+static Contraction *find_contraction(Graph *g, const Node *n, Arena *a) {
+  if (n->reducer != RED_sum || !dtype_is_float(n->dtype) || n->rank + n->nred > 62) return NULL;
+  Factoring f = {.g = g, .ir = g->ir, .arena = a, .n = n};
+  f.reduced = (((SlotSet)1 << n->nred) - 1) << n->rank;
+  split_factors(&f, n->body);
+  Partition p;
+  if (f.failed || f.nops < 2 || !best_partition(&f, &p)) return NULL;
+  return contraction_of(&f, p);
+}
+
+/* ---- row or column ---- */
+
+static void find_largest(ExprList reads, Expr **largest) {
+  double most = -1;
+  for (int i = 0; i < reads.n; i++) {
+    Expr *r = reads.at[i];
+    double count = node_result_count(r->node);
+    if (r->node->rank == 0 || count <= most) continue;
+    most = count;
+    *largest = r;
+  }
+}
+
+/* The largest operand decides: its fastest dimension runs with a reduction index (row) or with the fastest result
+ * index (column). A row too short for vectors becomes a column where the result is longer. */
+static KernelKind row_or_column(Graph *g, const Node *n, Arena *a) {
+  Expr *largest = NULL;
+  find_largest(node_reads(a, n), &largest);
+  if (!largest) return KERNEL_row;
+  const Form *last = largest->at[largest->node->rank - 1];
+  int64_t lanes = dim_nominal(n->shape[n->rank - 1]), row = 1;
+  bool reduced = false;
+  for (int i = 0; i < n->nred; i++) {
+    reduced |= form_coefficient(last, node_reduction_var(g, n, i)) != 0;
+    row *= dim_nominal(n->red[i]);
+  }
+  bool column = form_coefficient(last, node_result_var(g, n, n->rank - 1)) != 0;
+  if (column) return KERNEL_column;
+  return reduced && row < SHORT_ROW && lanes > row ? KERNEL_column : KERNEL_row;
+}
+
+KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c) {
+  *c = NULL;
+  if (n->kind == NODE_scatter) return KERNEL_scatter;
+  if (n->reducer == RED_none) return KERNEL_map;
+  if (n->rank == 0) return KERNEL_full;
+  *c = find_contraction(g, n, a);
+  return *c ? KERNEL_contraction : row_or_column(g, n, a);
+}
+
+int form_result_slot(Graph *g, const Node *n, const Form *f) {
+  Var *v = form_as_var(f);
+  if (!v) return -1;
+  for (int i = 0; i < n->rank && n->kind == NODE_comp; i++)
+    if (node_result_var(g, n, i) == v) return i;
+  return -1;
+}
+
+bool read_is_identity(Graph *g, const Node *n, const Expr *read) {
+  if (read->node->rank != n->rank) return false;
+  for (int i = 0; i < n->rank; i++)
+    if (read->node->shape[i] != n->shape[i] || form_result_slot(g, n, read->at[i]) != i) return false;
+  return true;
+}

@@ -1,0 +1,17 @@
+/* classify.h - what a comprehension is: which kind of kernel computes it. */
+#ifndef NNC_IR_CLASSIFY_H
+#define NNC_IR_CLASSIFY_H
+
+#include "ir/kernel.h"
+
+/* The kind of the kernel that computes n alone. For KERNEL_contraction, *c is its factoring (tile sizes left 0), new
+ * in arena a. n is a comp or a scatter. */
+KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c);
+
+/* Whether every index form of `read`'s is just index i of n, for i in order, and the shapes are equal: read stands
+ * for the element at n's own position. */
+bool read_is_identity(Graph *g, const Node *n, const Expr *read);
+/* n's result slot that f is exactly, or -1. */
+int form_result_slot(Graph *g, const Node *n, const Form *f);
+
+#endif

@@ -1,0 +1,308 @@
+/* group.c - merges kernels: maps into the contraction or reduction that they finish, reductions over the same rows
+ * into one kernel, maps over one grid into a kernel with several results.
+ *
+ * Starts from one kernel a node. A merge is legal if no third kernel has to run between the two, the grids agree,
+ * every read between them is at the grid position, and nothing reads a param where the kernel has already written
+ * over it. The order of the rules is a preference: results are finished in registers first, then rows, then columns,
+ * then maps. The invariant throughout: members stand in an order in which they can run. */
+#include "ir/classify.h"
+#include "ir/cost.h"
+#include "ir/scheduler.h"
+
+#include <string.h>
+
+enum { MAX_MEMBERS = 24, MAX_READS = 40 };
+
+/* ---- paths ---- */
+
+typedef struct PathSearch {
+  Scheduler *sc;
+  const Kernel *from, *to;
+  bool *seen; /* by kernel id */
+} PathSearch;
+
+static bool path_through(PathSearch *p, const Kernel *k) {
+  for (int m = 0; m < k->members.n; m++) {
+    NodeList *after = &p->sc->after[k->members.at[m].node->id];
+    for (int i = 0; i < after->n; i++) {
+      Kernel *next = p->sc->kernel_of[after->at[i]->id];
+      if (!next || next == p->from || next == k) continue;
+      if (next == p->to) {
+        if (k != p->from) return true;
+        continue;
+      }
+      if (p->seen[next->id]) continue;
+      p->seen[next->id] = true;
+      if (path_through(p, next)) return true;
+    }
+  }
+  return false;
+}
+
+/* Whether some third kernel has to run after `from` and before `to`. */
+static bool kernel_between(Scheduler *sc, const Kernel *from, const Kernel *to) {
+  PathSearch p = {sc, from, to, NEW_ARRAY(sc->arena, bool, sc->n)};
+  return path_through(&p, from);
+}
+
+static bool can_be_one(Scheduler *sc, const Kernel *a, const Kernel *b) {
+  return !kernel_between(sc, a, b) && !kernel_between(sc, b, a);
+}
+
+/* ---- params written in place ---- */
+
+static Member *member_of(const Kernel *k, const Node *n) {
+  for (int i = 0; i < k->members.n; i++)
+    if (k->members.at[i].node == n) return &k->members.at[i];
+  return NULL;
+}
+
+/* Whether reader reads `param` only at the position that writer writes: the same grid indices, and the same row
+ * indices or, for a reduction that writer waits for, any. */
+static bool reads_where_written(Scheduler *sc, int ngrid, const Member *reader, const Member *writer, Node *param) {
+  bool earlier = reader->node->nred > 0 && node_reads_node(writer->node, reader->node);
+  ExprList reads = node_reads(sc->arena, reader->node);
+  for (int i = 0; i < reads.n; i++) {
+    if (reads.at[i]->node != param) continue;
+    if (!earlier && !read_is_identity(sc->g, reader->node, reads.at[i])) return false;
+    for (int k = 0; k < ngrid; k++)
+      if (form_result_slot(sc->g, reader->node, reads.at[i]->at[writer->grid_slot[k]]) != reader->grid_slot[k])
+        return false;
+  }
+  return true;
+}
+
+static bool writes_are_safe(Scheduler *sc, int ngrid, const Member *a, const Member *b) {
+  Node *param = sc->in_place[b->node->id];
+  return !param || !node_reads_node(a->node, param) || reads_where_written(sc, ngrid, a, b, param);
+}
+
+/* ---- merging ---- */
+
+static int count_reads(Scheduler *sc, const Kernel *k) {
+  int n = 0;
+  for (int i = 0; i < k->members.n; i++) n += node_reads(sc->arena, k->members.at[i].node).n;
+  return n;
+}
+
+/* The place for node d among k's members: after all that it waits for, before all that wait for it. -1: none. */
+static int place_in(Scheduler *sc, const Kernel *k, const Node *d) {
+  int first = 0, last = k->members.n;
+  for (int i = 0; i < k->members.n; i++) {
+    NodeList *before = &sc->before[d->id], *after = &sc->after[d->id];
+    for (int j = 0; j < before->n; j++)
+      if (before->at[j] == k->members.at[i].node) first = i + 1;
+    for (int j = 0; j < after->n; j++)
+      if (after->at[j] == k->members.at[i].node && i < last) last = i;
+  }
+  return first <= last ? last : -1;
+}
+
+/* Takes the only member of `other`, whose grid indices are its result slots `slots`, into k. False if not legal. */
+static bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots) {
+  Member d = other->members.at[0];
+  if (k->members.n == MAX_MEMBERS || count_reads(sc, k) + count_reads(sc, other) > MAX_READS) return false;
+  d.grid_slot = NEW_ARRAY(sc->arena, int, k->ngrid + 1);
+  memcpy(d.grid_slot, slots, sizeof(int) * (size_t)k->ngrid);
+  for (int i = 0; i < k->members.n; i++)
+    if (!writes_are_safe(sc, k->ngrid, &d, &k->members.at[i]) ||
+        !writes_are_safe(sc, k->ngrid, &k->members.at[i], &d))
+      return false;
+  int place = place_in(sc, k, d.node);
+  if (place < 0 || (k->kind == KERNEL_contraction && place == 0) || !can_be_one(sc, k, other)) return false;
+  vec_push(sc->arena, &k->members, d);
+  memmove(&k->members.at[place + 1], &k->members.at[place], sizeof d * (size_t)(k->members.n - 1 - place));
+  k->members.at[place] = d;
+  sc->kernel_of[d.node->id] = k;
+  other->members.n = 0;
+  return true;
+}
+
+/* ---- grids ---- */
+
+/* d's result slots for the grid: set where they are -1, else compared. */
+static bool unify(int *slots, int k, int slot) {
+  if (slot < 0) return false;
+  if (slots[k] < 0) slots[k] = slot;
+  return slots[k] == slot;
+}
+
+/* Reads of member m by d: grid index k is result slot m->grid_slot[k] of m, so that form has to be one index of d. */
+static bool match_reads_of(Scheduler *sc, const Kernel *k, const Member *m, const Node *d, int *slots) {
+  ExprList reads = node_reads(sc->arena, d);
+  for (int i = 0; i < reads.n; i++) {
+    if (reads.at[i]->node != m->node) continue;
+    for (int j = 0; j < k->ngrid; j++)
+      if (!unify(slots, j, form_result_slot(sc->g, d, reads.at[i]->at[m->grid_slot[j]]))) return false;
+  }
+  return true;
+}
+
+/* Reads of d by member m, the other way round. */
+static bool match_reads_by(Scheduler *sc, const Kernel *k, const Member *m, const Node *d, int *slots) {
+  ExprList reads = node_reads(sc->arena, m->node);
+  for (int i = 0; i < reads.n; i++) {
+    if (reads.at[i]->node != d) continue;
+    for (int j = 0; j < k->ngrid; j++) {
+      int slot = -1;
+      for (int s = 0; s < d->rank; s++)
+        if (form_result_slot(sc->g, m->node, reads.at[i]->at[s]) == m->grid_slot[j]) slot = s;
+      if (!unify(slots, j, slot)) return false;
+    }
+  }
+  return true;
+}
+
+static bool slots_fit(const Kernel *k, const Node *d, const int *slots) {
+  for (int j = 0; j < k->ngrid; j++) {
+    if (slots[j] < 0 || d->shape[slots[j]] != k->grid[j]) return false;
+    for (int i = 0; i < j; i++)
+      if (slots[i] == slots[j]) return false;
+  }
+  return true;
+}
+
+static bool is_map(const Node *n) { return n->kind == NODE_comp && n->reducer == RED_none; }
+static bool stands_alone(const Kernel *k) { return k && k->members.n == 1; }
+
+static bool same_shape(const Kernel *k, const Node *d) {
+  if (d->rank != k->ngrid) return false;
+  for (int i = 0; i < d->rank; i++)
+    if (d->shape[i] != k->grid[i]) return false;
+  return true;
+}
+
+static void identity_slots(int *slots, int n) {
+  for (int i = 0; i < n; i++) slots[i] = i;
+}
+
+/* Whether every read of a member of k by d is at d's own position. */
+static bool reads_at_own_position(Scheduler *sc, const Kernel *k, const Node *d) {
+  ExprList reads = node_reads(sc->arena, d);
+  for (int i = 0; i < reads.n; i++)
+    if (member_of(k, reads.at[i]->node) && !read_is_identity(sc->g, d, reads.at[i])) return false;
+  return true;
+}
+
+static bool reads_a_member(const Kernel *k, const Node *d) {
+  for (int i = 0; i < k->members.n; i++)
+    if (node_reads_node(d, k->members.at[i].node)) return true;
+  return false;
+}
+
+/* ---- contraction epilogues, and maps with several results ---- */
+
+/* What an epilogue may read besides the tile: elements whose indices run in the tile's order, or not at all. */
+static bool reads_suit_a_tile(Scheduler *sc, const Node *d) {
+  ExprList reads = node_reads(sc->arena, d);
+  for (int i = 0; i < reads.n; i++) {
+    int last = -1;
+    for (int j = 0; j < reads.at[i]->node->rank; j++) {
+      const Form *at = reads.at[i]->at[j];
+      int slot = form_result_slot(sc->g, d, at);
+      if (form_is_const(at, NULL)) continue;
+      if (slot <= last) return false;
+      last = slot;
+    }
+  }
+  return true;
+}
+
+static bool try_epilogue(Scheduler *sc, Kernel *k, Kernel *other) {
+  const Node *d = other->members.at[0].node;
+  if (!is_map(d) || !same_shape(k, d) || !reads_a_member(k, d)) return false;
+  if (!reads_at_own_position(sc, k, d) || !reads_suit_a_tile(sc, d)) return false;
+  int *slots = NEW_ARRAY(sc->arena, int, d->rank + 1);
+  identity_slots(slots, d->rank);
+  return absorb(sc, k, other, slots);
+}
+
+static bool share_a_read(Scheduler *sc, const Kernel *k, const Node *d) {
+  ExprList reads = node_reads(sc->arena, d);
+  for (int m = 0; m < k->members.n; m++) {
+    ExprList others = node_reads(sc->arena, k->members.at[m].node);
+    for (int i = 0; i < reads.n; i++)
+      for (int j = 0; j < others.n; j++)
+        if (reads.at[i] == others.at[j] && reads.at[i]->node->rank) return true;
+  }
+  return false;
+}
+
+static bool try_several_results(Scheduler *sc, Kernel *k, Kernel *other) {
+  const Node *d = other->members.at[0].node;
+  if (!is_map(d) || !same_shape(k, d) || !reads_at_own_position(sc, k, d)) return false;
+  if (!reads_a_member(k, d) && d->rank && !share_a_read(sc, k, d)) return false;
+  int *slots = NEW_ARRAY(sc->arena, int, d->rank + 1);
+  identity_slots(slots, d->rank);
+  return absorb(sc, k, other, slots);
+}
+
+/* ---- groups around reductions ---- */
+
+static bool same_reduction(const Node *a, const Node *b) {
+  if (a->nred != b->nred) return false;
+  for (int i = 0; i < a->nred; i++)
+    if (a->red[i] != b->red[i]) return false;
+  return true;
+}
+
+/* Two reductions that pass over the same rows. */
+static bool is_sibling(Scheduler *sc, const Kernel *k, const Node *d) {
+  if (!d->nred || !same_shape(k, d)) return false;
+  for (int i = 0; i < k->members.n; i++)
+    if (same_reduction(k->members.at[i].node, d)) return k->kind == KERNEL_full || share_a_read(sc, k, d);
+  return false;
+}
+
+/* A map over the row that nobody else reads. */
+static bool only_members_read(Scheduler *sc, const Kernel *k, const Node *d) {
+  for (int i = 0; i < sc->after[d->id].n; i++)
+    if (!member_of(k, sc->after[d->id].at[i])) return false;
+  return is_map(d) && !sc->kept[d->id] && sc->after[d->id].n > 0;
+}
+
+static bool may_join(const Kernel *k, const Kernel *other) {
+  const Node *d = other->members.at[0].node;
+  if (d->kind != NODE_comp || other->kind == KERNEL_contraction) return false;
+  if (d->nred) return other->kind == k->kind && d->rank == k->ngrid;
+  return k->kind == KERNEL_row || d->rank == k->ngrid; /* only row kernels hold maps over the row */
+}
+
+static bool try_join(Scheduler *sc, Kernel *k, Kernel *other) {
+  const Node *d = other->members.at[0].node;
+  if (!may_join(k, other)) return false;
+  int *slots = NEW_ARRAY(sc->arena, int, k->ngrid + 1);
+  for (int j = 0; j < k->ngrid; j++) slots[j] = -1;
+  bool related = reads_a_member(k, d) || only_members_read(sc, k, d);
+  if (!related && !is_sibling(sc, k, d)) return false;
+  for (int i = 0; i < k->members.n; i++)
+    if (!match_reads_of(sc, k, &k->members.at[i], d, slots) || !match_reads_by(sc, k, &k->members.at[i], d, slots))
+      return false;
+  if (!related) identity_slots(slots, k->ngrid);
+  return slots_fit(k, d, slots) && absorb(sc, k, other, slots);
+}
+
+typedef bool (*TryRule)(Scheduler *sc, Kernel *k, Kernel *other);
+
+/* Grows every kernel of this kind by the rule until nothing more fits. */
+static void grow(Scheduler *sc, KernelKind kind, TryRule rule) {
+  for (int i = 0; i < sc->n; i++) {
+    Kernel *k = sc->kernel_of[i];
+    if (!k || k->kind != kind || k->members.at[0].node->id != i) continue;
+    for (bool again = true; again;) {
+      again = false;
+      for (int j = 0; j < sc->n; j++) {
+        Kernel *other = sc->kernel_of[j];
+        if (other != k && stands_alone(other) && rule(sc, k, other)) again = true;
+      }
+    }
+  }
+}
+
+void group_kernels(Scheduler *sc) {
+  grow(sc, KERNEL_contraction, try_epilogue);
+  grow(sc, KERNEL_row, try_join);
+  grow(sc, KERNEL_column, try_join);
+  grow(sc, KERNEL_full, try_join);
+  grow(sc, KERNEL_map, try_several_results);
+}

@@ -1,0 +1,352 @@
+/* schedule.c - a graph as a list of kernels: classify each computed node, group, order, and describe each kernel for
+ * the backends. Comes after the last pass; what it is given is not changed but for copies of outputs and stored
+ * values (settle.c). */
+#include "ir/classify.h"
+#include "ir/cost.h"
+#include "ir/scheduler.h"
+
+#include <string.h>
+
+enum { UNIT_ELEMENTS = 4096, CHUNK_NS = 5000, COLUMN_VECTORS = 4, ALIGNMENT = 64 };
+
+const char *kernel_kind_name(KernelKind k) {
+  static const char *const names[] = {
+#define ROW(name, what) #name,
+#include "ir/kernel.def"
+#undef ROW
+  };
+  return names[k];
+}
+
+/* ---- one kernel a node ---- */
+
+static Kernel *kernel_new(Scheduler *sc, Node *n) {
+  Kernel *k = NEW(sc->arena, Kernel);
+  k->id = n->id;
+  k->kind = classify(sc->g, n, sc->arena, &k->contraction);
+  k->span = n->span;
+  k->ngrid = n->rank;
+  k->grid = n->shape;
+  int *slots = NEW_ARRAY(sc->arena, int, n->rank + 1);
+  for (int i = 0; i < n->rank; i++) slots[i] = i;
+  vec_push(sc->arena, &k->members, (Member){.node = n, .grid_slot = slots});
+  return k;
+}
+
+static void make_kernels(Scheduler *sc) {
+  sc->kernel_of = NEW_ARRAY(sc->arena, Kernel *, sc->n);
+  for (int i = 0; i < sc->n; i++) {
+    Node *n = sc->g->nodes.at[i];
+    if (node_is_computed(n)) sc->kernel_of[i] = kernel_new(sc, n);
+  }
+}
+
+/* ---- order ---- */
+
+static bool is_ready(Scheduler *sc, const Kernel *k, const bool *done) {
+  for (int m = 0; m < k->members.n; m++) {
+    const NodeList *before = &sc->before[k->members.at[m].node->id];
+    for (int i = 0; i < before->n; i++) {
+      const Kernel *b = sc->kernel_of[before->at[i]->id];
+      if (b && b != k && !done[before->at[i]->id]) return false;
+    }
+  }
+  return true;
+}
+
+/* Of the kernels that are ready, always the one whose first node stands first: near the graph's own order. */
+static void order_kernels(Scheduler *sc) {
+  bool *done = NEW_ARRAY(sc->arena, bool, sc->n);
+  for (int i = 0; i < sc->n;) {
+    Kernel *k = sc->kernel_of[i];
+    if (!k || done[i] || !is_ready(sc, k, done)) {
+      i++;
+      continue;
+    }
+    for (int m = 0; m < k->members.n; m++) done[k->members.at[m].node->id] = true;
+    k->id = sc->s->kernels.n;
+    vec_push(sc->arena, &sc->s->kernels, k);
+    i = 0;
+  }
+  for (int i = 0; i < sc->n; i++)
+    if (sc->kernel_of[i] && !done[i]) ice("schedule: node %d waits for itself", i);
+}
+
+/* ---- levels ---- */
+
+static Member *member_of(const Kernel *k, const Node *n) {
+  for (int i = 0; i < k->members.n; i++)
+    if (k->members.at[i].node == n) return &k->members.at[i];
+  return NULL;
+}
+
+static bool in_grid(const Kernel *k, const Member *m, int slot) {
+  for (int i = 0; i < k->ngrid; i++)
+    if (m->grid_slot[i] == slot) return true;
+  return false;
+}
+
+/* The index j of m's row: a reduction index, or result index j of those outside the grid. NULL: there is none. */
+static Var *row_var(Scheduler *sc, const Kernel *k, const Member *m, int j) {
+  if (m->node->nred) return j < m->node->nred ? node_reduction_var(sc->g, m->node, j) : NULL;
+  for (int s = 0; s < m->node->rank; s++)
+    if (!in_grid(k, m, s) && j-- == 0) return node_result_var(sc->g, m->node, s);
+  return NULL;
+}
+
+/* Whether `read`, by d, of the row that m makes is at d's own place in the row. */
+static bool reads_row_in_step(Scheduler *sc, const Kernel *k, const Member *d, const Member *m, const Expr *read) {
+  int j = 0;
+  for (int s = 0; s < m->node->rank; s++) {
+    if (in_grid(k, m, s)) continue;
+    Var *v = row_var(sc, k, d, j++);
+    if (!v || v->extent != m->node->shape[s] || form_as_var(read->at[s]) != v) return false;
+  }
+  return row_var(sc, k, d, j) == NULL;
+}
+
+static int level_after(Scheduler *sc, const Kernel *k, const Member *d, const Member *m) {
+  if (m->node->nred) return m->level + 1;
+  ExprList reads = node_reads(sc->arena, d->node);
+  for (int i = 0; m->node->rank > k->ngrid && i < reads.n; i++)
+    if (reads.at[i]->node == m->node && !reads_row_in_step(sc, k, d, m, reads.at[i])) return m->level + 1;
+  return m->level;
+}
+
+static void set_levels(Scheduler *sc, Kernel *k) {
+  for (int i = 0; i < k->members.n; i++) {
+    Member *d = &k->members.at[i];
+    const NodeList *before = &sc->before[d->node->id];
+    for (int j = 0; j < before->n; j++) {
+      const Member *m = member_of(k, before->at[j]);
+      if (!m) continue;
+      int level = k->kind == KERNEL_map || k->kind == KERNEL_contraction ? 0 : level_after(sc, k, d, m);
+      if (level > d->level) d->level = level;
+    }
+  }
+  for (int i = 1; i < k->members.n; i++) /* stable, and short */
+    for (int j = i; j > 0 && k->members.at[j].level < k->members.at[j - 1].level; j--) {
+      Member m = k->members.at[j];
+      k->members.at[j] = k->members.at[j - 1];
+      k->members.at[j - 1] = m;
+    }
+}
+
+/* ---- buffers ---- */
+
+static Dim *bytes_of(Graph *g, const Node *n) {
+  Dim *bytes = dim_const(g->ir, dtype_bytes(n->dtype));
+  for (int i = 0; i < n->rank; i++) bytes = dim_mul(g->ir, bytes, n->shape[i]);
+  return bytes;
+}
+
+static BufferClass class_of(const Node *n) {
+  switch (n->kind) {
+  case NODE_input: return BUFFER_input;
+  case NODE_param: return BUFFER_param;
+  case NODE_state: return BUFFER_state;
+  case NODE_const: return BUFFER_const;
+  default: return BUFFER_arena;
+  }
+}
+
+static Buffer *buffer_for(Scheduler *sc, Node *n) {
+  Schedule *s = sc->s;
+  if (sc->in_place[n->id]) n = sc->in_place[n->id];
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.at[i]->node == n) return s->buffers.at[i];
+  Buffer *b = NEW(sc->arena, Buffer);
+  *b = (Buffer){.id = s->buffers.n, .place = class_of(n), .node = n, .bytes = bytes_of(sc->g, n), .first = -1};
+  vec_push(sc->arena, &s->buffers, b);
+  return b;
+}
+
+Buffer *schedule_buffer(const Schedule *s, const Node *n) {
+  for (int i = 0; i < s->kernels.n; i++) {
+    const Member *m = member_of(s->kernels.at[i], n);
+    if (m) return m->buffer;
+  }
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.at[i]->node == n) return s->buffers.at[i];
+  return NULL;
+}
+
+/* ---- storage ---- */
+
+static bool used_outside(Scheduler *sc, const Kernel *k, const Node *n) {
+  for (int i = 0; i < sc->after[n->id].n; i++)
+    if (sc->kernel_of[sc->after[n->id].at[i]->id] != k) return true;
+  return sc->kept[n->id];
+}
+
+static Dim *round_up(Ir *ir, Dim *bytes) {
+  Dim *blocks = dim_floordiv(ir, dim_add(ir, bytes, dim_const(ir, ALIGNMENT - 1)), dim_const(ir, ALIGNMENT));
+  return dim_mul(ir, blocks, dim_const(ir, ALIGNMENT));
+}
+
+static Dim *row_bytes(Scheduler *sc, const Kernel *k, const Member *m) {
+  Dim *bytes = dim_const(sc->g->ir, dtype_bytes(m->node->dtype));
+  for (int s = 0; s < m->node->rank; s++)
+    if (!in_grid(k, m, s)) bytes = dim_mul(sc->g->ir, bytes, m->node->shape[s]);
+  return round_up(sc->g->ir, bytes);
+}
+
+/* Rows are kept in scratch memory as long as all of them fit half of the first cache. */
+static void set_storage(Scheduler *sc, Kernel *k) {
+  k->scratch = dim_const(sc->g->ir, 0);
+  for (int i = 0; i < k->members.n; i++) {
+    Member *m = &k->members.at[i];
+    bool row = m->node->rank > k->ngrid;
+    m->storage = row ? STORE_row : STORE_register;
+    if (used_outside(sc, k, m->node) || k->kind == KERNEL_scatter) m->storage = STORE_buffer;
+    if (m->storage == STORE_row) {
+      Dim *end = dim_add(sc->g->ir, k->scratch, row_bytes(sc, k, m));
+      if (dim_nominal(end) > sc->target->l1 / 2) m->storage = STORE_buffer;
+      else {
+        m->offset = k->scratch;
+        k->scratch = end;
+      }
+    }
+    if (m->storage == STORE_buffer) m->buffer = buffer_for(sc, m->node);
+  }
+}
+
+static void add_operand(Scheduler *sc, Kernel *k, Buffer *b) {
+  for (int i = 0; i < k->operands.n; i++)
+    if (k->operands.at[i] == b) return;
+  vec_push(sc->arena, &k->operands, b);
+}
+
+static void set_operands(Scheduler *sc, Kernel *k) {
+  for (int i = 0; i < k->members.n; i++) {
+    const Member *m = &k->members.at[i];
+    ExprList reads = node_reads(sc->arena, m->node);
+    for (int j = 0; j < reads.n; j++) {
+      Node *n = reads.at[j]->node;
+      const Member *own = member_of(k, n);
+      if (!own || own->storage == STORE_buffer) add_operand(sc, k, buffer_for(sc, n));
+    }
+    if (m->buffer) add_operand(sc, k, m->buffer);
+  }
+}
+
+static void set_lifetimes(Schedule *s) {
+  for (int i = 0; i < s->kernels.n; i++) {
+    const Kernel *k = s->kernels.at[i];
+    for (int j = 0; j < k->operands.n; j++) {
+      Buffer *b = k->operands.at[j];
+      if (b->first < 0) b->first = i;
+      b->last = i;
+    }
+  }
+  for (int i = 0; i < s->graph->outputs.n; i++) schedule_buffer(s, s->graph->outputs.at[i].node)->last = s->kernels.n;
+}
+
+/* ---- sharing out ---- */
+
+static Dim *ceil_div(Ir *ir, Dim *a, int64_t b) {
+  return b == 1 ? a : dim_floordiv(ir, dim_add(ir, a, dim_const(ir, b - 1)), dim_const(ir, b));
+}
+
+static Dim *extent_of_slots(Scheduler *sc, const Kernel *k, const int *slots, int n) {
+  Dim *d = dim_const(sc->g->ir, 1);
+  for (int i = 0; i < n; i++) d = dim_mul(sc->g->ir, d, k->grid[slots[i]]);
+  return d;
+}
+
+static void share_contraction(Scheduler *sc, Kernel *k) {
+  Ir *ir = sc->g->ir;
+  Contraction *c = k->contraction;
+  tile_contraction(sc->target, k->members.at[0].node, c, sc->g);
+  Dim *m = ceil_div(ir, extent_of_slots(sc, k, c->m, c->nm), c->mc);
+  Dim *n = ceil_div(ir, extent_of_slots(sc, k, c->n, c->nn), c->nc);
+  k->units = dim_mul(ir, extent_of_slots(sc, k, c->batch, c->nbatch), dim_mul(ir, m, n));
+}
+
+/* Nominal elements that all members together visit at one grid position. */
+static double points_per_position(const Kernel *k) {
+  double points = 0, grid = 1;
+  for (int i = 0; i < k->members.n; i++) points += node_point_count(k->members.at[i].node);
+  for (int i = 0; i < k->ngrid; i++) grid *= (double)dim_nominal(k->grid[i]);
+  return grid > 0 ? points / grid : points;
+}
+
+static void cut_at(Scheduler *sc, Kernel *k, int cut, int64_t block) {
+  k->cut = cut;
+  k->block = block;
+  k->units = ceil_div(sc->g->ir, k->grid[cut], block);
+  for (int i = 0; i < cut; i++) k->units = dim_mul(sc->g->ir, k->grid[i], k->units);
+}
+
+/* Outer indices are cut as far as a unit stays some thousand elements. */
+static void share_positions(Scheduler *sc, Kernel *k) {
+  double inner = points_per_position(k);
+  int cut = k->ngrid - 1;
+  while (cut > 0 && inner * (double)dim_nominal(k->grid[cut]) <= UNIT_ELEMENTS)
+    inner *= (double)dim_nominal(k->grid[cut--]);
+  double block = UNIT_ELEMENTS / (inner < 1 ? 1 : inner);
+  cut_at(sc, k, cut, block < 1 ? 1 : (int64_t)block);
+}
+
+static void share_column(Scheduler *sc, Kernel *k) {
+  int lanes = sc->target->vector_bytes / dtype_bytes(k->members.at[0].node->dtype);
+  cut_at(sc, k, k->ngrid - 1, (int64_t)COLUMN_VECTORS * lanes);
+}
+
+/* Thousandths of a nanosecond for one evaluation of n's body: vector arithmetic, and a few bytes from near caches. */
+static int64_t point_picoseconds(Scheduler *sc, const Node *n) {
+  double vector = 16.0 / (sc->target->vector_bytes / 4.0); /* the figures are for 16 lanes */
+  return (int64_t)(vector * (30 * (expr_cost(n->body) + 1) + 30 * node_reads(sc->arena, n).n)) + 1;
+}
+
+static Dim *point_count(Graph *g, const Node *n) {
+  Dim *count = dim_const(g->ir, 1);
+  for (int i = 0; i < n->rank && n->kind == NODE_comp; i++) count = dim_mul(g->ir, count, n->shape[i]);
+  for (int i = 0; i < n->nred; i++) count = dim_mul(g->ir, count, n->red[i]);
+  return count;
+}
+
+static void set_work(Scheduler *sc, Kernel *k) {
+  Ir *ir = sc->g->ir;
+  Dim *picoseconds = dim_const(ir, 0);
+  for (int i = 0; i < k->members.n; i++) {
+    const Node *n = k->members.at[i].node;
+    int64_t each = k->contraction && i == 0 ? 10 * 64 / sc->target->vector_bytes : point_picoseconds(sc, n);
+    picoseconds = dim_add(ir, picoseconds, dim_mul(ir, point_count(sc->g, n), dim_const(ir, each)));
+  }
+  k->work = dim_floordiv(ir, picoseconds, dim_const(ir, 1000));
+  int64_t units = dim_nominal(k->units), work = dim_nominal(k->work);
+  int64_t each = units > 0 ? work / units + 1 : 1;
+  k->grain = each >= CHUNK_NS ? 1 : (CHUNK_NS + each - 1) / each;
+}
+
+static void share_out(Scheduler *sc, Kernel *k) {
+  k->units = dim_const(sc->g->ir, 1);
+  k->block = 1;
+  if (k->kind == KERNEL_contraction) share_contraction(sc, k);
+  else if (k->kind == KERNEL_column) share_column(sc, k);
+  else if (k->kind != KERNEL_scatter && k->ngrid > 0) share_positions(sc, k);
+  set_work(sc, k);
+}
+
+Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
+  Schedule *s = NEW(a, Schedule);
+  s->graph = g;
+  s->arena = a;
+  Scheduler sc = {.s = s, .g = g, .arena = a, .target = t};
+  settle(&sc);
+  make_kernels(&sc);
+  if (level >= 1) group_kernels(&sc);
+  order_kernels(&sc);
+  for (int i = 0; i < s->kernels.n; i++) {
+    set_levels(&sc, s->kernels.at[i]);
+    set_storage(&sc, s->kernels.at[i]);
+    share_out(&sc, s->kernels.at[i]);
+  }
+  for (int i = 0; i < s->kernels.n; i++) set_operands(&sc, s->kernels.at[i]);
+  set_lifetimes(s);
+  schedule_find_dims(s);
+  name_kernels(s);
+  plan_memory(s);
+  return s;
+}

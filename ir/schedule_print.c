@@ -1,0 +1,90 @@
+/* schedule_print.c - what --emit=kernels and --emit=plan show. */
+#include "ir/cost.h"
+#include "ir/kernel.h"
+
+#include <inttypes.h>
+
+static void print_shape(Buf *out, int n, Dim **shape) {
+  buf_puts(out, "[");
+  for (int i = 0; i < n; i++) {
+    if (i) buf_puts(out, ", ");
+    dim_print(out, shape[i]);
+  }
+  buf_puts(out, "]");
+}
+
+static void print_place(Buf *out, Span span, const Sources *sources) {
+  const Source *source = sources ? sources_get(sources, span.source) : NULL;
+  if (!source) {
+    buf_puts(out, "-");
+    return;
+  }
+  int line, column;
+  source_position(source, span.begin, &line, &column);
+  buf_printf(out, "%s:%d", source->path, line);
+}
+
+static void print_contraction(Buf *out, const Kernel *k) {
+  const Contraction *c = k->contraction;
+  const Node *n = k->members.at[0].node;
+  buf_puts(out, " k ");
+  print_shape(out, n->nred, n->red);
+  buf_printf(out, " tile %dx%d", c->mr, c->nr);
+}
+
+/* Bytes read and written, each operand once. */
+static Dim *bytes_moved(const Schedule *s, const Kernel *k) {
+  Dim *bytes = dim_const(s->graph->ir, 0);
+  for (int i = 0; i < k->operands.n; i++) bytes = dim_add(s->graph->ir, bytes, k->operands.at[i]->bytes);
+  return bytes;
+}
+
+static int count_stored(const Kernel *k) {
+  int n = 0;
+  for (int i = 0; i < k->members.n; i++) n += k->members.at[i].buffer != NULL;
+  return n;
+}
+
+static void print_kernel(Buf *out, const Schedule *s, const Kernel *k, const Sources *sources) {
+  buf_printf(out, "%3d %-11s grid ", k->id, kernel_kind_name(k->kind));
+  print_shape(out, k->ngrid, k->grid);
+  if (k->contraction) print_contraction(out, k);
+  buf_printf(out, " members %d stored %d vector %d bytes ", k->members.n, count_stored(k), k->vector);
+  dim_print(out, bytes_moved(s, k));
+  buf_puts(out, " at ");
+  print_place(out, k->span, sources);
+  buf_printf(out, " %s", k->symbol);
+  if (k->why) buf_printf(out, " (%s)", k->why);
+  buf_puts(out, "\n");
+}
+
+void schedule_print(Buf *out, const Schedule *s, const Sources *sources) {
+  buf_printf(out, "graph %s: %d kernels\n", s->graph->name, s->kernels.n);
+  for (int i = 0; i < s->kernels.n; i++) print_kernel(out, s, s->kernels.at[i], sources);
+}
+
+static const char *class_name(BufferClass c) {
+  static const char *const names[] = {"input", "param", "state", "const", "arena"};
+  return names[c];
+}
+
+static void print_buffer(Buf *out, const Buffer *b) {
+  buf_printf(out, "%3d %s %s", b->id, class_name(b->place), dtype_name(b->node->dtype));
+  print_shape(out, b->node->rank, b->node->shape);
+  buf_puts(out, " bytes ");
+  dim_print(out, b->bytes);
+  if (b->place == BUFFER_arena) {
+    buf_puts(out, " offset ");
+    dim_print(out, b->offset);
+    buf_printf(out, " kernels %d..%d", b->first, b->last);
+  }
+  if (b->node->name) buf_printf(out, " %s", b->node->name);
+  buf_puts(out, "\n");
+}
+
+void plan_print(Buf *out, const Schedule *s) {
+  buf_printf(out, "graph %s: arena ", s->graph->name);
+  dim_print(out, s->arena_bytes);
+  buf_puts(out, " bytes\n");
+  for (int i = 0; i < s->buffers.n; i++) print_buffer(out, s->buffers.at[i]);
+}

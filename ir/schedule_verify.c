@@ -1,0 +1,123 @@
+/* schedule_verify.c - whether a schedule computes its graph: every value read is there, in the right order, and no
+ * buffer is overwritten while it is needed. Sizes and offsets are compared at several values of the open dimensions.
+ */
+#include "ir/cost.h"
+#include "ir/kernel.h"
+
+#include <inttypes.h>
+
+typedef struct Verifier {
+  const Schedule *s;
+  const Kernel *k; /* the one looked at */
+  const char *fault;
+} Verifier;
+
+static void fault(Verifier *v, const char *what, const Node *n) {
+  if (!v->fault)
+    v->fault = arena_printf(v->s->arena, "kernel %d: %s (node %d)", v->k ? v->k->id : -1, what, n ? n->id : -1);
+}
+
+static int kernel_index(const Schedule *s, const Node *n) {
+  for (int i = 0; i < s->kernels.n; i++)
+    for (int j = 0; j < s->kernels.at[i]->members.n; j++)
+      if (s->kernels.at[i]->members.at[j].node == n) return i;
+  return -1;
+}
+
+static const Member *member_before(const Kernel *k, int end, const Node *n) {
+  for (int i = 0; i < end; i++)
+    if (k->members.at[i].node == n) return &k->members.at[i];
+  return NULL;
+}
+
+static bool is_operand(const Kernel *k, const Buffer *b) {
+  for (int i = 0; i < k->operands.n; i++)
+    if (k->operands.at[i] == b) return true;
+  return false;
+}
+
+/* A read of the old value of a param, after some kernel wrote the new one. */
+static void check_source(Verifier *v, int at, int member, const Node *n) {
+  for (int i = 0; i <= at; i++) {
+    const Kernel *k = v->s->kernels.at[i];
+    for (int j = 0; j < (i < at ? k->members.n : member); j++) {
+      const Buffer *b = k->members.at[j].buffer;
+      if (b && b->node == n && k->members.at[j].node != n) fault(v, "reads a value that was overwritten", n);
+    }
+  }
+}
+
+static void check_read(Verifier *v, int at, int member, const Node *n) {
+  const Member *own = member_before(v->k, member, n);
+  if (own && own->storage != STORE_buffer) return;
+  const Buffer *b = schedule_buffer(v->s, n);
+  if (!b) {
+    fault(v, "reads a value that is not in memory", n);
+    return;
+  }
+  if (!is_operand(v->k, b)) fault(v, "reads what is not among its operands", n);
+  if (n->kind != NODE_comp && n->kind != NODE_scatter) check_source(v, at, member, n);
+  else if (!own && kernel_index(v->s, n) >= at) fault(v, "reads a value before it is made", n);
+  if (b->place == BUFFER_arena && (b->first > at || b->last < at)) fault(v, "reads outside a buffer's life", n);
+}
+
+static void check_member(Verifier *v, int at, int member) {
+  const Member *m = &v->k->members.at[member];
+  ExprList reads = node_reads(v->s->arena, m->node);
+  for (int i = 0; i < reads.n; i++) check_read(v, at, member, reads.at[i]->node);
+  for (int i = 0; i < v->k->ngrid; i++)
+    if (m->grid_slot[i] < 0 || m->grid_slot[i] >= m->node->rank || m->node->shape[m->grid_slot[i]] != v->k->grid[i])
+      fault(v, "grid and member do not fit", m->node);
+  if ((m->storage == STORE_buffer) != (m->buffer != NULL)) fault(v, "storage and buffer do not fit", m->node);
+  if (m->buffer && !is_operand(v->k, m->buffer)) fault(v, "writes what is not among its operands", m->node);
+  if (member && m->level < v->k->members.at[member - 1].level) fault(v, "levels do not ascend", m->node);
+}
+
+static int64_t open_value(void *cx, DimAtom *symbol) {
+  int64_t value = *(int64_t *)cx;
+  return value < symbol->lower ? symbol->lower : value;
+}
+
+static void check_disjoint(Verifier *v, const Buffer *a, const Buffer *b) {
+  static const int64_t values[] = {0, 1, 2, 3, 7, 16, 31, 33, 64, 100, 1000, 4097};
+  if (a->first > b->last || b->first > a->last) return;
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    int64_t value = values[i];
+    int64_t x = dim_evaluate(a->offset, open_value, &value), y = dim_evaluate(b->offset, open_value, &value);
+    int64_t nx = dim_evaluate(a->bytes, open_value, &value), ny = dim_evaluate(b->bytes, open_value, &value);
+    if (nx > 0 && ny > 0 && x < y + ny && y < x + nx) fault(v, "two live buffers overlap", a->node);
+    if (x % 64 != 0) fault(v, "a buffer is not aligned", a->node);
+    if (x + nx > dim_evaluate(v->s->arena_bytes, open_value, &value)) fault(v, "a buffer leaves the arena", a->node);
+  }
+}
+
+static void check_buffers(Verifier *v) {
+  for (int i = 0; i < v->s->buffers.n; i++)
+    for (int j = 0; j <= i; j++) {
+      const Buffer *a = v->s->buffers.at[i], *b = v->s->buffers.at[j];
+      if (a->place != BUFFER_arena || b->place != BUFFER_arena) continue;
+      if (i != j) check_disjoint(v, a, b);
+    }
+}
+
+static void check_effects(Verifier *v) {
+  const Graph *g = v->s->graph;
+  for (int i = 0; i < g->outputs.n; i++)
+    if (!schedule_buffer(v->s, g->outputs.at[i].node)) fault(v, "an output is not in memory", g->outputs.at[i].node);
+  for (int i = 0; i < g->stores.n; i++) {
+    const Buffer *b = schedule_buffer(v->s, g->stores.at[i]->in[0]);
+    if (!b || b->node != g->stores.at[i]->in[1]) fault(v, "a next value is not stored", g->stores.at[i]);
+  }
+}
+
+const char *schedule_verify(const Schedule *s) {
+  Verifier v = {.s = s};
+  for (int i = 0; i < s->kernels.n; i++) {
+    v.k = s->kernels.at[i];
+    for (int j = 0; j < v.k->members.n; j++) check_member(&v, i, j);
+  }
+  v.k = NULL;
+  check_buffers(&v);
+  check_effects(&v);
+  return v.fault;
+}

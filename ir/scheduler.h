@@ -1,0 +1,41 @@
+/* scheduler.h - what the parts of the scheduler share: settle.c (stores and outputs), group.c, tile.c, schedule.c,
+ * dedupe.c. Nobody else includes it. */
+#ifndef NNC_IR_SCHEDULER_H
+#define NNC_IR_SCHEDULER_H
+
+#include "ir/kernel.h"
+
+typedef Vec(Node *) NodeList;
+
+typedef struct Scheduler {
+  Schedule *s;
+  Graph *g;
+  Arena *arena;
+  const Target *target;
+  int n; /* nodes */
+  /* By node id: whom it waits for and who waits for it. That is what it reads, and, where a value is written over a
+   * param or state, all readers of the old value. */
+  NodeList *before, *after;
+  Node **in_place;    /* by node id: the param or state whose memory gets the value; NULL: none */
+  Node **writer;      /* by node id of a param or state: the node whose value is written over it */
+  Kernel **kernel_of; /* by node id; NULL for sources and stores */
+  bool *kept;         /* by node id: an output, or written in place */
+} Scheduler;
+
+bool node_is_computed(const Node *n); /* comp or scatter: some kernel makes it */
+
+/* settle.c: makes every output and every stored value a computed node (a copy where it is not), decides which are
+ * written in place, and fills `before`, `after`, `in_place`, `kept`. */
+void settle(Scheduler *sc);
+bool node_reads_node(const Node *n, const Node *what);
+
+/* group.c: merges kernels of one member each into groups and epilogues. */
+void group_kernels(Scheduler *sc);
+
+/* tile.c: the register tile and cache blocks of a contraction. */
+void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g);
+
+/* dedupe.c: the same symbol for kernels that are the same code. */
+void name_kernels(Schedule *s);
+
+#endif

@@ -1,0 +1,49 @@
+/* tile.c - the register tile and cache blocks of a contraction, from a model of the processor (no search).
+ *
+ * A tile of mr rows and nr vectors needs mr * nr accumulators, nr vectors of B and one broadcast of A; a few
+ * registers stay free, or LLVM spills. Among the tiles that fit, the one with the least estimated time: multiply-adds
+ * with the padding at the edges, loads, and a penalty for fewer accumulators than the latency of a multiply-add
+ * hides. */
+#include "ir/cost.h"
+#include "ir/scheduler.h"
+
+enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, KC = 512, MC = 96, NC = 512 };
+
+static int64_t volume(Graph *g, const Node *n, const int *slots, int count) {
+  int64_t v = 1;
+  for (int i = 0; i < count; i++) {
+    int s = slots[i];
+    v *= dim_nominal((s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank))->extent);
+  }
+  return v;
+}
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static double tile_time(int mr, int nr, int64_t m, int64_t vectors) {
+  double tiles = (double)ceil_div(m, mr) * (double)ceil_div(vectors, nr);
+  double fmas = mr * nr, loads = mr + nr;
+  double busy = fmas < BUSY_ACCUMULATORS ? BUSY_ACCUMULATORS : fmas;
+  return tiles * (busy + 0.25 * loads);
+}
+
+static int spare_registers(const Target *t) { return t->registers >= 32 ? 3 : t->fma ? 1 : 5; }
+
+void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) {
+  int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
+  int64_t m = volume(g, n, c->m, c->nm), columns = volume(g, n, c->n, c->nn), k = volume(g, n, c->k, c->nk);
+  int64_t vectors = ceil_div(columns, lanes);
+  double best = 0;
+  for (int nr = 1; nr <= MAX_NR; nr++)
+    for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
+      double time = tile_time(mr, nr, m, vectors);
+      if (best && time >= best) continue;
+      best = time;
+      c->mr = mr;
+      c->nr = nr;
+    }
+  c->kc = (int)least(k, KC);
+  c->mc = (int)ceil_div(MC, c->mr) * c->mr;
+  c->nc = (int)(ceil_div(least(columns, NC), c->nr * lanes) * c->nr * lanes);
+}
