@@ -1,0 +1,31 @@
+/* adjoint.h - reverse mode within one scalar expression. */
+#ifndef NNC_IR_ADJOINT_H
+#define NNC_IR_ADJOINT_H
+
+#include "ir/graph.h"
+
+/* The adjoint that a row of scalar.def passes to argument k of y when y's own is g; NULL where it is zero by
+ * definition. */
+Expr *scalar_derivative(Ir *ir, Expr *y, int k, Expr *g);
+/* Whether argument k of y can pass an adjoint at all: the row has a derivative and both are floats. */
+bool scalar_passes(const Expr *y, int k);
+
+typedef struct ReadAdjoint {
+  Expr *read;
+  Expr *adjoint; /* of the read's dtype; select(guard, value, 0) where the read is evaluated under a guard only */
+} ReadAdjoint;
+typedef Vec(ReadAdjoint) ReadAdjoints;
+
+/* Which nodes' reads are asked for. */
+typedef struct Wanted {
+  bool (*node)(void *cx, Node *n);
+  void *cx;
+} Wanted;
+
+/* The adjoint of every distinct read of a wanted node in `body`, whose own adjoint is `seed`. */
+void scalar_reverse(Ir *ir, Expr *body, Expr *seed, Wanted wanted, Arena *a, ReadAdjoints *out);
+
+/* Whether some wanted read can pass a change on to the value of body. */
+bool scalar_depends(Expr *body, Wanted wanted, Arena *a);
+
+#endif

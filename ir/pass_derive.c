@@ -1,0 +1,319 @@
+/* pass_derive.c - write the derivative that each NODE_grad asks for, in reverse mode.
+ *
+ * In: a graph with NODE_grad. Out: none is left, all new nodes are comps and scatters. For a comp y = red(r: body)
+ * with adjoint dy, adjoint.c gives each read x[A(i, r)] of the body its adjoint G(i, r), and dx[j] += sum over { (i,
+ * r) : A(i, r) = j } of G where solve.c turns the set into new indices and a guard, so the derivative is a comp that
+ * reads again: a convolution's is a convolution, a pad's a slice, a broadcast's a sum. A data index that j determines
+ * becomes a comparison, any other a scatter, whose own derivative is a gather. Several contributions to a tensor are
+ * added in one map. Because the result is the same kind of thing as the source, derivatives of derivatives need
+ * nothing more.
+ *
+ * Before fuse: a fused body would be differentiated with the recomputation in it. */
+#include "ir/derive.h"
+
+#include "ir/adjoint.h"
+#include "ir/reduce_indices.h"
+
+/* ---- dependence ---- */
+
+typedef struct Reach {
+  bool *reached; /* by node id */
+  int n;
+} Reach;
+
+static bool is_reached(void *cx, Node *n) {
+  const Reach *r = cx;
+  return n->id < r->n && r->reached[n->id];
+}
+
+static bool node_depends(Reach *r, const Node *n, Arena *scratch) {
+  Wanted wanted = {is_reached, r};
+  switch (n->kind) {
+  case NODE_comp:
+    if (n->reducer > RED_prod) return false; /* positions and truth values */
+    return dtype_is_float(n->dtype) && scalar_depends(n->body, wanted, scratch);
+  case NODE_scatter: return dtype_is_float(n->dtype) && scalar_depends(n->body, wanted, scratch);
+  case NODE_grad: return is_reached(r, n->in[0]);
+  default: return false;
+  }
+}
+
+/* Marks what depends on the nodes marked already, up to and with `last`. */
+static void spread(Graph *g, Reach *r, int last) {
+  Arena *scratch = arena_new();
+  for (int i = 0; i <= last; i++)
+    if (!r->reached[i]) r->reached[i] = node_depends(r, g->nodes.at[i], scratch);
+  arena_free(scratch);
+}
+
+bool derive_depends(Graph *g, Node *scalar, Node *x) {
+  Arena *scratch = arena_new();
+  Reach r = {NEW_ARRAY(scratch, bool, g->nodes.n), g->nodes.n};
+  r.reached[x->id] = true;
+  spread(g, &r, scalar->id);
+  bool depends = r.reached[scalar->id];
+  arena_free(scratch);
+  return depends;
+}
+
+/* ---- one sweep: the adjoints of everything between one scalar and its variables ---- */
+
+typedef Vec(Node *) NodeList;
+
+typedef struct Sweep {
+  Graph *g;
+  Ir *ir;
+  Arena *scratch;
+  Reach reach;     /* depends on a variable */
+  NodeList *parts; /* by node id: contributions to its adjoint */
+} Sweep;
+
+/* Sums of adjoints of narrow floats are formed in f32 and rounded once. */
+static DType adjoint_dtype(DType t) { return t == DT_f16 || t == DT_bf16 ? DT_f32 : t; }
+
+/* A node's own indices. */
+static VarList node_vars(Sweep *s, const Node *n) {
+  VarList v = {0};
+  if (n->kind == NODE_comp)
+    for (int i = 0; i < n->rank; i++) vec_push(s->scratch, &v, node_result_var(s->g, n, i));
+  for (int i = 0; i < n->nred; i++) vec_push(s->scratch, &v, node_reduction_var(s->g, n, i));
+  return v;
+}
+
+static Form **forms_of(Sweep *s, int n, Var **vars) {
+  Form **f = NEW_ARRAY(s->scratch, Form *, n + 1);
+  for (int i = 0; i < n; i++) f[i] = form_var(s->ir, vars[i]);
+  return f;
+}
+
+static Expr *read_at(Sweep *s, Node *n, int rank, Var **vars) { return expr_read(s->ir, n, forms_of(s, rank, vars)); }
+
+static VarList fresh_vars(Sweep *s, int n, Dim **extents) {
+  VarList v = {0};
+  for (int i = 0; i < n; i++) vec_push(s->scratch, &v, var_fresh(s->ir, extents[i]));
+  return v;
+}
+
+static Node *constant_node(Graph *g, const Node *like, double value) {
+  VarList v = {0};
+  for (int i = 0; i < like->rank; i++) vec_push(g->arena, &v, var_fresh(g->ir, like->shape[i]));
+  Expr *e = expr_real(g->ir, like->dtype, value);
+  return graph_comp(g, like->rank, v.at, RED_none, 0, NULL, e, like->span);
+}
+
+/* An adjoint at some indices; one that is a number everywhere is that number. */
+static Expr *adjoint_at(Sweep *s, Node *adjoint, Form **at) {
+  bool constant = adjoint->kind == NODE_comp && adjoint->nred == 0 && adjoint->body->kind == EXPR_CONST;
+  return constant ? adjoint->body : expr_read(s->ir, adjoint, at);
+}
+
+/* The sum of a node's contributions: its adjoint, of its own dtype. */
+static Node *total(Sweep *s, const Node *n) {
+  const NodeList *parts = &s->parts[n->id];
+  if (parts->n == 1 && parts->at[0]->dtype == n->dtype) return parts->at[0];
+  VarList v = fresh_vars(s, n->rank, n->shape);
+  Expr *sum = read_at(s, parts->at[0], n->rank, v.at);
+  for (int i = 1; i < parts->n; i++) sum = expr_op2(s->ir, OP_add, sum, read_at(s, parts->at[i], n->rank, v.at));
+  return graph_comp(s->g, n->rank, v.at, RED_none, 0, NULL, expr_cast(s->ir, n->dtype, sum), n->span);
+}
+
+/* ---- seeds: the adjoint of a comp's body at (i, r) ---- */
+
+/* The row-major position of reduction indices, as argmax counts; NULL where it is not affine (inner extents open). */
+static Form *flat_position(Sweep *s, int n, Var **r) {
+  Form *f = form_const(s->ir, 0);
+  for (int k = 0; k < n; k++) {
+    int64_t extent = 0;
+    if (k > 0 && !dim_is_const(r[k]->extent, &extent)) return NULL;
+    f = form_add(s->ir, form_scale(s->ir, f, k > 0 ? extent : 1), form_var(s->ir, r[k]));
+  }
+  return f;
+}
+
+/* The same in integer arithmetic, for open extents. */
+static Expr *flat_value(Sweep *s, int n, Var **r) {
+  Expr *f = expr_int(s->ir, DT_i32, 0);
+  for (int k = 0; k < n; k++) {
+    Expr *extent = expr_index(s->ir, DT_i32, form_dim(s->ir, r[k]->extent));
+    Expr *index = expr_index(s->ir, DT_i32, form_var(s->ir, r[k]));
+    f = expr_op2(s->ir, OP_add, expr_op2(s->ir, OP_mul, f, extent), index);
+  }
+  return f;
+}
+
+/* max, min: the chosen element gets it all. The choice is a node of its own, so it is the same whatever is fused or
+ * narrowed later, and one of equals wins. */
+static Expr *seed_chosen(Sweep *s, const Node *y, const VarList *v, Expr *dy) {
+  Var **r = v->at + y->rank;
+  Reducer chooser = y->reducer == RED_max ? RED_argmax : RED_argmin;
+  Node *chosen = graph_comp(s->g, y->rank, v->at, chooser, y->nred, r, y->body, y->span);
+  Expr *at = read_at(s, chosen, y->rank, v->at);
+  Form *flat = flat_position(s, y->nred, r);
+  Expr *hit = flat ? expr_eq0(s->ir, form_sub(s->ir, flat, form_data(s->ir, at)))
+                   : expr_op2(s->ir, OP_eq, flat_value(s, y->nred, r), at);
+  return expr_guard(s->ir, hit, dy);
+}
+
+typedef struct Renaming {
+  Sweep *s;
+  const VarList *from, *to;
+} Renaming;
+
+static Form *rename_var(void *cx, Var *v) {
+  const Renaming *m = cx;
+  for (int i = 0; i < m->from->n; i++)
+    if (m->from->at[i] == v) return form_var(m->s->ir, m->to->at[i]);
+  return NULL;
+}
+
+/* prod: times the product of the others, a comp over (i, r) that multiplies over r' != r. Exact where elements are 0.
+ */
+static Expr *seed_product(Sweep *s, const Node *y, const VarList *v, Expr *dy) {
+  VarList inner = {0}, others = fresh_vars(s, y->nred, y->red);
+  for (int i = 0; i < y->nred; i++) vec_push(s->scratch, &inner, v->at[y->rank + i]);
+  Renaming m = {s, &inner, &others};
+  Expr *body = expr_map(&(ExprMap){.ir = s->ir, .var = rename_var, .cx = &m}, y->body);
+  Expr *same = NULL;
+  for (int i = 0; i < y->nred; i++) {
+    Form *d = form_sub(s->ir, form_var(s->ir, others.at[i]), form_var(s->ir, inner.at[i]));
+    same = expr_and(s->ir, same, expr_eq0(s->ir, d));
+  }
+  if (!same) return dy;
+  body = expr_select(s->ir, same, expr_real(s->ir, y->dtype, 1), body);
+  Node *rest = graph_comp(s->g, v->n, v->at, RED_prod, others.n, others.at, body, y->span);
+  return expr_op2(s->ir, OP_mul, dy, read_at(s, rest, v->n, v->at));
+}
+
+static Expr *seed(Sweep *s, const Node *y, const VarList *v, Node *adjoint) {
+  if (y->kind == NODE_scatter) return adjoint_at(s, adjoint, y->at);
+  Expr *dy = adjoint_at(s, adjoint, forms_of(s, y->rank, v->at));
+  switch (y->reducer) {
+  case RED_max:
+  case RED_min: return seed_chosen(s, y, v, dy);
+  case RED_prod: return seed_product(s, y, v, dy);
+  default: return dy;
+  }
+}
+
+/* ---- contributions: the adjoint of a read, as a tensor of what is read ---- */
+
+typedef struct Values {
+  Sweep *s;
+  const VarList *from;
+  Form **to;
+} Values;
+
+static Form *value_of(void *cx, Var *v) {
+  const Values *m = cx;
+  for (int i = 0; i < m->from->n; i++)
+    if (m->from->at[i] == v) return m->to[i];
+  return NULL;
+}
+
+/* sum(vars: body) over result indices; NULL where it is 0. */
+static Node *sum_node(Sweep *s, const VarList *result, VarList vars, Expr *body, Span at) {
+  Sum sum = {body, vars};
+  sum_normalise(s->ir, &sum);
+  if (expr_is_zero(sum.body)) return NULL;
+  Reducer r = sum.vars.n ? RED_sum : RED_none;
+  return graph_comp(s->g, result->n, result->at, r, sum.vars.n, sum.vars.at, sum.body, at);
+}
+
+static bool any_form_uses(int n, Form **at, const Var *v) {
+  for (int d = 0; d < n; d++)
+    if (form_uses(at[d], v)) return true;
+  return false;
+}
+
+/* A read at data that the read element's position does not determine: adds G at A(v'), v' the indices of A, after the
+ * other indices are summed away. Where a guard holds the read together it holds the index together too. */
+static Node *scatter_node(Sweep *s, const Node *y, const VarList *v, const ReadAdjoint *ra) {
+  const Node *x = ra->read->node;
+  Guarded g = expr_guarded(s->ir, ra->adjoint);
+  VarList kept = {0}, summed = {0};
+  for (int i = 0; i < v->n; i++) {
+    bool keep = any_form_uses(x->rank, ra->read->at, v->at[i]) || (g.guard && expr_uses(g.guard, v->at[i]));
+    VarList *to = keep ? &kept : &summed;
+    vec_push(s->scratch, to, v->at[i]);
+  }
+  Expr *value = ra->adjoint;
+  if (summed.n) {
+    Node *sum = sum_node(s, &kept, summed, value, y->span);
+    if (!sum) return NULL;
+    value = read_at(s, sum, kept.n, kept.at);
+  }
+  Form **at = NEW_ARRAY(s->scratch, Form *, x->rank);
+  for (int d = 0; d < x->rank; d++) {
+    at[d] = ra->read->at[d];
+    if (!g.guard || form_proves_inside(s->ir, at[d], x->shape[d])) continue;
+    Expr *index = expr_index(s->ir, DT_i64, at[d]);
+    at[d] = form_data(s->ir, expr_select(s->ir, g.guard, index, expr_int(s->ir, DT_i64, 0)));
+  }
+  return graph_scatter(s->g, value->dtype, x->rank, x->shape, kept.n, kept.at, at, value, y->span);
+}
+
+static Node *contribution(Sweep *s, const Node *y, const VarList *v, ReadAdjoint ra) {
+  const Node *x = ra.read->node;
+  ra.adjoint = expr_cast(s->ir, adjoint_dtype(x->dtype), ra.adjoint);
+  VarList j = fresh_vars(s, x->rank, x->shape);
+  Solution *found = solve(s->ir, v->n, v->at, x->rank, ra.read->at, forms_of(s, j.n, j.at));
+  if (found->data.n) return scatter_node(s, y, v, &ra);
+  Values values = {s, v, found->value};
+  Expr *body = expr_map(&(ExprMap){.ir = s->ir, .var = value_of, .cx = &values}, ra.adjoint);
+  return sum_node(s, &j, found->free, expr_guard(s->ir, found->guard, body), y->span);
+}
+
+static void propagate(Sweep *s, Node *y, Node *adjoint) {
+  VarList v = node_vars(s, y);
+  ReadAdjoints reads = {0};
+  Wanted wanted = {is_reached, &s->reach};
+  scalar_reverse(s->ir, y->body, seed(s, y, &v, adjoint), wanted, s->scratch, &reads);
+  for (int i = 0; i < reads.n; i++) {
+    Node *x = reads.at[i].read->node, *part = contribution(s, y, &v, reads.at[i]);
+    if (part) vec_push(s->scratch, &s->parts[x->id], part);
+  }
+}
+
+/* Answers every NODE_grad of `scalar` by one sweep from it back to their variables. */
+static void derive_scalar(Graph *g, Node *scalar) {
+  int n = g->nodes.n;
+  Arena *scratch = arena_new();
+  Sweep s = {.g = g, .ir = g->ir, .scratch = scratch, .reach = {NEW_ARRAY(scratch, bool, n), n}};
+  s.parts = NEW_ARRAY(scratch, NodeList, n);
+  for (int i = 0; i < n; i++) {
+    Node *grad = g->nodes.at[i];
+    if (grad->kind == NODE_grad && grad->in[0] == scalar) s.reach.reached[grad->in[1]->id] = true;
+  }
+  spread(g, &s.reach, scalar->id);
+
+  Node **adjoint = NEW_ARRAY(scratch, Node *, n);
+  if (s.reach.reached[scalar->id]) vec_push(scratch, &s.parts[scalar->id], constant_node(g, scalar, 1));
+  for (int i = scalar->id; i >= 0; i--) {
+    Node *y = g->nodes.at[i];
+    if (!s.reach.reached[i] || s.parts[i].n == 0) continue;
+    adjoint[i] = total(&s, y);
+    if (y->kind == NODE_comp || y->kind == NODE_scatter) propagate(&s, y, adjoint[i]);
+  }
+  for (int i = 0; i < n; i++) {
+    Node *grad = g->nodes.at[i];
+    if (grad->kind != NODE_grad || grad->in[0] != scalar) continue;
+    Node *x = grad->in[1];
+    grad->forward = adjoint[x->id] ? adjoint[x->id] : constant_node(g, x, 0);
+  }
+  arena_free(scratch);
+}
+
+bool pass_derive(Graph *g, PassContext *cx) {
+  (void)cx;
+  bool changed = false;
+  for (;;) {
+    /* The first in topological order: its scalar holds no gradient that is not answered yet. */
+    Node *first = NULL;
+    for (int i = 0; i < g->nodes.n && !first; i++)
+      if (g->nodes.at[i]->kind == NODE_grad) first = g->nodes.at[i];
+    if (!first) return changed;
+    derive_scalar(g, first->in[0]);
+    graph_renew(g);
+    changed = true;
+  }
+}
