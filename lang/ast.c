@@ -1,7 +1,10 @@
 /* ast.c - the tables of ast.def, generic children, and the printer of --emit=ast. */
 #include "lang/ast.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -69,4 +72,91 @@ Ast *ast_child(const Ast *node, int i) {
     if (roles++ == i) return role_child(node, role, n);
   }
   return node->items.at[i - roles];
+}
+
+/* ---- --emit=ast */
+
+typedef struct Printer {
+  Buf *out;
+  const Source *source;
+} Printer;
+
+/* The shortest text that reads back as the same number, with a point or exponent so that it looks real. */
+static void print_real(Buf *out, double v) {
+  char text[40];
+  for (int digits = 1; digits <= 17; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, v);
+    if (strtod(text, NULL) == v) break;
+  }
+  bool plain = !strpbrk(text, ".einf");
+  buf_printf(out, " %s%s", text, plain ? ".0" : "");
+}
+
+static void print_text(Buf *out, const char *s) {
+  buf_puts(out, " \"");
+  for (; *s; s++) {
+    if (*s == '\n') buf_puts(out, "\\n");
+    else if (*s == '\t') buf_puts(out, "\\t");
+    else if (*s == '"' || *s == '\\') buf_printf(out, "\\%c", *s);
+    else buf_write(out, s, 1);
+  }
+  buf_puts(out, "\"");
+}
+
+static void print_flags(Buf *out, uint32_t flags) {
+  static const struct {
+    AstFlags flag;
+    const char *word;
+  } words[] = {{AST_DRAW, "~"},
+               {AST_FROZEN, "frozen"},
+               {AST_NODECAY, "nodecay"},
+               {AST_SAMPLE, "sample"},
+               {AST_BRACKETS, "()"}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (flags & words[i].flag) buf_printf(out, " %s", words[i].word);
+}
+
+static void print_span(const Printer *p, Span s) {
+  int line, column, end_line, end_column;
+  if (!s.source) return;
+  source_position(p->source, s.begin, &line, &column);
+  source_position(p->source, s.end, &end_line, &end_column);
+  if (line == end_line) buf_printf(p->out, "  %d:%d-%d", line, column, end_column);
+  else buf_printf(p->out, "  %d:%d-%d:%d", line, column, end_line, end_column);
+}
+
+static void print_head(const Printer *p, const Ast *n) {
+  Buf *out = p->out;
+  buf_puts(out, ast_word(n->kind));
+  if (n->op) buf_printf(out, " %s", op_spelling(n->op));
+  if (n->name) buf_printf(out, " %s", n->name);
+  if (n->kind == AST_INTEGER || n->kind == AST_BOOL) buf_printf(out, " %" PRId64, n->integer);
+  else if (n->kind == AST_REAL) print_real(out, n->real);
+  else if (n->text) print_text(out, n->text);
+  print_flags(out, n->flags);
+  if (n->kind != AST_FILE) print_span(p, n->span);
+  if (n->doc) {
+    buf_puts(out, "  ##");
+    print_text(out, n->doc);
+  }
+  buf_puts(out, "\n");
+}
+
+static void print_node(const Printer *p, const Ast *n, const char *role, size_t role_length, int indent) {
+  buf_printf(p->out, "%*s", indent, "");
+  if (role) buf_printf(p->out, "%.*s: ", (int)role_length, role);
+  print_head(p, n);
+  const char *list = kinds[n->kind].roles, *child_role;
+  size_t length;
+  while ((child_role = next_role(&list, &length))) {
+    const Ast *child = is_items(child_role, length) ? NULL : role_child(n, child_role, length);
+    if (child) print_node(p, child, child_role, length, indent + 2);
+    if (!is_items(child_role, length)) continue;
+    for (int i = 0; i < n->items.n; i++) print_node(p, n->items.at[i], NULL, 0, indent + 2);
+  }
+}
+
+void ast_print(Buf *out, const Ast *root, const Sources *sources) {
+  Printer p = {out, sources_get(sources, root->span.source)};
+  print_node(&p, root, NULL, 0, 0);
 }

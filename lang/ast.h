@@ -46,6 +46,7 @@ struct Ast {
   Span name_span; /* source 0 where there is no name */
   Str name;       /* NULL where there is none */
   Str doc;        /* a declaration's `##` lines, joined by newlines without the signs; or NULL */
+  int height;     /* of the tree below; at most 1000, so that walks may recurse */
   union {
     int64_t integer;
     double real;
@@ -78,7 +79,8 @@ int op_tightness(Op op);            /* higher binds tighter */
 int ast_child_count(const Ast *n);
 Ast *ast_child(const Ast *n, int i);
 
-/* Writes the tree as --emit=ast shows it: one node a line, children indented, roles named. */
-void ast_print(Buf *out, const Ast *root);
+/* Writes the tree as --emit=ast shows it: one node a line with its place (line:column-column), children indented and
+ * named by their role. */
+void ast_print(Buf *out, const Ast *root, const Sources *sources);
 
 #endif

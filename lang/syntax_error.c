@@ -1,0 +1,269 @@
+/* syntax_error.c - what is said about a token that does not fit. From the most particular to the general: a bracket,
+ * a word or sign that means something else here, and at last what the grammar's tables expect. One message for a
+ * cause: parse.c passes over the rest of the statement. */
+#include "lang/closest.h"
+#include "lang/parser.h"
+
+#include <string.h>
+
+typedef struct Case { /* one error: who found it, and the token that does not fit */
+  Parser *p;
+  void *machine;
+  Token t;
+} Case;
+
+static bool accepts(const Case *c, int kind) { return grammar_accepts(c->machine, kind); }
+
+static bool at_end(const Case *c) { return c->t.span.begin >= c->p->lexer.source->n; }
+
+/* The token as it stands in the text, in quotes; or its name, where its text says nothing. */
+static const char *found(const Case *c) {
+  Token t = c->t;
+  if (at_end(c)) return token_text(T_END);
+  const char *text = c->p->lexer.source->text + t.span.begin;
+  if (t.kind == T_NEWLINE && *text == '\n') return token_text(T_NEWLINE);
+  int n = (int)(t.span.end - t.span.begin);
+  return arena_printf(c->p->arena, n > 40 ? "`%.*s…`" : "`%.*s`", n > 40 ? 40 : n, text);
+}
+
+static const char *source_text(const Case *c, Span s) {
+  return arena_strndup(c->p->arena, c->p->lexer.source->text + s.begin, s.end - s.begin);
+}
+
+/* ---- brackets */
+
+static const Open *innermost(const Lexer *l) { return l->open.n ? &l->open.at[l->open.n - 1] : NULL; }
+
+static void unclosed(Parser *p, const Open *o, Span here, const char *what) {
+  Diag *d = diag_add(p->sink, DIAG_UNCLOSED, o->token.span, "this `%s` is not closed", token_text(o->token.kind));
+  diag_place(d, here, "%s", what);
+}
+
+static const Open *unclosed_brace(const Lexer *l) { return l->misfit.token.kind ? &l->misfit : innermost(l); }
+
+void unclosed_at_end(Parser *p, Span end) {
+  const Open *o = innermost(&p->lexer);
+  if (o->token.kind == T_LBRACE) o = unclosed_brace(&p->lexer);
+  unclosed(p, o, end, "the file ends here");
+}
+
+static bool is_closer(int kind) { return kind == T_RPAREN || kind == T_RBRACKET || kind == T_RBRACE; }
+
+static bool bracket_case(const Case *c) {
+  Lexer *l = &c->p->lexer;
+  const Open *o = innermost(l);
+  bool inside = o && o->token.kind != T_LBRACE; /* of ( or [ */
+  Token t = c->t;
+  if (is_closer(t.kind) && l->unmatched) {
+    if (inside) {
+      unclosed(c->p, o, t.span, arena_printf(c->p->arena, "before this `%s`", token_text(t.kind)));
+    } else {
+      diag_add(c->p->sink, DIAG_UNOPENED, t.span, "this `%s` closes nothing", token_text(t.kind));
+      if (t.kind == T_RBRACE && !o) c->p->recovery = RECOVER_NEXT;
+    }
+    return true;
+  }
+  bool new_line = t.first_on_line && !t.starts && lexer_indent(l, t.span.begin) <= l->statement_indent;
+  if (inside && (new_line || t.kind == T_LBRACE || at_end(c))) {
+    unclosed(c->p, o, t.span, at_end(c) ? "the file ends here" : "before this");
+    if (new_line && !is_closer(t.kind)) c->p->recovery = RECOVER_STATEMENT;
+    return true;
+  }
+  return false;
+}
+
+static bool declaration_case(const Case *c) {
+  static const int words[] = {T_MODEL, T_OPTIMIZER, T_METRIC, T_DATA, T_TRAIN,
+                              T_ENTRY, T_SAMPLE,    T_HYPER,  T_TEST, T_IMPORT};
+  Lexer *l = &c->p->lexer;
+  bool declares = false;
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) declares |= c->t.kind == words[i];
+  if (!declares || !l->open.n) return false;
+  const Open *o = innermost(l);
+  if (lexer_indent(l, c->t.span.begin) <= o->indent) {
+    unclosed(c->p, unclosed_brace(l), c->t.span, arena_printf(c->p->arena, "`%s` begins something new", c->t.text));
+    c->p->recovery = RECOVER_CLOSE;
+    return true;
+  }
+  Diag *d = diag_add(c->p->sink, DIAG_NESTED_DECLARATION, c->t.span, "`%s` can't stand inside a block", c->t.text);
+  diag_place(d, o->token.span, "the block begins here");
+  diag_help(d, "move it out of the block; if this is a name, write `%s = …`", c->t.text);
+  return true;
+}
+
+/* ---- words and signs that mean something else here */
+
+static bool word_case(const Case *c) {
+  Parser *p = c->p;
+  Token t = c->t, word = t;
+  bool reserved = (token_flags(t.kind) & TOKEN_RESERVED) && accepts(c, T_NAME) && t.kind != T_NOT;
+  bool defined = t.kind == T_EQUALS || t.kind == T_COLON || t.kind == T_TILDE || t.kind == T_COMMA;
+  if (!reserved && defined && p->last.starts && (token_flags(p->last.kind) & TOKEN_RESERVED)) word = p->last;
+  else if (!reserved) return false;
+  diag_help(diag_add(p->sink, DIAG_RESERVED_NAME, word.span, "`%s` is a word of the language, not a name", word.text),
+            "choose another name, `%s_` for instance", word.text);
+  return true;
+}
+
+static bool sign_case(const Case *c) {
+  DiagSink *s = c->p->sink;
+  Token t = c->t;
+  if (t.kind == T_LARROW) {
+    Diag *d = diag_add(s, DIAG_ARROW_COMPARISON, t.span,
+                       "`<-` gives a state its next value and can't stand inside a value");
+    diag_help(d, "for a comparison with a negative number write a space, `x < -1`");
+    diag_fix(d, t.span, " < -");
+    return true;
+  }
+  if (t.kind == T_EQUALS && accepts(c, T_EQ)) {
+    Diag *d = diag_add(s, DIAG_ASSIGN_IN_EXPRESSION, t.span, "`=` defines a name and can't stand inside a value");
+    diag_help(d, "a comparison is written `==`; each name is defined by a statement of its own");
+    diag_fix(d, t.span, "==");
+    return true;
+  }
+  return false;
+}
+
+/* Words that other languages begin statements with. */
+static const struct {
+  const char *word, *help;
+} foreign_words[] = {
+    {"def", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`"},
+    {"func", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`"},
+    {"function", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`"},
+    {"fun", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`"},
+    {"class", "models are defined by `model Name(D: int) { … }`"},
+    {"struct", "models are defined by `model Name(D: int) { … }`"},
+    {"module", "models are defined by `model Name(D: int) { … }`"},
+    {"let", "names are defined without a word before them, `name = value`"},
+    {"var", "names are defined without a word before them, `name = value`"},
+    {"const", "names are defined without a word before them, `name = value`"},
+    {"val", "names are defined without a word before them, `name = value`"},
+    {"elif", "write `else if`"},
+    {"elseif", "write `else if`"},
+    {"dataset", "data are declared by `data name from csv(\"file.csv\") { … }`"},
+    {"maximize", "write `minimize -value over …`"},
+    {"print", "nothing prints while a model runs; `report value` logs a value of each step"},
+    {"use", "files are imported by `import \"file.nn\"`"},
+    {"include", "files are imported by `import \"file.nn\"`"},
+    {"lambda", "a function of indices is written `[i] => …`; name other functions by `fn`"},
+};
+
+static const char *closest_word(const char *word) {
+  const char *words[64];
+  int n = 0;
+  for (int i = 0; i < token_kinds() && n < 64; i++)
+    if (token_flags(i) & (TOKEN_WORD | TOKEN_RESERVED)) words[n++] = token_text(i);
+  return closest_name(word, words, n);
+}
+
+/* A name where a statement begins, and then something that no definition goes on with. */
+static bool unknown_word_case(const Case *c) {
+  Token last = c->p->last;
+  bool follows = c->t.kind == T_NAME || c->t.kind == T_STRING || c->t.kind == T_LBRACE ||
+                 (token_flags(c->t.kind) & TOKEN_CONTEXT) || c->t.kind == T_INTEGER || c->t.kind == T_REAL;
+  if (last.kind != T_NAME || !follows) return false;
+  const char *help = NULL;
+  for (size_t i = 0; i < sizeof foreign_words / sizeof *foreign_words; i++)
+    if (!strcmp(last.text, foreign_words[i].word)) help = foreign_words[i].help;
+  const char *close = help || !last.starts ? NULL : closest_word(last.text);
+  if (!last.starts && !help) return false;
+  Diag *d = diag_add(c->p->sink, DIAG_UNKNOWN_WORD, last.span,
+                     last.starts ? "no statement begins like this" : "`%s` is no word of the language", last.text);
+  if (help) diag_help(d, "%s", help);
+  else if (close) {
+    diag_help(d, "did you mean `%s`?", close);
+    diag_fix(d, last.span, "%s", close);
+  } else diag_help(d, "a definition is written `%s = …`", last.text);
+  return true;
+}
+
+/* ---- what was expected */
+
+static const int value_starts[] = {T_INTEGER, T_REAL,     T_STRING, T_NAME, T_TRUE, T_FALSE,
+                                   T_LPAREN,  T_LBRACKET, T_MINUS,  T_NOT,  T_IF};
+static const int value_goes_on[] = {T_PIPE, T_OR,     T_AND,      T_EQ,   T_NE,     T_LT,     T_LE,      T_GT,
+                                    T_GE,   T_PLUS,   T_MINUS,    T_STAR, T_SLASH,  T_DSLASH, T_PERCENT, T_POW,
+                                    T_DOT,  T_LPAREN, T_LBRACKET, T_FROM, T_FROZEN, T_NODECAY};
+static const int type_starts[] = {T_NAME, T_TYPE_LT, T_FN, T_LPAREN};
+
+static bool among(int kind, const int *kinds, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (kinds[i] == kind) return true;
+  return false;
+}
+#define AMONG(kind, list) among((kind), (list), sizeof(list) / sizeof *(list))
+
+static const char *expected(const Case *c) {
+  const char *what[8];
+  int n = 0;
+  bool value = accepts(c, T_REAL), goes_on = accepts(c, T_PLUS) && accepts(c, T_STAR);
+  bool type = !value && accepts(c, T_TYPE_LT), dimension = !value && !type && accepts(c, T_INTEGER);
+  if (accepts(c, T_STATE)) return "a statement";
+  if (value) what[n++] = "a value";
+  if (type) what[n++] = "a type";
+  if (dimension) what[n++] = "a dimension";
+  for (int kind = 0; kind < token_kinds(); kind++) {
+    if (kind == T_END || kind == T_BAD || !token_text(kind) ||
+        ((token_flags(kind) & TOKEN_CONTEXT) && accepts(c, T_NAME)))
+      continue;
+    if ((value && AMONG(kind, value_starts)) || (type && AMONG(kind, type_starts)) ||
+        (goes_on && AMONG(kind, value_goes_on)) ||
+        (dimension && (kind == T_NAME || kind == T_INTEGER || kind == T_LPAREN || kind == T_MINUS)) ||
+        !accepts(c, kind))
+      continue;
+    if (n == 5) return NULL;
+    const char *text = token_text(kind);
+    bool named = kind == T_NEWLINE || kind == T_NAME || kind == T_INTEGER || kind == T_STRING || kind == T_TYPE_LT;
+    what[n++] = named ? text : arena_printf(c->p->arena, "`%s`", text);
+  }
+  Buf b = {0};
+  for (int i = 0; i < n; i++) buf_printf(&b, "%s%s", i == 0 ? "" : i == n - 1 ? " or " : ", ", what[i]);
+  const char *text = n ? arena_strndup(c->p->arena, b.text, b.n) : NULL;
+  buf_free(&b);
+  return text;
+}
+
+/* A line that ended in a sign that makes it go on, and what follows is another statement. */
+static bool unfinished_case(const Case *c) {
+  Parser *p = c->p;
+  bool goes_on = p->last.first_on_line && !p->last.starts && (token_flags(p->before_last.kind) & TOKEN_AFTER) &&
+                 !(innermost(&p->lexer) && innermost(&p->lexer)->token.kind != T_LBRACE);
+  if (!goes_on || c->t.kind == T_NEWLINE) return false;
+  Token sign = p->before_last;
+  Diag *d =
+      diag_add(p->sink, DIAG_UNEXPECTED, sign.span, "something is missing after `%s`", source_text(c, sign.span));
+  diag_place(d, p->last.span, "a line that ends in `%s` goes on here", source_text(c, sign.span));
+  return true;
+}
+
+static void general_case(const Case *c) {
+  const char *what = expected(c);
+  Span at = c->t.span;
+  Diag *d = what ? diag_add(c->p->sink, DIAG_UNEXPECTED, at, "expected %s, found %s", what, found(c))
+                 : diag_add(c->p->sink, DIAG_UNEXPECTED, at, "did not expect %s here", found(c));
+  if (c->p->last.kind == T_COMMA && is_closer(c->t.kind)) diag_help(d, "no comma stands after the last one");
+  else if (c->t.kind == T_COLON && accepts(c, T_LBRACE)) diag_help(d, "a block stands in braces, `{ … }`");
+  else if (c->t.kind == T_LBRACE && accepts(c, T_THEN))
+    diag_help(d, "a choice inside a value is written `if c then a else b`");
+  else if (c->t.kind == T_RARROW && accepts(c, T_ARROW)) diag_help(d, "a tensor's elements are given by `[i] => …`");
+  else if (c->t.kind == T_RBRACKET && c->p->last.kind == T_LBRACKET)
+    diag_help(d, "an empty array has no type; leave it away");
+}
+
+void syntax_error(Parser *p, void *machine, Token t) {
+  Case c = {p, machine, t};
+  p->recovery = RECOVER_SKIP;
+  if (t.kind == T_BAD) return; /* the scanner gave the message */
+  (void)(bracket_case(&c) || declaration_case(&c) || unfinished_case(&c) || word_case(&c) || sign_case(&c) ||
+         unknown_word_case(&c) || (general_case(&c), true));
+}
+
+void parser_too_deep(Parser *p) {
+  p->abandoned = true;
+  if (p->too_deep) return;
+  p->too_deep = true;
+  diag_help(diag_add(p->sink, DIAG_TOO_DEEP, p->lexer.open.n ? innermost(&p->lexer)->token.span : p->last.span,
+                     "this is nested more than %d levels deep", MAX_HEIGHT),
+            "give names to some of its parts");
+}
