@@ -257,7 +257,7 @@ static bool is_sibling(Scheduler *sc, const Kernel *k, const Node *d) {
 /* A map over the row that nobody else reads. */
 static bool only_members_read(Scheduler *sc, const Kernel *k, const Node *d) {
   for (int i = 0; i < sc->after[d->id].n; i++)
-    if (!member_of(k, sc->after[d->id].at[i])) return false;
+    if (!member_of(k, sc->after[d->id].at[i]) && node_reads_node(sc->after[d->id].at[i], d)) return false;
   return is_map(d) && !sc->kept[d->id] && sc->after[d->id].n > 0;
 }
 

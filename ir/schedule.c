@@ -174,8 +174,10 @@ Buffer *schedule_buffer(const Schedule *s, const Node *n) {
 /* ---- storage ---- */
 
 static bool used_outside(Scheduler *sc, const Kernel *k, const Node *n) {
-  for (int i = 0; i < sc->after[n->id].n; i++)
-    if (sc->kernel_of[sc->after[n->id].at[i]->id] != k) return true;
+  for (int i = 0; i < sc->after[n->id].n; i++) {
+    const Node *after = sc->after[n->id].at[i];
+    if (sc->kernel_of[after->id] != k && node_reads_node(after, n)) return true;
+  }
   return sc->kept[n->id];
 }
 
