@@ -1,0 +1,111 @@
+/* link.c - see link.h.
+ * The object and the archive are handed over as memory files (/proc/self/fd/N, which the child inherits), so nothing
+ * but the program is ever on disk. */
+#include "codegen/link.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern const char nnc_runtime_archive[], nnc_runtime_archive_end[];
+extern char **environ;
+
+/* Every function and table of the runtime is in a section of its own, so --gc-sections keeps what the program uses.
+ * The other options make files small and equal for equal programs. */
+static const char *const link_options[] = {"-Wl,--gc-sections", "-Wl,--as-needed", "-Wl,-O1",
+                                           "-Wl,-z,noseparate-code", "-Wl,--build-id=none"};
+
+typedef Vec(const char *) Words;
+
+/* The command's words; quotes are not understood. */
+static void add_words(Arena *a, Words *words, const char *command) {
+  while (*command) {
+    size_t n = strcspn(command, " \t");
+    if (n) vec_push(a, words, arena_strndup(a, command, n));
+    command += n;
+    command += strspn(command, " \t");
+  }
+}
+
+/* A file in memory that child processes can open by the path it gives; -1 if the system has none. */
+static int memory_file(Arena *a, const char *name, const void *bytes, size_t n, const char **path) {
+  int fd = memfd_create(name, 0);
+  const char *at = bytes;
+  while (fd >= 0 && n > 0) {
+    ssize_t written = write(fd, at, n);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      close(fd);
+      return -1;
+    }
+    at += written;
+    n -= (size_t)written;
+  }
+  *path = arena_printf(a, "/proc/self/fd/%d", fd);
+  return fd;
+}
+
+static void print_command(const Words *words) {
+  for (int i = 0; i + 1 < words->n; i++) fprintf(stderr, "%s%s", i ? " " : "", words->at[i]);
+  fputs("\n", stderr);
+}
+
+static const char *run_command(Arena *a, const Words *words) {
+  pid_t child;
+  char **arguments = NEW_ARRAY(a, char *, words->n);
+  for (int i = 0; i + 1 < words->n; i++) arguments[i] = arena_strndup(a, words->at[i], strlen(words->at[i]));
+  fflush(NULL);
+  int error = posix_spawnp(&child, arguments[0], NULL, NULL, arguments, environ);
+  if (error)
+    return arena_printf(
+        a,
+        "cannot run the linker `%s`: %s; install one (Debian: apt install gcc libc6-dev), or name it by "
+        "--cc",
+        words->at[0], strerror(error));
+  int status;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return arena_printf(a, "the linker was lost: %s", strerror(errno));
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return NULL;
+  return arena_printf(a,
+                      "linking with `%s` failed; it needs the C library's files (Debian: apt install gcc libc6-dev)",
+                      words->at[0]);
+}
+
+static void link_line(Arena *a, Words *words, const char *object, const char *archive, const char *output,
+                      const LinkOptions *o) {
+  add_words(a, words, o->cc ? o->cc : "cc");
+  vec_push(a, words, "-o");
+  vec_push(a, words, output);
+  if (o->is_static) vec_push(a, words, "-static");
+  for (size_t i = 0; i < sizeof link_options / sizeof *link_options; i++) vec_push(a, words, link_options[i]);
+  vec_push(a, words, object);
+  vec_push(a, words, archive);
+  vec_push(a, words, "-lm");
+  vec_push(a, words, NULL);
+}
+
+const char *link_program(Arena *a, const void *object, size_t n, const char *output, const LinkOptions *o) {
+  Words words = {0};
+  const char *object_path = "", *archive = "";
+  int archive_fd = -1;
+  int object_fd = memory_file(a, "program.o", object, n, &object_path);
+  if (o->runtime) archive = arena_printf(a, "%s/libnnrt.a", o->runtime);
+  else
+    archive_fd = memory_file(a, "libnnrt.a", nnc_runtime_archive,
+                             (size_t)(nnc_runtime_archive_end - nnc_runtime_archive), &archive);
+  const char *error = NULL;
+  if (object_fd < 0 || (!o->runtime && archive_fd < 0))
+    error = arena_printf(a, "cannot hold the program's object in memory: %s", strerror(errno));
+  else if (o->runtime && access(archive, R_OK) != 0)
+    error = arena_printf(a, "cannot read %s: %s", archive, strerror(errno));
+  if (!error) link_line(a, &words, object_path, archive, output, o);
+  if (!error && o->print_only) print_command(&words);
+  if (!error && !o->print_only) error = run_command(a, &words);
+  if (object_fd >= 0) close(object_fd);
+  if (archive_fd >= 0) close(archive_fd);
+  return error;
+}
