@@ -189,8 +189,7 @@ static Expr *fold(Ir *ir, ScalarOp op, DType t, int n, Expr *const *args) {
   double real[3];
   int64_t integer[3];
   for (int i = 0; i < n; i++) {
-    if (args[i]->kind != EXPR_CONST) return NULL;
-    real[i] = args[i]->real;
+    if (!expr_is_const(args[i], &real[i])) return NULL;
     integer[i] = args[i]->integer;
   }
   if (dtype_is_float(from)) {

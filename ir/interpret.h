@@ -15,20 +15,22 @@ typedef struct Tensor {
 
 int64_t tensor_count(const Tensor *t);
 
-typedef struct Binding { /* the value of an input, param or state by name; or of an open dimension */
+typedef struct Binding { /* the value of an input, param or state by name */
   Str name;
   Tensor tensor;
 } Binding;
 
+typedef struct DimBinding {
+  DimAtom *symbol;
+  int64_t value;
+} DimBinding;
+
 typedef struct Interpretation {
-  Arena *arena;       /* for results */
-  bool f64;           /* evaluate every float in f64, whatever its dtype */
-  Vec(Binding) given; /* inputs, params, states */
-  Vec(struct {
-    DimAtom *symbol;
-    int64_t value;
-  }) dims;        /* symbols not listed are taken from the shapes of given inputs */
-  Tensor *values; /* out: one per node id; stores: the value stored */
+  Arena *arena;         /* for results */
+  bool f64;             /* evaluate every float in f64, whatever its dtype */
+  Vec(Binding) given;   /* inputs, params, states */
+  Vec(DimBinding) dims; /* symbols not listed are taken from the shapes of given inputs */
+  Tensor *values;       /* out: one per node id; stores: the value stored */
 } Interpretation;
 
 /* Returns NULL, or a sentence about what is missing or does not fit. A read outside its tensor is ice(): the
