@@ -1,0 +1,586 @@
+/* call.c - calls: arguments and parameters, the lifting rule, what is built in, and draws. */
+#include "frontend/value.h"
+
+#include <string.h>
+
+/* ---- names of calls, for draws ---- */
+
+Frame *frame_enter(Elaborator *x, Str name) {
+  Frame *up = x->frame, *f = NEW(x->arena, Frame);
+  f->up = up;
+  f->name = name;
+  x->frame = f;
+  if (!up) return up;
+  for (int i = 0; i < up->children.n; i++)
+    if (up->children.at[i].name == name) {
+      f->occurrence = up->children.at[i].n++;
+      return up;
+    }
+  vec_push(x->arena, &up->children, (FrameCount){name, 1});
+  return up;
+}
+
+static void frame_print(Buf *b, Frame *f) {
+  if (!f) return;
+  frame_print(b, f->up);
+  if (b->n) buf_puts(b, "/");
+  buf_puts(b, f->name);
+  if (f->occurrence) buf_printf(b, "#%d", f->occurrence);
+}
+
+Str frame_path(Elaborator *x, Str name) {
+  Buf b = {0};
+  frame_print(&b, x->frame);
+  if (b.n) buf_puts(&b, "/");
+  buf_puts(&b, name);
+  Str s = str_intern(x->strings, b.text, b.n);
+  buf_free(&b);
+  return s;
+}
+
+/* ---- arguments ---- */
+
+CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, int *n) {
+  *n = args->items.n;
+  CallArg *out = NEW_ARRAY(x->arena, CallArg, *n + 1);
+  bool fails = false;
+  for (int i = 0; i < *n; i++) {
+    Ast *a = args->items.at[i];
+    Str naming = x->naming;
+    x->naming = NULL;
+    out[i] = (CallArg){a->name, elaborate_expr(x, e, a->value), a->span};
+    x->naming = naming;
+    if (!out[i].value) fails = true;
+  }
+  return fails ? NULL : out;
+}
+
+/* Which argument each parameter gets: by name, else by position. false after a message. */
+static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg **out, Span at, Str name) {
+  int np = params->items.n, position = 0;
+  bool ok = true;
+  for (int i = 0; i < n; i++) {
+    int k = -1;
+    if (args[i].name) {
+      for (int p = 0; p < np; p++)
+        if (params->items.at[p]->name == args[i].name) k = p;
+      if (k < 0) {
+        Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, args[i].span, "`%s` has no parameter `%s`", name, args[i].name);
+        const char *near = NULL;
+        for (int p = 0, best = 3; p < np; p++) {
+          int distance = edit_distance(args[i].name, params->items.at[p]->name, best);
+          if (distance < best) best = distance, near = params->items.at[p]->name;
+        }
+        if (near) diag_help(d, "did you mean `%s`?", near);
+        ok = false;
+        continue;
+      }
+    } else if (position < np) {
+      k = position++;
+    } else {
+      diag_add(x->diags, DIAG_ARGUMENTS, args[i].span, "`%s` takes %d argument%s", name, np, np == 1 ? "" : "s");
+      return false;
+    }
+    if (out[k]) {
+      diag_add(x->diags, DIAG_ARGUMENTS, args[i].span, "`%s` of `%s` is given twice", params->items.at[k]->name,
+               name);
+      ok = false;
+      continue;
+    }
+    out[k] = &args[i];
+  }
+  for (int p = 0; ok && p < np; p++) {
+    Ast *param = params->items.at[p];
+    if (out[p] || param->value) continue;
+    Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, at, "`%s` of `%s` is not given", param->name, name);
+    diag_place(d, param->span, "declared here");
+    ok = false;
+  }
+  return ok;
+}
+
+Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *args, Span at, Str name) {
+  CallArg **given = NEW_ARRAY(x->arena, CallArg *, params->items.n + 1);
+  if (!match_args(x, params, n, args, given, at, name)) return NULL;
+  Env *e = outer;
+  for (int p = 0; p < params->items.n; p++) {
+    Ast *param = params->items.at[p];
+    Value *v = given[p] ? given[p]->value : elaborate_expr(x, e, param->value);
+    if (!v) return NULL;
+    const char *what = arena_printf(x->arena, "`%s`", param->name);
+    v = type_match(x, &e, param, v, 0, given[p] ? given[p]->span : param->span, what);
+    if (!v) return NULL;
+    if (v->kind == VALUE_INT && param->type && !strcmp(param->type->name, "real")) {
+      int64_t c;
+      Value *r = value_real(x, 0, v->span);
+      if (dim_is_const(v->dim, &c)) r->real = (double)c;
+      else r->unknown = true;
+      v = r;
+    }
+    e = env_bind(x, e, param->name, v, param->name_span);
+    e->imported = true;
+  }
+  return e;
+}
+
+/* ---- calls of functions ---- */
+
+static bool is_tensor_type(Elaborator *x, Env *e, Ast *type) {
+  static const char *const compile_time[] = {"int", "real", "string", "flag", "fn", "schedule", "dtype"};
+  if (!type || type->kind != AST_TYPE) return false;
+  for (size_t i = 0; i < sizeof compile_time / sizeof *compile_time; i++)
+    if (!strcmp(type->name, compile_time[i])) return false;
+  bool ok;
+  dtype_of_name(x, type->name, &ok);
+  Env *b = env_find(e, type->name);
+  return ok || !strcmp(type->name, "float") || !strcmp(type->name, "num") ||
+         (b && b->value && b->value->kind == VALUE_DTYPE);
+}
+
+typedef struct Lift { /* the extra leading dimensions of a call */
+  int n;
+  Dim **shape;
+  Span span;
+} Lift;
+
+static bool lift_of(Elaborator *x, Env *e, Ast *param, CallArg *arg, Lift *lift, int *extra) {
+  *extra = 0;
+  Value *v = arg->value;
+  if (v->kind != VALUE_TENSOR || !is_tensor_type(x, e, param->type)) return true;
+  bool pack;
+  int rank = type_rank(param->type, &pack);
+  if (pack || v->rank <= rank) return true;
+  *extra = v->rank - rank;
+  if (!lift->n) {
+    *lift = (Lift){*extra, v->shape, arg->span};
+    return true;
+  }
+  bool same = *extra == lift->n;
+  for (int i = 0; same && i < lift->n; i++) same = v->shape[i] == lift->shape[i];
+  if (same) return true;
+  Diag *d = diag_add(x->diags, DIAG_LIFT, arg->span, "the arguments have different extra dimensions: %s and %s",
+                     shape_text(x, *extra, v->shape), shape_text(x, lift->n, lift->shape));
+  diag_place(d, lift->span, "%s here", shape_text(x, lift->n, lift->shape));
+  diag_help(d, "a function is mapped over extra leading dimensions; every argument has the same ones, or none");
+  return false;
+}
+
+static Expr *place_of(Elaborator *x, Var *v, Span at) {
+  if (!x->batch || v->extent != x->batch || x->generic) return NULL;
+  Dim *shape[1] = {v->extent};
+  Form *f[1] = {form_var(x->ir, v)};
+  return expr_read(x->ir, graph_named_input(x, "$place", DT_i64, 1, shape, at), f);
+}
+
+static void apply_pending(Elaborator *x, int mark) {
+  for (int i = mark; i < x->pending.n; i++) tensor_assign(x, x->pending.at[i].tensor, x->pending.at[i].value);
+  x->pending.n = mark;
+}
+
+/* The body, once parameters are bound; its result as the signature says. */
+static Value *call_body(Elaborator *x, Function *f, Env *e, Span at) {
+  Ast *a = f->ast;
+  Type expected, *known = NULL;
+  if (a->type && a->type->kind == AST_TYPE && is_tensor_type(x, e, a->type)) {
+    if (!type_resolve(x, e, a->type, &expected)) return NULL;
+    known = &expected;
+  }
+  Value *v = elaborate_body(x, e, a->body, known, at);
+  if (!v || !a->type) return v;
+  Span where = a->body->kind == AST_BLOCK ? v->span : a->body->span;
+  return type_check_result(x, e, a->type, &v, where, arena_printf(x->arena, "the result of `%s`", f->name)) ? v
+                                                                                                            : NULL;
+}
+
+Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
+  if (f->broken) return NULL;
+  if (x->calls.n > 120) {
+    diag_add(x->diags, DIAG_RECURSION, at, "`%s` calls itself, or calls are nested over 120 deep", f->name);
+    return NULL;
+  }
+  Ast *params = f->ast->params;
+  int np = params->items.n;
+  CallArg **given = NEW_ARRAY(x->arena, CallArg *, np + 1);
+  if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
+  Module *module = x->module;
+  bool training = x->training;
+  int stack = x->stack.n, pending = x->pending.n;
+  x->module = f->module;
+  if (f->self && f->self->frozen) x->training = false;
+  Lift lift = {0};
+  int *extra = NEW_ARRAY(x->arena, int, np + 1);
+  Value *r = NULL;
+  Env *e = f->env;
+  for (int p = 0; p < np; p++)
+    if (given[p] && !lift_of(x, e, params->items.at[p], given[p], &lift, &extra[p])) goto done;
+  Var *vars[8];
+  Form *forms[8];
+  for (int i = 0; i < lift.n; i++) {
+    vars[i] = var_fresh(x->ir, lift.shape[i]);
+    forms[i] = form_var(x->ir, vars[i]);
+    stack_push(x, vars[i], place_of(x, vars[i], at));
+  }
+  vec_push(x->arena, &x->calls, (CallPlace){at, f->name});
+  Frame *frame = frame_enter(x, f->name);
+  Value **bound = NEW_ARRAY(x->arena, Value *, np + 1);
+  bool ok = true;
+  /* Settled tensors first: they fix `float` and the dimensions that literals then take. */
+  for (int pass = 0; ok && pass < 3; pass++)
+    for (int p = 0; ok && p < np; p++) {
+      Ast *param = params->items.at[p];
+      if (bound[p]) continue;
+      Value *v = given[p] ? given[p]->value : NULL;
+      bool settled = v && v->kind == VALUE_TENSOR && !v->weak;
+      if (pass == 0 && !settled) continue;
+      if (pass == 1 && !given[p]) continue;
+      if (!v) v = elaborate_expr(x, e, param->value);
+      if (v && extra[p]) v = value_take(x, v, extra[p], forms);
+      if (v)
+        v = type_match(x, &e, param, v, 0, given[p] ? given[p]->span : param->span,
+                       arena_printf(x->arena, "`%s` of `%s`", param->name, f->name));
+      if (!v) {
+        ok = false;
+        break;
+      }
+      bound[p] = v;
+      e = env_bind(x, e, param->name, v, param->name_span);
+      e->imported = true;
+    }
+  if (ok) r = call_body(x, f, e, at);
+  x->frame = frame;
+  x->calls.n--;
+  x->stack.n = stack;
+  if (r && lift.n) r = value_abstract(x, r, lift.n, vars);
+  if (r && lift.n && x->pending.n > pending && !x->generic) {
+    diag_add(x->diags, DIAG_LIFTED_STATE, x->pending.at[pending].span,
+             "a state is written in a function that is mapped over dimensions");
+    r = NULL;
+  }
+done:
+  x->stack.n = stack;
+  apply_pending(x, pending);
+  x->module = module;
+  x->training = training;
+  return r;
+}
+
+Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
+  switch (callee->kind) {
+  case VALUE_FUNCTION: return call_function(x, callee->function, n, args, at);
+  case VALUE_INSTANCE: return instance_call(x, callee->instance, n, args, at);
+  case VALUE_MODEL:
+    if (!x->naming) {
+      Diag *d = diag_add(x->diags, DIAG_INSTANCE_HERE, at, "a `%s` is made here, where it has no name",
+                         callee->model->name);
+      diag_help(d, "make it a member of a model, or a definition of the file: `name = %s(...)`", callee->model->name);
+      return NULL;
+    }
+    return instance_new(x, callee->model, n, args, x->naming, at);
+  case VALUE_DTYPE: {
+    if (n != 1 || args[0].name) {
+      diag_add(x->diags, DIAG_ARGUMENTS, at, "a cast takes one value");
+      return NULL;
+    }
+    Value *v = args[0].value;
+    if (v->kind == VALUE_FLAG) v = value_runtime(x, v);
+    if (!value_is_number(v)) {
+      diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s cannot be cast", value_type_text(x, v));
+      return NULL;
+    }
+    if (v->kind != VALUE_TENSOR)
+      return value_coerce(x, v->kind == VALUE_REAL ? value_runtime(x, v) : v, callee->dtype, at);
+    if (!v->rank && v->weak) return value_coerce(x, v, callee->dtype, at);
+    Var *vars[16];
+    Form *forms[16];
+    for (int i = 0; i < v->rank; i++) {
+      vars[i] = var_fresh(x->ir, v->shape[i]);
+      forms[i] = form_var(x->ir, vars[i]);
+    }
+    Value *r = value_tensor(x, v->rank, vars, expr_cast(x->ir, callee->dtype, value_element(x, v, forms)), at);
+    if (dtype_is_int(callee->dtype) && dtype_is_int(v->dtype)) r->bound = v->bound;
+    return r;
+  }
+  default: break;
+  }
+  Diag *d = diag_add(x->diags, DIAG_NOT_CALLABLE, at, "%s is called like a function", value_type_text(x, callee));
+  if (callee->kind == VALUE_TENSOR) diag_help(d, "an element is read with square brackets: `x[i]`");
+  return NULL;
+}
+
+/* ---- built in: scalar rows by name, stop, grad, reductions of whole tensors ---- */
+
+static const struct {
+  const char *name;
+  int arity;
+} scalar_names[] = {
+#define ROW(name, arity, ...) [OP_##name] = {#name, arity},
+#include "ir/scalar.def"
+#undef ROW
+};
+
+/* Operators of the language and what only the compiler writes have no name to call. */
+static bool callable_row(ScalarOp op) {
+  switch (op) {
+  case OP_abs:
+  case OP_sign:
+  case OP_floor:
+  case OP_ceil:
+  case OP_round:
+  case OP_max:
+  case OP_min:
+  case OP_stop:
+  case OP_is_finite: return true;
+  default: return op >= OP_sqrt && op <= OP_normal_icdf;
+  }
+}
+
+static Value *fold_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at, bool *folded) {
+  *folded = false;
+  Expr *e[3];
+  bool unknown = false;
+  for (int i = 0; i < n; i++) {
+    int64_t c;
+    unknown = unknown || args[i]->unknown ||
+              (args[i]->kind == VALUE_INT && !dim_is_const(args[i]->dim, NULL) && x->generic);
+    if (args[i]->kind == VALUE_REAL) e[i] = expr_real(x->ir, DT_f64, args[i]->real);
+    else if (args[i]->kind == VALUE_INT && dim_is_const(args[i]->dim, &c)) e[i] = expr_real(x->ir, DT_f64, (double)c);
+    else if (!unknown) return NULL;
+  }
+  *folded = true;
+  if (unknown) {
+    Value *v = value_real(x, 1, at);
+    v->unknown = true;
+    return v;
+  }
+  if ((op == OP_max || op == OP_min) && args[0]->kind == VALUE_INT && args[1]->kind == VALUE_INT) {
+    double a = e[0]->real, b = e[1]->real;
+    return (op == OP_max) == (a >= b) ? args[0] : args[1];
+  }
+  double v;
+  Expr *r = expr_op(x->ir, op, e);
+  if (expr_is_const(r, &v)) return value_real(x, v, at);
+  *folded = false;
+  return NULL;
+}
+
+static Value *call_row(Elaborator *x, ScalarOp op, int n, CallArg *args, Span at) {
+  if (n != scalar_names[op].arity) {
+    diag_add(x->diags, DIAG_ARGUMENTS, at, "`%s` takes %d argument%s", scalar_names[op].name, scalar_names[op].arity,
+             scalar_names[op].arity == 1 ? "" : "s");
+    return NULL;
+  }
+  Value *v[3];
+  for (int i = 0; i < n; i++) v[i] = args[i].value;
+  bool folded;
+  Value *r = fold_row(x, op, n, v, at, &folded);
+  if (folded) return r;
+  r = elaborate_scalar_row(x, op, n, v, at);
+  if (r && op == OP_stop) r->bound = v[0]->bound, r->weak = v[0]->weak;
+  return r;
+}
+
+static Value *call_grad(Elaborator *x, Env *e, Ast *a) {
+  if (a->args->items.n != 2) {
+    Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`grad` takes a scalar and what it is derived by");
+    diag_help(d, "write `grad(loss, x)`");
+    return NULL;
+  }
+  Value *s = elaborate_expr(x, e, a->args->items.at[0]->value),
+        *v = elaborate_expr(x, e, a->args->items.at[1]->value);
+  if (!s || !v) return NULL;
+  s = value_runtime(x, s);
+  if (s->kind != VALUE_TENSOR || s->rank || !dtype_is_float(s->dtype)) {
+    Diag *d = diag_add(x->diags, DIAG_GRAD, a->args->items.at[0]->span, "only a scalar is derived, and this is %s",
+                       value_type_text(x, s));
+    diag_help(d, "sum or mean it");
+    return NULL;
+  }
+  if (v->kind != VALUE_TENSOR || !dtype_is_float(v->dtype) || v->weak) {
+    diag_add(x->diags, DIAG_GRAD, a->args->items.at[1]->span,
+             "a float tensor is wanted, by which to derive, and this is %s", value_type_text(x, v));
+    return NULL;
+  }
+  /* Inside a lifted function each example's scalar depends on its own part of v only: the derivative of the sum over
+   * examples. */
+  Var *used[32];
+  int n = 0;
+  for (int i = 0; i < x->stack.n; i++)
+    if (expr_uses(s->expr, x->stack.at[i].var)) used[n++] = x->stack.at[i].var;
+  Node *variable = v->rank ? v->node : v->expr->kind == EXPR_READ ? v->expr->node : NULL;
+  Form **prefix = v->rank ? v->prefix : variable ? v->expr->at : NULL;
+  int nprefix = v->rank ? v->nprefix : variable ? variable->rank : 0;
+  bool own = variable != NULL;
+  for (int i = 0; own && i < n; i++) {
+    own = false;
+    for (int k = 0; k < nprefix; k++) own = own || form_as_var(prefix[k]) == used[i];
+  }
+  if (!own) {
+    Diag *d =
+        diag_add(x->diags, DIAG_GRAD, a->span, "the scalar has an index that what it is derived by does not have");
+    diag_help(d, "derive outside of the index notation, of a sum");
+    return NULL;
+  }
+  Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
+  Value *r = value_node(x, graph_grad(x->graph, total, variable, a->span), a->span);
+  return nprefix ? value_take(x, r, nprefix, prefix) : r;
+}
+
+static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is) {
+  Str name = a->callee->name;
+  Value *column = piped ? NULL : data_column(x, e, a, is);
+  if (!piped && *is) return column;
+  *is = true;
+  if (!strcmp(name, "grad") && !piped) return call_grad(x, e, a);
+  int n;
+  ScalarOp op = SCALAR_OP_COUNT;
+  for (int i = 0; i < SCALAR_OP_COUNT; i++)
+    if (!strcmp(scalar_names[i].name, name) && callable_row((ScalarOp)i)) op = (ScalarOp)i;
+  int given = a->args->items.n + (piped != NULL);
+  bool reduces = given == 1;
+  if (op == SCALAR_OP_COUNT && !reduces) {
+    *is = false;
+    return NULL;
+  }
+  if (reduces && (op == SCALAR_OP_COUNT || op == OP_max || op == OP_min)) {
+    static const char *const words[] = {"sum", "mean", "prod",   "max",    "min",
+                                        "any", "all",  "argmax", "argmin", "count"};
+    *is = false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) *is = *is || !strcmp(words[i], name);
+    if (!*is) return NULL;
+    CallArg *args = elaborate_args(x, e, a->args, &n);
+    Value *v = piped ? piped : args ? args[0].value : NULL;
+    if (!args || !v) return NULL;
+    bool arg = !strcmp(name, "argmax") || !strcmp(name, "argmin");
+    if (arg && v->kind == VALUE_TENSOR &&
+        v->rank == 2) { /* these use up one dimension and lift over at most one more */
+      Var *row = var_fresh(x->ir, v->shape[0]);
+      Form *f = form_var(x->ir, row);
+      int mark = x->stack.n;
+      stack_push(x, row, NULL);
+      Value *r = reduce_call(x, name, value_take(x, v, 1, &f), a->span, is);
+      x->stack.n = mark;
+      return r ? value_abstract(x, r, 1, &row) : NULL;
+    }
+    return reduce_call(x, name, v, a->span, is);
+  }
+  CallArg *args = elaborate_args(x, e, a->args, &n);
+  if (!args) return NULL;
+  if (piped) {
+    CallArg *all = NEW_ARRAY(x->arena, CallArg, n + 2);
+    all[0] = (CallArg){NULL, piped, a->span};
+    memcpy(all + 1, args, sizeof *args * (size_t)n);
+    args = all;
+    n++;
+  }
+  return call_row(x, op, n, args, a->span);
+}
+
+Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
+  Str naming = x->naming;
+  if (a->callee->kind == AST_NAME && !env_find(e, a->callee->name) && !decl_find(x, x->module, a->callee->name)) {
+    bool is;
+    x->naming = NULL;
+    Value *v = call_builtin(x, e, a, piped, &is);
+    x->naming = naming;
+    if (is) return v;
+  }
+  x->naming = NULL;
+  Value *callee = elaborate_expr(x, e, a->callee);
+  int n = 0;
+  CallArg *args = callee ? elaborate_args(x, e, a->args, &n) : NULL;
+  x->naming = naming;
+  if (!args) return NULL;
+  if (piped) {
+    CallArg *all = NEW_ARRAY(x->arena, CallArg, n + 2);
+    all[0] = (CallArg){NULL, piped, a->span};
+    memcpy(all + 1, args, sizeof *args * (size_t)n);
+    args = all;
+    n++;
+  }
+  return call_value(x, callee, n, args, a->span);
+}
+
+/* ---- draws ---- */
+
+static uint64_t fnv1a(const char *s) {
+  uint64_t h = 14695981039346656037u;
+  for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
+  return h;
+}
+
+/* The uniform number under element `own` of a draw: keyed by its path, the step, the example's place, and the
+ * element's number among those of its example. */
+static Expr *uniform(Elaborator *x, DType t, Str path, int rank, Var **own, Span at) {
+  Expr *place = NULL, *zero = expr_int(x->ir, DT_i64, 0);
+  Form *element = form_const(x->ir, 0);
+  int first = 0, from = 0;
+  for (int i = 0; i < x->stack.n && !place; i++)
+    if (x->stack.at[i].place) place = x->stack.at[i].place, from = i + 1;
+  if (!place) from = 0;
+  if (!place && rank && (place = place_of(x, own[0], at))) first = 1;
+  Var *all[48];
+  int n = 0;
+  for (int i = from; i < x->stack.n; i++) {
+    bool is_own = false;
+    for (int k = 0; k < rank; k++) is_own = is_own || own[k] == x->stack.at[i].var;
+    if (!is_own) all[n++] = x->stack.at[i].var;
+  }
+  for (int i = first; i < rank; i++) all[n++] = own[i];
+  int64_t stride = 1, extent;
+  for (int i = n - 1; i >= 0; i--) {
+    element = form_add(x->ir, element, form_scale(x->ir, form_var(x->ir, all[i]), stride));
+    stride *= dim_is_const(all[i]->extent, &extent) ? extent : (int64_t)1 << 20;
+  }
+  Node *seed = graph_named_input(x, "$seed", DT_i64, 0, NULL, at);
+  bool init = x->graph == x->program->init;
+  Expr *step =
+      init ? expr_int(x->ir, DT_i32, 0) : expr_read(x->ir, graph_named_input(x, "$step", DT_i32, 0, NULL, at), NULL);
+  return expr_random(x->ir, t, fnv1a(path), expr_read(x->ir, seed, NULL), step, place ? place : zero, element);
+}
+
+Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path, Span at) {
+  if (x->in_entry && !x->sample) {
+    Diag *d = diag_add(x->diags, DIAG_DRAW_IN_ENTRY, at, "this entry can reach a draw");
+    diag_help(d, "declare it `sample entry`");
+    return NULL;
+  }
+  Ast *callee = dist->kind == AST_CALL ? dist->callee : dist;
+  Value *f = elaborate_expr(x, e, callee);
+  if (!f) return NULL;
+  bool is = f->kind == VALUE_FUNCTION && f->function->ast->params->items.n &&
+            !strcmp(f->function->ast->params->items.at[0]->name, "u");
+  if (!is) {
+    Diag *d = diag_add(x->diags, DIAG_NOT_A_DISTRIBUTION, dist->span, "what stands after `~` is a distribution");
+    diag_help(d,
+              "a function whose first parameter is `u`, a uniform number in [0, 1): normal, uniform, bernoulli, ...");
+    return NULL;
+  }
+  int n = 0;
+  static Ast none = {.kind = AST_LIST};
+  CallArg *args = elaborate_args(x, e, dist->kind == AST_CALL ? dist->args : &none, &n);
+  if (!args) return NULL;
+  Var *own[8];
+  Form *forms[8];
+  int mark = x->stack.n;
+  for (int i = 0; i < t->rank; i++) {
+    own[i] = var_fresh(x->ir, t->shape[i]);
+    forms[i] = form_var(x->ir, own[i]);
+    stack_push(x, own[i], NULL);
+  }
+  CallArg *all = NEW_ARRAY(x->arena, CallArg, n + 1);
+  DType drawn = dtype_is_float(t->dtype) ? t->dtype : float_default(x);
+  all[0] = (CallArg){
+      NULL,
+      value_scalar(x, x->generic ? expr_real(x->ir, drawn, 0.5) : uniform(x, drawn, path, t->rank, own, at), at), at};
+  for (int i = 0; i < n; i++) {
+    all[i + 1] = args[i];
+    if (args[i].value->kind == VALUE_TENSOR && args[i].value->rank == t->rank && t->rank)
+      all[i + 1].value = value_take(x, args[i].value, t->rank, forms);
+  }
+  Value *v = call_function(x, f->function, n + 1, all, at);
+  x->stack.n = mark;
+  if (!v) return NULL;
+  if (!value_is_number(v) && v->kind != VALUE_FLAG) return NULL;
+  v = value_coerce(x, value_runtime(x, v), t->dtype, at);
+  return v ? value_abstract(x, v, t->rank, own) : NULL;
+}

@@ -1,0 +1,207 @@
+/* data.c - data sets: what each field reads of its source, and the graph that computes it. */
+#include "frontend/value.h"
+
+#include <string.h>
+
+/* The source's part that a field reads: an input `raw.<k>` of the field's graph, over the batch. */
+static Value *raw_part(Elaborator *x, RawColumn c, int rank, Dim **shape, Span at) {
+  Field *f = x->field;
+  int k = -1;
+  for (int i = 0; i < f->raw.n; i++) {
+    const RawColumn *r = &f->raw.at[i];
+    if (r->from == c.from && r->to == c.to && r->name == c.name && r->single == c.single) k = i;
+  }
+  if (k < 0) {
+    k = f->raw.n;
+    vec_push(x->arena, &f->raw, c);
+  }
+  Dim *all[9];
+  all[0] = x->batch;
+  for (int i = 0; i < rank; i++) all[i + 1] = shape[i];
+  Node *n = graph_named_input(x, arena_printf(x->arena, "raw.%d", k), c.dtype, rank + 1, all, at);
+  Form *b[1] = {form_var(x->ir, x->stack.at[0].var)};
+  Value *v = value_take(x, value_node(x, n, at), 1, b);
+  v->span = at;
+  return v;
+}
+
+static bool column_number(Elaborator *x, Env *e, Ast *a, int *out) {
+  Dim *d = dim_of(x, e, a);
+  int64_t c;
+  if (!d) return false;
+  if (!dim_is_const(d, &c) || c < 0 || c > 10000000) {
+    diag_add(x->diags, DIAG_COLUMN, a->span, "a column's number counts from 0");
+    return false;
+  }
+  *out = (int)c;
+  return true;
+}
+
+/* column(3), column("name"), columns(0, 64). *is: the call is one of these. */
+Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
+  bool many = !strcmp(a->callee->name, "columns");
+  *is = x->field && (many || !strcmp(a->callee->name, "column"));
+  if (!*is) return NULL;
+  int n = a->args->items.n;
+  if (n != (many ? 2 : 1)) {
+    Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`%s` takes %s", a->callee->name,
+                       many ? "the first column and the one after the last" : "one column");
+    diag_help(d, many ? "columns(0, 64) reads 64 columns" : "column(3), or column(\"name\")");
+    return NULL;
+  }
+  RawColumn c = {.dtype = x->field->dtype, .from = -1, .to = -1, .single = !many};
+  Ast *first = a->args->items.at[0]->value;
+  if (!many && first->kind == AST_STRING) {
+    c.name = first->text;
+    return raw_part(x, c, 0, NULL, a->span);
+  }
+  if (!column_number(x, e, first, &c.from)) return NULL;
+  c.to = c.from + 1;
+  if (!many) return raw_part(x, c, 0, NULL, a->span);
+  if (!column_number(x, e, a->args->items.at[1]->value, &c.to)) return NULL;
+  if (c.to <= c.from) {
+    diag_add(x->diags, DIAG_COLUMN, a->span, "columns(%d, %d) holds no column", c.from, c.to);
+    return NULL;
+  }
+  Dim *shape[1] = {dim_const(x->ir, c.to - c.from)};
+  return raw_part(x, c, 1, shape, a->span);
+}
+
+/* A name that nothing defines, in a field: the source's part of that name. */
+Value *data_part(Elaborator *x, Str name, Span at) {
+  Field *f = x->field;
+  Dim *shape[8];
+  for (int i = 0; i < f->rank; i++) shape[i] = dim_const(x->ir, f->shape[i]);
+  return raw_part(x, (RawColumn){.dtype = f->dtype, .from = -1, .to = -1, .name = name, .single = !f->rank}, f->rank,
+                  shape, at);
+}
+
+static void field_value(Elaborator *x, Field *f, Ast *a, const Type *t) {
+  Var *b = var_fresh(x->ir, x->batch);
+  Dim *shape[1] = {x->batch};
+  Form *at[1] = {form_var(x->ir, b)};
+  (void)shape;
+  (void)at;
+  stack_push(x, b, NULL);
+  Value *v = a->value ? elaborate_expr_as(x, NULL, a->value, t) : data_part(x, f->name, a->name_span);
+  if (!v) return;
+  Value *loose = value_runtime(x, v);
+  if (loose->kind == VALUE_TENSOR && t->bound) { /* the loader proves it */
+    v = NEW(x->arena, Value);
+    *v = *loose;
+    v->bound = t->bound;
+  }
+  if (!type_check_result(x, NULL, a->type, &v, a->value ? a->value->span : a->name_span,
+                         arena_printf(x->arena, "`%s`", f->name)))
+    return;
+  x->stack.n = 0;
+  v = value_abstract(x, v, 1, &b);
+  graph_output(x->graph, str_internz(x->strings, "value"), value_whole(x, v));
+}
+
+static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
+  if (a->kind != AST_DEFINE || !a->type || (a->flags & AST_DRAW)) {
+    if (a->kind == AST_ERROR) return;
+    Diag *g = diag_add(x->diags, DIAG_FIELD, a->span,
+                       a->kind == AST_AUGMENT ? "this version of nnc does not compile `augment` yet"
+                                              : "a field is wanted here");
+    if (a->kind != AST_AUGMENT) diag_help(g, "name: type = what it reads, as in `x: f32[64] = columns(0, 64)`");
+    return;
+  }
+  Type t;
+  if (!type_resolve(x, NULL, a->type, &t)) return;
+  Field f = {.name = a->name, .dtype = t.dtype, .rank = t.rank, .span = a->span};
+  f.shape = NEW_ARRAY(x->arena, int64_t, t.rank + 1);
+  for (int i = 0; i < t.rank; i++) dim_is_const(t.shape[i], &f.shape[i]);
+  if (t.bound) dim_is_const(t.bound, &f.bound);
+  for (int i = 0; i < d->fields.n; i++)
+    if (d->fields.at[i].name == a->name) {
+      diag_add(x->diags, DIAG_TWICE, a->name_span, "the field `%s` is declared twice", a->name);
+      return;
+    }
+  GraphState *saved;
+  f.graph = graph_begin(x, str_internf(x->strings, "data.%s.%s", d->name, a->name), &saved);
+  x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 0);
+  x->graph->batch = dim_as_symbol(x->batch);
+  x->field = &f;
+  field_value(x, &f, a, &t);
+  x->field = NULL;
+  graph_end(x, saved);
+  vec_push(x->arena, &d->fields, f);
+}
+
+static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
+  static const char *const formats[] = {"csv", "npy", "idx"};
+  bool known = false;
+  if (from->kind == AST_CALL && from->callee->kind == AST_NAME)
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+      known = known || !strcmp(formats[i], from->callee->name);
+  if (!known) {
+    Diag *g = diag_add(x->diags, DIAG_SOURCE, from->span, "this is no source of data that this version of nnc reads");
+    diag_help(g, "csv(\"file.csv\"), npy(x = \"x.npy\", y = \"y.npy\") or idx(...)");
+    return false;
+  }
+  d->format = from->callee->name;
+  for (int i = 0; i < from->args->items.n; i++) {
+    Ast *a = from->args->items.at[i];
+    if (a->value->kind != AST_STRING) {
+      diag_add(x->diags, DIAG_SOURCE, a->span, "a file's path is wanted here");
+      return false;
+    }
+    if (a->name) vec_push(x->arena, &d->files, (ColumnFile){a->name, a->value->text});
+    else if (!d->path) d->path = a->value->text;
+    else
+      diag_add(x->diags, DIAG_SOURCE, a->span, "one path, or a file for each column: `%s(x = \"x.%s\")`", d->format,
+               d->format);
+  }
+  if (!d->path && !d->files.n) {
+    diag_add(x->diags, DIAG_SOURCE, from->span, "the path of a file is missing");
+    return false;
+  }
+  return true;
+}
+
+void elaborate_data(Elaborator *x, Decl *decl) {
+  Ast *a = decl->ast;
+  DataSet d = {.name = decl->name, .span = a->name_span};
+  Value *v = decl_value(x, decl, a->name_span);
+  v->data->index = x->program->data.n;
+  if (source_args(x, &d, a->from))
+    for (int i = 0; i < a->body->items.n; i++) data_field_declare(x, &d, a->body->items.at[i]);
+  vec_push(x->arena, &x->program->data, d);
+}
+
+Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at) {
+  const DataSet *d = &x->program->data.at[data];
+  const Field *f = &d->fields.at[field];
+  Dim *shape[9];
+  shape[0] = examples;
+  for (int i = 0; i < f->rank; i++) shape[i + 1] = dim_const(x->ir, f->shape[i]);
+  Node *n = graph_named_input(x, arena_printf(x->arena, "%s.%s", d->name, f->name), f->dtype, f->rank + 1, shape, at);
+  Value *v = value_node(x, n, at);
+  if (f->bound) v->bound = dim_const(x->ir, f->bound);
+  return v;
+}
+
+Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
+  if (decl->index < 0 || decl->index >= x->program->data.n) return NULL;
+  const DataSet *d = &x->program->data.at[decl->index];
+  if (!strcmp(name, "classes")) {
+    for (int i = 0; i < d->fields.n; i++)
+      if (d->fields.at[i].bound) return value_int(x, dim_const(x->ir, d->fields.at[i].bound), at);
+  }
+  for (int i = 0; i < d->fields.n; i++) {
+    if (d->fields.at[i].name != name) continue;
+    if (x->batch) return data_input(x, decl->index, i, x->batch, at);
+    diag_add(x->diags, DIAG_FIELD, at, "the data's fields are read in a file's definitions and in `train`");
+    return NULL;
+  }
+  Diag *g = diag_add(x->diags, DIAG_NO_MEMBER, at, "the data `%s` has no field `%s`", decl->name, name);
+  const char *near = NULL;
+  for (int i = 0, best = 3; i < d->fields.n; i++) {
+    int distance = edit_distance(name, d->fields.at[i].name, best);
+    if (distance < best) best = distance, near = d->fields.at[i].name;
+  }
+  if (near) diag_help(g, "did you mean `%s`?", near);
+  return NULL;
+}

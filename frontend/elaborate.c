@@ -1,0 +1,556 @@
+/* elaborate.c - a whole program: files and their names, graphs as they are built, first values, generic code checked
+ * once. */
+#include "frontend/value.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lang/parse.h"
+#include "stdlib/stdlib.h"
+
+/* ---- graphs ---- */
+
+struct GraphState {
+  Graph *graph;
+  Elaborator saved;
+};
+
+Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
+  *saved = NEW(x->arena, GraphState);
+  (*saved)->graph = x->graph;
+  (*saved)->saved = *x;
+  x->graph = graph_new(x->ir, name);
+  x->stack.n = 0;
+  memset(&x->stack, 0, sizeof x->stack);
+  memset(&x->current, 0, sizeof x->current);
+  memset(&x->inputs, 0, sizeof x->inputs);
+  memset(&x->pending, 0, sizeof x->pending);
+  x->frame = NULL;
+  x->training = x->in_entry = x->sample = false;
+  x->batch = NULL;
+  x->naming = NULL;
+  return x->graph;
+}
+
+void graph_end(Elaborator *x, GraphState *saved) {
+  Elaborator *s = &saved->saved;
+  x->graph = s->graph;
+  x->stack = s->stack;
+  x->current = s->current;
+  x->inputs = s->inputs;
+  x->pending = s->pending;
+  x->frame = s->frame;
+  x->training = s->training;
+  x->in_entry = s->in_entry;
+  x->sample = s->sample;
+  x->batch = s->batch;
+  x->naming = s->naming;
+}
+
+Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim **shape, Span at) {
+  Str s = str_internz(x->strings, name);
+  for (int i = 0; i < x->inputs.n; i++)
+    if (x->inputs.at[i]->name == s) return x->inputs.at[i];
+  Node *n = graph_input(x->graph, s, t, rank, shape, at);
+  vec_push(x->arena, &x->inputs, n);
+  return n;
+}
+
+/* ---- files ---- */
+
+static void declare(Elaborator *x, Module *m, DeclKind kind, Ast *a) {
+  Decl *old = NULL;
+  for (int i = 0; i < m->decls.n; i++)
+    if (m->decls.at[i]->name == a->name) old = m->decls.at[i];
+  if (old && old->kind != DECL_TRAIN && kind != DECL_TRAIN) {
+    Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "`%s` is defined twice", a->name);
+    diag_place(d, old->ast->name_span, "the first is here");
+    return;
+  }
+  Decl *d = NEW(x->arena, Decl);
+  d->kind = kind;
+  d->name = a->name ? a->name : "";
+  d->ast = a;
+  d->module = m;
+  d->tensor = -1;
+  vec_push(x->arena, &m->decls, d);
+}
+
+static Module *load(Elaborator *x, Str path, const char *text, size_t n, bool library);
+
+static void import(Elaborator *x, Module *m, Ast *a) {
+  if (!a->text || a->name) {
+    diag_add(x->diags, DIAG_NOT_COMPILED, a->span, "this version of nnc imports files only: `import \"blocks.nn\"`");
+    return;
+  }
+  const char *slash = strrchr(m->path, '/');
+  Str path = a->text[0] == '/' || !slash
+                 ? a->text
+                 : str_internf(x->strings, "%.*s/%s", (int)(slash - m->path), m->path, a->text);
+  for (int i = 0; i < x->modules.n; i++)
+    if (x->modules.at[i]->path == path) {
+      vec_push(x->arena, &m->imports, x->modules.at[i]);
+      return;
+    }
+  FILE *f = fopen(path, "rb");
+  Buf b = {0};
+  char chunk[65536];
+  for (size_t n; f && (n = fread(chunk, 1, sizeof chunk, f)) > 0;) buf_write(&b, chunk, n);
+  if (!f || ferror(f)) diag_add(x->diags, DIAG_IMPORT, a->span, "`%s` cannot be read", path);
+  if (f) fclose(f);
+  if (f) {
+    Module *other = load(x, path, b.text ? b.text : "", b.n, false);
+    vec_push(x->arena, &m->imports, other);
+  }
+  buf_free(&b);
+}
+
+static void declare_item(Elaborator *x, Module *m, Ast *a) {
+  switch ((AstKind)a->kind) {
+  case AST_IMPORT: import(x, m, a); break;
+  case AST_MODEL:
+  case AST_OPTIMIZER: declare(x, m, DECL_MODEL, a); break;
+  case AST_METRIC: declare(x, m, DECL_METRIC, a); break;
+  case AST_DATA: declare(x, m, DECL_DATA, a); break;
+  case AST_TRAIN: declare(x, m, DECL_TRAIN, a); break;
+  case AST_ENTRY: declare(x, m, DECL_ENTRY, a); break;
+  case AST_FN: declare(x, m, DECL_FUNCTION, a); break;
+  case AST_DEFINE:
+  case AST_DEFINE_AT: declare(x, m, DECL_DEFINITION, a); break;
+  case AST_ERROR: break;
+  case AST_TEST:
+  case AST_HYPER:
+    diag_add(x->diags, DIAG_NOT_COMPILED, a->span, "this version of nnc does not compile `%s` yet",
+             ast_word((AstKind)a->kind));
+    break;
+  default: {
+    Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` does not belong at the top of a file",
+                       ast_word((AstKind)a->kind));
+    if (a->kind == AST_MINIMIZE || a->kind == AST_REPORT) diag_help(d, "it stands in a `train` block");
+    if (a->kind == AST_PARAM || a->kind == AST_STATE) diag_help(d, "it stands in a model");
+  }
+  }
+}
+
+static Module *load(Elaborator *x, Str path, const char *text, size_t n, bool library) {
+  Module *m = NEW(x->arena, Module);
+  m->path = path;
+  m->library = library;
+  m->source = sources_add(x->sources, path, text, n);
+  sources_get(x->sources, m->source)->library = library;
+  if (!library) vec_push(x->arena, &x->modules, m);
+  for (size_t i = 0; i < n; i++) x->program->hash = (x->program->hash ^ (unsigned char)text[i]) * 1099511628211u;
+  m->ast = parse_source(x->arena, x->strings, x->sources, m->source, x->diags);
+  for (int i = 0; i < m->ast->items.n; i++) declare_item(x, m, m->ast->items.at[i]);
+  return m;
+}
+
+static void load_library(Elaborator *x) {
+  Module *all = NULL;
+  for (const StdlibFile *f = stdlib_files; f->name; f++) {
+    if (!f->core) continue;
+    Module *m = load(x, str_internf(x->strings, "<stdlib>/%s", f->name), f->text, f->n, true);
+    if (!all) all = m;
+    else
+      for (int i = 0; i < m->decls.n; i++) vec_push(x->arena, &all->decls, m->decls.at[i]);
+  }
+  x->prelude = all;
+}
+
+/* ---- values of declarations ---- */
+
+/* Does the definition read a data set's fields, itself or through others? Gives which. */
+static bool reads_data(Elaborator *x, Module *m, const Ast *a, int *data, int depth) {
+  if (depth > 50) return false;
+  if (a->kind == AST_MEMBER && a->base->kind == AST_NAME) {
+    Decl *d = decl_find(x, m, a->base->name);
+    if (d && d->kind == DECL_DATA && strcmp(a->name, "classes")) {
+      for (int i = 0, k = 0; i < m->decls.n; i++) {
+        if (m->decls.at[i] == d) *data = k;
+        k += m->decls.at[i]->kind == DECL_DATA;
+      }
+      return true;
+    }
+  }
+  if (a->kind == AST_NAME) {
+    Decl *d = decl_find(x, m, a->name);
+    if (d && d->kind == DECL_DEFINITION && !d->busy) {
+      d->busy = 1;
+      bool r = reads_data(x, d->module, d->ast->value, data, depth + 1);
+      d->busy = 0;
+      if (r) return true;
+    }
+  }
+  for (int i = 0; i < ast_child_count(a); i++) {
+    const Ast *c = ast_child(a, i);
+    if (c && reads_data(x, m, c, data, depth)) return true;
+  }
+  return false;
+}
+
+static Value *definition_value(Elaborator *x, Decl *d) {
+  Ast *a = d->ast;
+  if (a->flags & AST_DRAW) {
+    diag_add(x->diags, DIAG_DRAW_TYPE, a->span, "a file's definition cannot be drawn; a parameter of a model can");
+    return NULL;
+  }
+  if (a->kind == AST_DEFINE_AT) return elaborate_comprehension(x, NULL, &a->items, a->value, NULL, a->span);
+  Type t, *expected = NULL;
+  if (a->from) {
+    diag_add(x->diags, DIAG_NOT_COMPILED, a->from->span, "this version of nnc does not compile `from` yet");
+    return NULL;
+  }
+  if (a->type && a->type->kind == AST_TYPE && a->type->shape) {
+    if (!type_resolve(x, NULL, a->type, &t)) return NULL;
+    expected = &t;
+  }
+  Value *v;
+  if (expected) {
+    v = elaborate_expr_as(x, NULL, a->value, expected);
+  } else {
+    v = instances_named(x, a->value, d->name);
+  }
+  if (v && a->type &&
+      !type_check_result(x, NULL, a->type, &v, a->value->span, arena_printf(x->arena, "`%s`", d->name)))
+    return NULL;
+  if (v && v->kind == VALUE_INSTANCE && (a->flags & AST_FROZEN)) {
+    v->instance->frozen = true;
+    IntList params = {0};
+    instance_params(x, v->instance, &params);
+    for (int i = 0; i < params.n; i++) x->program->tensors.at[params.at[i]].role = ROLE_frozen;
+  }
+  return v;
+}
+
+/* -D NAME=value takes the place of a file's number. */
+static Value *defined_by_option(Elaborator *x, Decl *d) {
+  for (int i = 0; i < x->options->ndefinitions; i++) {
+    const Definition *o = &x->options->definitions[i];
+    if (strcmp(o->name, d->name)) continue;
+    char *end;
+    long long n = strtoll(o->value, &end, 10);
+    if (!*end && end != o->value) return value_int(x, dim_const(x->ir, n), d->ast->name_span);
+    double r = strtod(o->value, &end);
+    if (!*end && end != o->value) return value_real(x, r, d->ast->name_span);
+    if (!strcmp(o->value, "true") || !strcmp(o->value, "false"))
+      return value_flag(x, o->value[0] == 't', d->ast->name_span);
+    diag_add(x->diags, DIAG_DEFINE_OPTION, d->ast->name_span, "-D %s=%s is no number, true or false", o->name,
+             o->value);
+  }
+  return NULL;
+}
+
+static bool outlives_graph(const Value *v) { return v->kind != VALUE_TENSOR && v->kind != VALUE_TUPLE; }
+
+static Value *definition(Elaborator *x, Decl *d, Span at) {
+  if (d->statistic && d->graph != x->graph) return d->tensor < 0 ? NULL : tensor_current(x, d->tensor, at);
+  if (d->graph == x->graph || (d->value && outlives_graph(d->value))) return d->value;
+  if (d->busy) {
+    diag_add(x->diags, DIAG_RECURSION, at, "`%s` is defined by itself", d->name);
+    return NULL;
+  }
+  Module *module = x->module;
+  int stack = x->stack.n;
+  bool generic = x->generic;
+  d->busy = 1;
+  x->module = d->module;
+  x->stack.n = 0;
+  StackVar *kept = x->stack.at;
+  int capacity = x->stack.capacity;
+  memset(&x->stack, 0, sizeof x->stack); /* a definition sees no index of where it is used */
+  d->value = defined_by_option(x, d);
+  if (!d->value) {
+    x->generic = false;
+    d->value = definition_value(x, d);
+    x->generic = generic;
+  }
+  d->graph = x->graph;
+  x->stack.at = kept;
+  x->stack.n = stack;
+  x->stack.capacity = capacity;
+  x->module = module;
+  d->busy = 0;
+  return d->value;
+}
+
+Value *decl_value(Elaborator *x, Decl *d, Span at) {
+  if (d->kind == DECL_DEFINITION) return definition(x, d, at);
+  if (d->value) return d->value;
+  Value *v = NULL;
+  switch (d->kind) {
+  case DECL_FUNCTION:
+  case DECL_METRIC:
+  case DECL_ENTRY:
+    v = value_new(x, VALUE_FUNCTION, d->ast->name_span);
+    v->function = NEW(x->arena, Function);
+    *v->function = (Function){.name = d->name, .ast = d->ast, .module = d->module};
+    break;
+  case DECL_MODEL:
+    v = value_new(x, VALUE_MODEL, d->ast->name_span);
+    v->model = NEW(x->arena, ModelDecl);
+    *v->model = (ModelDecl){.name = d->name, .ast = d->ast, .module = d->module};
+    break;
+  case DECL_DATA:
+    v = value_new(x, VALUE_DATASET, d->ast->name_span);
+    v->data = NEW(x->arena, DataDecl);
+    *v->data = (DataDecl){.name = d->name, .ast = d->ast, .module = d->module, .index = -1};
+    break;
+  default: diag_add(x->diags, DIAG_NOT_A_VALUE, at, "`%s` is not a value", d->name); return NULL;
+  }
+  return d->value = v;
+}
+
+/* ---- generic code ---- */
+
+static bool symbols_of_type(Elaborator *x, Env **e, Ast *type) {
+  if (!type || type->kind != AST_TYPE) return false;
+  if (type->bound && type->bound->kind == AST_NAME && is_dimension_name(type->bound->name) &&
+      !env_find(*e, type->bound->name) && !decl_find(x, x->module, type->bound->name))
+    *e = env_bind(x, *e, type->bound->name, value_int(x, dim_symbol(x->ir, type->bound->name, 1), type->span),
+                  type->span);
+  for (int i = 0; type->shape && i < type->shape->items.n; i++) {
+    Ast *a = type->shape->items.at[i];
+    if (a->kind == AST_PACK && !env_find(*e, a->name)) {
+      Value *p = value_new(x, VALUE_PACK, a->span);
+      p->rank = 1;
+      p->shape = NEW_ARRAY(x->arena, Dim *, 1);
+      p->shape[0] = dim_symbol(x->ir, a->name, 1);
+      *e = env_bind(x, *e, a->name, p, a->span);
+    } else if (a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(*e, a->name) &&
+               !decl_find(x, x->module, a->name)) {
+      *e = env_bind(x, *e, a->name, value_int(x, dim_symbol(x->ir, a->name, 1), a->span), a->span);
+    }
+  }
+  return true;
+}
+
+/* A value that stands for any argument of this parameter; NULL where there is no such thing (fn, a model's instance).
+ */
+static Value *any_argument(Elaborator *x, Env **e, Ast *p) {
+  Value *v = NULL;
+  if (!p->type || p->type->kind != AST_TYPE) return NULL;
+  const char *t = p->type->name;
+  if (!strcmp(t, "int")) return value_int(x, dim_symbol(x->ir, p->name, 1), p->name_span);
+  if (!strcmp(t, "real") || !strcmp(t, "schedule")) v = value_real(x, 1, p->name_span);
+  if (!strcmp(t, "flag")) v = value_flag(x, true, p->name_span);
+  if (v) {
+    v->unknown = true;
+    return v;
+  }
+  bool ok;
+  dtype_of_name(x, p->type->name, &ok);
+  if (!ok && strcmp(t, "float") && strcmp(t, "num")) return NULL;
+  Type type;
+  symbols_of_type(x, e, p->type);
+  if (!type_resolve(x, *e, p->type, &type)) return NULL;
+  v = value_node(x, graph_input(x->graph, p->name, type.dtype, type.rank, type.shape, p->name_span), p->name_span);
+  v->bound = type.bound;
+  return v;
+}
+
+/* Walks a function once with dimensions that are symbols, so that it is checked even where nothing calls it. */
+void generic_check(Elaborator *x, Function *f) {
+  if (f->checked) return;
+  f->checked = true;
+  GraphState *saved;
+  Module *module = x->module;
+  bool generic = x->generic;
+  graph_begin(x, "check", &saved);
+  x->generic = true;
+  x->module = f->module;
+  int errors = x->diags->errors, n = f->ast->params->items.n;
+  Env *e = f->env;
+  CallArg *args = NEW_ARRAY(x->arena, CallArg, n + 1);
+  bool ok = true;
+  for (int i = 0; ok && i < n; i++) {
+    Ast *p = f->ast->params->items.at[i];
+    args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span};
+    ok = args[i].value != NULL;
+  }
+  if (ok) call_function(x, f, n, args, f->ast->name_span);
+  f->broken = x->diags->errors > errors;
+  x->generic = generic;
+  x->module = module;
+  graph_end(x, saved);
+}
+
+static void check_model(Elaborator *x, ModelDecl *m) {
+  GraphState *saved;
+  Module *module = x->module;
+  graph_begin(x, "check", &saved);
+  x->generic = true;
+  x->module = m->module;
+  int n = m->ast->params->items.n;
+  CallArg *args = NEW_ARRAY(x->arena, CallArg, n + 1);
+  Env *e = NULL;
+  bool ok = m->ast->kind == AST_MODEL;
+  for (int i = 0; ok && i < n; i++) {
+    Ast *p = m->ast->params->items.at[i];
+    args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span};
+    ok = args[i].value != NULL;
+  }
+  Value *v = ok ? instance_new(x, m, n, args, str_internz(x->strings, ""), m->ast->name_span) : NULL;
+  if (v)
+    for (int i = 0; i < v->instance->members.n; i++)
+      if (v->instance->members.at[i].kind == MEMBER_FUNCTION)
+        generic_check(x, v->instance->members.at[i].value->function);
+  x->generic = false;
+  x->module = module;
+  graph_end(x, saved);
+}
+
+static void check_module(Elaborator *x, Module *m) {
+  x->module = m;
+  for (int i = 0; i < m->decls.n; i++) {
+    Decl *d = m->decls.at[i];
+    if (d->kind == DECL_FUNCTION) generic_check(x, decl_value(x, d, d->ast->name_span)->function);
+    if (d->kind == DECL_MODEL) check_model(x, decl_value(x, d, d->ast->name_span)->model);
+  }
+}
+
+/* ---- the whole ---- */
+
+static Value *first_value(Elaborator *x, Init *i, const Type *t) {
+  Ast *a = i->ast;
+  if (!a) return value_scalar(x, expr_real(x->ir, t->dtype, 0), x->program->tensors.at[i->tensor].span);
+  if (a->flags & AST_DRAW) return elaborate_draw(x, i->env, a->value, t, i->path, a->span);
+  Value *v = elaborate_expr_as(x, i->env, a->value, t);
+  return v && v->kind != VALUE_TENSOR ? value_coerce(x, v, t->dtype, a->value->span) : v;
+}
+
+static void elaborate_init(Elaborator *x) {
+  GraphState *saved;
+  x->program->init = graph_begin(x, str_internz(x->strings, "init"), &saved);
+  for (int k = 0; k < x->inits.n; k++) {
+    Init *i = &x->inits.at[k];
+    const ProgramTensor *p = &x->program->tensors.at[i->tensor];
+    Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
+    for (int d = 0; d < p->rank; d++) t.shape[d] = dim_const(x->ir, p->shape[d]);
+    x->module = i->module;
+    Value *v = first_value(x, i, &t);
+    if (!v) continue;
+    if (v->kind == VALUE_TENSOR && !v->rank && p->rank) { /* a number for the whole tensor */
+      Var *vars[8];
+      for (int d = 0; d < p->rank; d++) vars[d] = var_fresh(x->ir, t.shape[d]);
+      v = value_coerce(x, v, p->dtype, v->span);
+      if (v) v = value_tensor(x, p->rank, vars, v->expr, v->span);
+    }
+    bool same = v && v->rank == p->rank;
+    for (int d = 0; same && d < p->rank; d++) same = v->shape[d] == t.shape[d];
+    if (!same) {
+      if (v)
+        diag_add(x->diags, DIAG_WRONG_SHAPE, i->ast->value->span, "`%s` is %s%s, and its first value %s", p->name,
+                 dtype_name(p->dtype), shape_text(x, t.rank, t.shape), value_type_text(x, v));
+      continue;
+    }
+    v = value_coerce(x, v, p->dtype, v->span);
+    if (v) tensor_assign(x, i->tensor, v);
+  }
+  for (int k = 0; k < x->current.n; k++)
+    if (x->current.at[k].value)
+      graph_store(x->graph, x->current.at[k].source, value_whole(x, x->current.at[k].value),
+                  x->current.at[k].source->span);
+  graph_end(x, saved);
+}
+
+/* File-level definitions that read data: one graph a data set, computed once from its training part. */
+static void elaborate_statistics(Elaborator *x, Module *m) {
+  int n = x->program->data.n;
+  for (int i = 0; i < m->decls.n; i++) {
+    Decl *d = m->decls.at[i];
+    int data = -1;
+    if (d->kind != DECL_DEFINITION || !reads_data(x, m, d->ast->value, &data, 0)) continue;
+    d->statistic = true;
+    d->data = data;
+  }
+  for (int data = 0; data < n; data++) {
+    GraphState *saved = NULL;
+    for (int i = 0; i < m->decls.n; i++) {
+      Decl *d = m->decls.at[i];
+      if (!d->statistic || d->data != data) continue;
+      if (!saved) {
+        x->program->data.at[data].stats =
+            graph_begin(x, str_internf(x->strings, "stats.%s", x->program->data.at[data].name), &saved);
+        x->batch = dim_symbol(x->ir, str_internz(x->strings, "N"), 1);
+        x->graph->batch = dim_as_symbol(x->batch);
+      }
+      x->module = m;
+      d->graph = NULL;
+      d->statistic = false;
+      Value *v = definition(x, d, d->ast->name_span);
+      d->statistic = true;
+      if (!v || v->kind != VALUE_TENSOR) continue;
+      Type t = {v->dtype, NULL, v->rank, v->shape};
+      d->tensor =
+          tensor_declare(x, str_internf(x->strings, "data/%s", d->name), ROLE_statistic, &t, d->ast->name_span);
+      if (d->tensor < 0) continue;
+      Dim *shape[8];
+      for (int k = 0; k < v->rank; k++) shape[k] = v->shape[k];
+      Node *target =
+          graph_state(x->graph, x->program->tensors.at[d->tensor].name, v->dtype, v->rank, shape, d->ast->name_span);
+      graph_store(x->graph, target, value_whole(x, v), d->ast->name_span);
+    }
+    if (saved) graph_end(x, saved);
+  }
+}
+
+static Str base_name(Elaborator *x, Str path) {
+  const char *s = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+  size_t n = strlen(s);
+  if (n > 3 && !strcmp(s + n - 3, ".nn")) n -= 3;
+  return str_intern(x->strings, s, n);
+}
+
+static void each_decl(Elaborator *x, Module *m, DeclKind kind, void (*f)(Elaborator *x, Decl *d)) {
+  for (int i = 0; i < m->decls.n; i++)
+    if (m->decls.at[i]->kind == kind) {
+      x->module = m;
+      f(x, m->decls.at[i]);
+    }
+}
+
+static void unused_options(Elaborator *x, Module *m) {
+  for (int i = 0; i < x->options->ndefinitions; i++) {
+    const char *name = x->options->definitions[i].name;
+    bool known = false;
+    for (int k = 0; k < m->decls.n; k++)
+      known = known || (m->decls.at[k]->kind == DECL_DEFINITION && !strcmp(m->decls.at[k]->name, name));
+    if (!known)
+      diag_add(x->diags, DIAG_DEFINE_OPTION, (Span){0}, "-D %s: the file defines no constant `%s`", name, name);
+  }
+}
+
+Program *elaborate_program(Arena *a, StrTable *strings, Sources *sources, DiagSink *diags, Str path, const char *text,
+                           size_t n, const ElaborateOptions *options) {
+  Elaborator *x = NEW(a, Elaborator);
+  x->arena = a;
+  x->strings = strings;
+  x->sources = sources;
+  x->diags = diags;
+  x->options = options;
+  x->ir = ir_new(a, strings);
+  Program *p = x->program = NEW(a, Program);
+  p->ir = x->ir;
+  p->name = base_name(x, path);
+  p->hash = 14695981039346656037u;
+  x->graph = graph_new(x->ir, str_internz(strings, "file"));
+  Module *m = load(x, path, text, n, false);
+  if (diags->errors) return p;
+  load_library(x);
+  unused_options(x, m);
+  each_decl(x, m, DECL_DATA, elaborate_data);
+  elaborate_statistics(x, m); /* before the checks: functions may name statistics */
+  if (options->check_library && x->prelude) check_module(x, x->prelude);
+  for (int i = 0; i < x->modules.n; i++) check_module(x, x->modules.at[i]);
+  x->module = m;
+  for (int i = 0; i < m->decls.n; i++)
+    if (m->decls.at[i]->kind == DECL_DEFINITION) {
+      x->module = m;
+      decl_value(x, m->decls.at[i], m->decls.at[i]->ast->name_span);
+    }
+  each_decl(x, m, DECL_TRAIN, elaborate_train);
+  each_decl(x, m, DECL_ENTRY, elaborate_entry);
+  elaborate_init(x);
+  return p;
+}

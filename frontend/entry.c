@@ -1,0 +1,114 @@
+/* entry.c - entries: what the program offers by name. Written for one example, lifted over B. */
+#include "frontend/value.h"
+
+#include <string.h>
+
+static const char *const taken[] = {"train", "eval", "bench", "info", "explain",
+                                    "tune",  "data", "serve", "help", "version"};
+
+static void find_field(Elaborator *x, Argument *a) {
+  a->data = a->field = -1;
+  /* The trained data first: its fields are those that a FILE holds. */
+  for (int i = 0; i < x->program->data.n && a->data < 0; i++)
+    for (int k = 0; k < x->program->data.at[i].fields.n; k++) {
+      const Field *f = &x->program->data.at[i].fields.at[k];
+      bool same = f->name == a->name && f->dtype == a->dtype && f->rank == a->rank && f->bound == a->bound;
+      for (int d = 0; same && d < f->rank; d++) same = f->shape[d] == a->shape[d];
+      if (!same) continue;
+      a->data = i;
+      a->field = k;
+      break;
+    }
+}
+
+static bool number_shape(Elaborator *x, int rank, Dim **shape, int64_t **out, Span at) {
+  *out = NEW_ARRAY(x->arena, int64_t, rank + 1);
+  for (int i = 0; i < rank; i++)
+    if (!dim_is_const(shape[i], &(*out)[i])) {
+      diag_add(x->diags, DIAG_NOT_COMPILED, at,
+               "this version of nnc does not compile entries with open dimensions yet (%s)",
+               dim_text(x->arena, shape[i]));
+      return false;
+    }
+  return true;
+}
+
+static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, Form *b) {
+  Type t;
+  if (!param->type) {
+    diag_add(x->diags, DIAG_ENTRY_TYPE, param->span, "an entry's argument needs a type");
+    return false;
+  }
+  if (!type_resolve(x, *e, param->type, &t)) return false;
+  Argument a = {.name = param->name, .dtype = t.dtype, .rank = t.rank};
+  if (!number_shape(x, t.rank, t.shape, &a.shape, param->span)) return false;
+  if (t.bound) dim_is_const(t.bound, &a.bound);
+  find_field(x, &a);
+  Dim *shape[9] = {x->batch};
+  for (int i = 0; i < t.rank; i++) shape[i + 1] = t.shape[i];
+  Value *v =
+      value_node(x, graph_named_input(x, param->name, t.dtype, t.rank + 1, shape, param->span), param->name_span);
+  v->bound = t.bound;
+  v = value_take(x, v, 1, &b);
+  v->bound = t.bound;
+  *e = env_bind(x, *e, param->name, v, param->name_span);
+  (*e)->imported = true;
+  vec_push(x->arena, &p->arguments, a);
+  return true;
+}
+
+static void add_result(Elaborator *x, EntryPoint *p, Value *v, Str name, Var *b, Span at) {
+  v = value_runtime(x, v);
+  if (v->kind != VALUE_TENSOR) {
+    diag_add(x->diags, DIAG_WRONG_TYPE, at, "an entry gives tensors, and this is %s", value_type_text(x, v));
+    return;
+  }
+  if (v->weak) v = value_coerce(x, v, dtype_is_float(v->dtype) ? float_default(x) : DT_i32, at);
+  Argument r = {.name = name, .dtype = v->dtype, .rank = v->rank, .data = -1, .field = -1};
+  if (v->bound) dim_is_const(v->bound, &r.bound);
+  if (!number_shape(x, v->rank, v->shape, &r.shape, at)) return;
+  vec_push(x->arena, &p->results, r);
+  graph_output(x->graph, name, value_whole(x, value_abstract(x, v, 1, &b)));
+}
+
+void elaborate_entry(Elaborator *x, Decl *decl) {
+  Ast *a = decl->ast;
+  for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+    if (!strcmp(decl->name, taken[i])) {
+      diag_add(x->diags, DIAG_ENTRY_NAME, a->name_span,
+               "`%s` is a verb of every program; an entry needs another name", decl->name);
+      return;
+    }
+  EntryPoint p = {.name = decl->name, .sample = (a->flags & AST_SAMPLE) != 0, .span = a->name_span};
+  GraphState *saved;
+  p.graph = graph_begin(x, str_internf(x->strings, "entry.%s", decl->name), &saved);
+  x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 0);
+  x->graph->batch = dim_as_symbol(x->batch);
+  x->in_entry = true;
+  x->sample = p.sample;
+  frame_enter(x, decl->name);
+  Var *b = var_fresh(x->ir, x->batch);
+  Dim *shape[1] = {x->batch};
+  Form *f = form_var(x->ir, b);
+  stack_push(x, b, expr_read(x->ir, graph_named_input(x, "$place", DT_i64, 1, shape, a->span), &f));
+  Env *e = NULL;
+  bool ok = true;
+  for (int i = 0; i < a->params->items.n; i++) ok = bind_argument(x, &p, &e, a->params->items.at[i], f) && ok;
+  Type t, *expected = NULL;
+  if (ok && a->type && a->type->kind == AST_TYPE && (ok = type_resolve(x, e, a->type, &t))) expected = &t;
+  Value *v = ok ? elaborate_body(x, e, a->body, expected, a->name_span) : NULL;
+  if (v && a->type &&
+      !type_check_result(x, e, a->type, &v, a->body->kind == AST_BLOCK ? v->span : a->body->span,
+                         arena_printf(x->arena, "the result of `%s`", decl->name)))
+    v = NULL;
+  x->stack.n = 0;
+  if (v && v->kind == VALUE_TUPLE) {
+    for (int i = 0; i < v->n; i++)
+      add_result(x, &p, v->items[i], v->names && v->names[i] ? v->names[i] : str_internf(x->strings, "result%d", i),
+                 b, a->span);
+  } else if (v) {
+    add_result(x, &p, v, str_internz(x->strings, "result"), b, a->span);
+  }
+  graph_end(x, saved);
+  if (v) vec_push(x->arena, &x->program->entries, p);
+}

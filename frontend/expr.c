@@ -1,0 +1,475 @@
+/* expr.c - expressions but for index notation and calls: literals, operators, choices, members. */
+#include "frontend/value.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- scalar rows over tensors ---- */
+
+static bool is_comparison(ScalarOp op) { return op >= OP_eq && op <= OP_ge; }
+
+/* The shape that operands of a scalar function have together: scalars and equal shapes. -1 after a message. */
+static int common_shape(Elaborator *x, int n, Value **args, Dim ***shape, Span at) {
+  int rank = 0;
+  Value *first = NULL;
+  for (int i = 0; i < n; i++) {
+    Value *v = args[i];
+    if (v->kind != VALUE_TENSOR || !v->rank) continue;
+    if (!first) {
+      first = v;
+      rank = v->rank;
+      *shape = v->shape;
+      continue;
+    }
+    bool same = v->rank == rank;
+    for (int k = 0; same && k < rank; k++) same = v->shape[k] == (*shape)[k];
+    if (same) continue;
+    Diag *d = diag_add(x->diags, DIAG_SHAPES_DIFFER, at, "the shapes %s and %s differ", shape_text(x, rank, *shape),
+                       shape_text(x, v->rank, v->shape));
+    if (v->rank < rank || rank < v->rank)
+      diag_help(d,
+                "an operator takes equal shapes or a scalar; say which index is meant: `[b, d] => x[b, d] - m[d]`");
+    return -1;
+  }
+  return rank;
+}
+
+static Value *map_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at) {
+  Dim **shape = NULL;
+  int rank = common_shape(x, n, args, &shape, at);
+  if (rank < 0) return NULL;
+  Var *vars[16];
+  Form *forms[16];
+  for (int i = 0; i < rank; i++) {
+    vars[i] = var_fresh(x->ir, shape[i]);
+    forms[i] = form_var(x->ir, vars[i]);
+  }
+  Expr *e[3];
+  for (int i = 0; i < n; i++) e[i] = value_element(x, args[i], forms);
+  return value_tensor(x, rank, vars, expr_op(x->ir, op, e), at);
+}
+
+static bool is_compile_time(const Value *v) { return v->kind == VALUE_INT || v->kind == VALUE_REAL; }
+
+static bool as_real(const Value *v, double *out) {
+  int64_t c;
+  if (v->kind == VALUE_REAL) return *out = v->real, true;
+  if (v->kind == VALUE_INT && dim_is_const(v->dim, &c)) return *out = (double)c, true;
+  return false;
+}
+
+static bool uses_stack(Elaborator *x, const Value *v) {
+  if (v->kind != VALUE_TENSOR || v->rank) return false;
+  for (int i = 0; i < x->stack.n; i++)
+    if (expr_uses(v->expr, x->stack.at[i].var)) return true;
+  return false;
+}
+
+/* The type that operands take together: what is settled wins over literals, indices and step. DT_COUNT after a
+ * message. */
+static DType common_dtype(Elaborator *x, int n, Value **args, bool want_float, Span at, bool *weak) {
+  DType t = DT_COUNT;
+  *weak = true;
+  bool real = want_float, stack = false;
+  for (int i = 0; i < n; i++) {
+    Value *v = args[i];
+    if (v->kind == VALUE_REAL || (v->kind == VALUE_TENSOR && v->weak && dtype_is_float(v->dtype))) real = true;
+    if (uses_stack(x, v)) stack = true;
+    if (v->kind != VALUE_TENSOR || v->weak) continue;
+    *weak = false;
+    if (t != DT_COUNT && t != v->dtype) {
+      Diag *d = diag_add(x->diags, DIAG_TYPES_DIFFER, at, "%s meets %s", value_type_text(x, args[0]),
+                         value_type_text(x, args[n - 1]));
+      diag_help(d, "no type converts silently; cast one side, as in %s(...)",
+                dtype_name(dtype_is_float(t) ? t : v->dtype));
+      return DT_COUNT;
+    }
+    t = v->dtype;
+  }
+  if (t != DT_COUNT) return t;
+  if (real) return stack ? float_default(x) : DT_f64; /* schedules and the like are computed in f64 */
+  return DT_i32;
+}
+
+Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at) {
+  Value *v[3];
+  bool weak, want_float = op >= OP_sqrt && op <= OP_normal_icdf;
+  if (op == OP_floor || op == OP_ceil || op == OP_round || op == OP_div || op == OP_is_finite) want_float = true;
+  int first = op == OP_select;
+  bool logic = op == OP_and || op == OP_or || op == OP_not;
+  for (int i = 0; i < n; i++) {
+    v[i] = args[i];
+    if (v[i]->kind == VALUE_FLAG) v[i] = value_runtime(x, v[i]);
+    if (!value_is_number(v[i])) {
+      diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s has no value to compute with", value_type_text(x, args[i]));
+      return NULL;
+    }
+  }
+  DType t = logic ? DT_bool : common_dtype(x, n - first, v + first, want_float, at, &weak);
+  if (t == DT_COUNT) return NULL;
+  if (logic) weak = false;
+  if (want_float && !dtype_is_float(t)) {
+    Diag *d =
+        diag_add(x->diags, DIAG_WRONG_TYPE, at, "a float is wanted, and this is %s", value_type_text(x, v[n - 1]));
+    diag_help(d, "write f32(...) around it");
+    return NULL;
+  }
+  if (t == DT_bool && !logic && op != OP_eq && op != OP_ne && op != OP_select) {
+    diag_add(x->diags, DIAG_WRONG_TYPE, at, "truth values cannot be computed with; f32(...) gives 0 and 1");
+    return NULL;
+  }
+  for (int i = first; i < n; i++) {
+    bool settled = v[i]->kind == VALUE_TENSOR && v[i]->dtype == t && (v[i]->rank || weak || !v[i]->weak);
+    if (!settled && weak && v[i]->kind == VALUE_TENSOR)
+      v[i] = value_scalar(x, expr_cast(x->ir, t, v[i]->expr), v[i]->span);
+    else if (!settled) v[i] = value_coerce(x, v[i], t, at);
+    if (!v[i]) return NULL;
+  }
+  Value *r = map_row(x, op, n, v, at);
+  if (r && weak && !is_comparison(op) && !r->rank) r->weak = true;
+  return r;
+}
+
+/* ---- operators ---- */
+
+static Value *fold(Elaborator *x, Op op, Value *a, Value *b, Span at) {
+  double l, r;
+  if (a->unknown || b->unknown || !as_real(a, &l) || !as_real(b, &r)) {
+    Value *v = value_real(x, 0, at);
+    v->unknown = true;
+    if (op >= OP_EQ && op <= OP_GE) v->kind = VALUE_FLAG;
+    if (x->generic || a->unknown || b->unknown) return v;
+    /* An open dimension beside a real: a value at run time. */
+    return NULL;
+  }
+  switch (op) {
+  case OP_ADD: return value_real(x, l + r, at);
+  case OP_SUB: return value_real(x, l - r, at);
+  case OP_MUL: return value_real(x, l * r, at);
+  case OP_DIV: return value_real(x, l / r, at);
+  case OP_FLOORDIV: return value_real(x, floor(l / r), at);
+  case OP_MOD: return value_real(x, l - r * floor(l / r), at);
+  case OP_POW: return value_real(x, pow(l, r), at);
+  case OP_EQ: return value_flag(x, l == r, at);
+  case OP_NE: return value_flag(x, l != r, at);
+  case OP_LT: return value_flag(x, l < r, at);
+  case OP_LE: return value_flag(x, l <= r, at);
+  case OP_GT: return value_flag(x, l > r, at);
+  case OP_GE: return value_flag(x, l >= r, at);
+  default: return NULL;
+  }
+}
+
+static Value *compare_dims(Elaborator *x, Op op, Dim *a, Dim *b, Span at) {
+  Dim *d = dim_sub(x->ir, b, a); /* b - a */
+  Dim *e = dim_sub(x->ir, a, b);
+  bool lt = dim_at_least(x->ir, d, 1), le = dim_at_least(x->ir, d, 0), gt = dim_at_least(x->ir, e, 1),
+       ge = dim_at_least(x->ir, e, 0);
+  int truth = -1; /* not known */
+  switch (op) {
+  case OP_EQ: truth = a == b ? 1 : lt || gt ? 0 : -1; break;
+  case OP_NE: truth = a == b ? 0 : lt || gt ? 1 : -1; break;
+  case OP_LT: truth = lt ? 1 : ge ? 0 : -1; break;
+  case OP_LE: truth = le ? 1 : gt ? 0 : -1; break;
+  case OP_GT: truth = gt ? 1 : le ? 0 : -1; break;
+  case OP_GE: truth = ge ? 1 : lt ? 0 : -1; break;
+  default: break;
+  }
+  if (truth < 0 && !x->generic) return NULL; /* decided at run time */
+  Value *v = value_flag(x, truth == 1, at);
+  v->unknown = truth < 0;
+  return v;
+}
+
+static Value *int_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
+  int64_t l, r;
+  bool numbers = dim_is_const(a->dim, &l) && dim_is_const(b->dim, &r);
+  if (op >= OP_EQ && op <= OP_GE) return compare_dims(x, op, a->dim, b->dim, at);
+  if ((op == OP_FLOORDIV || op == OP_MOD || op == OP_DIV) && dim_is_const(b->dim, &r) && r == 0) {
+    if (op == OP_DIV) return fold(x, op, a, b, at);
+    diag_add(x->diags, DIAG_DIVISOR, at, "division by zero");
+    return NULL;
+  }
+  Dim *d = NULL;
+  switch (op) {
+  case OP_ADD: d = dim_add(x->ir, a->dim, b->dim); break;
+  case OP_SUB: d = dim_sub(x->ir, a->dim, b->dim); break;
+  case OP_MUL: d = dim_mul(x->ir, a->dim, b->dim); break;
+  case OP_FLOORDIV: d = dim_floordiv(x->ir, a->dim, b->dim); break;
+  case OP_MOD: d = dim_mod(x->ir, a->dim, b->dim); break;
+  case OP_DIV:
+    d = dim_exact_div(x->ir, a->dim, b->dim);
+    if (!d && numbers) return fold(x, op, a, b, at); /* 1 / 3 is a real; a dimension that wants it says so */
+    if (!d) d = dim_floordiv(x->ir, a->dim, b->dim);
+    break;
+  case OP_POW:
+    if (numbers && r >= 0 && r < 63) {
+      d = dim_const(x->ir, 1);
+      for (int64_t i = 0; i < r; i++) d = dim_mul(x->ir, d, a->dim);
+      break;
+    }
+    return fold(x, op, a, b, at);
+  default: return NULL;
+  }
+  if (dim_overflowed(d)) {
+    diag_add(x->diags, DIAG_DIM_OVERFLOW, at, "this integer does not fit in 63 bits");
+    return NULL;
+  }
+  return value_int(x, d, at);
+}
+
+/* Indices: affine arithmetic stays an index form. NULL where the operation leaves them. */
+static Value *form_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
+  Form *l = value_form(x, a), *r = value_form(x, b);
+  int64_t c;
+  switch (op) {
+  case OP_ADD: return value_index(x, form_add(x->ir, l, r), NULL, at);
+  case OP_SUB: return value_index(x, form_sub(x->ir, l, r), NULL, at);
+  case OP_MUL:
+    if (form_is_const(r, &c)) return value_index(x, form_scale(x->ir, l, c), NULL, at);
+    if (form_is_const(l, &c)) return value_index(x, form_scale(x->ir, r, c), NULL, at);
+    return NULL;
+  case OP_FLOORDIV:
+  case OP_MOD:
+    if (!form_is_const(r, &c) || c <= 0) return NULL;
+    if (op == OP_FLOORDIV) return value_index(x, form_floordiv(x->ir, l, c), NULL, at);
+    return value_index(x, form_mod(x->ir, l, c), dim_const(x->ir, c), at);
+  case OP_LT:
+    return value_scalar(x, expr_ge0(x->ir, form_sub(x->ir, form_sub(x->ir, r, l), form_const(x->ir, 1))), at);
+  case OP_LE: return value_scalar(x, expr_ge0(x->ir, form_sub(x->ir, r, l)), at);
+  case OP_GT:
+    return value_scalar(x, expr_ge0(x->ir, form_sub(x->ir, form_sub(x->ir, l, r), form_const(x->ir, 1))), at);
+  case OP_GE: return value_scalar(x, expr_ge0(x->ir, form_sub(x->ir, l, r)), at);
+  case OP_EQ: return value_scalar(x, expr_eq0(x->ir, form_sub(x->ir, l, r)), at);
+  case OP_NE: return value_scalar(x, expr_op1(x->ir, OP_not, expr_eq0(x->ir, form_sub(x->ir, l, r))), at);
+  default: return NULL;
+  }
+}
+
+static Value *power(Elaborator *x, Value *a, Value *b, Span at) {
+  double p;
+  if (as_real(b, &p) && !b->unknown && a->kind == VALUE_TENSOR && !a->weak) {
+    if (p == 2 || p == 3 || p == 4) {
+      Value *sq = elaborate_scalar_row(x, OP_mul, 2, (Value *[]){a, a}, at);
+      if (!sq || p == 2) return sq;
+      return elaborate_scalar_row(x, OP_mul, 2, (Value *[]){sq, p == 3 ? a : sq}, at);
+    }
+    if (p == 1) return a;
+    if (p == 0.5) return elaborate_scalar_row(x, OP_sqrt, 1, &a, at);
+  }
+  return elaborate_scalar_row(x, OP_pow, 2, (Value *[]){a, b}, at);
+}
+
+static bool is_run_time_int(const Value *v) { return v->kind == VALUE_TENSOR && dtype_is_int(v->dtype) && !v->weak; }
+
+static bool divisor_is_safe(Elaborator *x, Value *b) {
+  double c;
+  if (as_real(b, &c)) return c != 0;
+  if (b->kind == VALUE_INT) return dim_at_least(x->ir, b->dim, 1) || x->generic;
+  if (b->kind != VALUE_TENSOR || dtype_is_float(b->dtype)) return true;
+  if (b->rank || b->expr->kind != EXPR_OP) return false;
+  return b->expr->op == OP_max && (expr_is_const(b->expr->arg[0], &c) || expr_is_const(b->expr->arg[1], &c)) && c > 0;
+}
+
+Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
+  static const ScalarOp rows[] = {[OP_OR] = OP_or,
+                                  [OP_AND] = OP_and,
+                                  [OP_EQ] = OP_eq,
+                                  [OP_NE] = OP_ne,
+                                  [OP_LT] = OP_lt,
+                                  [OP_LE] = OP_le,
+                                  [OP_GT] = OP_gt,
+                                  [OP_GE] = OP_ge,
+                                  [OP_ADD] = OP_add,
+                                  [OP_SUB] = OP_sub,
+                                  [OP_MUL] = OP_mul,
+                                  [OP_DIV] = OP_div,
+                                  [OP_FLOORDIV] = OP_floordiv,
+                                  [OP_MOD] = OP_mod};
+  Value *r = NULL;
+  if (op == OP_AND || op == OP_OR) {
+    for (int i = 0; i < 2; i++) {
+      Value *k = i ? b : a, *o = i ? a : b;
+      if (k->kind == VALUE_FLAG && !k->unknown) return k->truth == (op == OP_AND) ? o : k;
+    }
+    if (a->kind == VALUE_FLAG) return a;
+    return elaborate_scalar_row(x, rows[op], 2, (Value *[]){a, b}, at);
+  }
+  if (a->kind == VALUE_STRING && b->kind == VALUE_STRING && (op == OP_EQ || op == OP_NE))
+    return value_flag(x, (a->text == b->text) == (op == OP_EQ), at);
+  if (a->kind == VALUE_FLAG && b->kind == VALUE_FLAG && (op == OP_EQ || op == OP_NE)) {
+    r = value_flag(x, (a->truth == b->truth) == (op == OP_EQ), at);
+    r->unknown = a->unknown || b->unknown;
+    return r;
+  }
+  if (a->kind == VALUE_INT && b->kind == VALUE_INT) {
+    int errors = x->diags->errors;
+    if ((r = int_binary(x, op, a, b, at)) || x->diags->errors > errors) return r;
+  } else if (is_compile_time(a) && is_compile_time(b)) {
+    if ((r = fold(x, op, a, b, at))) return r;
+  } else if (value_is_form(a) && value_is_form(b)) {
+    if ((r = form_binary(x, op, a, b, at))) return r;
+  }
+  if (op == OP_DIV && is_run_time_int(a) && (is_run_time_int(b) || b->kind == VALUE_INT || b->weak)) {
+    Diag *d = diag_add(x->diags, DIAG_INT_DIVISION, at, "`/` of integers has no one meaning");
+    diag_help(d, "`//` rounds down; f32(...) on both sides divides as reals");
+    return NULL;
+  }
+  if ((op == OP_FLOORDIV || op == OP_MOD) && !divisor_is_safe(x, b)) {
+    Diag *d = diag_add(x->diags, DIAG_DIVISOR, at, "the divisor is not known to be non-zero");
+    diag_help(d, "write `max(..., 1)` around it");
+    return NULL;
+  }
+  if (op == OP_POW) return power(x, a, b, at);
+  r = elaborate_scalar_row(x, rows[op], 2, (Value *[]){a, b}, at);
+  if (r && op == OP_MOD && b->kind == VALUE_INT && dtype_is_int(r->dtype)) r->bound = b->dim;
+  return r;
+}
+
+static Value *unary(Elaborator *x, Env *e, Ast *a) {
+  Value *v = elaborate_expr(x, e, a->left);
+  if (!v) return NULL;
+  if (a->op == OP_NOT) {
+    if (v->kind == VALUE_FLAG) {
+      Value *r = value_flag(x, !v->truth, a->span);
+      r->unknown = v->unknown;
+      return r;
+    }
+    return elaborate_scalar_row(x, OP_not, 1, &v, a->span);
+  }
+  if (v->kind == VALUE_INT) return value_int(x, dim_sub(x->ir, dim_const(x->ir, 0), v->dim), a->span);
+  if (v->kind == VALUE_REAL) {
+    Value *r = value_real(x, -v->real, a->span);
+    r->unknown = v->unknown;
+    return r;
+  }
+  if (value_is_form(v)) return value_index(x, form_scale(x->ir, value_form(x, v), -1), NULL, a->span);
+  return elaborate_scalar_row(x, OP_neg, 1, &v, a->span);
+}
+
+static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
+  Value *c = elaborate_expr(x, e, a->cond);
+  if (!c) return NULL;
+  if (c->kind == VALUE_FLAG && !c->unknown)
+    return elaborate_expr_as(x, e, c->truth ? a->then : a->otherwise, expected);
+  Value *l = elaborate_expr_as(x, e, a->then, expected), *r = elaborate_expr_as(x, e, a->otherwise, expected);
+  if (!l || !r) return NULL;
+  if (c->kind == VALUE_FLAG) return l;
+  if (c->kind != VALUE_TENSOR || c->dtype != DT_bool) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, a->cond->span, "a condition is wanted, and this is %s",
+                       value_type_text(x, c));
+    diag_help(d, "compare it with something");
+    return NULL;
+  }
+  Value *v = elaborate_scalar_row(x, OP_select, 3, (Value *[]){c, l, r}, a->span);
+  if (v && l->bound && r->bound && dtype_is_int(v->dtype))
+    v->bound = dim_at_least(x->ir, dim_sub(x->ir, l->bound, r->bound), 0) ? l->bound : r->bound;
+  return v;
+}
+
+static Value *array(Elaborator *x, Env *e, Ast *a) {
+  int n = a->items.n;
+  Value *v = value_new(x, VALUE_ARRAY, a->span);
+  v->n = n;
+  v->items = NEW_ARRAY(x->arena, Value *, n);
+  bool numbers = true, real = false;
+  for (int i = 0; i < n; i++) {
+    if (!(v->items[i] = elaborate_expr(x, e, a->items.at[i]))) return NULL;
+    double d;
+    numbers = numbers && as_real(v->items[i], &d);
+    real = real || v->items[i]->kind == VALUE_REAL;
+  }
+  if (!numbers) return v;
+  DType t = real ? float_default(x) : DT_i32;
+  char *data = NEW_ARRAY(x->arena, char, n *dtype_bytes(t));
+  for (int i = 0; i < n; i++) {
+    double d = 0;
+    as_real(v->items[i], &d);
+    if (t == DT_f64) ((double *)data)[i] = d;
+    else if (t == DT_f32) ((float *)data)[i] = (float)d;
+    else ((int32_t *)data)[i] = (int32_t)d;
+  }
+  Dim *shape[1] = {dim_const(x->ir, n)};
+  return value_node(x, graph_const(x->graph, t, 1, shape, data, a->span), a->span);
+}
+
+static Value *member(Elaborator *x, Env *e, Ast *a) {
+  Value *b = elaborate_expr(x, e, a->base);
+  if (!b) return NULL;
+  if (b->kind == VALUE_INSTANCE) return instance_member(x, b->instance, a->name, a->span);
+  if (b->kind == VALUE_DATASET) return data_field(x, b->data, a->name, a->span);
+  for (int i = 0; b->kind == VALUE_TUPLE && b->names && i < b->n; i++)
+    if (b->names[i] == a->name) return b->items[i];
+  diag_add(x->diags, DIAG_NO_MEMBER, a->name_span, "%s has no part `%s`", value_type_text(x, b), a->name);
+  return NULL;
+}
+
+static Value *tuple(Elaborator *x, Env *e, AstList *items, Span at) {
+  Value *v = value_new(x, VALUE_TUPLE, at);
+  v->n = items->n;
+  v->items = NEW_ARRAY(x->arena, Value *, items->n);
+  for (int i = 0; i < items->n; i++)
+    if (!(v->items[i] = elaborate_expr(x, e, items->at[i]))) return NULL;
+  return v;
+}
+
+Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a, const Type *expected) {
+  if (x->depth > 1200) {
+    diag_add(x->diags, DIAG_TOO_DEEP, a->span, "this is nested too deeply");
+    return NULL;
+  }
+  x->depth++;
+  Value *v = NULL;
+  switch ((AstKind)a->kind) {
+  case AST_INTEGER: v = value_int(x, dim_const(x->ir, a->integer), a->span); break;
+  case AST_REAL: v = value_real(x, a->real, a->span); break;
+  case AST_BOOL: v = value_flag(x, a->integer != 0, a->span); break;
+  case AST_STRING:
+    v = value_new(x, VALUE_STRING, a->span);
+    v->text = a->text;
+    break;
+  case AST_NAME: v = name_lookup(x, e, a->name, a->span); break;
+  case AST_ARRAY: v = array(x, e, a); break;
+  case AST_TUPLE: v = tuple(x, e, &a->items, a->span); break;
+  case AST_MEMBER: v = member(x, e, a); break;
+  case AST_INDEX: v = elaborate_index(x, e, a, NULL); break;
+  case AST_GUARD:
+    if (a->value->kind == AST_INDEX) {
+      v = elaborate_index(x, e, a->value, a->otherwise);
+    } else if (a->value->kind != AST_ERROR) {
+      Diag *d = diag_add(x->diags, DIAG_GUARD_NO_READ, a->value->span,
+                         "`else` in brackets belongs to one read of a tensor");
+      diag_help(d, "write `(x[i - 1] else 0)`, or `if c then a else b`");
+    }
+    break;
+  case AST_CALL: v = elaborate_call(x, e, a, NULL); break;
+  case AST_APPLY: v = elaborate_apply(x, e, a); break;
+  case AST_COMPREHENSION: v = elaborate_comprehension(x, e, &a->items, a->body, expected, a->span); break;
+  case AST_PIPE: {
+    Value *l = elaborate_expr(x, e, a->left);
+    if (!l) break;
+    if (a->right->kind == AST_CALL) {
+      v = elaborate_call(x, e, a->right, l);
+    } else {
+      Ast call = {.kind = AST_CALL, .span = a->span, .callee = a->right};
+      static Ast empty = {.kind = AST_LIST};
+      call.args = &empty;
+      v = elaborate_call(x, e, &call, l);
+    }
+    break;
+  }
+  case AST_CHOOSE: v = choose(x, e, a, expected); break;
+  case AST_UNARY: v = unary(x, e, a); break;
+  case AST_BINARY: {
+    Value *l = elaborate_expr(x, e, a->left), *r = elaborate_expr(x, e, a->right);
+    if (l && r) v = elaborate_binary(x, (Op)a->op, l, r, a->span);
+    break;
+  }
+  case AST_ERROR: break;
+  default: diag_add(x->diags, DIAG_NOT_AN_EXPRESSION, a->span, "an expression is wanted here");
+  }
+  x->depth--;
+  return v;
+}
+
+Value *elaborate_expr(Elaborator *x, Env *e, Ast *a) { return elaborate_expr_as(x, e, a, NULL); }

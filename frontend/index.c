@@ -1,0 +1,593 @@
+/* index.c - index notation: reads, comprehensions `[i, j] => e`, and application along indices `f(i: e)`.
+ *
+ * An index has a range: the one written (`i < N`), else that of the result's declared shape, else the dimension that
+ * it reads on its own. Ranges are found in the tree before the expression is walked (find_range), so a body is walked
+ * once. */
+#include "frontend/value.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- where an index gets its range ---- */
+
+typedef struct RangeSearch {
+  Elaborator *x;
+  Env *env;
+  Str name;
+  Vec(Str) bound; /* names bound inside the expression, not known to env */
+  Dim *range;     /* the first found */
+  Span span;
+  const char *what;
+  bool conflict;
+} RangeSearch;
+
+static bool mentions(const Ast *a, Str name) {
+  if (a->kind == AST_NAME && a->name == name) return true;
+  for (int i = 0; i < ast_child_count(a); i++) {
+    const Ast *c = ast_child(a, i);
+    if (c && mentions(c, name)) return true;
+  }
+  return false;
+}
+
+static bool mentions_bound(RangeSearch *s, const Ast *a) {
+  if (mentions(a, s->name)) return true;
+  for (int i = 0; i < s->bound.n; i++)
+    if (mentions(a, s->bound.at[i])) return true;
+  return false;
+}
+
+/* The value of what is indexed, if that can be had without side effect: names, members, and reads of them. */
+static Value *quiet_base(RangeSearch *s, Ast *base) {
+  if (mentions_bound(s, base)) {
+    /* x[b][i] or f(.., b, ..)[i]: only a chain of reads tells its shape without its indices */
+    return NULL;
+  }
+  for (const Ast *a = base;; a = a->base) {
+    if (a->kind == AST_NAME) break;
+    if (a->kind != AST_MEMBER && a->kind != AST_INDEX && a->kind != AST_CALL) return NULL;
+    if (a->kind == AST_CALL) return elaborate_expr(s->x, s->env, base);
+  }
+  return elaborate_expr(s->x, s->env, base);
+}
+
+static void found(RangeSearch *s, Dim *d, Span at, const char *what) {
+  if (!s->range) {
+    s->range = d;
+    s->span = at;
+    s->what = what;
+    return;
+  }
+  if (s->range == d || s->conflict) return;
+  s->conflict = true;
+  Diag *g = diag_add(s->x->diags, DIAG_TWO_SIZES, at, "index `%s` stands for two sizes, %s and %s", s->name,
+                     dim_text(s->x->arena, s->range), dim_text(s->x->arena, d));
+  diag_label(g, "`%s` is %s here (%s)", s->name, dim_text(s->x->arena, d), what);
+  diag_place(g, s->span, "but %s here (%s)", dim_text(s->x->arena, s->range), s->what);
+  diag_help(g, "write the range, `%s < N`, if the smaller one is meant", s->name);
+}
+
+static const char *ordinal(int n) {
+  static const char *const words[] = {"1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th"};
+  return words[n < 8 ? n : 7];
+}
+
+static void search(RangeSearch *s, Ast *a) {
+  if (!a || s->conflict) return;
+  int mark = s->bound.n;
+  if (a->kind == AST_APPLY) {
+    for (int i = 0; i < a->binders->items.n; i++) {
+      if (a->binders->items.at[i]->name == s->name && !env_find(s->env, s->name))
+        return; /* another index of this name */
+      if (a->binders->items.at[i]->name != s->name) vec_push(s->x->arena, &s->bound, a->binders->items.at[i]->name);
+    }
+  }
+  if (a->kind == AST_COMPREHENSION)
+    for (int i = 0; i < a->items.n; i++)
+      if (a->items.at[i]->kind == AST_NAME) {
+        if (a->items.at[i]->name == s->name) return;
+        vec_push(s->x->arena, &s->bound, a->items.at[i]->name);
+      }
+  if (a->kind == AST_INDEX) {
+    bool here = false;
+    for (int i = 0; i < a->items.n; i++)
+      here = here || (a->items.at[i]->kind == AST_NAME && a->items.at[i]->name == s->name);
+    Value *v = here ? quiet_base(s, a->base) : NULL;
+    for (int i = 0; v && v->kind == VALUE_TENSOR && i < a->items.n && i < v->rank; i++) {
+      Ast *k = a->items.at[i];
+      if (k->kind == AST_NAME && k->name == s->name)
+        found(s, v->shape[i], k->span,
+              arena_printf(s->x->arena, "%s dimension of %s", ordinal(i), value_type_text(s->x, v)));
+    }
+  }
+  for (int i = 0; i < ast_child_count(a); i++) search(s, ast_child(a, i));
+  s->bound.n = mark;
+}
+
+/* The range of index `name` in body; written and declared ones are the caller's. NULL after a message. */
+static Dim *find_range(Elaborator *x, Env *e, Str name, Ast **bodies, int nbodies, Span at) {
+  RangeSearch s = {.x = x, .env = e, .name = name};
+  for (int i = 0; i < nbodies; i++)
+    if (bodies[i]) search(&s, bodies[i]);
+  if (s.conflict) return NULL;
+  if (!s.range) {
+    Diag *d = diag_add(x->diags, DIAG_NO_RANGE, at, "nothing says how far index `%s` runs", name);
+    diag_help(d, "write its range: `%s < N`", name);
+  }
+  return s.range;
+}
+
+/* A bound index: its Var on the stack, its name in e. Over the batch's dimension it carries the examples' places. */
+static Var *bind_index(Elaborator *x, Env **e, Str name, Dim *extent, Span at) {
+  Var *v = var_fresh(x->ir, extent);
+  Expr *place = NULL;
+  if (x->batch && extent == x->batch && !x->generic) {
+    Dim *shape[1] = {extent};
+    Form *f[1] = {form_var(x->ir, v)};
+    place = expr_read(x->ir, graph_named_input(x, "$place", DT_i64, 1, shape, at), f);
+  }
+  stack_push(x, v, place);
+  *e = env_bind(x, *e, name, value_index(x, form_var(x->ir, v), extent, at), at);
+  (*e)->index = true;
+  return v;
+}
+
+/* ---- reads ---- */
+
+typedef struct Guard {
+  Expr *inside; /* NULL: nothing to test */
+  bool fails;   /* a message was given */
+} Guard;
+
+static void check_inside(Elaborator *x, Guard *g, Ast *item, Value *v, Form *f, Dim *extent, int dimension,
+                         bool guarded) {
+  if (form_proves_inside(x->ir, f, extent)) return;
+  if (v->bound && dim_at_least(x->ir, dim_sub(x->ir, extent, v->bound), 0)) return;
+  if (guarded) {
+    g->inside = expr_and(x->ir, g->inside, expr_inside(x->ir, f, extent));
+    return;
+  }
+  if (x->generic) return; /* tested where the dimensions are known */
+  g->fails = true;
+  if (v->kind == VALUE_TENSOR && !value_is_form(v)) {
+    Diag *d =
+        diag_add(x->diags, DIAG_UNPROVED_INDEX, item->span, "this index is %s, which is not known to be below %s",
+                 value_type_text(x, v), dim_text(x->arena, extent));
+    diag_help(d, "declare it i32<%s>, or say what stands outside: `(x[...] else 0)`", dim_text(x->arena, extent));
+    return;
+  }
+  Range r = form_range(x->ir, f);
+  Diag *d;
+  if (r.has_lower && r.has_upper)
+    d = diag_add(x->diags, DIAG_OUTSIDE, item->span, "the %s index runs from %lld to %lld, and the dimension is %s",
+                 ordinal(dimension), (long long)r.lower, (long long)r.upper, dim_text(x->arena, extent));
+  else
+    d = diag_add(x->diags, DIAG_OUTSIDE, item->span, "the %s index is not known to stay inside %s",
+                 ordinal(dimension), dim_text(x->arena, extent));
+  diag_help(d, "say what stands outside: `(x[...] else 0)`");
+  for (int i = x->calls.n - 1; i >= 0; i--)
+    diag_place(d, x->calls.at[i].call, "in this use of `%s`", x->calls.at[i].name);
+}
+
+static bool slice_part(Elaborator *x, Env *e, Ast *a, Dim *extent, Dim **out) {
+  Value *v = elaborate_expr(x, e, a);
+  if (!v) return false;
+  if (v->kind != VALUE_INT) {
+    diag_add(x->diags, DIAG_NOT_A_DIMENSION, a->span, "a slice's parts must be integers known at compile time");
+    return false;
+  }
+  bool negative = a->kind == AST_INTEGER && a->integer < 0;
+  *out = negative ? dim_add(x->ir, extent, v->dim) : v->dim;
+  return true;
+}
+
+/* low:high:step of a dimension: the form of the kept index, and its extent. */
+static bool slice(Elaborator *x, Env *e, Ast *a, Dim *extent, Var **kept, Form **f) {
+  Dim *low = dim_const(x->ir, 0), *high = extent;
+  int64_t step = 1;
+  if (a->low && !slice_part(x, e, a->low, extent, &low)) return false;
+  if (a->high && !slice_part(x, e, a->high, extent, &high)) return false;
+  if (a->step) {
+    Dim *d = dim_of(x, e, a->step);
+    if (!d) return false;
+    if (!dim_is_const(d, &step) || step <= 0) {
+      diag_add(x->diags, DIAG_BAD_SLICE, a->step->span, "a slice's step must be a positive number");
+      return false;
+    }
+  }
+  Dim *n = dim_sub(x->ir, high, low);
+  bool fits = dim_at_least(x->ir, low, 0) && dim_at_least(x->ir, dim_sub(x->ir, extent, high), 0) &&
+              dim_at_least(x->ir, n, 0);
+  if (!fits && !x->generic) {
+    diag_add(x->diags, DIAG_BAD_SLICE, a->span, "the slice %s:%s is not inside 0:%s", dim_text(x->arena, low),
+             dim_text(x->arena, high), dim_text(x->arena, extent));
+    return false;
+  }
+  if (step > 1) n = dim_floordiv(x->ir, dim_add(x->ir, n, dim_const(x->ir, step - 1)), dim_const(x->ir, step));
+  *kept = var_fresh(x->ir, n);
+  *f = form_add(x->ir, form_scale(x->ir, form_var(x->ir, *kept), step), form_dim(x->ir, low));
+  return true;
+}
+
+static Value *array_item(Elaborator *x, Env *e, Ast *a, Value *base) {
+  Value *v = a->items.n == 1 ? elaborate_expr(x, e, a->items.at[0]) : NULL;
+  int64_t c;
+  if (!v) return NULL;
+  if (v->kind != VALUE_INT || !dim_is_const(v->dim, &c)) {
+    diag_add(x->diags, DIAG_NOT_A_DIMENSION, a->items.at[0]->span,
+             "which one must be an integer known at compile time");
+    return NULL;
+  }
+  if (c < 0) c += base->n;
+  if (c >= 0 && c < base->n) return base->items[c];
+  diag_add(x->diags, DIAG_OUTSIDE, a->items.at[0]->span, "there are %d, counted from 0", base->n);
+  return NULL;
+}
+
+Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
+  Value *base = elaborate_expr(x, e, a->base);
+  if (!base) return NULL;
+  if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE) return array_item(x, e, a, base);
+  if (base->kind != VALUE_TENSOR || base->rank < a->items.n) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, a->span, "%d ind%s for %s", a->items.n,
+                       a->items.n == 1 ? "ex" : "ices", value_type_text(x, base));
+    (void)d;
+    return NULL;
+  }
+  Form *at[16];
+  Var *kept[16];
+  int nkept = 0;
+  bool slices = false;
+  Guard g = {0};
+  for (int i = 0; i < base->rank; i++) {
+    Ast *item = i < a->items.n ? a->items.at[i] : NULL;
+    if (!item) {
+      kept[nkept] = var_fresh(x->ir, base->shape[i]);
+      at[i] = form_var(x->ir, kept[nkept++]);
+      continue;
+    }
+    if (item->kind == AST_SLICE) {
+      slices = true;
+      if (!slice(x, e, item, base->shape[i], &kept[nkept], &at[i])) return NULL;
+      nkept++;
+      continue;
+    }
+    Value *v = elaborate_expr(x, e, item);
+    if (!v) return NULL;
+    if (v->kind == VALUE_TENSOR && v->rank) {
+      Diag *d = diag_add(x->diags, DIAG_TENSOR_INDEX, item->span, "an index is one integer, and this is %s",
+                         value_type_text(x, v));
+      diag_help(d, "name an index of it: `[t] => table[tokens[t]]`");
+      return NULL;
+    }
+    if (v->kind != VALUE_INT && !(v->kind == VALUE_TENSOR && dtype_is_int(v->dtype))) {
+      diag_add(x->diags, DIAG_WRONG_TYPE, item->span, "an index is an integer, and this is %s",
+               value_type_text(x, v));
+      return NULL;
+    }
+    at[i] = value_form(x, v);
+    if (item->kind == AST_INTEGER && item->integer < 0)
+      at[i] = form_add(x->ir, at[i], form_dim(x->ir, base->shape[i]));
+    check_inside(x, &g, item, v, at[i], base->shape[i], i, otherwise != NULL);
+  }
+  if (g.fails) return NULL;
+  Value *out = NULL;
+  if (otherwise && !(out = elaborate_expr(x, e, otherwise))) return NULL;
+  if (otherwise && !(out = value_coerce(x, out, base->dtype, otherwise->span))) return NULL;
+  if (!slices && !g.inside) return value_take(x, base, a->items.n, at);
+  Expr *read = value_element(x, base, at);
+  if (g.inside) read = expr_select(x->ir, g.inside, read, out->expr);
+  Value *v = value_tensor(x, nkept, kept, read, a->span);
+  v->bound = base->bound;
+  return v;
+}
+
+/* ---- comprehensions ---- */
+
+Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body, const Type *expected, Span at) {
+  int n = items->n, mark = x->stack.n;
+  if (n > 8) {
+    diag_add(x->diags, DIAG_RANK_LIMIT, at, "a tensor has at most 8 dimensions");
+    return NULL;
+  }
+  Dim *extents[8];
+  for (int i = 0; i < n; i++) {
+    Ast *item = items->at[i];
+    if (item->kind != AST_NAME) {
+      Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, item->span, "the left side names indices");
+      diag_help(d, "write a name for each dimension of the result");
+      return NULL;
+    }
+    for (int k = 0; k < i; k++)
+      if (items->at[k]->name == item->name) {
+        diag_add(x->diags, DIAG_INDEX_NAME, item->span, "`%s` names two dimensions of the result", item->name);
+        return NULL;
+      }
+    extents[i] = expected && expected->rank >= n ? expected->shape[i] : NULL;
+    if (!extents[i] && !(extents[i] = find_range(x, e, item->name, &body, 1, item->span))) return NULL;
+  }
+  Var *vars[8];
+  for (int i = 0; i < n; i++) vars[i] = bind_index(x, &e, items->at[i]->name, extents[i], items->at[i]->span);
+  Value *v = elaborate_expr(x, e, body);
+  x->stack.n = mark;
+  if (!v) return NULL;
+  if (v->kind == VALUE_FLAG) v = value_runtime(x, v);
+  if (!value_is_number(v)) {
+    diag_add(x->diags, DIAG_WRONG_TYPE, body->span, "an element is a number, and this is %s", value_type_text(x, v));
+    return NULL;
+  }
+  v = value_runtime(x, v);
+  if (v->weak && !v->rank) v = value_coerce(x, v, dtype_is_float(v->dtype) ? float_default(x) : DT_i32, v->span);
+  v = value_abstract(x, v, n, vars);
+  if (v->span.source != at.source || !v->node) v->span = at;
+  return v;
+}
+
+/* ---- reductions ---- */
+
+typedef struct ReduceWord {
+  const char *name;
+  Reducer reducer; /* RED_none: count, mean */
+} ReduceWord;
+
+static const ReduceWord reduce_words[] = {
+    {"sum", RED_sum}, {"prod", RED_prod}, {"max", RED_max},       {"min", RED_min},       {"any", RED_any},
+    {"all", RED_all}, {"mean", RED_none}, {"argmax", RED_argmax}, {"argmin", RED_argmin}, {"count", RED_none},
+};
+
+static const ReduceWord *reduce_word(Str name) {
+  for (size_t i = 0; i < sizeof reduce_words / sizeof *reduce_words; i++)
+    if (!strcmp(reduce_words[i].name, name)) return &reduce_words[i];
+  return NULL;
+}
+
+/* A reduction of body over red, its result over own: a tensor of own's extents. */
+static Value *reduce(Elaborator *x, Reducer r, int nred, Var **red, int nown, Var **own, Expr *body, Span at) {
+  Var *all[32];
+  Form *prefix[16];
+  int n = 0;
+  for (int i = 0; i < x->stack.n; i++) {
+    Var *v = x->stack.at[i].var;
+    bool reduced = false;
+    for (int k = 0; k < nred; k++) reduced = reduced || red[k] == v;
+    if (!reduced && expr_uses(body, v)) {
+      prefix[n] = form_var(x->ir, v);
+      all[n++] = v;
+    }
+  }
+  for (int i = 0; i < nown; i++) all[n + i] = own[i];
+  Node *node = graph_comp(x->graph, n + nown, all, r, nred, red, body, at);
+  Value *v = value_node(x, node, at);
+  v = n ? value_take(x, v, n, prefix) : v;
+  if (r == RED_argmax || r == RED_argmin) {
+    v->bound = dim_const(x->ir, 1);
+    for (int i = 0; i < nred; i++) v->bound = dim_mul(x->ir, v->bound, red[i]->extent);
+  }
+  return v;
+}
+
+Value *reduce_vars(Elaborator *x, Reducer r, int n, Var **vars, Expr *body, Span at) {
+  return reduce(x, r, n, vars, 0, NULL, body, at);
+}
+
+static Expr *identity_of(Elaborator *x, Reducer r, DType t) {
+  double v = r == RED_prod || r == RED_all ? 1 : 0;
+  if (r == RED_max || r == RED_argmax) v = -(double)INFINITY;
+  if (r == RED_min || r == RED_argmin) v = (double)INFINITY;
+  if (dtype_is_int(t) && v < 0) return expr_int(x->ir, t, t == DT_i64 ? INT64_MIN : t == DT_i32 ? INT32_MIN : 0);
+  if (dtype_is_int(t) && v > 1) return expr_int(x->ir, t, t == DT_i64 ? INT64_MAX : t == DT_i32 ? INT32_MAX : 127);
+  return expr_real(x->ir, t, v);
+}
+
+static bool reducible(Elaborator *x, const ReduceWord *w, DType t, Span at, const Value *v) {
+  bool logic = w->reducer == RED_any || w->reducer == RED_all || !strcmp(w->name, "count");
+  if (logic == (t == DT_bool)) return true;
+  Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s takes %s, and this is %s", w->name,
+                     logic ? "truth values" : "numbers", value_type_text(x, v));
+  diag_help(d, logic ? "compare it with something" : "`count` counts truth values; f32(...) gives 0 and 1");
+  return false;
+}
+
+/* word(vars where cond: v), v over vars and perhaps dimensions of its own. */
+static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars, Value *v, Expr *cond, Span at) {
+  if (v->kind == VALUE_FLAG) v = value_runtime(x, v);
+  v = value_runtime(x, v);
+  if (v->weak)
+    v = value_coerce(x, v, dtype_is_float(v->dtype) || !strcmp(w->name, "mean") ? float_default(x) : DT_i32, at);
+  if (!v || !reducible(x, w, v->dtype, at, v)) return NULL;
+  bool mean = !strcmp(w->name, "mean");
+  if (mean && !dtype_is_float(v->dtype)) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "the mean of %s", value_type_text(x, v));
+    diag_help(d, "write f32(...) around it");
+    return NULL;
+  }
+  Dim *size = dim_const(x->ir, 1);
+  for (int i = 0; i < n; i++) size = dim_mul(x->ir, size, vars[i]->extent);
+  Var *own[16];
+  Form *forms[16];
+  for (int i = 0; i < v->rank; i++) {
+    own[i] = var_fresh(x->ir, v->shape[i]);
+    forms[i] = form_var(x->ir, own[i]);
+  }
+  Expr *body = value_element(x, v, forms);
+  Reducer r = w->reducer == RED_none ? RED_sum : w->reducer;
+  if (!strcmp(w->name, "count")) body = expr_cast(x->ir, DT_i32, body);
+  if ((r == RED_max || r == RED_min || r == RED_argmax || r == RED_argmin) && !cond && !x->generic &&
+      !dim_at_least(x->ir, size, 1) && dim_is_const(size, NULL)) {
+    diag_add(x->diags, DIAG_EMPTY_REDUCTION, at, "%s of no element", w->name);
+    return NULL;
+  }
+  if (cond) body = expr_select(x->ir, cond, body, identity_of(x, r, body->dtype));
+  Value *s = reduce(x, r, n, vars, v->rank, own, body, at);
+  if (!mean) return s;
+  Value *k;
+  if (cond) {
+    k = reduce(x, RED_sum, n, vars, 0, NULL, expr_cast(x->ir, v->dtype, cond), at);
+  } else {
+    int64_t c;
+    if (dim_is_const(size, &c)) /* a product: the sum's scale is then a constant factor everywhere */
+      return elaborate_scalar_row(
+          x, OP_mul, 2, (Value *[]){s, value_scalar(x, expr_real(x->ir, v->dtype, 1.0 / (double)c), at)}, at);
+    k = value_scalar(x, expr_cast(x->ir, v->dtype, expr_index(x->ir, DT_i64, form_dim(x->ir, size))), at);
+  }
+  return elaborate_scalar_row(x, OP_div, 2, (Value *[]){s, k}, at);
+}
+
+Value *reduce_whole(Elaborator *x, Reducer r, Value *v, Span at) {
+  Var *vars[16];
+  Form *forms[16];
+  for (int i = 0; i < v->rank; i++) {
+    vars[i] = var_fresh(x->ir, v->shape[i]);
+    forms[i] = form_var(x->ir, vars[i]);
+  }
+  return reduce_vars(x, r, v->rank, vars, value_element(x, v, forms), at);
+}
+
+/* word(v) of a whole tensor, any rank. NULL with *is false where the name is no such word. */
+Value *reduce_call(Elaborator *x, Str name, Value *v, Span at, bool *is) {
+  const ReduceWord *w = reduce_word(name);
+  *is = w != NULL;
+  if (!w) return NULL;
+  if (v->kind == VALUE_FLAG) v = value_runtime(x, v);
+  if (!value_is_number(v)) {
+    diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s of %s", name, value_type_text(x, v));
+    return NULL;
+  }
+  v = value_runtime(x, v);
+  Var *vars[16];
+  Form *forms[16];
+  for (int i = 0; i < v->rank; i++) {
+    vars[i] = var_fresh(x->ir, v->shape[i]);
+    forms[i] = form_var(x->ir, vars[i]);
+  }
+  Value *element = value_scalar(x, value_element(x, v, forms), at);
+  element->weak = v->weak;
+  /* The new indices stand on the stack while the body is made, so that it counts as depending on them. */
+  return reduce_named(x, w, v->rank, vars, element, NULL, at);
+}
+
+/* ---- f(i, j < N where c: args) ---- */
+
+static Expr *condition(Elaborator *x, Env *e, Ast *where, bool *fails) {
+  Value *c = where ? elaborate_expr(x, e, where) : NULL;
+  *fails = where && !c;
+  if (!c) return NULL;
+  c = value_runtime(x, c);
+  if (c->kind == VALUE_TENSOR && c->dtype == DT_bool && !c->rank) return c->expr;
+  diag_add(x->diags, DIAG_WRONG_TYPE, where->span, "`where` takes a condition, and this is %s",
+           value_type_text(x, c));
+  *fails = true;
+  return NULL;
+}
+
+/* A function of the user's or the library's along indices: the arguments that mention a binder become tensors over
+ * them. */
+static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *callee, int n, Var **vars, Env **outer,
+                             int mark) {
+  int nargs = a->args->items.n;
+  CallArg *args = NEW_ARRAY(x->arena, CallArg, nargs);
+  bool fails;
+  Expr *cond = condition(x, inner, a->where, &fails);
+  bool masks = callee->kind == VALUE_FUNCTION &&
+               (!strcmp(callee->function->name, "softmax") || !strcmp(callee->function->name, "logsumexp"));
+  if (a->where && !masks && !fails) {
+    diag_add(x->diags, DIAG_WHERE_NOT_HERE, a->where->span, "`where` limits reductions, softmax and logsumexp only");
+    fails = true;
+  }
+  for (int i = 0; i < nargs; i++) {
+    Ast *arg = a->args->items.at[i];
+    bool along = false;
+    for (int k = 0; k < n; k++) along = along || mentions(arg->value, a->binders->items.at[k]->name);
+    args[i].name = arg->name;
+    args[i].span = arg->span;
+    Value *v = elaborate_expr(x, along ? inner : e, arg->value);
+    if (!v) {
+      fails = true;
+      continue;
+    }
+    if (along) {
+      v = value_runtime(x, v);
+      if (v->kind == VALUE_TENSOR && v->weak)
+        v = value_coerce(x, v, dtype_is_float(v->dtype) ? float_default(x) : DT_i32, arg->span);
+      if (v && cond && v->kind == VALUE_TENSOR && !v->rank && dtype_is_float(v->dtype))
+        v = value_scalar(x, expr_select(x->ir, cond, v->expr, expr_real(x->ir, v->dtype, -(double)INFINITY)),
+                         v->span);
+    }
+    args[i].value = v;
+    if (!v) fails = true;
+    if (v && along && v->kind == VALUE_TENSOR) {
+      int keep = x->stack.n;
+      x->stack.n = mark;
+      args[i].value = value_abstract(x, v, n, vars);
+      x->stack.n = keep;
+    }
+  }
+  x->stack.n = mark;
+  if (fails) return NULL;
+  Value *r = call_value(x, callee, nargs, args, a->span);
+  if (!r || r->kind != VALUE_TENSOR || r->rank < n) return r;
+  /* The dimensions are kept: each binder must be an index that is bound already. */
+  Form *at[8];
+  for (int k = 0; k < n; k++) {
+    Ast *b = a->binders->items.at[k];
+    if (!outer[k] || !outer[k]->index) {
+      Diag *d = diag_add(x->diags, DIAG_BINDER_KEPT, b->span,
+                         "`%s` is kept in the result, so it must be an index of the left side", b->name);
+      diag_help(d, "write the result's index: `p[%s] = f(%s: ...)`", b->name, b->name);
+      return NULL;
+    }
+    at[k] = value_form(x, outer[k]->value);
+  }
+  return value_take(x, r, n, at);
+}
+
+Value *elaborate_apply(Elaborator *x, Env *e, Ast *a) {
+  int n = a->binders->items.n, mark = x->stack.n, nargs = a->args->items.n;
+  if (n > 8) {
+    diag_add(x->diags, DIAG_RANK_LIMIT, a->span, "at most 8 indices");
+    return NULL;
+  }
+  const ReduceWord *word = NULL;
+  if (a->callee->kind == AST_NAME && !env_find(e, a->callee->name) && !decl_find(x, x->module, a->callee->name))
+    word = reduce_word(a->callee->name);
+  Value *callee = word ? NULL : elaborate_expr(x, e, a->callee);
+  if (!word && !callee) return NULL;
+  Var *vars[8];
+  Env *inner = e, *outer[8];
+  Ast *bodies[16];
+  int nbodies = 0;
+  for (int i = 0; i < nargs && i < 15; i++) bodies[nbodies++] = a->args->items.at[i]->value;
+  if (a->where) bodies[nbodies++] = a->where;
+  for (int i = 0; i < n; i++) {
+    Ast *b = a->binders->items.at[i];
+    outer[i] = env_find(e, b->name);
+    if (word && outer[i] && outer[i]->index) {
+      Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, b->span, "`%s` is an index already, and %s uses it up", b->name,
+                         word->name);
+      diag_place(d, outer[i]->span, "bound here");
+      diag_help(d, "give the reduction a name of its own");
+      return NULL;
+    }
+    Dim *extent = b->bound ? dim_of(x, e, b->bound) : NULL;
+    if (!b->bound && outer[i] && outer[i]->index && value_is_form(outer[i]->value) && outer[i]->value->bound)
+      extent = outer[i]->value->bound;
+    else if (!b->bound) extent = find_range(x, e, b->name, bodies, nbodies, b->span);
+    if (!extent) {
+      x->stack.n = mark;
+      return NULL;
+    }
+    vars[i] = bind_index(x, &inner, b->name, extent, b->span);
+  }
+  if (!word) return apply_function(x, e, inner, a, callee, n, vars, outer, mark);
+  if (nargs != 1 || a->args->items.at[0]->name) {
+    diag_add(x->diags, DIAG_ARGUMENTS, a->span, "%s takes one expression after the colon", word->name);
+    x->stack.n = mark;
+    return NULL;
+  }
+  bool fails;
+  Expr *cond = condition(x, inner, a->where, &fails);
+  Value *v = fails ? NULL : elaborate_expr(x, inner, a->args->items.at[0]->value);
+  Value *r = v ? reduce_named(x, word, n, vars, v, cond, a->span) : NULL;
+  x->stack.n = mark;
+  return r;
+}

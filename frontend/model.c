@@ -1,0 +1,260 @@
+/* model.c - instances of models: members, full names, parameters, and what a parameter's value is at each moment. */
+#include "frontend/value.h"
+
+#include <string.h>
+
+int tensor_find(Elaborator *x, Str name) {
+  for (int i = 0; i < x->program->tensors.n; i++)
+    if (x->program->tensors.at[i].name == name) return i;
+  return -1;
+}
+
+int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at) {
+  ProgramTensor p = {.name = name, .role = role, .dtype = t->dtype, .rank = t->rank, .span = at};
+  p.shape = NEW_ARRAY(x->arena, int64_t, t->rank + 1);
+  for (int i = 0; i < t->rank; i++)
+    if (!dim_is_const(t->shape[i], &p.shape[i])) {
+      diag_add(x->diags, DIAG_OPEN_PARAM, at, "the dimension %s of `%s` is open at run time; it must be a number",
+               dim_text(x->arena, t->shape[i]), name);
+      return -1;
+    }
+  vec_push(x->arena, &x->program->tensors, p);
+  return x->program->tensors.n - 1;
+}
+
+static Current *current_of(Elaborator *x, int tensor, Span at) {
+  const ProgramTensor *p = &x->program->tensors.at[tensor];
+  for (int i = 0; i < x->current.n; i++)
+    if (x->current.at[i].source->name == p->name) return &x->current.at[i];
+  Dim *shape[8];
+  for (int i = 0; i < p->rank; i++) shape[i] = dim_const(x->ir, p->shape[i]);
+  bool param = p->role == ROLE_param || p->role == ROLE_frozen;
+  Node *n = param ? graph_param(x->graph, p->name, p->dtype, p->rank, shape, p->span)
+                  : graph_state(x->graph, p->name, p->dtype, p->rank, shape, p->span);
+  n->trained = p->role == ROLE_param;
+  (void)at;
+  vec_push(x->arena, &x->current, (Current){n, NULL});
+  return &x->current.at[x->current.n - 1];
+}
+
+Value *tensor_current(Elaborator *x, int tensor, Span at) {
+  Current *c = current_of(x, tensor, at);
+  return c->value ? c->value : value_node(x, c->source, at);
+}
+
+void tensor_assign(Elaborator *x, int tensor, Value *v) {
+  Current *c = current_of(x, tensor, v->span);
+  c->value = v;
+}
+
+/* ---- instances ---- */
+
+static void add_member(Elaborator *x, Instance *i, InstanceMember m, Value *v, Span at) {
+  for (int k = 0; k < i->members.n; k++)
+    if (i->members.at[k].name == m.name && m.kind != MEMBER_VALUE) {
+      diag_add(x->diags, DIAG_TWICE, at, "`%s` is a member of `%s` already", m.name, i->model->name);
+      return;
+    }
+  vec_push(x->arena, &i->members, m);
+  i->env = env_bind(x, i->env, m.name, v, at);
+  i->env->imported = true;
+}
+
+static Str member_path(Elaborator *x, Instance *i, Str name) {
+  return i->path && i->path[0] ? str_internf(x->strings, "%s.%s", i->path, name) : name;
+}
+
+static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
+  Type t = {.dtype = float_default(x)};
+  if (a->type && !type_resolve(x, i->env, a->type, &t)) return;
+  Str path = member_path(x, i, a->name);
+  Str full = is_state ? str_internf(x->strings, "state/%s", path) : path;
+  InstanceMember m = {.name = a->name, .kind = is_state ? MEMBER_STATE : MEMBER_PARAM, .ast = a};
+  if (x->generic) {
+    Dim **shape = t.shape;
+    Node *n = graph_param(x->graph, full, t.dtype, t.rank, shape, a->span);
+    m.kind = is_state ? MEMBER_STATE : MEMBER_VALUE;
+    m.value = value_node(x, n, a->span);
+    add_member(x, i, m, m.value, a->name_span);
+    if (a->flags & AST_DRAW) elaborate_draw(x, i->env, a->value, &t, full, a->span);
+    else elaborate_expr(x, i->env, a->value);
+    return;
+  }
+  bool frozen = i->frozen || (a->flags & AST_FROZEN);
+  m.tensor = tensor_declare(x, full, is_state ? ROLE_state : frozen ? ROLE_frozen : ROLE_param, &t, a->name_span);
+  if (m.tensor < 0) return;
+  vec_push(x->arena, &x->inits, (Init){m.tensor, i->env, a, full, x->module});
+  /* Bodies find it through the instance (member_value), since its value changes during a walk. */
+  Value *v = value_new(x, VALUE_TENSOR, a->name_span);
+  v->n = m.tensor + 1;
+  add_member(x, i, m, v, a->name_span);
+}
+
+static void member_function(Elaborator *x, Instance *i, Ast *a) {
+  Function *f = NEW(x->arena, Function);
+  f->name = a->name;
+  f->ast = a;
+  f->self = i;
+  f->module = x->module;
+  Value *v = value_new(x, VALUE_FUNCTION, a->name_span);
+  v->function = f;
+  add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_FUNCTION, .value = v, .ast = a}, v, a->name_span);
+}
+
+/* `name = Model(args)`, `Model(args) * n`, `[A(), B()]`: instances named by their place. */
+static Value *member_instances(Elaborator *x, Instance *i, Ast *a, Str path) {
+  if (a->kind == AST_BINARY && a->op == OP_MUL && a->left->kind == AST_CALL && a->left->callee->kind == AST_NAME) {
+    Value *callee = name_find(x, i ? i->env : NULL, a->left->callee->name, a->left->callee->span);
+    if (callee && callee->kind == VALUE_MODEL) {
+      Dim *n = dim_of(x, i ? i->env : NULL, a->right);
+      int64_t count = 0;
+      if (!n) return NULL;
+      if (!dim_is_const(n, &count)) count = 1;
+      if (count < 0 || count > 10000) {
+        diag_add(x->diags, DIAG_LOOP_RANGE, a->right->span, "%lld copies", (long long)count);
+        return NULL;
+      }
+      Value *v = value_new(x, VALUE_ARRAY, a->span);
+      v->n = (int)count;
+      v->items = NEW_ARRAY(x->arena, Value *, count + 1);
+      for (int k = 0; k < v->n; k++) {
+        x->naming = str_internf(x->strings, "%s.%d", path, k);
+        if (!(v->items[k] = elaborate_expr(x, i ? i->env : NULL, a->left))) return NULL;
+      }
+      return v;
+    }
+  }
+  if (a->kind == AST_ARRAY && a->items.n && a->items.at[0]->kind == AST_CALL) {
+    Value *v = value_new(x, VALUE_ARRAY, a->span);
+    v->n = a->items.n;
+    v->items = NEW_ARRAY(x->arena, Value *, v->n);
+    for (int k = 0; k < v->n; k++) {
+      x->naming = str_internf(x->strings, "%s.%d", path, k);
+      if (!(v->items[k] = elaborate_expr(x, i ? i->env : NULL, a->items.at[k]))) return NULL;
+    }
+    return v;
+  }
+  x->naming = path;
+  return elaborate_expr(x, i ? i->env : NULL, a);
+}
+
+Value *instances_named(Elaborator *x, Ast *a, Str path) {
+  Str naming = x->naming;
+  Value *v = member_instances(x, NULL, a, path);
+  x->naming = naming;
+  return v;
+}
+
+static void walk_members(Elaborator *x, Instance *i, Ast *block);
+
+static void walk_member(Elaborator *x, Instance *i, Ast *a) {
+  switch ((AstKind)a->kind) {
+  case AST_PARAM: member_tensor(x, i, a, false); break;
+  case AST_STATE: member_tensor(x, i, a, true); break;
+  case AST_FN: member_function(x, i, a); break;
+  case AST_DEFINE: {
+    Str naming = x->naming;
+    Value *v = member_instances(x, i, a->value, member_path(x, i, a->name));
+    x->naming = naming;
+    add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_VALUE, .value = v, .ast = a}, v, a->name_span);
+    break;
+  }
+  case AST_IF: {
+    Value *c = elaborate_expr(x, i->env, a->cond);
+    if (!c) break;
+    if (c->kind != VALUE_FLAG) {
+      diag_add(x->diags, DIAG_RUN_TIME_IF, a->cond->span, "members are chosen at compile time, and this is %s",
+               value_type_text(x, c));
+      break;
+    }
+    Ast *taken = c->truth || c->unknown ? a->then : a->otherwise;
+    if (taken && taken->kind == AST_IF) walk_member(x, i, taken);
+    else if (taken) walk_members(x, i, taken);
+    break;
+  }
+  case AST_ERROR: break;
+  default: {
+    Diag *d =
+        diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of a model", ast_word((AstKind)a->kind));
+    diag_help(d, "members are sub-models and constants (`name = ...`), param, state and fn");
+  }
+  }
+}
+
+static void walk_members(Elaborator *x, Instance *i, Ast *block) {
+  for (int k = 0; k < block->items.n; k++) walk_member(x, i, block->items.at[k]);
+}
+
+Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path, Span at) {
+  if (x->instances > 64) {
+    diag_add(x->diags, DIAG_RECURSION, at, "models are nested over 64 deep; a model cannot contain itself");
+    return NULL;
+  }
+  Module *module = x->module;
+  int errors = x->diags->errors;
+  vec_push(x->arena, &x->calls, (CallPlace){at, m->name});
+  x->module = m->module;
+  x->instances++;
+  Instance *i = NEW(x->arena, Instance);
+  i->model = m;
+  i->path = path;
+  Value *v = value_new(x, VALUE_INSTANCE, at);
+  v->instance = i;
+  Env *outer = env_bind(x, NULL, str_internz(x->strings, "$self"), v, at);
+  outer->imported = true;
+  i->env = bind_parameters(x, outer, m->ast->params, n, args, at, m->name);
+  if (i->env) walk_members(x, i, m->ast->body);
+  for (int k = 0; k < i->members.n; k++) /* a function sees every member, whatever the order */
+    if (i->members.at[k].kind == MEMBER_FUNCTION) i->members.at[k].value->function->env = i->env;
+  x->instances--;
+  x->module = module;
+  x->calls.n--;
+  return i->env && errors == x->diags->errors ? v : NULL;
+}
+
+Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
+  for (int k = i->members.n - 1; k >= 0; k--) {
+    InstanceMember *m = &i->members.at[k];
+    if (m->name != name) continue;
+    if (m->kind == MEMBER_PARAM || (m->kind == MEMBER_STATE && !m->value)) return tensor_current(x, m->tensor, at);
+    return m->value;
+  }
+  Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "a `%s` has no member `%s`", i->model->name, name);
+  const char *near = NULL;
+  for (int k = 0, best = 3; k < i->members.n; k++) {
+    int distance = edit_distance(name, i->members.at[k].name, best);
+    if (distance < best) best = distance, near = i->members.at[k].name;
+  }
+  if (near) diag_help(d, "did you mean `%s`?", near);
+  return NULL;
+}
+
+Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at) {
+  for (int k = 0; k < i->members.n; k++)
+    if (i->members.at[k].kind == MEMBER_FUNCTION && !strcmp(i->members.at[k].name, "forward")) {
+      Frame *frame = frame_enter(x, i->path && i->path[0] ? i->path : i->model->name);
+      Value *v = call_function(x, i->members.at[k].value->function, n, args, at);
+      x->frame = frame;
+      return v;
+    }
+  Diag *d = diag_add(x->diags, DIAG_NOT_CALLABLE, at, "`%s` has no function `forward` to call", i->model->name);
+  diag_help(d, "calling an instance calls its `fn forward`");
+  return NULL;
+}
+
+static void value_params(Elaborator *x, Value *v, IntList *out) {
+  if (!v) return;
+  if (v->kind == VALUE_INSTANCE) instance_params(x, v->instance, out);
+  for (int i = 0; v->kind == VALUE_ARRAY && i < v->n; i++) value_params(x, v->items[i], out);
+}
+
+void instance_params(Elaborator *x, Instance *i, IntList *out) {
+  for (int k = 0; k < i->members.n; k++) {
+    InstanceMember *m = &i->members.at[k];
+    if (m->kind == MEMBER_VALUE) value_params(x, m->value, out);
+    if (m->kind != MEMBER_PARAM || x->program->tensors.at[m->tensor].role != ROLE_param) continue;
+    bool seen = false;
+    for (int q = 0; q < out->n; q++) seen = seen || out->at[q] == m->tensor;
+    if (!seen) vec_push(x->arena, out, m->tensor);
+  }
+}

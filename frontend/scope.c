@@ -1,0 +1,113 @@
+/* scope.c - names: what is bound around an expression, then the file's declarations, its imports, and the library. */
+#include "frontend/value.h"
+
+#include <ctype.h>
+#include <string.h>
+
+Env *env_bind(Elaborator *x, Env *up, Str name, Value *v, Span at) {
+  Env *e = NEW(x->arena, Env);
+  e->up = up;
+  e->name = name;
+  e->value = v;
+  e->span = at;
+  return e;
+}
+
+Env *env_find(Env *e, Str name) {
+  for (; e; e = e->up)
+    if (e->name == name) return e;
+  return NULL;
+}
+
+bool is_dimension_name(Str s) {
+  if (!isupper((unsigned char)s[0])) return false;
+  for (const char *p = s; *p; p++)
+    if (!isupper((unsigned char)*p) && !isdigit((unsigned char)*p) && *p != '_') return false;
+  return true;
+}
+
+static Decl *find_in(Module *m, Str name) {
+  for (int i = 0; i < m->decls.n; i++)
+    if (m->decls.at[i]->name == name) return m->decls.at[i];
+  return NULL;
+}
+
+Decl *decl_find(Elaborator *x, Module *m, Str name) {
+  Decl *d = find_in(m, name);
+  for (int i = 0; !d && i < m->imports.n; i++) d = find_in(m->imports.at[i], name);
+  /* A definition of the user's takes the place of the library's, inside the library too. */
+  if (!d && m->library && x->modules.n) d = find_in(x->modules.at[0], name);
+  if (!d && x->prelude) d = find_in(x->prelude, name);
+  return d;
+}
+
+int edit_distance(const char *a, const char *b, int limit) {
+  int n = (int)strlen(a), m = (int)strlen(b);
+  if (n > 63 || m > 63 || n - m > limit || m - n > limit) return limit + 1;
+  int row[64];
+  for (int j = 0; j <= m; j++) row[j] = j;
+  for (int i = 1; i <= n; i++) {
+    int diagonal = row[0];
+    row[0] = i;
+    for (int j = 1; j <= m; j++) {
+      int cost = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+      diagonal = row[j];
+      if (row[j - 1] + 1 < cost) cost = row[j - 1] + 1;
+      if (row[j] + 1 < cost) cost = row[j] + 1;
+      row[j] = cost;
+    }
+  }
+  return row[m];
+}
+
+const char *closest_name(Elaborator *x, Env *e, Str name) {
+  int best = (int)strlen(name) > 4 ? 3 : (int)strlen(name) > 2 ? 2 : 1;
+  const char *found = NULL;
+#define CONSIDER(candidate)                                                                                          \
+  do {                                                                                                               \
+    int d_ = (candidate) && (candidate) != name ? edit_distance((candidate), name, best) : best;                     \
+    if (d_ < best) best = d_, found = (candidate);                                                                   \
+  } while (0)
+  for (; e; e = e->up)
+    if (e->name) CONSIDER(e->name);
+  for (int i = 0; i < x->module->decls.n; i++) CONSIDER(x->module->decls.at[i]->name);
+  for (int i = 0; x->prelude && i < x->prelude->decls.n; i++) CONSIDER(x->prelude->decls.at[i]->name);
+#undef CONSIDER
+  return found;
+}
+
+Value *name_find(Elaborator *x, Env *e, Str name, Span at) {
+  Env *b = env_find(e, name);
+  if (b) {
+    b->used = true;
+    if (b->value && b->value->kind == VALUE_TENSOR && b->value->n && !b->value->node && !b->value->expr)
+      return tensor_current(x, b->value->n - 1, at);
+    return b->value;
+  }
+  Decl *d = decl_find(x, x->module, name);
+  if (d) return decl_value(x, d, at);
+  bool ok;
+  DType t = dtype_of_name(x, name, &ok);
+  if (ok) {
+    Value *v = value_new(x, VALUE_DTYPE, at);
+    v->dtype = t;
+    return v;
+  }
+  return NULL;
+}
+
+static bool name_exists(Elaborator *x, Env *e, Str name) {
+  bool ok;
+  dtype_of_name(x, name, &ok);
+  return ok || env_find(e, name) || decl_find(x, x->module, name);
+}
+
+Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
+  if (!strcmp(name, "training")) return value_flag(x, x->training, at);
+  if (name_exists(x, e, name)) return name_find(x, e, name, at);
+  if (x->field) return data_part(x, name, at);
+  Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, at, "`%s` is not defined", name);
+  const char *near = closest_name(x, e, name);
+  if (near) diag_fix(diag_help(d, "did you mean `%s`?", near), at, "%s", near);
+  return NULL;
+}

@@ -1,0 +1,294 @@
+/* stmt.c - statements of function bodies: definitions, compile-time `if` and `for`, next values of states. */
+#include "frontend/value.h"
+
+#include <string.h>
+
+/* What a definition makes of a value: it exists at run time or it does not; its declared type, where it has one,
+ * holds. */
+static Value *declared(Elaborator *x, Env *e, Ast *s, Value *v, const Type *t) {
+  (void)t;
+  if (!s->type) return v;
+  return type_check_result(x, e, s->type, &v, s->value->span, arena_printf(x->arena, "`%s`", s->name)) ? v : NULL;
+}
+
+static Env *rebind(Elaborator *x, Env *e, Ast *s, Str name, Value *v, Span at) {
+  Env *old = env_find(e, name);
+  if (old && old->index) {
+    Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, at, "`%s` is an index here", name);
+    diag_place(d, old->span, "bound here");
+    v = NULL;
+  }
+  (void)s;
+  return env_bind(x, e, name, v, at);
+}
+
+static bool define(Elaborator *x, Env **e, Ast *s) {
+  Type t, *expected = NULL;
+  if (s->type && s->type->kind == AST_TYPE && type_rank(s->type, &(bool){false}) + (s->type->shape != NULL) > 0) {
+    if (!type_resolve(x, *e, s->type, &t)) {
+      *e = rebind(x, *e, s, s->name, NULL, s->name_span);
+      return false;
+    }
+    expected = &t;
+  }
+  Value *v;
+  if (s->flags & AST_DRAW) {
+    if (!expected) {
+      if (!s->type) {
+        diag_add(x->diags, DIAG_DRAW_TYPE, s->span, "a draw needs a type: `%s: f32[...] ~ ...`", s->name);
+        return false;
+      }
+      if (!type_resolve(x, *e, s->type, &t)) return false;
+    }
+    v = elaborate_draw(x, *e, s->value, &t, frame_path(x, s->name), s->span);
+  } else {
+    v = elaborate_expr_as(x, *e, s->value, expected);
+    if (v) v = declared(x, *e, s, v, expected);
+  }
+  *e = rebind(x, *e, s, s->name, v, s->name_span);
+  return v != NULL;
+}
+
+static bool define_at(Elaborator *x, Env **e, Ast *s) {
+  Value *v = NULL;
+  if (s->flags & AST_DRAW)
+    diag_add(x->diags, DIAG_DRAW_TYPE, s->span, "a draw needs a type: `%s: f32[...] ~ ...`", s->name);
+  else v = elaborate_comprehension(x, *e, &s->items, s->value, NULL, s->span);
+  *e = rebind(x, *e, s, s->name, v, s->name_span);
+  return v != NULL;
+}
+
+static bool unpack(Elaborator *x, Env **e, Ast *s) {
+  Value *v = elaborate_expr(x, *e, s->value);
+  bool ok = v != NULL;
+  if (v && (v->kind != VALUE_TUPLE || v->n != s->items.n)) {
+    diag_add(x->diags, DIAG_UNPACK, s->value->span, "%d names for %s", s->items.n, value_type_text(x, v));
+    ok = false;
+  }
+  for (int i = 0; i < s->items.n; i++)
+    *e = rebind(x, *e, s, s->items.at[i]->name, ok ? v->items[i] : NULL, s->items.at[i]->span);
+  return ok;
+}
+
+/* `s <- e`: the tensor that s names. -1 after a message. */
+static int next_target(Elaborator *x, Env *e, Ast *target) {
+  Str name = target->kind == AST_NAME ? target->name : NULL;
+  Env *b = name ? env_find(e, name) : NULL;
+  (void)b;
+  for (Env *k = e; name && k; k = k->up)
+    if (k->name && !strcmp(k->name, "$self") && k->value && k->value->kind == VALUE_INSTANCE) {
+      Instance *self = k->value->instance;
+      for (int i = 0; i < self->members.n; i++)
+        if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_STATE)
+          return self->members.at[i].tensor;
+      break;
+    }
+  Diag *d = diag_add(x->diags, DIAG_NOT_A_STATE, target->span, "`<-` gives a state its next value, and this is none");
+  if (name)
+    diag_help(d, "declare it: `state %s = 0`; for a comparison with a negative number write `%s < -1`", name, name);
+  return -1;
+}
+
+static bool next(Elaborator *x, Env **e, Ast *s) {
+  Value *v = elaborate_expr(x, *e, s->value);
+  int tensor = next_target(x, *e, s->target);
+  if (!v || tensor < 0) return false;
+  for (int i = 0; i < x->pending.n; i++)
+    if (x->pending.at[i].tensor == tensor) {
+      Diag *d = diag_add(x->diags, DIAG_STATE_TWICE, s->span, "this state is given two next values in one call");
+      diag_place(d, x->pending.at[i].span, "the first");
+      return false;
+    }
+  if (x->generic) return true;
+  Value *now = tensor_current(x, tensor, s->span);
+  v = value_runtime(x, v);
+  if (v->kind == VALUE_TENSOR && !v->rank) v = value_coerce(x, v, now->dtype, s->value->span);
+  if (!v) return false;
+  bool same = v->kind == VALUE_TENSOR && v->dtype == now->dtype && v->rank == now->rank;
+  for (int i = 0; same && i < v->rank; i++) same = v->shape[i] == now->shape[i];
+  if (!same) {
+    diag_add(x->diags, DIAG_WRONG_SHAPE, s->value->span, "the state is %s, its next value %s",
+             value_type_text(x, now), value_type_text(x, v));
+    return false;
+  }
+  vec_push(x->arena, &x->pending, (Next){tensor, v, s->span});
+  return true;
+}
+
+static bool give_back(Elaborator *x, Env *e, Ast *s, Value **result) {
+  if (s->items.n == 1) {
+    *result = elaborate_expr(x, e, s->items.at[0]);
+    return *result != NULL;
+  }
+  Value *v = value_new(x, VALUE_TUPLE, s->span);
+  v->n = s->items.n;
+  v->items = NEW_ARRAY(x->arena, Value *, v->n);
+  for (int i = 0; i < v->n; i++)
+    if (!(v->items[i] = elaborate_expr(x, e, s->items.at[i]))) return false;
+  *result = v;
+  return true;
+}
+
+/* After an inner block: names that existed outside keep the block's value; `first` names of a new kind are dropped.
+ */
+static Env *leave_block(Elaborator *x, Env *outer, Env *inner) {
+  Vec(Env *) changed = {0};
+  for (Env *b = inner; b != outer; b = b->up) {
+    bool seen = false;
+    for (int i = 0; i < changed.n; i++) seen = seen || changed.at[i]->name == b->name;
+    if (!seen && env_find(outer, b->name)) vec_push(x->arena, &changed, b);
+  }
+  Env *e = outer;
+  for (int i = 0; i < changed.n; i++)
+    e = env_bind(x, e, changed.at[i]->name, changed.at[i]->value, changed.at[i]->span);
+  return e;
+}
+
+static Env *keep_names(Elaborator *x, Env *outer, Env *inner) {
+  Vec(Env *) all = {0};
+  for (Env *b = inner; b != outer; b = b->up) vec_push(x->arena, &all, b);
+  Env *e = outer;
+  for (int i = all.n - 1; i >= 0; i--) e = env_bind(x, e, all.at[i]->name, all.at[i]->value, all.at[i]->span);
+  return e;
+}
+
+static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
+  Value *c = elaborate_expr(x, *e, s->cond);
+  if (!c) return false;
+  if (c->kind != VALUE_FLAG) {
+    Diag *d = diag_add(x->diags, DIAG_RUN_TIME_IF, s->cond->span,
+                       "a statement `if` is decided at compile time, and this is %s", value_type_text(x, c));
+    diag_help(d, "a choice at run time is an expression: `if c then a else b`");
+    return false;
+  }
+  if (c->unknown) { /* generic code: both ways; what the first gives goes on */
+    Env *one = *e, *two = *e;
+    Value *other = NULL;
+    bool ok = elaborate_block(x, &one, s->then, result);
+    Value *kept = *result;
+    if (s->otherwise) {
+      ok = (s->otherwise->kind == AST_IF ? elaborate_statement(x, &two, s->otherwise, &other)
+                                         : elaborate_block(x, &two, s->otherwise, &other)) &&
+           ok;
+      *e = keep_names(x, *e, one);
+    } else {
+      *e = leave_block(x, *e, one);
+    }
+    *result = s->otherwise && other ? kept : NULL;
+    return ok;
+  }
+  Ast *taken = c->truth ? s->then : s->otherwise;
+  if (!taken) return true;
+  Env *inner = *e;
+  bool ok = taken->kind == AST_IF ? elaborate_statement(x, &inner, taken, result)
+                                  : elaborate_block(x, &inner, taken, result);
+  /* With two branches, a name that each of them defines goes on; the checker of the other branch sees to that. */
+  *e = s->otherwise ? keep_names(x, *e, inner) : leave_block(x, *e, inner);
+  return ok;
+}
+
+static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
+  Value *r = elaborate_expr(x, *e, s->range);
+  int64_t n = 0;
+  if (!r) return false;
+  if (r->kind == VALUE_ARRAY) n = r->n;
+  else if (r->kind != VALUE_INT || !dim_is_const(r->dim, &n) || n < 0 || n > 100000) {
+    if (x->generic && r->kind == VALUE_INT) n = 1;
+    else {
+      Diag *d = diag_add(x->diags, DIAG_LOOP_RANGE, s->range->span,
+                         "`for` runs over sub-models or to an integer known at compile time");
+      diag_help(d, "`scan t in T { }` is the loop over a tensor's index");
+      return false;
+    }
+  }
+  bool ok = true;
+  for (int64_t i = 0; ok && i < n && !*result; i++) {
+    Value *index = value_int(x, dim_const(x->ir, i), s->span);
+    Env *inner = *e;
+    int names = s->items.n;
+    if (r->kind == VALUE_ARRAY) {
+      if (names == 2) inner = env_bind(x, inner, s->items.at[0]->name, index, s->items.at[0]->span);
+      inner = env_bind(x, inner, s->items.at[names - 1]->name, r->items[i], s->items.at[names - 1]->span);
+    } else {
+      inner = env_bind(x, inner, s->items.at[0]->name, index, s->items.at[0]->span);
+    }
+    Env *body = inner;
+    ok = elaborate_block(x, &body, s->body, result);
+    *e = leave_block(x, *e, leave_block(x, inner, body));
+  }
+  return ok;
+}
+
+static bool local_function(Elaborator *x, Env **e, Ast *s) {
+  Function *f = NEW(x->arena, Function);
+  f->name = s->name;
+  f->ast = s;
+  f->module = x->module;
+  f->env = *e;
+  Value *v = value_new(x, VALUE_FUNCTION, s->name_span);
+  v->function = f;
+  *e = env_bind(x, *e, s->name, v, s->name_span);
+  return true;
+}
+
+bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
+  switch ((AstKind)s->kind) {
+  case AST_DEFINE: return define(x, e, s);
+  case AST_DEFINE_AT: return define_at(x, e, s);
+  case AST_UNPACK: return unpack(x, e, s);
+  case AST_NEXT: return next(x, e, s);
+  case AST_RETURN: return give_back(x, *e, s, result);
+  case AST_IF: return choose_block(x, e, s, result);
+  case AST_FOR: return loop(x, e, s, result);
+  case AST_FN: return local_function(x, e, s);
+  case AST_ERROR: return false;
+  case AST_SCAN:
+  case AST_REPEAT: {
+    diag_add(x->diags, DIAG_NOT_COMPILED, s->span, "this version of nnc does not compile `%s` yet",
+             ast_word((AstKind)s->kind));
+    return false;
+  }
+  default: {
+    Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`%s` does not belong in a function",
+                       ast_word((AstKind)s->kind));
+    if (s->kind == AST_MINIMIZE || s->kind == AST_REPORT) diag_help(d, "it stands in a `train` block");
+    if (s->kind == AST_PARAM || s->kind == AST_STATE) diag_help(d, "it stands in a model");
+    return false;
+  }
+  }
+}
+
+bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result) {
+  bool ok = true;
+  for (int i = 0; i < block->items.n; i++) {
+    if (*result) {
+      diag_add(x->diags, DIAG_AFTER_RETURN, block->items.at[i]->span, "nothing after `return` is reached");
+      return false;
+    }
+    /* After a mistake its name stands for "reported": the rest is still checked, in silence where it depends on it.
+     */
+    ok = elaborate_statement(x, e, block->items.at[i], result) && ok;
+  }
+  return ok;
+}
+
+Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at) {
+  if (body->kind != AST_BLOCK) return elaborate_expr_as(x, e, body, expected);
+  Value *result = NULL;
+  int errors = x->diags->errors;
+  for (int i = 0; i < body->items.n; i++) {
+    Ast *s = body->items.at[i];
+    if (result) {
+      diag_add(x->diags, DIAG_AFTER_RETURN, s->span, "nothing after `return` is reached");
+      return NULL;
+    }
+    if (s->kind == AST_RETURN && s->items.n == 1 && expected)
+      result = elaborate_expr_as(x, e, s->items.at[0], expected);
+    else elaborate_statement(x, &e, s, &result);
+  }
+  if (!result && errors == x->diags->errors && !x->generic) {
+    Diag *d = diag_add(x->diags, DIAG_NO_RETURN, body->span, "this body returns nothing");
+    diag_place(d, at, "called here");
+  }
+  return result;
+}

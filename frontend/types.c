@@ -1,0 +1,328 @@
+/* types.c - types as written: dimension expressions, and signatures matched against values. */
+#include "frontend/value.h"
+
+#include <string.h>
+
+DType dtype_of_name(const Elaborator *x, Str name, bool *ok) {
+  DType t = DT_f32;
+  *ok = dtype_from_name(name, &t);
+  return *ok && t == DT_f32 && x->options->f64 ? DT_f64 : t;
+}
+
+static Dim *dim_binary(Elaborator *x, Ast *a, Dim *l, Dim *r) {
+  int64_t c, n;
+  switch ((Op)a->op) {
+  case OP_ADD: return dim_add(x->ir, l, r);
+  case OP_SUB: return dim_sub(x->ir, l, r);
+  case OP_MUL: return dim_mul(x->ir, l, r);
+  case OP_DIV:
+  case OP_FLOORDIV:
+  case OP_MOD:
+    if (dim_is_const(r, &c) && c <= 0) {
+      diag_add(x->diags, DIAG_DIVISOR, a->right->span, "a dimension is divided by %lld", (long long)c);
+      return NULL;
+    }
+    if (a->op == OP_FLOORDIV) return dim_floordiv(x->ir, l, r);
+    if (a->op == OP_MOD) return dim_mod(x->ir, l, r);
+    Dim *q = dim_exact_div(x->ir, l, r);
+    if (q) return q;
+    if (dim_is_const(l, &n) && dim_is_const(r, &c)) {
+      Diag *d =
+          diag_add(x->diags, DIAG_NOT_DIVISIBLE, a->span, "%lld does not divide %lld", (long long)c, (long long)n);
+      diag_help(d, "`/` of dimensions must leave no rest; `//` rounds down");
+      for (int i = x->calls.n - 1; i >= 0; i--)
+        diag_place(d, x->calls.at[i].call, "in this use of `%s`", x->calls.at[i].name);
+      return NULL;
+    }
+    return dim_floordiv(x->ir, l, r); /* a requirement of generic code: tested where it has numbers */
+  default: break;
+  }
+  diag_add(x->diags, DIAG_NOT_A_DIMENSION, a->span, "`%s` has no meaning in a dimension", op_spelling((Op)a->op));
+  return NULL;
+}
+
+Dim *dim_of(Elaborator *x, Env *e, Ast *a) {
+  if (a->kind == AST_ERROR) return NULL;
+  if (a->kind == AST_INTEGER) return dim_const(x->ir, a->integer);
+  if (a->kind == AST_BINARY) {
+    Dim *l = dim_of(x, e, a->left), *r = dim_of(x, e, a->right);
+    Dim *d = l && r ? dim_binary(x, a, l, r) : NULL;
+    if (d && dim_overflowed(d)) {
+      diag_add(x->diags, DIAG_DIM_OVERFLOW, a->span, "this dimension does not fit in 63 bits");
+      return NULL;
+    }
+    return d;
+  }
+  if (a->kind == AST_UNARY && a->op == OP_NEG) {
+    Dim *d = dim_of(x, e, a->left);
+    return d ? dim_sub(x->ir, dim_const(x->ir, 0), d) : NULL;
+  }
+  Value *v = elaborate_expr(x, e, a);
+  if (!v) return NULL;
+  if (v->kind == VALUE_INT) return v->dim;
+  diag_add(x->diags, DIAG_NOT_A_DIMENSION, a->span,
+           "a dimension must be an integer known at compile time, and this is %s", value_type_text(x, v));
+  return NULL;
+}
+
+int type_rank(const Ast *type, bool *pack) {
+  *pack = false;
+  if (!type || type->kind != AST_TYPE || !type->shape) return 0;
+  int n = 0;
+  for (int i = 0; i < type->shape->items.n; i++) {
+    if (type->shape->items.at[i]->kind == AST_PACK) *pack = true;
+    else n++;
+  }
+  return n;
+}
+
+static Value *bound_dtype(Env *e, Str name) {
+  Env *b = env_find(e, name);
+  return b && b->value && b->value->kind == VALUE_DTYPE ? b->value : NULL;
+}
+
+static bool generic_dtype_name(Str name) { return !strcmp(name, "float") || !strcmp(name, "num"); }
+
+bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
+  memset(out, 0, sizeof *out);
+  if (type->kind != AST_TYPE) {
+    diag_add(x->diags, DIAG_NOT_A_TYPE, type->span, "one tensor's type is wanted here");
+    return false;
+  }
+  bool ok;
+  out->dtype = dtype_of_name(x, type->name, &ok);
+  Value *named = ok ? NULL : bound_dtype(e, type->name);
+  if (named) out->dtype = named->dtype, ok = true;
+  else if (!ok && generic_dtype_name(type->name)) out->dtype = float_default(x), ok = true;
+  if (!ok) {
+    Diag *d = diag_add(x->diags, DIAG_NOT_A_TYPE, type->name_span, "`%s` is no type", type->name);
+    diag_help(d, "element types are f64 f32 f16 bf16 i64 i32 i16 i8 u8 bool");
+    return false;
+  }
+  if (type->bound) {
+    out->bound = dim_of(x, e, type->bound);
+    if (!out->bound) return false;
+  }
+  if (!type->shape) return true;
+  out->shape = NEW_ARRAY(x->arena, Dim *, 16);
+  for (int i = 0; i < type->shape->items.n; i++) {
+    Ast *a = type->shape->items.at[i];
+    if (a->kind == AST_PACK) {
+      Env *b = env_find(e, a->name);
+      if (!b) {
+        diag_add(x->diags, DIAG_UNKNOWN_NAME, a->span, "`..%s` stands for no dimensions yet", a->name);
+        return false;
+      }
+      for (int k = 0; b->value && k < b->value->rank && out->rank < 12; k++)
+        out->shape[out->rank++] = b->value->shape[k];
+      continue;
+    }
+    Dim *d = dim_of(x, e, a);
+    int64_t c;
+    if (!d) return false;
+    if (dim_is_const(d, &c) && c < 0) {
+      diag_add(x->diags, DIAG_NEGATIVE_DIM, a->span, "this dimension is %lld", (long long)c);
+      return false;
+    }
+    if (out->rank == 8) {
+      diag_add(x->diags, DIAG_RANK_LIMIT, type->span, "a tensor has at most 8 dimensions");
+      return false;
+    }
+    out->shape[out->rank++] = d;
+  }
+  return true;
+}
+
+static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char *what, const char *wanted) {
+  Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, not %s", what, value_type_text(x, v), wanted);
+  if (param->span.source) diag_place(d, param->span, "declared here");
+  return NULL;
+}
+
+/* Compile-time parameters: int, real, string, flag, fn, schedule, a model's name. NULL and *known false: a tensor
+ * type. */
+static Value *match_compile_time(Elaborator *x, Env *e, Ast *type, Ast *param, Value *v, Span at, const char *what,
+                                 bool *known) {
+  (void)e;
+  const char *t = type->name;
+  *known = true;
+  if (!strcmp(t, "int"))
+    return v->kind == VALUE_INT ? v : mismatch(x, param, v, at, what, "an integer known at compile time");
+  if (!strcmp(t, "real") || !strcmp(t, "schedule")) {
+    if (v->kind == VALUE_REAL || v->kind == VALUE_INT) return v;
+    if (!strcmp(t, "schedule") && v->kind == VALUE_TENSOR && !v->rank) return v;
+    return mismatch(x, param, v, at, what, "a real number known at compile time");
+  }
+  if (!strcmp(t, "string")) return v->kind == VALUE_STRING ? v : mismatch(x, param, v, at, what, "a text");
+  if (!strcmp(t, "flag")) return v->kind == VALUE_FLAG ? v : mismatch(x, param, v, at, what, "true or false");
+  if (!strcmp(t, "fn"))
+    return v->kind == VALUE_FUNCTION || v->kind == VALUE_INSTANCE ? v : mismatch(x, param, v, at, what, "a function");
+  if (!strcmp(t, "dtype")) return v->kind == VALUE_DTYPE ? v : mismatch(x, param, v, at, what, "an element type");
+  if (v->kind == VALUE_INSTANCE && v->instance->model->name == type->name) return v;
+  *known = false;
+  return NULL;
+}
+
+static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, const char *what) {
+  bool ok, generic = generic_dtype_name(type->name);
+  DType t = dtype_of_name(x, type->name, &ok);
+  Value *named = ok ? NULL : bound_dtype(*e, type->name);
+  if (!ok && !named && !generic) {
+    Type ignored;
+    type_resolve(x, *e, type, &ignored);
+    return NULL;
+  }
+  if (named) t = named->dtype;
+  else if (generic) {
+    v = value_runtime(x, v);
+    bool weak = v->weak || v->kind != VALUE_TENSOR;
+    t = weak ? float_default(x) : v->dtype;
+    bool fits = !strcmp(type->name, "float") ? dtype_is_float(t) : t != DT_bool;
+    if (v->kind != VALUE_TENSOR || !fits) {
+      Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and a %s is wanted", what, value_type_text(x, v),
+                         !strcmp(type->name, "float") ? "float" : "number");
+      if (v->kind == VALUE_TENSOR && !dtype_is_float(t)) diag_help(d, "write f32(...) around it");
+      return NULL;
+    }
+    Value *d = value_new(x, VALUE_DTYPE, at);
+    d->dtype = t;
+    *e = env_bind(x, *e, type->name, d, at);
+    (*e)->imported = true;
+  }
+  if (v->kind == VALUE_TENSOR && v->rank && v->dtype != t) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and %s is wanted", what, value_type_text(x, v),
+                       dtype_name(t));
+    diag_help(d, "write %s(...) around it", dtype_name(t));
+    return NULL;
+  }
+  return v->kind == VALUE_TENSOR && v->rank ? v : value_coerce(x, v, t, at);
+}
+
+static bool is_free_name(Elaborator *x, Env *e, Ast *a) {
+  return a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(e, a->name) &&
+         !decl_find(x, x->module, a->name);
+}
+
+static void wrong_shape(Elaborator *x, Ast *type, Value *v, int lift, Span at, const char *what, Ast *dim,
+                        Dim *wanted, Dim *have) {
+  Diag *d = diag_add(x->diags, DIAG_WRONG_SHAPE, at, "%s has a dimension %s where %s is wanted", what,
+                     dim_text(x->arena, have), dim_text(x->arena, wanted));
+  diag_label(d, "this is %s", value_type_text(x, v));
+  if (dim->span.source) diag_place(d, dim->span, "%s here", dim_text(x->arena, wanted));
+  if (lift) diag_note(d, "its first %d dimension%s mapped over", lift, lift > 1 ? "s are" : " is");
+  (void)type;
+}
+
+static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, Span at, const char *what) {
+  bool pack;
+  int rank = type_rank(type, &pack), have = v->kind == VALUE_TENSOR ? v->rank - lift : 0;
+  if (pack ? have < rank : have != rank) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, at, "%s is %s: %d dimension%s where %d %s wanted", what,
+                       value_type_text(x, v), have, have == 1 ? "" : "s", rank, rank == 1 ? "is" : "are");
+    if (type->span.source) diag_place(d, type->span, "declared here");
+    return false;
+  }
+  if (!type->shape) return true;
+  Dim **shape = v->shape + lift;
+  for (int pass = 0; pass < 2; pass++) { /* names first, then what is computed from them */
+    for (int i = 0, k = 0; i < type->shape->items.n; i++) {
+      Ast *a = type->shape->items.at[i];
+      if (a->kind == AST_PACK) {
+        int n = have - rank;
+        Env *b = env_find(*e, a->name);
+        if (!b && !pass) {
+          Value *p = value_new(x, VALUE_PACK, at);
+          p->rank = n;
+          p->shape = shape + k;
+          *e = env_bind(x, *e, a->name, p, a->span);
+          (*e)->imported = true;
+        } else if (b && pass) {
+          bool same = b->value->rank == n;
+          for (int j = 0; same && j < n; j++) same = b->value->shape[j] == shape[k + j];
+          if (!same) {
+            diag_add(x->diags, DIAG_WRONG_SHAPE, at, "%s has %s where `..%s` is %s", what,
+                     shape_text(x, n, shape + k), a->name, shape_text(x, b->value->rank, b->value->shape));
+            return false;
+          }
+        }
+        k += n;
+        continue;
+      }
+      if (!pass && is_free_name(x, *e, a)) {
+        *e = env_bind(x, *e, a->name, value_int(x, shape[k], at), a->span);
+        (*e)->imported = true;
+      } else if (pass) {
+        Dim *d = dim_of(x, *e, a);
+        if (!d) return false;
+        if (d != shape[k]) {
+          wrong_shape(x, type, v, lift, at, what, a, d, shape[k]);
+          return false;
+        }
+      }
+      k++;
+    }
+  }
+  return true;
+}
+
+static bool match_bound(Elaborator *x, Env **e, Ast *type, Value *v, Span at, const char *what) {
+  if (!type->bound) return true;
+  if (is_free_name(x, *e, type->bound) && v->bound) {
+    *e = env_bind(x, *e, type->bound->name, value_int(x, v->bound, at), type->bound->span);
+    (*e)->imported = true;
+    return true;
+  }
+  Dim *d = dim_of(x, *e, type->bound);
+  if (!d) return false;
+  if (v->bound && dim_at_least(x->ir, dim_sub(x->ir, d, v->bound), 0)) return true;
+  if (v->bound && x->generic && !dim_is_const(dim_sub(x->ir, d, v->bound), NULL)) return true;
+  Diag *g;
+  if (v->bound)
+    g = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s counts to %s, and %s is the limit here", what,
+                 dim_text(x->arena, v->bound), dim_text(x->arena, d));
+  else
+    g = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is a plain integer, and i32<%s> is wanted", what,
+                 dim_text(x->arena, d));
+  if (type->span.source) diag_place(g, type->span, "declared here");
+  if (!v->bound) diag_help(g, "`%% %s` or clamp gives it a bound", dim_text(x->arena, d));
+  return false;
+}
+
+Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span at, const char *what) {
+  Ast *type = param->kind == AST_PARAMETER ? param->type : param;
+  if (!type) return v;
+  if (type->kind == AST_TYPE_TUPLE || v->kind == VALUE_TUPLE) {
+    if (v->kind != VALUE_TUPLE || type->kind != AST_TYPE_TUPLE || v->n != type->items.n)
+      return mismatch(x, type, v, at, what, "so many parts");
+    Value *t = NEW(x->arena, Value);
+    *t = *v;
+    t->items = NEW_ARRAY(x->arena, Value *, v->n);
+    t->names = NEW_ARRAY(x->arena, Str, v->n);
+    for (int i = 0; i < v->n; i++) {
+      t->names[i] = type->items.at[i]->name;
+      t->items[i] = v->items[i] ? type_match(x, e, type->items.at[i]->type, v->items[i], lift, at, what) : NULL;
+      if (!t->items[i]) return NULL;
+    }
+    return t;
+  }
+  bool known;
+  Value *c = match_compile_time(x, *e, type, param, v, at, what, &known);
+  if (known) return c;
+  if (v->kind == VALUE_FLAG && !strcmp(type->name, "bool")) v = value_runtime(x, v);
+  if (!value_is_number(v)) return mismatch(x, param, v, at, what, "a tensor");
+  v = match_dtype(x, e, type, v, at, what);
+  if (!v || !match_shape(x, e, type, v, lift, at, what) || !match_bound(x, e, type, v, at, what)) return NULL;
+  if (type->bound && v->bound) {
+    Value *r = NEW(x->arena, Value);
+    *r = *v;
+    r->bound = dim_of(x, *e, type->bound);
+    return r;
+  }
+  return v;
+}
+
+bool type_check_result(Elaborator *x, Env *e, Ast *type, Value **v, Span at, const char *what) {
+  Value *r = type_match(x, &e, type, *v, 0, at, what);
+  if (r) *v = r;
+  return r != NULL;
+}

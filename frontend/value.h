@@ -1,0 +1,354 @@
+/* value.h - what expressions mean while a program is elaborated, and the state of elaboration. Internal to frontend/.
+ *
+ * Checking and lowering are one walk: an expression becomes a Value, and a Value that exists at run time carries its
+ * part of the graph. Generic code is checked once by the same walk, over dimensions that are symbols, into a graph
+ * that is thrown away.
+ *
+ * Indices. A bound index is a Var on the elaborator's stack. A scalar is an Expr over the Vars on the stack; a tensor
+ * is a node of which the first dimensions may be taken by index forms (`prefix`), so that taking a row, lifting a
+ * function over a batch and index notation are all the same thing and copy nothing.
+ *
+ * NULL stands for a value whose mistake was reported already; whoever gets one is silent and gives NULL. */
+#ifndef NNC_FRONTEND_VALUE_H
+#define NNC_FRONTEND_VALUE_H
+
+#include "frontend/elaborate.h"
+#include "lang/ast.h"
+
+typedef struct Value Value;
+typedef struct Env Env;
+typedef struct Function Function;
+typedef struct Instance Instance;
+typedef struct ModelDecl ModelDecl;
+
+typedef enum ValueKind {
+  VALUE_INT,  /* a compile-time integer: a dimension expression. May stand for any number */
+  VALUE_REAL, /* a compile-time real. May stand for any float */
+  VALUE_FLAG, /* a compile-time truth */
+  VALUE_STRING,
+  VALUE_TENSOR, /* exists at run time */
+  VALUE_TUPLE,
+  VALUE_ARRAY,    /* [a, b, c] of compile-time values, or of instances */
+  VALUE_INSTANCE, /* of a model */
+  VALUE_FUNCTION,
+  VALUE_MODEL,   /* a model's or an optimizer's declaration */
+  VALUE_DATASET, /* fields by name */
+  VALUE_DTYPE,   /* f32, i32: for casts and dtype parameters */
+  VALUE_PACK     /* the dimensions that ..S stands for */
+} ValueKind;
+
+struct Value {
+  ValueKind kind;
+  Span span;    /* where it was written or defined */
+  Dim *dim;     /* INT */
+  double real;  /* REAL */
+  bool truth;   /* FLAG */
+  bool unknown; /* REAL, FLAG: a parameter, while generic code is checked */
+  bool weak;    /* TENSOR, scalar: an index, step, epoch or what follows from them: may stand for a real */
+  Str text;     /* STRING */
+  DType dtype;  /* TENSOR, DTYPE */
+  Dim *bound;   /* TENSOR of integers: 0 <= v < bound; NULL: not known */
+  int rank;
+  Dim **shape;
+  Expr *expr; /* TENSOR, rank 0 */
+  Node *node; /* TENSOR, rank > 0: node[prefix..., the value's own dimensions] */
+  int nprefix;
+  Form **prefix;
+  int n; /* TUPLE, ARRAY: items. TENSOR: 1 + the index in Program.tensors, for a param's or state's name in an Env */
+  Value **items;
+  Str *names; /* TUPLE: names of the parts, entries may be NULL; or NULL */
+  Instance *instance;
+  Function *function;
+  ModelDecl *model;
+  struct DataDecl *data;
+};
+
+/* Names in scope, innermost first. */
+struct Env {
+  Env *up;
+  Str name;
+  Value *value;
+  Span span;
+  bool boundary; /* a scope begins here: an `if` or `for` rebinds outer names of this level only down to a function's
+                    own */
+  bool used;     /* was looked up */
+  bool index;    /* a bound index of index notation */
+  bool imported; /* a parameter or dimension of a signature: not reported when unused */
+};
+
+struct Function {
+  Str name;
+  Ast *ast;       /* FN, ENTRY or METRIC */
+  Env *env;       /* what its body sees: its model's parameters; NULL at file level */
+  Instance *self; /* the instance it is a member of; NULL */
+  struct Module *module;
+  bool checked, broken; /* as generic code */
+};
+
+typedef enum MemberKind { MEMBER_PARAM, MEMBER_STATE, MEMBER_VALUE, MEMBER_FUNCTION } MemberKind;
+
+typedef struct InstanceMember {
+  Str name;
+  MemberKind kind;
+  Value *value; /* VALUE, FUNCTION */
+  int tensor;   /* PARAM, STATE: index into Program.tensors */
+  Ast *ast;
+} InstanceMember;
+
+struct ModelDecl {
+  Str name;
+  Ast *ast; /* MODEL or OPTIMIZER */
+  struct Module *module;
+  bool checked;
+};
+
+struct Instance {
+  ModelDecl *model;
+  Str path; /* full name; "" only while generic code is checked */
+  Env *env; /* its parameters and members, for bodies */
+  Vec(InstanceMember) members;
+  bool frozen;
+  int busy; /* its forward is being elaborated: recursion */
+};
+
+typedef struct DataDecl {
+  Str name;
+  Ast *ast;
+  struct Module *module;
+  int index; /* in Program.data */
+} DataDecl;
+
+/* A file's names. Values are made when first asked for. */
+typedef enum DeclKind {
+  DECL_FUNCTION,
+  DECL_MODEL,
+  DECL_DATA,
+  DECL_DEFINITION,
+  DECL_TRAIN,
+  DECL_ENTRY,
+  DECL_METRIC,
+  DECL_TEST
+} DeclKind;
+typedef struct Decl {
+  DeclKind kind;
+  Str name;
+  Ast *ast;
+  struct Module *module;
+  Value *value;
+  bool statistic; /* a definition computed from a data set's training part */
+  int tensor;     /* statistic: its ProgramTensor */
+  int data;       /* statistic: of which data set */
+  int busy;
+  Graph *graph; /* for which `value` was made (a definition at run time belongs to one graph) */
+} Decl;
+typedef struct Module {
+  uint32_t source;
+  Str path;
+  Ast *ast;
+  bool library;
+  Vec(Decl *) decls;
+  Vec(struct Module *) imports;
+} Module;
+
+typedef struct StackVar { /* a bound index */
+  Var *var;
+  Expr *place; /* of the batch: the example's place in its data; else NULL */
+} StackVar;
+
+typedef struct Current { /* what a parameter or state is at this moment of the walk */
+  Node *source;          /* graph_param or graph_state */
+  Value *value;          /* NULL: the source itself */
+} Current;
+
+typedef struct FrameCount {
+  Str name;
+  int n;
+} FrameCount;
+
+typedef struct Frame { /* a call, for the names of draws: `net/forward/dropout#1` */
+  struct Frame *up;
+  Str name;
+  int occurrence; /* among the calls of this name in `up` */
+  Vec(FrameCount) children;
+} Frame;
+
+typedef struct CallPlace {
+  Span call;
+  Str name;
+} CallPlace;
+
+typedef struct Init { /* a tensor's first value */
+  int tensor;
+  Env *env;
+  Ast *ast; /* PARAM or STATE; NULL: zero */
+  Str path;
+  Module *module;
+} Init;
+
+typedef struct Next { /* a state's next value */
+  int tensor;
+  Value *value;
+  Span span;
+} Next;
+
+typedef struct Elaborator {
+  Arena *arena;
+  StrTable *strings;
+  Sources *sources;
+  DiagSink *diags;
+  const ElaborateOptions *options;
+  Ir *ir;
+  Program *program;
+  Vec(Module *) modules; /* the main file's is first */
+  Module *prelude;
+  Module *module; /* whose code is walked */
+
+  Graph *graph;         /* being built */
+  Vec(StackVar) stack;  /* bound indices, outermost first */
+  Vec(Current) current; /* of this graph, in order of first use */
+  Vec(Node *) inputs;   /* of this graph */
+  bool training;
+  bool generic;          /* checking generic code: nothing is kept */
+  bool in_entry, sample; /* a draw needs `sample` */
+  struct Frame *frame;   /* the call that is walked: names draws */
+  Vec(Next) pending;     /* `s <- e`, effective when the member call returns */
+  Vec(Init) inits;       /* first values, elaborated into Program.init at the end */
+  int instances;         /* how deeply models are nested */
+  Str naming;            /* the full name that an instance made here gets; NULL: none may be made */
+  int depth;
+  Vec(CallPlace) calls; /* for "in this use of" places */
+  Dim *batch;           /* the symbol B of the graph */
+  Field *field;         /* the data field whose expression is walked; NULL */
+} Elaborator;
+
+/* ---- values (value.c) ---- */
+Value *value_new(Elaborator *x, ValueKind kind, Span at);
+Value *value_int(Elaborator *x, Dim *d, Span at);
+Value *value_real(Elaborator *x, double v, Span at);
+Value *value_flag(Elaborator *x, bool v, Span at);
+Value *value_scalar(Elaborator *x, Expr *e, Span at);
+Value *value_index(Elaborator *x, Form *f, Dim *bound, Span at); /* an index's value: weak i32 */
+Value *value_node(Elaborator *x, Node *n, Span at);              /* the whole tensor (rank 0: its read) */
+bool value_is_number(const Value *v);                            /* INT, REAL or a tensor */
+bool value_is_form(const Value *v);                              /* INT, or a scalar that is an index expression */
+Form *value_form(Elaborator *x, const Value *v);                 /* of any integer scalar: data where it is no form */
+DType float_default(const Elaborator *x); /* of a real that stands alone: f32, or f64 by --precision */
+
+/* The element of v at the forms `at` (v->rank of them), as a scalar expression. */
+Expr *value_element(Elaborator *x, const Value *v, Form **at);
+/* v with its first n dimensions taken by forms: a row, a scalar. */
+Value *value_take(Elaborator *x, const Value *v, int n, Form **at);
+/* A tensor of the given dimensions from a scalar expression over vars (and over the stack). */
+Value *value_tensor(Elaborator *x, int rank, Var **vars, Expr *body, Span at);
+/* v as a tensor over vars (indices just taken off the stack) and then its own dimensions. */
+Value *value_abstract(Elaborator *x, Value *v, int n, Var **vars);
+/* The node that is v, wholly: no index of the stack in it (grad, outputs, stores). */
+Node *value_whole(Elaborator *x, Value *v);
+/* v as type t: compile-time numbers and weak scalars become t; a tensor must have it already. NULL after a message.
+ */
+Value *value_coerce(Elaborator *x, Value *v, DType t, Span at);
+/* Any run-time form of a compile-time number: integers i32 (i64 if need be), reals the default float. */
+Value *value_runtime(Elaborator *x, Value *v);
+
+void value_describe(Elaborator *x, Buf *out, const Value *v); /* `f32[B, 64]`, as in messages */
+const char *value_type_text(Elaborator *x, const Value *v);
+const char *shape_text(Elaborator *x, int rank, Dim **shape);
+void stack_push(Elaborator *x, Var *v, Expr *place);
+
+/* ---- names (scope.c) ---- */
+Env *env_bind(Elaborator *x, Env *up, Str name, Value *v, Span at);
+Env *env_find(Env *e, Str name);
+Value *name_lookup(Elaborator *x, Env *e, Str name,
+                   Span at);                                /* locals, file, imports, library; NULL after a message */
+Value *name_find(Elaborator *x, Env *e, Str name, Span at); /* the same; NULL without a message where there is none */
+Value *decl_value(Elaborator *x, Decl *d, Span at);
+Decl *decl_find(Elaborator *x, Module *m, Str name);
+const char *closest_name(Elaborator *x, Env *e, Str name); /* for "did you mean"; NULL */
+int edit_distance(const char *a, const char *b, int limit);
+bool is_dimension_name(Str s); /* ALL_CAPS */
+
+/* ---- types (types.c) ---- */
+typedef struct Type { /* resolved */
+  DType dtype;
+  Dim *bound;
+  int rank;
+  Dim **shape;
+} Type;
+bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out); /* every dimension bound; false after a message */
+int type_rank(const Ast *type, bool *pack);                     /* dimensions that it writes, a pack not counted */
+/* Binds what the signature's type leaves unbound (dimensions, float, num, ..S) to what v has after its first `lift`
+ * dimensions, and checks the rest. Gives v converted (numbers to tensors), or NULL after a message. */
+Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span at, const char *what);
+bool type_check_result(Elaborator *x, Env *e, Ast *type, Value **v, Span at, const char *what);
+Dim *dim_of(Elaborator *x, Env *e, Ast *a);                   /* a dimension expression; NULL after a message */
+DType dtype_of_name(const Elaborator *x, Str name, bool *ok); /* f32 is f64 under --precision f64 */
+
+/* ---- expressions (expr.c, index.c, call.c) ---- */
+Value *elaborate_expr(Elaborator *x, Env *e, Ast *a);
+Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a,
+                         const Type *expected); /* a shape that indices may take ranges from */
+Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at);
+Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at);
+Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise);
+Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body, const Type *expected, Span at);
+Value *elaborate_apply(Elaborator *x, Env *e, Ast *a);
+Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped);
+Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path, Span at);
+Value *reduce_whole(Elaborator *x, Reducer r, Value *v, Span at);
+Value *reduce_vars(Elaborator *x, Reducer r, int n, Var **vars, Expr *body, Span at);
+Value *reduce_call(Elaborator *x, Str name, Value *v, Span at, bool *is); /* sum(v), ...; *is: name is such a word */
+
+Frame *frame_enter(Elaborator *x, Str name); /* the frame before, to be put back */
+Str frame_path(Elaborator *x, Str name);
+
+typedef struct CallArg {
+  Str name;
+  Value *value;
+  Span span;
+} CallArg;
+Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at);
+Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at);
+/* Binds compile-time parameters of a model, optimizer or metric head. */
+Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *args, Span at, Str name);
+CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, int *n);
+
+/* ---- statements (stmt.c) ---- */
+/* Walks statements; *e grows. Gives the returned value through *result, if a return was reached. False after an
+ * error. */
+bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result);
+bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
+Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at);
+
+/* ---- models (model.c) ---- */
+Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path, Span at);
+Value *instance_member(Elaborator *x, Instance *i, Str name, Span at);
+Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at);
+/* All trained parameters below v (an instance, an array, or a parameter's own value), as indices into
+ * Program.tensors. */
+typedef Vec(int) IntList;
+Value *instances_named(Elaborator *x, Ast *a, Str path); /* a file's `name = Model(...)`, `[...]`, `... * n` */
+void instance_params(Elaborator *x, Instance *i, IntList *out);
+Value *tensor_current(Elaborator *x, int tensor, Span at); /* a parameter's or state's value at this moment */
+void tensor_assign(Elaborator *x, int tensor, Value *v);   /* its value from now on */
+int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at);
+int tensor_find(Elaborator *x, Str name); /* -1 */
+
+/* ---- graphs (elaborate.c) ---- */
+typedef struct GraphState GraphState;
+Graph *graph_begin(Elaborator *x, Str name,
+                   GraphState **saved); /* a new graph; the state of the one before is kept */
+void graph_end(Elaborator *x, GraphState *saved);
+Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim **shape,
+                        Span at); /* one node a name */
+void generic_check(Elaborator *x, Function *f);
+
+/* ---- declarations (data.c, train.c, entry.c) ---- */
+void elaborate_data(Elaborator *x, Decl *d);
+void elaborate_train(Elaborator *x, Decl *d);
+void elaborate_entry(Elaborator *x, Decl *d);
+Value *data_column(Elaborator *x, Env *e, Ast *call, bool *is); /* column(...), columns(...) in a field */
+Value *data_part(Elaborator *x, Str name, Span at);             /* the source's part of a name, in a field */
+Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);
+Value *data_field(Elaborator *x, DataDecl *d, Str name, Span at); /* `digits.x` at file level */
+
+#endif
