@@ -39,4 +39,7 @@ typedef struct PipelineOptions {
 bool pipeline_run(Graph *g, DiagSink *diags, const PipelineOptions *o);
 const Pass *pass_find(const char *name); /* NULL if there is none */
 
+/* Substitutes maps into their readers, within cost bounds (pass_fuse.c). */
+bool pass_fuse(Graph *g, PassContext *cx);
+
 #endif

@@ -1,4 +1,5 @@
 /* schedule_test.c - the structure of schedules: which kernels, of what kind, and that nothing is copied. */
+#include "ir/derive.h"
 #include "ir/kernel.h"
 #include "tests/unit/unit.h"
 

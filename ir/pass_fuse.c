@@ -1,0 +1,198 @@
+/* pass_fuse.c - substitute maps: a producer's body takes the place of the reads of it.
+ *
+ * In, out: a graph without grad. Only maps are substituted (a reduction would be computed again at every element);
+ * what reductions share is gathered later, by the scheduler. After derive and simplify, which want the user's small
+ * comprehensions; before scheduling, whose kinds of kernel are properties of whole bodies.
+ *
+ * A map that only moves or converts values (a view) is substituted everywhere. Another one is, into all its readers
+ * or none, if that adds little work: with k the evaluations after it per element now, k <= 1 or cost * (k - 1) <= 12,
+ * the cost of a miss in the last cache. A map that finishes a reduction (bias, activation) is not substituted into
+ * further reductions: the kernel that makes the reduction applies it in registers. Bodies stop growing at 256
+ * distinct subexpressions or 24 reads. */
+#include "ir/classify.h"
+#include "ir/cost.h"
+#include "ir/pass.h"
+
+enum { MISS_COST = 12, MAX_SIZE = 256, MAX_READS = 24 };
+
+typedef struct Fusion {
+  Graph *g;
+  Arena *scratch;
+  Node **now;      /* by node id: a copy of the node with the body as it is so far */
+  ExprList *reads; /* by node id: of the body so far */
+  bool *stored;    /* by node id: an output or a next value */
+  bool *finishes;  /* by node id: a map of a reduction's result, element by element */
+  bool changed;
+} Fusion;
+
+/* ---- what a map is ---- */
+
+static bool is_map(const Node *n) { return n->kind == NODE_comp && n->reducer == RED_none; }
+
+/* A value that costs nothing where it is used: a read, a constant, an index, and conversions of these. */
+static bool is_view(const Expr *e) {
+  while (e->kind == EXPR_OP && (e->op == OP_cast || e->op == OP_stop)) e = e->arg[0];
+  return e->kind == EXPR_CONST || e->kind == EXPR_READ || e->kind == EXPR_INDEX;
+}
+
+static bool reads_data_indices(ExprList reads) {
+  for (int i = 0; i < reads.n; i++)
+    for (int d = 0; d < reads.at[i]->node->rank; d++)
+      if (form_has_data(reads.at[i]->at[d])) return true;
+  return false;
+}
+
+static bool finishes_a_reduction(Fusion *f, const Node *n) {
+  for (int i = 0; i < f->reads[n->id].n; i++) {
+    const Expr *read = f->reads[n->id].at[i];
+    const Node *from = read->node;
+    bool reduced = from->kind == NODE_scatter || (from->kind == NODE_comp && from->reducer != RED_none);
+    if ((reduced || f->finishes[from->id]) && read_is_identity(f->g, n, read)) return true;
+  }
+  return false;
+}
+
+/* ---- whether ---- */
+
+/* How often reader c evaluates map p for each element of p, for one read: a contraction packs its operands, so it
+ * visits them once; else once a point. Parts of a body without an index cost nothing (cost.h): rank 0 is always free.
+ */
+static double visits(Fusion *f, const Node *c, double elements) {
+  Contraction *contraction;
+  if (classify(f->g, c, f->scratch, &contraction) == KERNEL_contraction) return 1;
+  return node_point_count(c) / elements;
+}
+
+/* Sets *k to the evaluations per element of p after substitution. False if some reader does not take maps like p. */
+static bool count_evaluations(Fusion *f, const Node *p, double *k) {
+  double elements = node_result_count(p);
+  bool view = is_view(p->body);
+  *k = 0;
+  for (int i = p->id + 1; i < f->g->nodes.n; i++) {
+    const Node *c = f->now[i];
+    int uses = 0;
+    for (int j = 0; j < f->reads[i].n; j++) uses += f->reads[i].at[j]->node->id == p->id;
+    if (!uses) continue;
+    bool reduces = c->nred > 0;
+    if (c->kind == NODE_scatter && !view) return false;
+    if (reduces && !view && f->finishes[p->id]) return false;
+    if (reduces && reads_data_indices(f->reads[p->id])) return false;
+    *k += uses * visits(f, c, elements > 0 ? elements : 1);
+  }
+  return *k > 0;
+}
+
+static bool is_worth_it(Fusion *f, const Node *p) {
+  double k;
+  if (!is_map(p) || !count_evaluations(f, p, &k)) return false;
+  if (is_view(p->body)) return true;
+  if (f->stored[p->id]) return false;
+  double cost = expr_cost(p->body);
+  return k <= 1 || cost * (k - 1) <= MISS_COST;
+}
+
+/* ---- how ---- */
+
+typedef struct Substitute {
+  Fusion *f;
+  const Node *p;
+} Substitute;
+
+static Expr *body_for(void *cx, Expr *read) {
+  Substitute *s = cx;
+  return read->node->id == s->p->id ? node_body_at(s->f->g, s->p, read->at) : NULL;
+}
+
+static Expr *substituted(Fusion *f, const Node *p, const Node *c) {
+  Substitute s = {f, p};
+  ExprMap m = {.ir = f->g->ir, .read = body_for, .cx = &s};
+  return expr_map(&m, c->body);
+}
+
+static void substitute_forms(Fusion *f, const Node *p, Node *c) {
+  Substitute s = {f, p};
+  ExprMap m = {.ir = f->g->ir, .read = body_for, .cx = &s};
+  Form **at = NEW_ARRAY(f->g->arena, Form *, c->rank + 1);
+  for (int i = 0; i < c->rank; i++) at[i] = form_map(&m, c->at[i]);
+  c->at = at;
+}
+
+static bool reads_node(const Fusion *f, int reader, const Node *p) {
+  for (int i = 0; i < f->reads[reader].n; i++)
+    if (f->reads[reader].at[i]->node->id == p->id) return true;
+  return false;
+}
+
+static bool fits(Fusion *f, Expr *body) {
+  return expr_size(body) <= MAX_SIZE && expr_reads(f->scratch, body).n <= MAX_READS;
+}
+
+/* Into all readers, or into none where one would grow too large. */
+static void substitute(Fusion *f, const Node *p) {
+  int n = f->g->nodes.n;
+  Expr **bodies = NEW_ARRAY(f->scratch, Expr *, n);
+  for (int i = p->id + 1; i < n; i++) {
+    if (!reads_node(f, i, p)) continue;
+    bodies[i] = substituted(f, p, f->now[i]);
+    if (!is_view(p->body) && !fits(f, bodies[i])) return;
+  }
+  for (int i = p->id + 1; i < n; i++) {
+    if (!bodies[i]) continue;
+    f->now[i]->body = bodies[i];
+    if (f->now[i]->kind == NODE_scatter) substitute_forms(f, p, f->now[i]);
+    f->reads[i] = node_reads(f->scratch, f->now[i]);
+    f->changed = true;
+  }
+}
+
+/* ---- the new graph ---- */
+
+static Node *rebuilt(Graph *g, const Node *n) {
+  Var **result = NEW_ARRAY(g->arena, Var *, n->rank + 1), **reduced = NEW_ARRAY(g->arena, Var *, n->nred + 1);
+  for (int i = 0; i < n->nred; i++) reduced[i] = node_reduction_var(g, n, i);
+  if (n->kind == NODE_scatter)
+    return graph_scatter(g, n->dtype, n->rank, n->shape, n->nred, reduced, n->at, n->body, n->span);
+  for (int i = 0; i < n->rank; i++) result[i] = node_result_var(g, n, i);
+  return graph_comp(g, n->rank, result, n->reducer, n->nred, reduced, n->body, n->span);
+}
+
+static void rebuild(Fusion *f, int count) {
+  for (int i = 0; i < count; i++) {
+    Node *old = f->g->nodes.at[i];
+    if (!old->body || f->now[i]->body == old->body) continue;
+    Node *n = rebuilt(f->g, f->now[i]);
+    n->name = old->name;
+    old->forward = n;
+  }
+}
+
+static void start(Fusion *f) {
+  Graph *g = f->g;
+  for (int i = 0; i < g->nodes.n; i++) {
+    f->now[i] = NEW(f->scratch, Node);
+    *f->now[i] = *g->nodes.at[i];
+    f->reads[i] = node_reads(f->scratch, g->nodes.at[i]);
+  }
+  for (int i = 0; i < g->outputs.n; i++) f->stored[g->outputs.at[i].node->id] = true;
+  for (int i = 0; i < g->stores.n; i++) f->stored[g->stores.at[i]->in[0]->id] = true;
+}
+
+bool pass_fuse(Graph *g, PassContext *cx) {
+  (void)cx;
+  int n = g->nodes.n;
+  Arena *a = arena_new();
+  Fusion f = {.g = g, .scratch = a, .now = NEW_ARRAY(a, Node *, n), .reads = NEW_ARRAY(a, ExprList, n)};
+  f.stored = NEW_ARRAY(a, bool, n);
+  f.finishes = NEW_ARRAY(a, bool, n);
+  start(&f);
+  for (int i = 0; i < n; i++) {
+    f.finishes[i] = is_map(f.now[i]) && finishes_a_reduction(&f, f.now[i]);
+    if (is_worth_it(&f, f.now[i])) substitute(&f, f.now[i]);
+  }
+  if (f.changed) {
+    rebuild(&f, n);
+    graph_renew(g);
+  }
+  arena_free(a);
+  return f.changed;
+}
