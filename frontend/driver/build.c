@@ -25,6 +25,11 @@ bool emit_kind_named(const char *name, size_t n, EmitKind *out) {
   return false;
 }
 
+typedef struct PassTime { /* of all graphs together */
+  const char *pass;
+  double seconds;
+} PassTime;
+
 typedef struct Build {
   Session *session;
   BuildOptions *options;
@@ -32,6 +37,7 @@ typedef struct Build {
   Compilation *compilation;
   Buf grad; /* graphs after pass derive */
   const char *dump_after;
+  Vec(PassTime) times;
 } Build;
 
 /* ---- messages, time ---- */
@@ -52,7 +58,17 @@ static void show_time(const BuildOptions *o, const char *stage, double seconds) 
 }
 
 static void pass_timed(void *cx, const char *pass, double seconds) {
-  show_time(((Build *)cx)->options, pass, seconds);
+  Build *b = cx;
+  for (int i = 0; i < b->times.n; i++)
+    if (!strcmp(b->times.at[i].pass, pass)) {
+      b->times.at[i].seconds += seconds;
+      return;
+    }
+  vec_push(b->session->arena, &b->times, (PassTime){pass, seconds});
+}
+
+static void show_pass_times(const Build *b) {
+  for (int i = 0; i < b->times.n; i++) show_time(b->options, b->times.at[i].pass, b->times.at[i].seconds);
 }
 
 /* ---- what was asked for ---- */
@@ -141,7 +157,9 @@ static int build_passes(Build *b) {
     int status = emit(b, EMIT_graph, &text);
     if (status) return status;
   }
-  if (!compile_passes(b->compilation)) return EXIT_PROGRAM;
+  bool ok = compile_passes(b->compilation);
+  show_pass_times(b);
+  if (!ok) return EXIT_PROGRAM;
   int status = emit(b, EMIT_grad, &b->grad);
   if (status || !wants(b, EMIT_fused)) return status;
   Buf text = {0};
@@ -185,15 +203,12 @@ static int write_form(Build *b, CpuForm form, EmitKind kind) {
 static int link_executable(Build *b, const Buf *object, const char *path) {
   Arena *a = b->session->arena;
   const BuildOptions *o = b->options;
-  const char *temporary = output_temporary(a, path);
+  const char *temporary = o->print_link ? path : output_temporary(a, path);
   const LinkOptions link = {
       .cc = o->cc, .runtime = o->runtime, .is_static = o->is_static, .print_only = o->print_link};
   const char *error = link_program(a, object->text, object->n, temporary, &link);
-  if (error) {
-    output_drop(temporary);
-    return environment_error(error);
-  }
-  if (o->print_link) return 0;
+  if (error && !o->print_link) output_drop(temporary);
+  if (error || o->print_link) return error ? environment_error(error) : 0;
   error = output_finish(a, temporary, path);
   return error ? environment_error(error) : 0;
 }

@@ -23,7 +23,7 @@ static const char stats[] = "graph points.stats\n"
                             "%0 = input points.x : f32[N, 3]\n"
                             "%1 = state data/points.x/mean : f32[3]\n"
                             "%2 = comp f32[3] [i0] sum(r0 < N: %0[r0, i0])\n"
-                            "%3 = comp f32[3] [i0] div(%2[i0], f32(N))\n"
+                            "%3 = comp f32[3] [i0] div(%2[i0], cast(f32, i64(N)))\n"
                             "%4 = store data/points.x/mean = %3\n";
 
 static const char init[] = "graph init\n"
@@ -50,7 +50,7 @@ static const char init[] = "graph init\n"
   "%6 = comp f32[B] [i0] sum(r0 < 3: mul(%5[i0, r0], %2[r0]))\n"                                                     \
   "%7 = comp f32[B] [i0] sub(add(%6[i0], %3[]), %1[i0])\n"                                                           \
   "%8 = comp f32[] [] sum(r0 < B: mul(%7[r0], %7[r0]))\n"                                                            \
-  "%9 = comp f32[] [] div(%8[], f32(B))\n"
+  "%9 = comp f32[] [] div(%8[], cast(f32, i64(B)))\n"
 
 static const char step[] = "graph step\n"
                            "dim B >= 0 batch\n" MODEL "%10 = grad %9 by %2\n"
