@@ -20,10 +20,10 @@ bool scalar_passes(const Expr *y, int k) {
          dtype_is_float(y->arg[k]->dtype);
 }
 
-Expr *scalar_derivative(Ir *ir, Expr *y, int k, Expr *g) {
+Expr *scalar_derivative(Ir *ir, Expr *y, int k, Expr *g, Expr *value) {
   if (!scalar_passes(y, k)) return NULL;
   static const char *const names[] = {"g", "y", "a", "b", "c"};
-  Expr *values[] = {g, y, y->arg[0], y->arg[1], y->arg[2]};
+  Expr *values[] = {g, value, y->arg[0], y->arg[1], y->arg[2]};
   char error[256];
   Expr *d = expr_parse(ir, scalar_rows[y->op].derivative[k], names, values, 2 + y->n, error);
   if (!d) ice("scalar.def: the derivative of %s: %s", scalar_rows[y->op].name, error);
@@ -117,19 +117,19 @@ static void add_term(Parts *p, Part *x, Guarded t) {
   x->term[x->n++] = t;
 }
 
-static void pass_on(Parts *p, const Part *y) {
+static void pass_on(Parts *p, const Part *y, Expr *value) {
   for (int k = 0; k < y->e->n; k++) {
     Part *x = part_of(p, y->e->arg[k]);
     if (!x->active || !scalar_passes(y->e, k)) continue;
     for (int i = 0; i < y->n; i++) {
-      Guarded d = expr_guarded(p->ir, scalar_derivative(p->ir, y->e, k, y->term[i].value));
+      Guarded d = expr_guarded(p->ir, scalar_derivative(p->ir, y->e, k, y->term[i].value, value));
       d.guard = expr_and(p->ir, y->term[i].guard, d.guard);
       add_term(p, x, d);
     }
   }
 }
 
-void scalar_reverse(Ir *ir, Expr *body, Expr *seed, Wanted wanted, Arena *a, ReadAdjoints *out) {
+void scalar_reverse(Ir *ir, Expr *body, Expr *value, Expr *seed, Wanted wanted, Arena *a, ReadAdjoints *out) {
   Parts p = parts_new(ir, a, body, wanted);
   Part *root = part_of(&p, body);
   if (root->active) add_term(&p, root, expr_guarded(ir, seed));
@@ -137,7 +137,7 @@ void scalar_reverse(Ir *ir, Expr *body, Expr *seed, Wanted wanted, Arena *a, Rea
     const Part *x = &p.list.at[i];
     if (!x->active || x->n == 0) continue;
     if (x->e->kind == EXPR_READ) vec_push(a, out, (ReadAdjoint){x->e, sum_of_terms(&p, x)});
-    else pass_on(&p, x);
+    else pass_on(&p, x, x->e == body && value ? value : x->e);
   }
   ptrmap_free(&p.index);
 }

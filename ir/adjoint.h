@@ -5,8 +5,8 @@
 #include "ir/graph.h"
 
 /* The adjoint that a row of scalar.def passes to argument k of y when y's own is g; NULL where it is zero by
- * definition. */
-Expr *scalar_derivative(Ir *ir, Expr *y, int k, Expr *g);
+ * definition. `value` is what stands for y's value in it: y itself, or a read of where it is kept. */
+Expr *scalar_derivative(Ir *ir, Expr *y, int k, Expr *g, Expr *value);
 /* Whether argument k of y can pass an adjoint at all: the row has a derivative and both are floats. */
 bool scalar_passes(const Expr *y, int k);
 
@@ -22,8 +22,9 @@ typedef struct Wanted {
   void *cx;
 } Wanted;
 
-/* The adjoint of every distinct read of a wanted node in `body`, whose own adjoint is `seed`. */
-void scalar_reverse(Ir *ir, Expr *body, Expr *seed, Wanted wanted, Arena *a, ReadAdjoints *out);
+/* The adjoint of every distinct read of a wanted node in `body`, whose own adjoint is `seed`. `value` is a read of
+ * the tensor that keeps the body's value, so that exp and its like are not computed again; NULL if none does. */
+void scalar_reverse(Ir *ir, Expr *body, Expr *value, Expr *seed, Wanted wanted, Arena *a, ReadAdjoints *out);
 
 /* Whether some wanted read can pass a change on to the value of body. */
 bool scalar_depends(Expr *body, Wanted wanted, Arena *a);

@@ -263,11 +263,27 @@ static Node *contribution(Sweep *s, const Node *y, const VarList *v, ReadAdjoint
   return sum_node(s, &j, found->free, expr_guard(s->ir, found->guard, body), y->span);
 }
 
+/* An adjoint that several reads of a map have in common becomes a tensor: of  tanh(z[i, j] + b[j])  both z and b, or
+ * rather what is before them, want the same. */
+static void share_adjoints(Sweep *s, const Node *y, const VarList *v, ReadAdjoints *reads) {
+  for (int i = 0; i < reads->n; i++) {
+    Expr *e = reads->at[i].adjoint, *shared = NULL;
+    for (int k = i + 1; k < reads->n && e->kind == EXPR_OP; k++) {
+      if (reads->at[k].adjoint != e) continue;
+      Node *n = shared ? NULL : graph_comp(s->g, y->rank, v->at, RED_none, 0, NULL, e, y->span);
+      if (n) shared = read_at(s, n, y->rank, v->at);
+      reads->at[i].adjoint = reads->at[k].adjoint = shared;
+    }
+  }
+}
+
 static void propagate(Sweep *s, Node *y, Node *adjoint) {
   VarList v = node_vars(s, y);
   ReadAdjoints reads = {0};
   Wanted wanted = {is_reached, &s->reach};
-  scalar_reverse(s->ir, y->body, seed(s, y, &v, adjoint), wanted, s->scratch, &reads);
+  Expr *value = y->kind == NODE_comp && y->nred == 0 ? read_at(s, y, y->rank, v.at) : NULL;
+  scalar_reverse(s->ir, y->body, value, seed(s, y, &v, adjoint), wanted, s->scratch, &reads);
+  if (y->kind == NODE_comp && y->nred == 0) share_adjoints(s, y, &v, &reads);
   for (int i = 0; i < reads.n; i++) {
     Node *x = reads.at[i].read->node, *part = contribution(s, y, &v, reads.at[i]);
     if (part) vec_push(s->scratch, &s->parts[x->id], part);

@@ -254,6 +254,12 @@ static Expr *one_division(Simplify *s, Expr *e) {
   return expr_op2(s->ir, OP_div, e->arg[0]->arg[0], expr_op2(s->ir, OP_mul, e->arg[0]->arg[1], e->arg[1]));
 }
 
+/* a + a = 2 * a, as the derivative of a square has it; S6 then takes the 2 out of a sum. */
+static Expr *twice(Simplify *s, Expr *e) {
+  if (!is_op(e, OP_add) || e->arg[0] != e->arg[1]) return NULL;
+  return expr_op2(s->ir, OP_mul, expr_real(s->ir, e->dtype, 2), e->arg[0]);
+}
+
 /* After the last derive stop(x) is x. */
 static Expr *no_stop(Simplify *s, Expr *e) { return s->derived && is_op(e, OP_stop) ? e->arg[0] : NULL; }
 
@@ -262,6 +268,7 @@ static const struct {
   Expr *(*apply)(Simplify *s, Expr *e); /* the replacement of e, whose arguments are simple; or NULL */
 } scalar_rules[] = {
     {"stop", no_stop},
+    {"S4 a + a", twice},
     {"S11 log(sum(exp))", log_sum_exp},
     {"S11 log(exp)", log_of_exp},
     {"S11 log(sigmoid)", log_of_sigmoid},
@@ -308,6 +315,16 @@ static Expr *rewrite(Simplify *s, Expr *e) {
 }
 
 /* ---- rules for one comp ---- */
+
+/* A map that is a tensor as it stands. */
+static Node *identity(Simplify *s, Node *n) {
+  if (n->reducer != RED_none || n->body->kind != EXPR_READ) return NULL;
+  Node *x = n->body->node;
+  if (x->rank != n->rank || x->dtype != n->dtype) return NULL;
+  for (int d = 0; d < n->rank; d++)
+    if (x->shape[d] != n->shape[d] || form_as_var(n->body->at[d]) != node_result_var(s->g, n, d)) return NULL;
+  return x;
+}
 
 /* S7, S8, N5, N6, N8 */
 static Node *normal_sum(Simplify *s, Node *n) {
@@ -422,6 +439,7 @@ static const struct {
   const char *name;
   Node *(*apply)(Simplify *s, Node *n); /* the replacement of a comp, or NULL */
 } node_rules[] = {
+    {"identity", identity},
     {"S7 S8 N5 N6 N8", normal_sum},
     {"S12 deviations from the mean", deviations},
     {"S6 factor out", factor_out},

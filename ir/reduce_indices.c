@@ -234,8 +234,9 @@ static bool rule_merge(Parts *p) {
       expr_forms(body, check_merge, &m);
       if (!m.fits) continue;
       Var *both = var_fresh(ir, dim_mul(ir, m.a->extent, m.b->extent));
-      replace_everywhere(p, p->vars.at[i], form_const(ir, 0));
+      /* In this order: what ranges prove in between must hold for the result too, so b may not become narrow. */
       replace_everywhere(p, p->vars.at[j], form_var(ir, both));
+      replace_everywhere(p, p->vars.at[i], form_const(ir, 0));
       p->vars.at[i] = both;
       remove_var(p, j);
       return true;

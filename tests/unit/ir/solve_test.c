@@ -289,6 +289,8 @@ static void merge(void **state) {
   Fixture f = fixture();
   Var *v[] = {var(&f, 3), var(&f, 2)};
   expect_sum(&f, NULL, value_of(&f, sum(&f, 2, v[0], 1, v[1], 5)), 2, v, 6);
+  Expr *guard = expr_ge0(f.ir, sum(&f, -2, v[0], -1, v[1], 2)); /* must survive until the merged index is bounded */
+  expect_sum(&f, guard, value_of(&f, sum(&f, 2, v[0], 1, v[1], 5)), 2, v, 3);
   Sum s = {value_of(&f, sum(&f, 3, v[0], 1, v[1], 5)), {v, 2, 2}};
   assert_false(sum_normalise(f.ir, &s));
   arena_free(f.a);
