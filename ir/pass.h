@@ -1,5 +1,5 @@
 /* pass.h - what a pass is given, and the runner. A pass is `bool pass_x(Graph *, PassContext *)` in a file of its
- * own, listed in pipeline.c with its purpose; it returns whether it changed the graph, and neither prints nor times
+ * own, listed in pass.def with its purpose; it returns whether it changed the graph, and neither prints nor times
  * itself. */
 #ifndef NNC_IR_PASS_H
 #define NNC_IR_PASS_H
@@ -20,7 +20,11 @@ typedef struct Pass {
   const char *purpose;
 } Pass;
 
-extern const Pass pipeline[]; /* ends with a NULL name */
+extern const Pass pipeline[]; /* from pass.def; ends with a NULL name */
+
+#define ROW(name, function, level, purpose) bool pass_##function(Graph *g, PassContext *cx);
+#include "ir/pass.def"
+#undef ROW
 
 typedef struct PipelineOptions {
   int level;
@@ -38,8 +42,5 @@ typedef struct PipelineOptions {
  * ice(). */
 bool pipeline_run(Graph *g, DiagSink *diags, const PipelineOptions *o);
 const Pass *pass_find(const char *name); /* NULL if there is none */
-
-/* Substitutes maps into their readers, within cost bounds (pass_fuse.c). */
-bool pass_fuse(Graph *g, PassContext *cx);
 
 #endif

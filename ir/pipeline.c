@@ -1,14 +1,15 @@
-/* pipeline.c - the passes in the order in which they run, and the one runner, which verifies, times and dumps. */
-#include "ir/derive.h"
+/* pipeline.c - the list of passes (pass.def) and the runner that runs, verifies, times and dumps them. */
+#include "ir/pass.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 const Pass pipeline[] = {
-    {"simplify", pass_simplify, 1, "fold, merge equal subgraphs, drop what nothing needs"},
-    {"derive", pass_derive, 0, "write the derivative that each minimize and grad asks for"},
-    {"tidy", pass_simplify, 1, "the same as simplify, for what derive wrote"},
-    {0},
+#define ROW(name, function, level, purpose) {#name, pass_##function, level, purpose},
+#include "ir/pass.def"
+#undef ROW
+    {NULL, NULL, 0, NULL},
 };
 
 const Pass *pass_find(const char *name) {
@@ -23,34 +24,50 @@ static bool is_disabled(const PipelineOptions *o, const char *name) {
   return false;
 }
 
-static double now(void) {
+static double seconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void verify(Graph *g, const char *after) {
-  const char *fault = graph_verify(g);
-  if (fault) ice("graph %s after %s: %s", g->name, after, fault);
+static _Noreturn void report_fault(const char *fault, const char *pass, const Graph *g) {
+  Buf b = {0};
+  graph_print(&b, g);
+  fwrite(b.text, 1, b.n, stderr);
+  ice("after %s of graph %s: %s", pass, g->name ? g->name : "_", fault);
 }
 
-static void run_pass(const Pass *p, Graph *g, PassContext *cx, const PipelineOptions *o) {
-  double start = o->time_passes ? now() : 0;
+static void verify(Graph *g, const char *pass) {
+  const char *fault = graph_verify(g);
+  if (fault) report_fault(fault, pass, g);
+  bool derived = !strcmp(pass, "derive");
+  for (int i = 0; derived && i < g->nodes.n; i++)
+    if (g->nodes.at[i]->kind == NODE_grad) report_fault("a grad node is left", pass, g);
+}
+
+/* False if the pass reported an error. */
+static bool run_one(const Pass *p, Graph *g, PassContext *cx, const PipelineOptions *o) {
+  int errors = cx->diags ? cx->diags->errors : 0;
+  double start = seconds();
   bool changed = p->run(g, cx);
-  if (o->time_passes && o->timed) o->timed(o->cx, p->name, now() - start);
-  if (o->verify) verify(g, p->name);
-  if (o->dump && o->dump_after && (!strcmp(o->dump_after, "all") || !strcmp(o->dump_after, p->name)))
-    o->dump(o->cx, p->name, g, changed);
+  if (o->time_passes && o->timed) o->timed(o->cx, p->name, seconds() - start);
+  if (cx->diags && cx->diags->errors > errors) return false;
+  bool check = o->verify;
+#ifndef NDEBUG
+  check = true;
+#endif
+  if (check) verify(g, p->name);
+  bool dump = o->dump_after && (!strcmp(o->dump_after, "all") || !strcmp(o->dump_after, p->name));
+  if (dump && o->dump) o->dump(o->cx, p->name, g, changed);
+  return true;
 }
 
 bool pipeline_run(Graph *g, DiagSink *diags, const PipelineOptions *o) {
   PassContext cx = {.diags = diags, .level = o->level};
-  int errors = diags->errors;
   if (o->verify) verify(g, "the frontend");
   for (const Pass *p = pipeline; p->name; p++) {
-    if (p->level > o->level || is_disabled(o, p->name)) continue;
-    run_pass(p, g, &cx, o);
-    if (diags->errors > errors) return false;
+    bool runs = o->level >= p->level && !is_disabled(o, p->name);
+    if (runs && !run_one(p, g, &cx, o)) return false;
     if (o->stop_after && !strcmp(o->stop_after, p->name)) break;
   }
   return true;
