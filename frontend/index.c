@@ -72,13 +72,16 @@ static const char *ordinal(int n) {
   return words[n < 8 ? n : 7];
 }
 
+static bool is_reduction(Str name);
+
 static void search(RangeSearch *s, Ast *a) {
   if (!a || s->conflict) return;
   int mark = s->bound.n;
   if (a->kind == AST_APPLY) {
     for (int i = 0; i < a->binders->items.n; i++) {
-      if (a->binders->items.at[i]->name == s->name && !env_find(s->env, s->name))
-        return; /* another index of this name */
+      /* A reduction's index is another of this name; what keeps the dimension (softmax) means this one. */
+      if (a->binders->items.at[i]->name == s->name && a->callee->kind == AST_NAME && is_reduction(a->callee->name))
+        return;
       if (a->binders->items.at[i]->name != s->name) vec_push(s->x->arena, &s->bound, a->binders->items.at[i]->name);
     }
   }
@@ -291,23 +294,30 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
     return NULL;
   }
   Dim *extents[8];
+  Ast *names[8];
   for (int i = 0; i < n; i++) {
-    Ast *item = items->at[i];
+    Ast *item = items->at[i], *written = NULL;
+    if (item->kind == AST_BINARY && item->op == OP_LT) { /* `i < N`: its range */
+      written = item->right;
+      item = item->left;
+    }
+    names[i] = item;
     if (item->kind != AST_NAME) {
       Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, item->span, "the left side names indices");
       diag_help(d, "write a name for each dimension of the result");
       return NULL;
     }
     for (int k = 0; k < i; k++)
-      if (items->at[k]->name == item->name) {
+      if (names[k]->name == item->name) {
         diag_add(x->diags, DIAG_INDEX_NAME, item->span, "`%s` names two dimensions of the result", item->name);
         return NULL;
       }
-    extents[i] = expected && expected->rank >= n ? expected->shape[i] : NULL;
+    extents[i] = written ? dim_of(x, e, written) : expected && expected->rank >= n ? expected->shape[i] : NULL;
+    if (written && !extents[i]) return NULL;
     if (!extents[i] && !(extents[i] = find_range(x, e, item->name, &body, 1, item->span))) return NULL;
   }
   Var *vars[8];
-  for (int i = 0; i < n; i++) vars[i] = bind_index(x, &e, items->at[i]->name, extents[i], items->at[i]->span);
+  for (int i = 0; i < n; i++) vars[i] = bind_index(x, &e, names[i]->name, extents[i], names[i]->span);
   Value *v = elaborate_expr(x, e, body);
   x->stack.n = mark;
   if (!v) return NULL;
@@ -340,6 +350,8 @@ static const ReduceWord *reduce_word(Str name) {
     if (!strcmp(reduce_words[i].name, name)) return &reduce_words[i];
   return NULL;
 }
+
+static bool is_reduction(Str name) { return reduce_word(name) != NULL; }
 
 /* A reduction of body over red, its result over own: a tensor of own's extents. */
 static Value *reduce(Elaborator *x, Reducer r, int nred, Var **red, int nown, Var **own, Expr *body, Span at) {

@@ -275,7 +275,7 @@ bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result) {
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at) {
   if (body->kind != AST_BLOCK) return elaborate_expr_as(x, e, body, expected);
   Value *result = NULL;
-  int errors = x->diags->errors;
+  bool ok = true;
   for (int i = 0; i < body->items.n; i++) {
     Ast *s = body->items.at[i];
     if (result) {
@@ -283,10 +283,10 @@ Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Sp
       return NULL;
     }
     if (s->kind == AST_RETURN && s->items.n == 1 && expected)
-      result = elaborate_expr_as(x, e, s->items.at[0], expected);
-    else elaborate_statement(x, &e, s, &result);
+      ok = (result = elaborate_expr_as(x, e, s->items.at[0], expected)) && ok;
+    else ok = elaborate_statement(x, &e, s, &result) && ok;
   }
-  if (!result && errors == x->diags->errors && !x->generic) {
+  if (!result && ok && !x->generic) {
     Diag *d = diag_add(x->diags, DIAG_NO_RETURN, body->span, "this body returns nothing");
     diag_place(d, at, "called here");
   }
