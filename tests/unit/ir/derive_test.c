@@ -1,0 +1,348 @@
+/* derive_test.c - derivatives of whole graphs by the interpreter in f64: gradients against central differences of the
+ * value, Hessian-vector products against central differences of the gradient, and both again after simplify.
+ *
+ * The graphs are tests/graphs/NAME.graph with the output y; what is differentiated is sum(weights*y + y*y/2), so that
+ * second derivatives of linear maps are not 0 either. Open dimensions are 3. */
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/derive.h"
+#include "ir/interpret.h"
+#include "tests/unit/unit.h"
+
+static uint64_t random_state;
+static double uniform(void) {
+  random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+  return (double)(random_state >> 11) / 9007199254740992.0;
+}
+
+/* ---- graphs ---- */
+
+typedef struct Case {
+  const char *name, *text;
+  size_t n;
+} Case;
+
+typedef struct Model {
+  Arena *arena;
+  Ir *ir;
+  Graph *g;
+  Node *loss;
+  Vec(Node *) inputs; /* of float type, without the weights */
+} Model;
+
+static Node *sum_all(Graph *g, Node *x, Expr *(*of)(Ir *ir, Expr *x, Expr *w), Node *w) {
+  Var *v[8];
+  Form *at[8];
+  for (int i = 0; i < x->rank; i++) {
+    v[i] = var_fresh(g->ir, x->shape[i]);
+    at[i] = form_var(g->ir, v[i]);
+  }
+  Expr *body = of(g->ir, expr_read(g->ir, x, at), expr_read(g->ir, w, at));
+  return graph_comp(g, 0, NULL, RED_sum, x->rank, v, body, (Span){0});
+}
+
+/* w*x + x*x/2 */
+static Expr *weighted(Ir *ir, Expr *x, Expr *w) {
+  Expr *square = expr_op2(ir, OP_mul, expr_real(ir, DT_f64, 0.5), expr_op2(ir, OP_mul, x, x));
+  return expr_op2(ir, OP_add, expr_op2(ir, OP_mul, w, x), square);
+}
+
+static Expr *times(Ir *ir, Expr *x, Expr *w) { return expr_op2(ir, OP_mul, x, w); }
+
+static Node *input_like(Graph *g, const char *prefix, const Node *x) {
+  Str name = str_internf(g->ir->strings, "%s%s", prefix, x->name ? x->name : "");
+  return graph_input(g, name, DT_f64, x->rank, x->shape, (Span){0});
+}
+
+static Model model_read(const Case *c) {
+  Arena *a = arena_new();
+  Model m = {.arena = a, .ir = ir_new(a, str_table_new(a))};
+  char error[256];
+  m.g = graph_read(m.ir, c->text, c->n, error);
+  if (!m.g) fail_msg("%s: %s", c->name, error);
+  for (int i = 0; i < m.g->nodes.n; i++) {
+    Node *n = m.g->nodes.at[i];
+    if (n->kind == NODE_input && n->dtype == DT_f64) vec_push(a, &m.inputs, n);
+  }
+  Node *y = m.g->outputs.at[0].node, *w = input_like(m.g, "weights", y);
+  m.loss = sum_all(m.g, y, weighted, w);
+  m.g->outputs.n = 0;
+  graph_output(m.g, str_internz(m.ir->strings, "loss"), m.loss);
+  return m;
+}
+
+/* Adds the gradient by each input as outputs 1 .. */
+static void add_gradients(Model *m) {
+  for (int i = 0; i < m->inputs.n; i++) {
+    Node *grad = graph_grad(m->g, m->loss, m->inputs.at[i], (Span){0});
+    graph_output(m->g, str_internf(m->ir->strings, "d%s", m->inputs.at[i]->name), grad);
+  }
+}
+
+/* Adds the derivative of sum(gradient * direction) by each input, as further outputs: a gradient of gradients. */
+static void add_products(Model *m) {
+  Node *dot = NULL;
+  for (int i = 0; i < m->inputs.n; i++) {
+    Node *grad = m->g->outputs.at[1 + i].node;
+    Node *part = sum_all(m->g, grad, times, input_like(m->g, "along ", m->inputs.at[i]));
+    if (!dot) dot = part;
+    else {
+      Expr *sum = expr_op2(m->ir, OP_add, expr_read(m->ir, dot, NULL), expr_read(m->ir, part, NULL));
+      dot = graph_comp(m->g, 0, NULL, RED_none, 0, NULL, sum, (Span){0});
+    }
+  }
+  for (int i = 0; i < m->inputs.n; i++) {
+    Node *product = graph_grad(m->g, dot, m->inputs.at[i], (Span){0});
+    graph_output(m->g, str_internf(m->ir->strings, "h%s", m->inputs.at[i]->name), product);
+  }
+}
+
+static void run_pass(const Case *c, Model *m, PassFunction pass) {
+  pass(m->g, &(PassContext){0});
+  const char *fault = graph_verify(m->g);
+  if (fault) fail_msg("%s: %s", c->name, fault);
+}
+
+/* ---- values ---- */
+
+typedef struct Values {
+  Vec(Binding) given;
+} Values;
+
+static int64_t three(void *cx, DimAtom *symbol) {
+  (void)cx;
+  (void)symbol;
+  return 3;
+}
+
+/* A value for every input of the graph: floats in [-1, 1], positions in 0, 1, 2. */
+static void draw_values(Model *m, Values *v) {
+  for (int i = 0; i < m->g->nodes.n; i++) {
+    Node *n = m->g->nodes.at[i];
+    if (n->kind != NODE_input) continue;
+    Tensor t = {.dtype = n->dtype, .rank = n->rank};
+    for (int d = 0; d < n->rank; d++) t.extent[d] = dim_evaluate(n->shape[d], three, NULL);
+    int64_t count = tensor_count(&t);
+    t.data = arena_alloc(m->arena, (size_t)(8 * count + 8));
+    for (int64_t k = 0; k < count; k++) {
+      double u = uniform();
+      if (n->dtype == DT_f64) ((double *)t.data)[k] = 2 * u - 1;
+      else if (n->dtype == DT_i64) ((int64_t *)t.data)[k] = (int64_t)(3 * u);
+      else ((int32_t *)t.data)[k] = (int32_t)(3 * u);
+    }
+    vec_push(m->arena, &v->given, (Binding){n->name, t});
+  }
+}
+
+static Tensor *value_named(Values *v, const char *name) {
+  for (int i = 0; i < v->given.n; i++)
+    if (!strcmp(v->given.at[i].name, name)) return &v->given.at[i].tensor;
+  fail_msg("no input %s", name);
+  return NULL;
+}
+
+/* Evaluates all outputs; the names of v are those of another model's, so bind by text. */
+static Tensor *evaluate(Model *m, Values *v, Arena *arena) {
+  Interpretation in = {.arena = arena, .f64 = true};
+  for (int i = 0; i < v->given.n; i++) {
+    Str name = str_internz(m->ir->strings, v->given.at[i].name);
+    vec_push(arena, &in.given, (Binding){name, v->given.at[i].tensor});
+  }
+  const char *error = interpret(m->g, &in);
+  if (error) fail_msg("%s", error);
+  Tensor *out = NEW_ARRAY(arena, Tensor, m->g->outputs.n);
+  for (int i = 0; i < m->g->outputs.n; i++) out[i] = in.values[m->g->outputs.at[i].node->id];
+  return out;
+}
+
+static double at(const Tensor *t, int64_t i) { return ((double *)t->data)[i]; }
+
+static void expect(const char *name, const char *what, int64_t i, double value, double reference, double tolerance) {
+  if (fabs(value - reference) <= tolerance * fmax(1, fabs(reference))) return;
+  fail_msg("%s: %s[%d] is %.15g, expected %.15g", name, what, (int)i, value, reference);
+}
+
+/* d loss / d x against (loss(x + h) - loss(x - h)) / 2h, element by element. */
+static void check_gradients(const Case *c, Model *plain, Values *v, const Model *full, const Tensor *got) {
+  double h = 1e-5;
+  Arena *scratch = arena_new();
+  for (int i = 0; i < full->inputs.n; i++) {
+    Tensor *x = value_named(v, full->inputs.at[i]->name);
+    for (int64_t k = 0; k < tensor_count(x); k++) {
+      double keep = at(x, k);
+      ((double *)x->data)[k] = keep + h;
+      double above = at(evaluate(plain, v, scratch), 0);
+      ((double *)x->data)[k] = keep - h;
+      double below = at(evaluate(plain, v, scratch), 0);
+      ((double *)x->data)[k] = keep;
+      expect(c->name, full->g->outputs.at[1 + i].name, k, at(&got[1 + i], k), (above - below) / (2 * h), 1e-6);
+    }
+  }
+  arena_free(scratch);
+}
+
+static void step(Model *m, Values *v, double h) {
+  for (int i = 0; i < m->inputs.n; i++) {
+    Tensor *x = value_named(v, m->inputs.at[i]->name);
+    Tensor *along = value_named(v, str_internf(m->ir->strings, "along %s", m->inputs.at[i]->name));
+    for (int64_t k = 0; k < tensor_count(x); k++) ((double *)x->data)[k] += h * at(along, k);
+  }
+}
+
+/* H * along against (gradient(x + h*along) - gradient(x - h*along)) / 2h. */
+static void check_products(const Case *c, Model *m, Values *v, const Tensor *got) {
+  double h = 1e-5;
+  Arena *scratch = arena_new();
+  step(m, v, h);
+  Tensor *above = evaluate(m, v, scratch);
+  step(m, v, -2 * h);
+  Tensor *below = evaluate(m, v, scratch);
+  step(m, v, h);
+  for (int i = 0; i < m->inputs.n; i++)
+    for (int64_t k = 0; k < tensor_count(&got[1 + i]); k++) {
+      double fd = (at(&above[1 + i], k) - at(&below[1 + i], k)) / (2 * h);
+      int output = 1 + m->inputs.n + i;
+      expect(c->name, m->g->outputs.at[output].name, k, at(&got[output], k), fd, 2e-6);
+    }
+  arena_free(scratch);
+}
+
+/* The whole check of one graph. */
+static void check(const Case *c) {
+  Model plain = model_read(c), m = model_read(c), simple = model_read(c);
+  Values v = {0};
+  random_state = 11;
+  add_gradients(&m);
+  add_products(&m);
+  add_gradients(&simple);
+  add_products(&simple);
+  draw_values(&m, &v);
+  run_pass(c, &m, pass_derive);
+  run_pass(c, &simple, pass_simplify);
+  run_pass(c, &simple, pass_derive);
+  run_pass(c, &simple, pass_simplify);
+
+  Tensor *got = evaluate(&m, &v, m.arena), *after = evaluate(&simple, &v, simple.arena);
+  check_gradients(c, &plain, &v, &m, got);
+  check_products(c, &m, &v, got);
+  for (int i = 0; i < m.g->outputs.n; i++)
+    for (int64_t k = 0; k < tensor_count(&got[i]); k++)
+      expect(c->name, simple.g->outputs.at[i].name, k, at(&after[i], k), at(&got[i], k), 1e-9);
+  arena_free(plain.arena);
+  arena_free(m.arena);
+  arena_free(simple.arena);
+}
+
+/* ---- the graphs of tests/graphs ---- */
+
+static char *read_file(Arena *a, const char *path, size_t *n) {
+  FILE *f = fopen(path, "rb");
+  assert_non_null(f);
+  char *text = arena_alloc(a, 65536);
+  *n = fread(text, 1, 65535, f);
+  fclose(f);
+  return text;
+}
+
+static void every_graph(void **state) {
+  (void)state;
+  DIR *d = opendir(NNC_GRAPHS);
+  assert_non_null(d);
+  Arena *a = arena_new();
+  int count = 0;
+  for (struct dirent *e; (e = readdir(d));) {
+    const char *end = strrchr(e->d_name, '.');
+    if (!end || strcmp(end, ".graph")) continue;
+    Case c = {.name = arena_strndup(a, e->d_name, (size_t)(end - e->d_name))};
+    if (getenv("GRAPH") && strcmp(getenv("GRAPH"), c.name)) continue;
+    c.text = read_file(a, arena_printf(a, "%s/%s", NNC_GRAPHS, e->d_name), &c.n);
+    check(&c);
+    count++;
+  }
+  closedir(d);
+  print_message("%d graphs: gradients and Hessian-vector products\n", count);
+  arena_free(a);
+}
+
+/* ---- convolutions: stride, kernel, pad, dilation ---- */
+
+static Case convolution(Arena *a, int stride, int k, int pad, int dilation) {
+  int h = 7, w = 8, reach = dilation * (k - 1) + 1;
+  int oh = (h + 2 * pad - reach) / stride + 1, ow = (w + 2 * pad - reach) / stride + 1;
+  char *y = arena_printf(a, "%d*i1 + %d*r1 - %d", stride, dilation, pad);
+  char *x = arena_printf(a, "%d*i2 + %d*r2 - %d", stride, dilation, pad);
+  Case c = {.name = arena_printf(a, "conv2d stride %d, kernel %d, pad %d, dilation %d", stride, k, pad, dilation)};
+  c.text = arena_printf(a,
+                        "graph conv2d\n"
+                        "%%0 = input x : f64[2, %d, %d]\n"
+                        "%%1 = input w : f64[2, 2, %d, %d]\n"
+                        "%%2 = comp f64[2, %d, %d] [i0, i1, i2] sum(r0 < 2, r1 < %d, r2 < %d: "
+                        "mul(select(and(and(ge0(%s), ge0(%d - (%s))), and(ge0(%s), ge0(%d - (%s)))), "
+                        "%%0[r0, %s, %s], 0), %%1[i0, r0, r1, r2]))\n"
+                        "output y = %%2\n",
+                        h, w, k, k, oh, ow, k, k, y, h - 1, y, x, w - 1, x, y, x);
+  c.n = strlen(c.text);
+  return c;
+}
+
+static void convolutions(void **state) {
+  (void)state;
+  static const int shapes[][4] = {{1, 3, 1, 1}, {1, 3, 0, 1}, {1, 1, 0, 1}, {1, 5, 2, 1}, {2, 3, 1, 1},
+                                  {2, 3, 0, 1}, {2, 2, 0, 1}, {3, 3, 1, 1}, {4, 7, 3, 1}, {1, 3, 2, 2},
+                                  {2, 3, 2, 2}, {2, 1, 0, 1}, {3, 2, 1, 6}};
+  Arena *a = arena_new();
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    const int *s = shapes[i];
+    Case c = convolution(a, s[0], s[1], s[2], s[3]);
+    check(&c);
+  }
+  arena_free(a);
+}
+
+static double volume(const Node *n) {
+  double v = 1;
+  for (int i = 0; i < n->rank; i++) v *= (double)dim_evaluate(n->shape[i], three, NULL);
+  for (int i = 0; i < n->nred; i++) v *= (double)dim_evaluate(n->red[i], three, NULL);
+  return v;
+}
+
+/* The derivatives of a convolution, and theirs, visit about as many products as itself: a stride leaves at most the
+ * kernel rounded up to its multiple, dilation nothing. Without N5, N6 and N8 it would be 28 times for stride 2. */
+static void convolutions_stay_cheap(void **state) {
+  (void)state;
+  static const struct {
+    int shape[4];
+    double bound;
+  } cases[] = {
+      {{1, 3, 1, 1}, 1.4}, {{2, 3, 1, 1}, 1.8}, {{2, 2, 0, 1}, 1.4}, {{3, 3, 1, 1}, 1.4}, {{1, 3, 2, 2}, 1.4}};
+  Arena *a = arena_new();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const int *s = cases[i].shape;
+    Case c = convolution(a, s[0], s[1], s[2], s[3]);
+    Model m = model_read(&c);
+    double forward = 0, largest = 0;
+    for (int k = 0; k < m.g->nodes.n; k++) forward = fmax(forward, volume(m.g->nodes.at[k]));
+    add_gradients(&m);
+    add_products(&m);
+    run_pass(&c, &m, pass_derive);
+    run_pass(&c, &m, pass_simplify);
+    for (int k = 0; k < m.g->nodes.n; k++) largest = fmax(largest, volume(m.g->nodes.at[k]));
+    if (getenv("GRAPH")) print_message("%s: %.2f\n", c.name, largest / forward);
+    if (largest > cases[i].bound * forward) fail_msg("%s: %.2f times the products", c.name, largest / forward);
+    arena_free(m.arena);
+  }
+  arena_free(a);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_graph),
+      cmocka_unit_test(convolutions),
+      cmocka_unit_test(convolutions_stay_cheap),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
