@@ -340,8 +340,10 @@ static Value *any_argument(Elaborator *x, Env **e, Ast *p) {
   }
   bool ok;
   dtype_of_name(x, p->type->name, &ok);
-  if (!ok && strcmp(t, "float") && strcmp(t, "num")) return NULL;
   Type type;
+  Decl *model = ok ? NULL : decl_find(x, x->module, p->type->name);
+  if (!strcmp(t, "string") || !strcmp(t, "fn") || !strcmp(t, "dtype") || (model && model->kind == DECL_MODEL))
+    return NULL;
   symbols_of_type(x, e, p->type);
   if (!type_resolve(x, *e, p->type, &type)) return NULL;
   v = value_node(x, graph_input(x->graph, p->name, type.dtype, type.rank, type.shape, p->name_span), p->name_span);

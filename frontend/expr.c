@@ -199,7 +199,12 @@ static Value *int_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
   case OP_MOD: d = dim_mod(x->ir, a->dim, b->dim); break;
   case OP_DIV:
     d = dim_exact_div(x->ir, a->dim, b->dim);
-    if (!d && numbers) return fold(x, op, a, b, at); /* 1 / 3 is a real; a dimension that wants it says so */
+    if (!d && numbers) { /* 1 / 3 is a real; who wants an integer of it says what does not divide what */
+      Value *v = fold(x, op, a, b, at);
+      v->dim = a->dim;
+      v->bound = b->dim;
+      return v;
+    }
     if (!d) d = dim_floordiv(x->ir, a->dim, b->dim);
     break;
   case OP_POW:

@@ -142,6 +142,19 @@ typedef struct Guard {
   bool fails;   /* a message was given */
 } Guard;
 
+/* Generic code: is the answer the same whatever the dimensions are? */
+static bool decided(Elaborator *x, const Value *v, Form *f, Dim *extent) {
+  bool number = dim_is_const(extent, NULL);
+  if (v->kind == VALUE_TENSOR && !v->weak) return number && (!v->bound || dim_is_const(v->bound, NULL));
+  bool fixed = number;
+  for (int i = 0; i < f->n; i++) {
+    if (f->terms[i].atom->kind != ATOM_VAR) return false;
+    fixed = fixed && dim_is_const(f->terms[i].atom->var->extent, NULL);
+  }
+  Range r = form_range(x->ir, f);
+  return fixed || (r.has_lower && r.lower < 0);
+}
+
 static void check_inside(Elaborator *x, Guard *g, Ast *item, Value *v, Form *f, Dim *extent, int dimension,
                          bool guarded) {
   if (form_proves_inside(x->ir, f, extent)) return;
@@ -150,7 +163,7 @@ static void check_inside(Elaborator *x, Guard *g, Ast *item, Value *v, Form *f, 
     g->inside = expr_and(x->ir, g->inside, expr_inside(x->ir, f, extent));
     return;
   }
-  if (x->generic) return; /* tested where the dimensions are known */
+  if (x->generic && !decided(x, v, f, extent)) return; /* tested where the dimensions are known */
   g->fails = true;
   if (v->kind == VALUE_TENSOR && !value_is_form(v)) {
     Diag *d =
@@ -201,7 +214,7 @@ static bool slice(Elaborator *x, Env *e, Ast *a, Dim *extent, Var **kept, Form *
   Dim *n = dim_sub(x->ir, high, low);
   bool fits = dim_at_least(x->ir, low, 0) && dim_at_least(x->ir, dim_sub(x->ir, extent, high), 0) &&
               dim_at_least(x->ir, n, 0);
-  if (!fits && !x->generic) {
+  if (!fits && (!x->generic || (dim_is_const(low, NULL) && dim_is_const(high, NULL) && dim_is_const(extent, NULL)))) {
     diag_add(x->diags, DIAG_BAD_SLICE, a->span, "the slice %s:%s is not inside 0:%s", dim_text(x->arena, low),
              dim_text(x->arena, high), dim_text(x->arena, extent));
     return false;
@@ -424,7 +437,7 @@ static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars
   Expr *body = value_element(x, v, forms);
   Reducer r = w->reducer == RED_none ? RED_sum : w->reducer;
   if (!strcmp(w->name, "count")) body = expr_cast(x->ir, DT_i32, body);
-  if ((r == RED_max || r == RED_min || r == RED_argmax || r == RED_argmin) && !cond && !x->generic &&
+  if ((r == RED_max || r == RED_min || r == RED_argmax || r == RED_argmin) && !cond &&
       !dim_at_least(x->ir, size, 1) && dim_is_const(size, NULL)) {
     diag_add(x->diags, DIAG_EMPTY_REDUCTION, at, "%s of no element", w->name);
     return NULL;

@@ -36,6 +36,7 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
     if (!expected) {
       if (!s->type) {
         diag_add(x->diags, DIAG_DRAW_TYPE, s->span, "a draw needs a type: `%s: f32[...] ~ ...`", s->name);
+        *e = rebind(x, *e, s, s->name, NULL, s->name_span);
         return false;
       }
       if (!type_resolve(x, *e, s->type, &t)) return false;
@@ -246,6 +247,9 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
   case AST_REPEAT: {
     diag_add(x->diags, DIAG_NOT_COMPILED, s->span, "this version of nnc does not compile `%s` yet",
              ast_word((AstKind)s->kind));
+    for (int i = 0; i < s->body->items.n; i++) /* what it would define is no mistake of its own */
+      if (s->body->items.at[i]->name)
+        *e = env_bind(x, *e, s->body->items.at[i]->name, NULL, s->body->items.at[i]->name_span);
     return false;
   }
   default: {

@@ -9,6 +9,18 @@ DType dtype_of_name(const Elaborator *x, Str name, bool *ok) {
   return *ok && t == DT_f32 && x->options->f64 ? DT_f64 : t;
 }
 
+static Diag *say_not_divisible(Elaborator *x, Dim *n, Dim *by, Span at) {
+  Diag *d = diag_add(x->diags, DIAG_NOT_DIVISIBLE, at, "%s does not divide %s", dim_text(x->arena, by),
+                     dim_text(x->arena, n));
+  diag_help(d, "`/` of dimensions must leave no rest; `//` rounds down");
+  for (int i = x->calls.n - 1; i >= 0; i--)
+    diag_place(d, x->calls.at[i].call, "in this use of `%s`", x->calls.at[i].name);
+  return d;
+}
+
+/* A quotient of integers that is a real (see int_binary), where an integer is wanted. */
+static void not_divisible(Elaborator *x, const Value *v, Span at) { say_not_divisible(x, v->dim, v->bound, at); }
+
 static Dim *dim_binary(Elaborator *x, Ast *a, Dim *l, Dim *r) {
   int64_t c, n;
   switch ((Op)a->op) {
@@ -27,11 +39,7 @@ static Dim *dim_binary(Elaborator *x, Ast *a, Dim *l, Dim *r) {
     Dim *q = dim_exact_div(x->ir, l, r);
     if (q) return q;
     if (dim_is_const(l, &n) && dim_is_const(r, &c)) {
-      Diag *d =
-          diag_add(x->diags, DIAG_NOT_DIVISIBLE, a->span, "%lld does not divide %lld", (long long)c, (long long)n);
-      diag_help(d, "`/` of dimensions must leave no rest; `//` rounds down");
-      for (int i = x->calls.n - 1; i >= 0; i--)
-        diag_place(d, x->calls.at[i].call, "in this use of `%s`", x->calls.at[i].name);
+      say_not_divisible(x, l, r, a->span);
       return NULL;
     }
     return dim_floordiv(x->ir, l, r); /* a requirement of generic code: tested where it has numbers */
@@ -60,6 +68,10 @@ Dim *dim_of(Elaborator *x, Env *e, Ast *a) {
   Value *v = elaborate_expr(x, e, a);
   if (!v) return NULL;
   if (v->kind == VALUE_INT) return v->dim;
+  if (v->kind == VALUE_REAL && v->dim) {
+    not_divisible(x, v, a->span);
+    return NULL;
+  }
   diag_add(x->diags, DIAG_NOT_A_DIMENSION, a->span,
            "a dimension must be an integer known at compile time, and this is %s", value_type_text(x, v));
   return NULL;
@@ -146,6 +158,7 @@ static Value *match_compile_time(Elaborator *x, Env *e, Ast *type, Ast *param, V
   (void)e;
   const char *t = type->name;
   *known = true;
+  if (!strcmp(t, "int") && v->kind == VALUE_REAL && v->dim) return not_divisible(x, v, at), NULL;
   if (!strcmp(t, "int"))
     return v->kind == VALUE_INT ? v : mismatch(x, param, v, at, what, "an integer known at compile time");
   if (!strcmp(t, "real") || !strcmp(t, "schedule")) {
@@ -189,7 +202,7 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     *e = env_bind(x, *e, type->name, d, at);
     (*e)->imported = true;
   }
-  if (v->kind == VALUE_TENSOR && v->rank && v->dtype != t) {
+  if (v->kind == VALUE_TENSOR && !v->weak && v->dtype != t) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and %s is wanted", what, value_type_text(x, v),
                        dtype_name(t));
     diag_help(d, "write %s(...) around it", dtype_name(t));
