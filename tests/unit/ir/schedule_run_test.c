@@ -1,0 +1,335 @@
+/* schedule_run_test.c - schedules compute what the interpreter computes: run member by member in planned memory, with
+ * and without groups, before and after the passes. The arena starts as NaN, so a value read too early shows. */
+#include "ir/scalar.h"
+#include "tests/unit/ir/run_schedule.h"
+#include "tests/unit/unit.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const Target avx512 = {.vector_bytes = 64, .registers = 32, .fma = true, .l1 = 48 << 10, .l2 = 1 << 20};
+
+/* ---- graphs and their inputs ---- */
+
+typedef struct Case {
+  const char *text;
+  int64_t open; /* value of every open dimension */
+  int level;    /* of the passes and the scheduler; -1: no pass, level 0 */
+} Case;
+
+typedef struct Setting {
+  Arena *arena;
+  Graph *g;
+  int64_t open;
+  Vec(Binding) given;
+  Vec(DimBinding) dims;
+} Setting;
+
+static int64_t open_value(void *cx, DimAtom *symbol) {
+  (void)symbol;
+  return *(int64_t *)cx;
+}
+
+/* Floats in [-1, 1), integers 0, 1 or 2: good as labels and indices of at least three. */
+static void fill(Tensor *t, uint64_t seed) {
+  int64_t n = tensor_count(t);
+  for (int64_t i = 0; i < n; i++) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    if (dtype_is_float(t->dtype)) dtype_store_real(t->dtype, t->data, i, (double)(int64_t)(seed >> 33) * 0x1p-30 - 1);
+    else dtype_store_int(t->dtype, t->data, i, (int64_t)(seed >> 33) % 3);
+  }
+}
+
+static Tensor tensor_for(Setting *s, const Node *n) {
+  Tensor t = {.dtype = n->dtype, .rank = n->rank};
+  for (int i = 0; i < n->rank; i++) t.extent[i] = dim_evaluate(n->shape[i], open_value, &s->open);
+  t.data = arena_alloc(s->arena, (size_t)(tensor_count(&t) * dtype_bytes(t.dtype)));
+  return t;
+}
+
+static Setting setting_for(const Case *c) {
+  Setting s = {.arena = arena_new(), .open = c->open};
+  Ir *ir = ir_new(s.arena, str_table_new(s.arena));
+  char error[256] = "";
+  s.g = graph_read(ir, c->text, strlen(c->text), error);
+  if (!s.g) fail_msg("%s", error);
+  for (int i = 0; i < s.g->nodes.n; i++) {
+    const Node *n = s.g->nodes.at[i];
+    if (n->kind != NODE_input && n->kind != NODE_param && n->kind != NODE_state) continue;
+    Tensor t = tensor_for(&s, n);
+    fill(&t, (uint64_t)n->id + 1);
+    vec_push(s.arena, &s.given, (Binding){n->name, t});
+    for (int d = 0; d < n->rank; d++)
+      if (dim_as_symbol(n->shape[d])) vec_push(s.arena, &s.dims, (DimBinding){dim_as_symbol(n->shape[d]), s.open});
+  }
+  return s;
+}
+
+static Tensor copy_tensor(Arena *a, Tensor t) {
+  size_t bytes = (size_t)(tensor_count(&t) * dtype_bytes(t.dtype));
+  void *data = arena_alloc(a, bytes);
+  if (bytes) memcpy(data, t.data, bytes);
+  t.data = data;
+  return t;
+}
+
+/* ---- comparing ---- */
+
+static double element(const Tensor *t, int64_t i) {
+  return dtype_is_float(t->dtype) ? dtype_load_real(t->dtype, t->data, i)
+                                  : (double)dtype_load_int(t->dtype, t->data, i);
+}
+
+/* Integers exactly; floats within the rounding of another order of the operations, relative to the largest element.
+ */
+static void compare(const char *what, const Tensor *expected, const Tensor *got) {
+  double scale = 1e-30, tolerance = expected->dtype == DT_f64 ? 1e-12 : dtype_is_float(expected->dtype) ? 1e-5 : 0;
+  int64_t n = tensor_count(expected);
+  for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs(element(expected, i)));
+  for (int64_t i = 0; i < n; i++) {
+    double x = element(expected, i), y = element(got, i);
+    if (!(fabs(x - y) <= tolerance * scale) && !(isnan(x) && isnan(y)))
+      fail_msg("%s, element %d: %.17g instead of %.17g", what, (int)i, y, x);
+  }
+}
+
+typedef struct Expected {
+  const char *name;
+  Node *target; /* of a store; NULL: an output */
+  Tensor value;
+} Expected;
+
+static Expected *interpreted(Setting *s, int *count) {
+  Interpretation in = {.arena = s->arena};
+  for (int i = 0; i < s->given.n; i++) vec_push(s->arena, &in.given, s->given.at[i]);
+  for (int i = 0; i < s->dims.n; i++) vec_push(s->arena, &in.dims, s->dims.at[i]);
+  const char *error = interpret(s->g, &in);
+  if (error) fail_msg("%s", error);
+  const Graph *g = s->g;
+  Expected *e = NEW_ARRAY(s->arena, Expected, g->outputs.n + g->stores.n);
+  for (int i = 0; i < g->outputs.n; i++)
+    e[i] = (Expected){g->outputs.at[i].name, NULL, in.values[g->outputs.at[i].node->id]};
+  for (int i = 0; i < g->stores.n; i++) {
+    const Node *store = g->stores.at[i];
+    e[g->outputs.n + i] = (Expected){store->in[1]->name, store->in[1], in.values[store->id]};
+  }
+  *count = g->outputs.n + g->stores.n;
+  return e;
+}
+
+static void check(const Case *c) {
+  Setting s = setting_for(c);
+  DiagSink sink = {.arena = s.arena};
+  PipelineOptions options = {.level = c->level < 0 ? 0 : c->level, .verify = true};
+  assert_true(pipeline_run(s.g, &sink, &options));
+  int count;
+  Expected *expected = interpreted(&s, &count);
+  Schedule *schedule_of_g = schedule(s.g, &avx512, s.arena, options.level);
+  const char *fault = schedule_verify(schedule_of_g);
+  if (getenv("SHOW")) {
+    Buf b = {0};
+    graph_print(&b, s.g);
+    schedule_print(&b, schedule_of_g, NULL);
+    plan_print(&b, schedule_of_g);
+    fputs(b.text, stdout);
+    buf_free(&b);
+  }
+  if (fault) fail_msg("%s", fault);
+  ScheduleRun run = {.arena = s.arena};
+  for (int i = 0; i < s.given.n; i++)
+    vec_push(s.arena, &run.given, (Binding){s.given.at[i].name, copy_tensor(s.arena, s.given.at[i].tensor)});
+  for (int i = 0; i < s.dims.n; i++) vec_push(s.arena, &run.dims, s.dims.at[i]);
+  run_schedule(schedule_of_g, &run);
+  for (int i = 0; i < count; i++) {
+    bool output = !expected[i].target;
+    Node *n = output ? s.g->outputs.at[i].node : s.g->stores.at[i - s.g->outputs.n]->in[0];
+    Tensor got = run_value(schedule_of_g, &run, n);
+    compare(expected[i].name, &expected[i].value, &got);
+  }
+  assert_true(run.touched <= run.arena_bytes);
+  arena_free(s.arena);
+}
+
+static void check_text(const char *text) {
+  static const int64_t open[] = {1, 5, 12};
+  for (int level = 0; level <= 2; level += 2)
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) check(&(Case){text, open[i], level});
+}
+
+/* ---- graphs ---- */
+
+static void training_step(void **state) {
+  (void)state;
+  check_text(
+      "graph step\n"
+      "dim B >= 0 batch\n"
+      "%0 = input x : f64[B, 9]\n"
+      "%1 = input y : i32[B]\n"
+      "%2 = param w1 : f64[12, 9]\n"
+      "%3 = param b1 : f64[12]\n"
+      "%4 = param w2 : f64[8, 12]\n"
+      "%5 = param b2 : f64[8]\n"
+      "%6 = comp f64[B, 12] [i0, i1] sum(r0 < 9: mul(%0[i0, r0], %2[i1, r0]))\n"
+      "%7 = comp f64[B, 12] [i0, i1] add(%6[i0, i1], %3[i1])\n"
+      "%8 = comp f64[B, 12] [i0, i1] select(gt(%7[i0, i1], 0), %7[i0, i1], 0)\n"
+      "%9 = comp f64[B, 8] [i0, i1] sum(r0 < 12: mul(%8[i0, r0], %4[i1, r0]))\n"
+      "%10 = comp f64[B, 8] [i0, i1] add(%9[i0, i1], %5[i1])\n"
+      "%11 = comp f64[B] [i0] max(r0 < 8: %10[i0, r0])\n"
+      "%12 = comp f64[B] [i0] stop(%11[i0])\n"
+      "%13 = comp f64[B] [i0] sum(r0 < 8: exp(sub(%10[i0, r0], %12[i0])))\n"
+      "%14 = comp f64[B] [i0] sub(add(log(%13[i0]), %12[i0]), %10[i0, %1[i0]])\n"
+      "%15 = comp f64[] [] sum(r0 < B: %14[r0])\n"
+      "%16 = comp f64[] [] div(%15[], cast(f64, i32(B)))\n"
+      "%17 = input $step : i32[]\n"
+      "%18 = grad %16 by %2\n"
+      "%19 = grad %16 by %3\n"
+      "%20 = grad %16 by %4\n"
+      "%21 = grad %16 by %5\n"
+      "%22 = state m : f64[12, 9]\n"
+      "%23 = state v : f64[12, 9]\n"
+      "%24 = comp f64[12, 9] [i0, i1] add(mul(0.9, %22[i0, i1]), mul(0.1, %18[i0, i1]))\n"
+      "%25 = comp f64[12, 9] [i0, i1] t0 = %18[i0, i1]; add(mul(0.999, abs(%23[i0, i1])), mul(0.001, mul(t0, t0)))\n"
+      "%26 = comp f64[] [] sub(1, pow(0.9, cast(f64, add(1, %17[]))))\n"
+      "%27 = comp f64[] [] sub(1, pow(0.999, cast(f64, add(1, %17[]))))\n"
+      "%28 = comp f64[12, 9] [i0, i1] sub(%2[i0, i1], div(mul(0.001, div(%24[i0, i1], %26[])), "
+      "add(sqrt(div(%25[i0, i1], %27[])), 1e-08)))\n"
+      "%29 = comp f64[12] [i0] sub(%3[i0], mul(0.1, %19[i0]))\n"
+      "%30 = comp f64[8, 12] [i0, i1] sub(%4[i0, i1], mul(0.1, %20[i0, i1]))\n"
+      "%31 = comp f64[8] [i0] sub(%5[i0], mul(0.1, %21[i0]))\n"
+      "%32 = comp i32[B] [i0] argmax(r0 < 8: %10[i0, r0])\n"
+      "%33 = comp f64[B] [i0] cast(f64, eq(%32[i0], %1[i0]))\n"
+      "%34 = comp f64[] [] sum(r0 < B: %33[r0])\n"
+      "%35 = store w1 = %28\n"
+      "%36 = store b1 = %29\n"
+      "%37 = store w2 = %30\n"
+      "%38 = store b2 = %31\n"
+      "%39 = store m = %24\n"
+      "%40 = store v = %25\n"
+      "output loss = %16\n"
+      "output accuracy = %34\n");
+}
+
+/* Params that exchange their values, one that is also an output before and after, one value for two states. */
+static void stores(void **state) {
+  (void)state;
+  check_text("graph stores\n"
+             "dim B >= 0 batch\n"
+             "%0 = param a : f64[3, 3]\n"
+             "%1 = param b : f64[3, 3]\n"
+             "%2 = param c : f64[3, 3]\n"
+             "%3 = state s : f64[3, 3]\n"
+             "%4 = state t : f64[3, 3]\n"
+             "%5 = input x : f64[B]\n"
+             "%6 = comp f64[3, 3] [i0, i1] %1[i0, i1]\n"
+             "%7 = comp f64[3, 3] [i0, i1] %0[i0, i1]\n"
+             "%8 = comp f64[3, 3] [i0, i1] add(%2[i1, i0], 1)\n"
+             "%9 = comp f64[3, 3] [i0, i1] mul(%2[i0, i1], %8[i0, i1])\n"
+             "%10 = comp f64[3, 3] [i0, i1] exp(%9[i0, i1])\n"
+             "%11 = store a = %6\n"
+             "%12 = store b = %7\n"
+             "%13 = store c = %8\n"
+             "%14 = store s = %10\n"
+             "%15 = store t = %10\n"
+             "output x = %5\n"
+             "output old = %2\n"
+             "output new = %8\n"
+             "output product = %9\n");
+}
+
+/* A weight that is divided by its own row's norm; a state that is multiplied by itself. */
+static void in_place_rows(void **state) {
+  (void)state;
+  check_text("graph rows\n"
+             "dim B >= 0 batch\n"
+             "%0 = param w : f64[16, 9]\n"
+             "%1 = state s : f64[12, 12]\n"
+             "%2 = input x : f64[B, 16]\n"
+             "%3 = comp f64[16] [i0] sum(r0 < 9: mul(%0[i0, r0], %0[i0, r0]))\n"
+             "%4 = comp f64[16] [i0] sqrt(%3[i0])\n"
+             "%5 = comp f64[16, 9] [i0, i1] tanh(div(%0[i0, i1], %4[i0]))\n"
+             "%6 = comp f64[12, 12] [i0, i1] sum(r0 < 12: mul(%1[i0, r0], %1[r0, i1]))\n"
+             "%7 = comp f64[12, 12] [i0, i1] sub(%1[i0, i1], %6[i0, i1])\n"
+             "%8 = comp f64[B, 9] [i0, i1] sum(r0 < 16: mul(%2[i0, r0], %0[r0, i1]))\n"
+             "%9 = store w = %5\n"
+             "%10 = store s = %7\n"
+             "output y = %8\n");
+}
+
+/* Normalisation over rows, then over columns, softmax, and everything's derivative. */
+static void norms(void **state) {
+  (void)state;
+  check_text("graph norms\n"
+             "dim B >= 0 batch\n"
+             "%0 = param x : f64[6, 10]\n"
+             "%1 = param gamma : f64[10]\n"
+             "%2 = comp f64[6] [i0] sum(r0 < 10: mul(0.1, %0[i0, r0]))\n"
+             "%3 = comp f64[6, 10] [i0, i1] sub(%0[i0, i1], %2[i0])\n"
+             "%4 = comp f64[6] [i0] sum(r0 < 10: mul(0.1, mul(%3[i0, r0], %3[i0, r0])))\n"
+             "%5 = comp f64[6] [i0] rsqrt(add(%4[i0], 1e-05))\n"
+             "%6 = comp f64[6, 10] [i0, i1] mul(mul(%3[i0, i1], %5[i0]), %1[i1])\n"
+             "%7 = comp f64[10] [i0] max(r0 < 6: %6[r0, i0])\n"
+             "%8 = comp f64[6, 10] [i0, i1] tanh(sub(%6[i0, i1], %7[i1]))\n"
+             "%9 = comp f64[6] [i0] max(r0 < 10: %8[i0, r0])\n"
+             "%10 = comp f64[6] [i0] sum(r0 < 10: exp(sub(%8[i0, r0], %9[i0])))\n"
+             "%11 = comp f64[6, 10] [i0, i1] div(exp(sub(%8[i0, i1], %9[i0])), %10[i0])\n"
+             "%12 = comp f64[] [] sum(r0 < 6, r1 < 10: mul(%11[r0, r1], %11[r0, r1]))\n"
+             "%13 = grad %12 by %0\n"
+             "%14 = grad %12 by %1\n"
+             "output p = %11\n"
+             "output dx = %13\n"
+             "output dgamma = %14\n");
+}
+
+/* A convolution with padding and stride over channels-last images, pooling, and their derivatives. */
+static void convolution(void **state) {
+  (void)state;
+  check_text("graph conv\n"
+             "dim B >= 0 batch\n"
+             "%0 = input x : f64[B, 7, 6, 3]\n"
+             "%1 = param w : f64[8, 3, 3, 3]\n"
+             "%2 = comp f64[B, 4, 3, 8] [i0, i1, i2, i3] sum(r0 < 3, r1 < 3, r2 < 3: "
+             "select(and(and(ge0(2*i1 + r0 - 1), ge0(7 - 2*i1 - r0)), and(ge0(2*i2 + r1 - 1), ge0(6 - 2*i2 - r1))), "
+             "mul(%0[i0, 2*i1 + r0 - 1, 2*i2 + r1 - 1, r2], %1[i3, r0, r1, r2]), 0))\n"
+             "%3 = comp f64[B, 4, 3, 8] [i0, i1, i2, i3] max(%2[i0, i1, i2, i3], 0)\n"
+             "%4 = comp f64[B, 2, 2, 8] [i0, i1, i2, i3] max(r0 < 2, r1 < 2: %3[i0, 2*i1 + r0, i2 + r1, i3])\n"
+             "%5 = comp f64[] [] sum(r0 < B, r1 < 2, r2 < 2, r3 < 8: mul(%4[r0, r1, r2, r3], %4[r0, r1, r2, r3]))\n"
+             "%6 = grad %5 by %1\n"
+             "%7 = grad %5 by %0\n"
+             "%8 = comp f64[8, 3, 3, 3] [i0, i1, i2, i3] sub(%1[i0, i1, i2, i3], mul(0.01, %6[i0, i1, i2, i3]))\n"
+             "%9 = store w = %8\n"
+             "output loss = %5\n"
+             "output dx = %7\n");
+}
+
+/* A table read at data indices, added to at data indices; attention with a causal mask on top. */
+static void attention(void **state) {
+  (void)state;
+  check_text("graph attend\n"
+             "dim B >= 0 batch\n"
+             "%0 = input token : i32[B, 9]\n"
+             "%1 = param table : f64[5, 8]\n"
+             "%2 = comp f64[B, 9, 8] [i0, i1, i2] %1[%0[i0, i1], i2]\n"
+             "%3 = comp f64[B, 9, 9] [i0, i1, i2] sum(r0 < 8: mul(0.3, mul(%2[i0, i1, r0], %2[i0, i2, r0])))\n"
+             "%4 = comp f64[B, 9, 9] [i0, i1, i2] select(ge0(i1 - i2), %3[i0, i1, i2], -inf)\n"
+             "%5 = comp f64[B, 9] [i0, i1] max(r0 < 9: %4[i0, i1, r0])\n"
+             "%6 = comp f64[B, 9] [i0, i1] stop(%5[i0, i1])\n"
+             "%7 = comp f64[B, 9, 9] [i0, i1, i2] exp(sub(%4[i0, i1, i2], %6[i0, i1]))\n"
+             "%8 = comp f64[B, 9] [i0, i1] sum(r0 < 9: %7[i0, i1, r0])\n"
+             "%9 = comp f64[B, 9, 9] [i0, i1, i2] div(%7[i0, i1, i2], %8[i0, i1])\n"
+             "%10 = comp f64[B, 9, 8] [i0, i1, i2] sum(r0 < 9: mul(%9[i0, i1, r0], %2[i0, r0, i2]))\n"
+             "%11 = comp f64[] [] sum(r0 < B, r1 < 9, r2 < 8: mul(%10[r0, r1, r2], %10[r0, r1, r2]))\n"
+             "%12 = grad %11 by %1\n"
+             "%13 = comp f64[5, 8] [i0, i1] sub(%1[i0, i1], mul(0.01, %12[i0, i1]))\n"
+             "%14 = store table = %13\n"
+             "output loss = %11\n");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(training_step), cmocka_unit_test(stores),      cmocka_unit_test(in_place_rows),
+      cmocka_unit_test(norms),         cmocka_unit_test(convolution), cmocka_unit_test(attention),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
