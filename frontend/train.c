@@ -396,6 +396,19 @@ static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
   if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->reports, (Report){name, NULL, 0, arg->span});
 }
 
+/* A step's reports are those of its own forward pass: what a parameter becomes by the step's updates is left aside, so that
+ * nothing is computed twice. */
+static void reports(Elaborator *x, TrainWalk *w, Ast *a) {
+  int n = x->current.n;
+  Value **updated = NEW_ARRAY(x->arena, Value *, n + 1);
+  for (int i = 0; i < n; i++) {
+    updated[i] = x->current.at[i].value;
+    x->current.at[i].value = NULL;
+  }
+  for (int i = 0; i < a->items.n; i++) report(x, w, a->items.at[i]);
+  for (int i = 0; i < n; i++) x->current.at[i].value = updated[i];
+}
+
 /* ---- the body ---- */
 
 static void stop_when(Elaborator *x, TrainWalk *w, Ast *a) {
@@ -415,9 +428,7 @@ static void stop_when(Elaborator *x, TrainWalk *w, Ast *a) {
 static void statement(Elaborator *x, TrainWalk *w, Ast *a) {
   switch ((AstKind)a->kind) {
   case AST_MINIMIZE: minimize(x, w, a); break;
-  case AST_REPORT:
-    for (int i = 0; i < a->items.n; i++) report(x, w, a->items.at[i]);
-    break;
+  case AST_REPORT: reports(x, w, a); break;
   case AST_STOP_WHEN: stop_when(x, w, a); break;
   case AST_PARAM:
   case AST_STATE:
