@@ -298,7 +298,7 @@ Ast *bracketed(Ast *e, Token open, Token close) {
   return e;
 }
 
-Ast *unary(Parser *p, Op op, Token sign, Ast *e) {
+Ast *ast_unary(Parser *p, Op op, Token sign, Ast *e) {
   bool number = (e->kind == AST_INTEGER || e->kind == AST_REAL) && !(e->flags & AST_BRACKETS);
   if (op == OP_NEG && number && p->lexer.source->text[e->span.begin] != '-') {
     if (e->kind == AST_INTEGER) e->integer = -e->integer;
@@ -343,7 +343,7 @@ Ast *pipe(Parser *p, Ast *left, Ast *right) {
   return n;
 }
 
-Ast *choose(Parser *p, Token keyword, Ast *cond, Ast *then, Ast *otherwise) {
+Ast *ast_choose(Parser *p, Token keyword, Ast *cond, Ast *then, Ast *otherwise) {
   Ast *n = node(p, AST_CHOOSE, keyword.span);
   set(p, n, &n->cond, cond);
   set(p, n, &n->then, then);
@@ -377,7 +377,7 @@ Ast *index_node(Parser *p, Ast *base, Ast *indices, Token close) {
   return n;
 }
 
-Ast *slice(Parser *p, Ast *low, Token colon, Ast *high, Token last_colon, Ast *step) {
+Ast *ast_slice(Parser *p, Ast *low, Token colon, Ast *high, Token last_colon, Ast *step) {
   Ast *n = node(p, AST_SLICE, ending(colon.span, last_colon));
   set(p, n, &n->low, low);
   set(p, n, &n->high, high);

@@ -143,7 +143,7 @@ dim(A) ::= INTEGER(N).                  { A = literal(p, N); }
 dim(A) ::= dim_path(X).                 { A = X; }
 dim(A) ::= LPAREN(O) dim(D) RPAREN(C).  { A = bracketed(D, O, C); }
 dim(A) ::= NAME(N) LPAREN(O) dims(L) RPAREN(C). { A = call(p, name_node(p, N), list_span(L, O, C), C); }
-dim(A) ::= MINUS(O) dim(D). [NEGATION]  { A = unary(p, OP_NEG, O, D); }
+dim(A) ::= MINUS(O) dim(D). [NEGATION]  { A = ast_unary(p, OP_NEG, O, D); }
 dim(A) ::= dim(L) PLUS dim(R).          { A = binary(p, OP_ADD, L, R); }
 dim(A) ::= dim(L) MINUS dim(R).         { A = binary(p, OP_SUB, L, R); }
 dim(A) ::= dim(L) STAR dim(R).          { A = binary(p, OP_MUL, L, R); }
@@ -246,9 +246,9 @@ statement(A) ::= AUGMENT(K) names(L) EQUALS expr(E). {
 
 expr(A) ::= LBRACKET(O) exprs(L) RBRACKET(C) ARROW expr(E). { A = comprehension(p, list_span(L, O, C), E); }
 expr(A) ::= expr(L) PIPE expr(R).   { A = pipe(p, L, R); }
-expr(A) ::= IF(K) expr(C) THEN expr(T) ELSE expr(E). [CHOICE] { A = choose(p, K, C, T, E); }
-expr(A) ::= NOT(O) expr(E).         { A = unary(p, OP_NOT, O, E); }
-expr(A) ::= MINUS(O) expr(E). [NEGATION] { A = unary(p, OP_NEG, O, E); }
+expr(A) ::= IF(K) expr(C) THEN expr(T) ELSE expr(E). [CHOICE] { A = ast_choose(p, K, C, T, E); }
+expr(A) ::= NOT(O) expr(E).         { A = ast_unary(p, OP_NOT, O, E); }
+expr(A) ::= MINUS(O) expr(E). [NEGATION] { A = ast_unary(p, OP_NEG, O, E); }
 expr(A) ::= expr(L) OR expr(R).      { A = binary(p, OP_OR, L, R); }
 expr(A) ::= expr(L) AND expr(R).     { A = binary(p, OP_AND, L, R); }
 expr(A) ::= expr(L) EQ expr(R).      { A = compare(p, OP_EQ, L, R); }
@@ -294,8 +294,8 @@ arg(A) ::= NAME(N) EQUALS expr(E).   { A = argument(p, &N, E); }
 indices(A) ::= index(X).                  { A = list_start(p, X); }
 indices(A) ::= indices(L) COMMA index(X). { A = list_add(p, L, X); }
 index(A) ::= expr(E). { A = E; }
-index(A) ::= slice_part(L) COLON(C) slice_part(H).                     { A = slice(p, L, C, H, C, NULL); }
-index(A) ::= slice_part(L) COLON(C) slice_part(H) COLON(D) slice_part(S). { A = slice(p, L, C, H, D, S); }
+index(A) ::= slice_part(L) COLON(C) slice_part(H).                     { A = ast_slice(p, L, C, H, C, NULL); }
+index(A) ::= slice_part(L) COLON(C) slice_part(H) COLON(D) slice_part(S). { A = ast_slice(p, L, C, H, D, S); }
 slice_part(A) ::= .        { A = NULL; }
 slice_part(A) ::= expr(E). { A = E; }
 
