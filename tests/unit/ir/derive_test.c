@@ -1,5 +1,5 @@
 /* derive_test.c - derivatives of whole graphs by the interpreter in f64: gradients against central differences of the
- * value, Hessian-vector products against central differences of the gradient, and both again after simplify.
+ * value, Hessian-vector products against central differences of the gradient, and both again after all passes.
  *
  * The graphs are tests/graphs/NAME.graph with the output y; what is differentiated is sum(weights*y + y*y/2), so that
  * second derivatives of linear maps are not 0 either. Open dimensions are 3. */
@@ -222,9 +222,7 @@ static void check(const Case *c) {
   add_products(&simple);
   draw_values(&m, &v);
   run_pass(c, &m, pass_derive);
-  run_pass(c, &simple, pass_simplify);
-  run_pass(c, &simple, pass_derive);
-  run_pass(c, &simple, pass_simplify);
+  for (const Pass *p = pipeline; p->name; p++) run_pass(c, &simple, p->run);
 
   Tensor *got = evaluate(&m, &v, m.arena), *after = evaluate(&simple, &v, simple.arena);
   check_gradients(c, &plain, &v, &m, got);

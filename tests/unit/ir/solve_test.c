@@ -296,6 +296,18 @@ static void merge(void **state) {
   arena_free(f.a);
 }
 
+/* An index with one value is that value. */
+static void unit(void **state) {
+  (void)state;
+  Fixture f = fixture();
+  Var *v[] = {var(&f, 1), var(&f, 4)};
+  Sum s = {value_of(&f, sum(&f, 5, v[0], 1, v[1], 0)), {v, 2, 2}};
+  assert_true(sum_normalise(f.ir, &s));
+  assert_int_equal(s.vars.n, 1);
+  assert_ptr_equal(s.body, value_of(&f, form_var(f.ir, v[1])));
+  arena_free(f.a);
+}
+
 /* N6: 7 - 2*u >= 0 and u >= 1 leave u in 1..3. */
 static void shrink(void **state) {
   (void)state;
@@ -334,6 +346,7 @@ int main(void) {
       cmocka_unit_test(patches_leave_no_index),
       cmocka_unit_test(dilation_with_common_factor),
       cmocka_unit_test(open_extents),
+      cmocka_unit_test(unit),
       cmocka_unit_test(merge),
       cmocka_unit_test(shrink),
       cmocka_unit_test(congruence),
