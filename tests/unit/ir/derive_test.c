@@ -301,6 +301,127 @@ static void convolutions(void **state) {
   arena_free(a);
 }
 
+/* ---- single questions ---- */
+
+static Graph *read_text(Arena *a, const char *text) {
+  char error[256];
+  Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+  if (!g) fail_msg("%s", error);
+  return g;
+}
+
+static Node *output_named(Graph *g, const char *name) {
+  for (int i = 0; i < g->outputs.n; i++)
+    if (!strcmp(g->outputs.at[i].name, name)) return g->outputs.at[i].node;
+  fail_msg("no output %s", name);
+  return NULL;
+}
+
+/* What cuts: stop, comparisons, casts to integers, floor, argmax, data indices. */
+static void what_depends(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Graph *g = read_text(a, "graph g\n"
+                          "%0 = input x : f64[4]\n"
+                          "%1 = comp f64[] [] sum(r0 < 4: mul(%0[r0], %0[r0]))\n"
+                          "%2 = comp f64[] [] stop(%1[])\n"
+                          "%3 = comp f64[] [] select(gt(%1[], 0), 2, 3)\n"
+                          "%4 = comp f64[] [] cast(f64, cast(i32, %1[]))\n"
+                          "%5 = comp i32[] [] argmax(r0 < 4: %0[r0])\n"
+                          "%6 = const f64[4] {1, 2, 3, 4}\n"
+                          "%7 = comp f64[] [] %6[%5[]]\n"
+                          "%8 = comp f64[] [] add(floor(%1[]), mul(%3[], %2[]))\n"
+                          "%9 = comp f64[] [] add(%8[], %1[])\n"
+                          "%10 = comp f64[] [] %0[%5[]]\n"
+                          "%11 = grad %1 by %0\n"
+                          "%12 = comp f64[] [] sum(r0 < 4: %11[r0])\n"
+                          "output stop = %2\noutput compare = %3\noutput cast = %4\noutput index = %7\n"
+                          "output all = %8\noutput some = %9\noutput chosen = %10\noutput grad = %12\n");
+  static const struct {
+    const char *output;
+    bool depends;
+  } cases[] = {{"stop", false}, {"compare", false}, {"cast", false},  {"index", false},
+               {"all", false},  {"some", true},     {"chosen", true}, {"grad", true}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    if (derive_depends(g, output_named(g, cases[i].output), g->nodes.at[0]) != cases[i].depends)
+      fail_msg("derive_depends is wrong about %s", cases[i].output);
+  arena_free(a);
+}
+
+/* Derivatives by a value on the way, by what is before it, and by what does not matter, in one sweep. */
+static void by_any_node(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Graph *g = read_text(a, "graph g\n"
+                          "%0 = input x : f64[3]\n"
+                          "%1 = input other : f64[2]\n"
+                          "%2 = comp f64[3] [i0] mul(%0[i0], %0[i0])\n"
+                          "%3 = comp f64[] [] sum(r0 < 3: mul(%2[r0], %0[r0]))\n"
+                          "%4 = grad %3 by %2\n"
+                          "%5 = grad %3 by %0\n"
+                          "%6 = grad %3 by %1\n"
+                          "%7 = grad %3 by %3\n"
+                          "output middle = %4\noutput x = %5\noutput other = %6\noutput self = %7\n");
+  pass_derive(g, &(PassContext){0});
+  assert_null(graph_verify(g));
+  Interpretation in = {.arena = a, .f64 = true};
+  double x[] = {1, -2, 3};
+  Tensor t = {.dtype = DT_f64, .rank = 1, .extent = {3}, .data = x};
+  vec_push(a, &in.given, (Binding){str_internz(g->ir->strings, "x"), t});
+  assert_null(interpret(g, &in));
+  for (int i = 0; i < 3; i++) {
+    assert_true(at(&in.values[output_named(g, "middle")->id], i) == x[i]);
+    assert_true(at(&in.values[output_named(g, "x")->id], i) == 3 * x[i] * x[i]);
+  }
+  assert_true(at(&in.values[output_named(g, "other")->id], 1) == 0);
+  assert_true(at(&in.values[output_named(g, "self")->id], 0) == 1);
+  arena_free(a);
+}
+
+/* The sum of a narrow tensor's adjoints is formed in f32: 1 + 2^-9 + 2^-9 is lost twice in bf16, not in f32. */
+static void narrow_adjoints(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Graph *g = read_text(a, "graph g\n"
+                          "%0 = input x : bf16[1]\n"
+                          "%1 = comp f32[1] [i0] cast(f32, %0[i0])\n"
+                          "%2 = comp f32[1] [i0] mul(0.001953125, cast(f32, %0[i0]))\n"
+                          "%3 = comp f32[1] [i0] mul(0.00390625, cast(f32, %0[i0]))\n"
+                          "%4 = comp f32[] [] add(%1[0], add(%2[0], %3[0]))\n"
+                          "%5 = grad %4 by %0\n"
+                          "output dx = %5\n");
+  pass_derive(g, &(PassContext){0});
+  assert_null(graph_verify(g));
+  assert_int_equal(output_named(g, "dx")->dtype, DT_bf16);
+  Interpretation in = {.arena = a};
+  uint16_t one = 0x3f80;
+  Tensor t = {.dtype = DT_bf16, .rank = 1, .extent = {1}, .data = &one};
+  vec_push(a, &in.given, (Binding){str_internz(g->ir->strings, "x"), t});
+  assert_null(interpret(g, &in));
+  uint16_t got = ((uint16_t *)in.values[output_named(g, "dx")->id].data)[0];
+  assert_int_equal(got, 0x3f81); /* 1 + 2^-7; the exact sum is 1 + 3 * 2^-9, each term alone would vanish */
+  arena_free(a);
+}
+
+/* Only the first of equal elements gets the adjoint of a maximum. */
+static void ties(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Graph *g = read_text(a, "graph g\n"
+                          "%0 = input x : f64[2, 3]\n"
+                          "%1 = comp f64[] [] max(r0 < 2, r1 < 3: %0[r0, r1])\n"
+                          "%2 = grad %1 by %0\n"
+                          "output dx = %2\n");
+  pass_derive(g, &(PassContext){0});
+  Interpretation in = {.arena = a, .f64 = true};
+  double x[] = {1, 5, 5, 5, 0, 5};
+  Tensor t = {.dtype = DT_f64, .rank = 2, .extent = {2, 3}, .data = x};
+  vec_push(a, &in.given, (Binding){str_internz(g->ir->strings, "x"), t});
+  assert_null(interpret(g, &in));
+  for (int i = 0; i < 6; i++) assert_true(at(&in.values[output_named(g, "dx")->id], i) == (i == 1));
+  arena_free(a);
+}
+
 static double volume(const Node *n) {
   double v = 1;
   for (int i = 0; i < n->rank; i++) v *= (double)dim_evaluate(n->shape[i], three, NULL);
@@ -338,9 +459,9 @@ static void convolutions_stay_cheap(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_graph),
-      cmocka_unit_test(convolutions),
-      cmocka_unit_test(convolutions_stay_cheap),
+      cmocka_unit_test(every_graph),  cmocka_unit_test(convolutions), cmocka_unit_test(convolutions_stay_cheap),
+      cmocka_unit_test(what_depends), cmocka_unit_test(by_any_node),  cmocka_unit_test(narrow_adjoints),
+      cmocka_unit_test(ties),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
