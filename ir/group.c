@@ -176,11 +176,19 @@ static void identity_slots(int *slots, int n) {
   for (int i = 0; i < n; i++) slots[i] = i;
 }
 
-/* Whether every read of a member of k by d is at d's own position. */
-static bool reads_at_own_position(Scheduler *sc, const Kernel *k, const Node *d) {
+static bool reads_only_here(Scheduler *sc, const Node *d, const Node *what) {
   ExprList reads = node_reads(sc->arena, d);
   for (int i = 0; i < reads.n; i++)
-    if (member_of(k, reads.at[i]->node) && !read_is_identity(sc->g, d, reads.at[i])) return false;
+    if (reads.at[i]->node == what && !read_is_identity(sc->g, d, reads.at[i])) return false;
+  return true;
+}
+
+/* Whether every read between d and the members of k is at the reader's own position. */
+static bool reads_at_own_position(Scheduler *sc, const Kernel *k, const Node *d) {
+  for (int i = 0; i < k->members.n; i++) {
+    const Node *m = k->members.at[i].node;
+    if (!reads_only_here(sc, d, m) || !reads_only_here(sc, m, d)) return false;
+  }
   return true;
 }
 

@@ -439,11 +439,8 @@ static const struct {
   const char *name;
   Node *(*apply)(Simplify *s, Node *n); /* the replacement of a comp, or NULL */
 } node_rules[] = {
-    {"identity", identity},
-    {"S7 S8 N5 N6 N8", normal_sum},
-    {"S12 deviations from the mean", deviations},
-    {"S6 factor out", factor_out},
-    {"S10 sum first", sum_first},
+    {"identity", identity},        {"S7 S8 N5 N6 N8", normal_sum}, {"S12 deviations from the mean", deviations},
+    {"S6 factor out", factor_out}, {"S10 sum first", sum_first},
 };
 
 /* ---- the pass ---- */

@@ -1,6 +1,7 @@
 /* schedule_verify.c - whether a schedule computes its graph: every value read is there, in the right order, and no
  * buffer is overwritten while it is needed. Sizes and offsets are compared at several values of the open dimensions.
  */
+#include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/kernel.h"
 
@@ -59,6 +60,14 @@ static void check_read(Verifier *v, int at, int member, const Node *n) {
   if (n->kind != NODE_comp && n->kind != NODE_scatter) check_source(v, at, member, n);
   else if (!own && kernel_index(v->s, n) >= at) fault(v, "reads a value before it is made", n);
   if (b->place == BUFFER_arena && (b->first > at || b->last < at)) fault(v, "reads outside a buffer's life", n);
+}
+
+/* A read of another member is at the grid position of the reader. */
+static void check_position(Verifier *v, const Member *reader, const Expr *read) {
+  const Member *own = member_before(v->k, v->k->members.n, read->node);
+  for (int i = 0; own && i < v->k->ngrid; i++)
+    if (form_result_slot(v->s->graph, reader->node, read->at[own->grid_slot[i]]) != reader->grid_slot[i])
+      fault(v, "reads a member at another position", read->node);
 }
 
 static void check_member(Verifier *v, int at, int member) {

@@ -4,6 +4,7 @@
 #include "tests/unit/ir/run_schedule.h"
 #include "tests/unit/unit.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +15,10 @@ static const Target avx512 = {.vector_bytes = 64, .registers = 32, .fma = true, 
 /* ---- graphs and their inputs ---- */
 
 typedef struct Case {
-  const char *text;
-  int64_t open; /* value of every open dimension */
-  int level;    /* of the passes and the scheduler; -1: no pass, level 0 */
+  const char *name, *text;
+  int64_t open;   /* value of every open dimension */
+  int level;      /* of the passes and the scheduler */
+  bool gradients; /* add the gradients of the first output, squared and summed, by every input, and theirs in turn */
 } Case;
 
 typedef struct Setting {
@@ -49,12 +51,38 @@ static Tensor tensor_for(Setting *s, const Node *n) {
   return t;
 }
 
+/* sum(x * x) over all of x. */
+static Node *sum_of_squares(Graph *g, Node *x) {
+  Var *vars[9];
+  Form *at[9];
+  for (int i = 0; i < x->rank; i++) {
+    vars[i] = var_fresh(g->ir, x->shape[i]);
+    at[i] = form_var(g->ir, vars[i]);
+  }
+  Expr *read = expr_read(g->ir, x, at);
+  return graph_comp(g, 0, NULL, RED_sum, x->rank, vars, expr_op2(g->ir, OP_mul, read, read), (Span){0});
+}
+
+static void add_gradients(Graph *g) {
+  Node *y = g->outputs.at[0].node;
+  int n = g->nodes.n;
+  for (int i = 0; i < n; i++) {
+    Node *x = g->nodes.at[i];
+    if (x->kind != NODE_input || !dtype_is_float(x->dtype)) continue;
+    Node *first = graph_grad(g, sum_of_squares(g, y), x, (Span){0});
+    Node *second = graph_grad(g, sum_of_squares(g, first), x, (Span){0});
+    graph_output(g, str_internf(g->ir->strings, "d%s", x->name), first);
+    graph_output(g, str_internf(g->ir->strings, "h%s", x->name), second);
+  }
+}
+
 static Setting setting_for(const Case *c) {
   Setting s = {.arena = arena_new(), .open = c->open};
   Ir *ir = ir_new(s.arena, str_table_new(s.arena));
   char error[256] = "";
   s.g = graph_read(ir, c->text, strlen(c->text), error);
-  if (!s.g) fail_msg("%s", error);
+  if (!s.g) fail_msg("%s: %s", c->name, error);
+  if (c->gradients) add_gradients(s.g);
   for (int i = 0; i < s.g->nodes.n; i++) {
     const Node *n = s.g->nodes.at[i];
     if (n->kind != NODE_input && n->kind != NODE_param && n->kind != NODE_state) continue;
@@ -84,14 +112,14 @@ static double element(const Tensor *t, int64_t i) {
 
 /* Integers exactly; floats within the rounding of another order of the operations, relative to the largest element.
  */
-static void compare(const char *what, const Tensor *expected, const Tensor *got) {
+static void compare(const Case *c, const char *what, const Tensor *expected, const Tensor *got) {
   double scale = 1e-30, tolerance = expected->dtype == DT_f64 ? 1e-12 : dtype_is_float(expected->dtype) ? 1e-5 : 0;
   int64_t n = tensor_count(expected);
   for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs(element(expected, i)));
   for (int64_t i = 0; i < n; i++) {
     double x = element(expected, i), y = element(got, i);
     if (!(fabs(x - y) <= tolerance * scale) && !(isnan(x) && isnan(y)))
-      fail_msg("%s, element %d: %.17g instead of %.17g", what, (int)i, y, x);
+      fail_msg("%s %s, level %d, element %d: %.17g instead of %.17g", c->name, what, c->level, (int)i, y, x);
   }
 }
 
@@ -146,16 +174,16 @@ static void check(const Case *c) {
     bool output = !expected[i].target;
     Node *n = output ? s.g->outputs.at[i].node : s.g->stores.at[i - s.g->outputs.n]->in[0];
     Tensor got = run_value(schedule_of_g, &run, n);
-    compare(expected[i].name, &expected[i].value, &got);
+    compare(c, expected[i].name, &expected[i].value, &got);
   }
   assert_true(run.touched <= run.arena_bytes);
   arena_free(s.arena);
 }
 
 static void check_text(const char *text) {
-  static const int64_t open[] = {1, 5, 12};
+  static const int64_t open[] = {0, 1, 5, 12};
   for (int level = 0; level <= 2; level += 2)
-    for (size_t i = 0; i < sizeof open / sizeof *open; i++) check(&(Case){text, open[i], level});
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) check(&(Case){"", text, open[i], level, false});
 }
 
 /* ---- graphs ---- */
@@ -326,10 +354,37 @@ static void attention(void **state) {
              "output loss = %11\n");
 }
 
+static char *read_file(Arena *a, const char *path) {
+  FILE *f = fopen(path, "rb");
+  assert_non_null(f);
+  char *text = arena_alloc(a, 65536);
+  size_t n = fread(text, 1, 65535, f);
+  text[n] = 0;
+  fclose(f);
+  return text;
+}
+
+/* The graphs of the derivative's tests, with first and second derivatives. */
+static void every_graph(void **state) {
+  (void)state;
+  DIR *d = opendir(NNC_GRAPHS);
+  assert_non_null(d);
+  Arena *a = arena_new();
+  for (struct dirent *e; (e = readdir(d));) {
+    const char *end = strrchr(e->d_name, '.');
+    if (!end || strcmp(end, ".graph") || (getenv("GRAPH") && strcmp(getenv("GRAPH"), e->d_name))) continue;
+    char *text = read_file(a, arena_printf(a, "%s/%s", NNC_GRAPHS, e->d_name));
+    for (int level = 0; level <= 2; level += 2) check(&(Case){e->d_name, text, 3, level, true});
+  }
+  closedir(d);
+  arena_free(a);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(training_step), cmocka_unit_test(stores),      cmocka_unit_test(in_place_rows),
       cmocka_unit_test(norms),         cmocka_unit_test(convolution), cmocka_unit_test(attention),
+      cmocka_unit_test(every_graph),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
