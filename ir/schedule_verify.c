@@ -73,7 +73,10 @@ static void check_position(Verifier *v, const Member *reader, const Expr *read) 
 static void check_member(Verifier *v, int at, int member) {
   const Member *m = &v->k->members.at[member];
   ExprList reads = node_reads(v->s->arena, m->node);
-  for (int i = 0; i < reads.n; i++) check_read(v, at, member, reads.at[i]->node);
+  for (int i = 0; i < reads.n; i++) {
+    check_read(v, at, member, reads.at[i]->node);
+    check_position(v, m, reads.at[i]);
+  }
   for (int i = 0; i < v->k->ngrid; i++)
     if (m->grid_slot[i] < 0 || m->grid_slot[i] >= m->node->rank || m->node->shape[m->grid_slot[i]] != v->k->grid[i])
       fault(v, "grid and member do not fit", m->node);
