@@ -192,6 +192,52 @@ static Value *call_body(Elaborator *x, Function *f, Env *e, Span at) {
                                                                                                             : NULL;
 }
 
+static bool leads_with_batch(const Ast *type) {
+  if (!type || type->kind != AST_TYPE || !type->shape || !type->shape->items.n) return false;
+  const Ast *first = type->shape->items.at[0];
+  return first->kind == AST_NAME && !strcmp(first->name, "B");
+}
+
+static Value *with_batch_of_one(Elaborator *x, Value *v) {
+  Var *vars[16];
+  Form *forms[16];
+  vars[0] = var_fresh(x->ir, dim_const(x->ir, 1));
+  for (int i = 0; i < v->rank; i++) {
+    vars[i + 1] = var_fresh(x->ir, v->shape[i]);
+    forms[i] = form_var(x->ir, vars[i + 1]);
+  }
+  Value *r = value_tensor(x, v->rank + 1, vars, value_element(x, v, forms), v->span);
+  r->bound = v->bound;
+  return r;
+}
+
+/* When not training, a call whose arguments lack just the leading B runs with B = 1, and drops it from the result. */
+static bool batch_of_one(Elaborator *x, Ast *params, CallArg **given) {
+  bool any = false, pack;
+  for (int p = 0; p < params->items.n; p++) {
+    Ast *type = params->items.at[p]->type;
+    if (!leads_with_batch(type)) continue;
+    if (!given[p] || given[p]->value->kind != VALUE_TENSOR || given[p]->value->rank != type_rank(type, &pack) - 1)
+      return false;
+    any = true;
+  }
+  if (!any || x->training) return false;
+  for (int p = 0; p < params->items.n; p++) {
+    if (!leads_with_batch(params->items.at[p]->type)) continue;
+    CallArg *one = NEW(x->arena, CallArg);
+    *one = *given[p];
+    one->value = with_batch_of_one(x, one->value);
+    given[p] = one;
+  }
+  return true;
+}
+
+static Value *drop_batch(Elaborator *x, Value *v, const Ast *type) {
+  Form *zero[1] = {form_const(x->ir, 0)};
+  if (v && v->kind == VALUE_TENSOR && v->rank && leads_with_batch(type)) return value_take(x, v, 1, zero);
+  return v;
+}
+
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
   if (x->calls.n > 120) {
@@ -207,6 +253,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   int stack = x->stack.n, pending = x->pending.n;
   x->module = f->module;
   if (f->self && f->self->frozen) x->training = false;
+  bool single = batch_of_one(x, params, given);
   Lift lift = {0};
   int *extra = NEW_ARRAY(x->arena, int, np + 1);
   Value *r = NULL;
@@ -250,6 +297,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   x->frame = frame;
   x->calls.n--;
   x->stack.n = stack;
+  if (single) r = drop_batch(x, r, f->ast->type);
   if (r && lift.n) r = value_abstract(x, r, lift.n, vars);
   if (r && lift.n && x->pending.n > pending && !x->generic) {
     diag_add(x->diags, DIAG_LIFTED_STATE, x->pending.at[pending].span,

@@ -265,6 +265,7 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
 bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result) {
   bool ok = true;
   for (int i = 0; i < block->items.n; i++) {
+    if (*result && i && block->items.at[i - 1]->kind != AST_RETURN) break; /* returned from a chosen branch */
     if (*result) {
       diag_add(x->diags, DIAG_AFTER_RETURN, block->items.at[i]->span, "nothing after `return` is reached");
       return false;
@@ -282,6 +283,7 @@ Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Sp
   bool ok = true;
   for (int i = 0; i < body->items.n; i++) {
     Ast *s = body->items.at[i];
+    if (result && body->items.at[i - 1]->kind != AST_RETURN) break; /* returned from a chosen branch */
     if (result) {
       diag_add(x->diags, DIAG_AFTER_RETURN, s->span, "nothing after `return` is reached");
       return NULL;

@@ -396,8 +396,8 @@ static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
   if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->reports, (Report){name, NULL, 0, arg->span});
 }
 
-/* A step's reports are those of its own forward pass: what a parameter becomes by the step's updates is left aside, so that
- * nothing is computed twice. */
+/* A step's reports are those of its own forward pass: what a parameter becomes by the step's updates is left aside,
+ * so that nothing is computed twice. */
 static void reports(Elaborator *x, TrainWalk *w, Ast *a) {
   int n = x->current.n;
   Value **updated = NEW_ARRAY(x->arena, Value *, n + 1);
