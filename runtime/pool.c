@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -86,6 +87,19 @@ static int processors(void) {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+/* Signals are for the thread that opened the pool: it may block and poll them. */
+static void start_workers(NnrtPool *p) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  for (p->started = 0; p->started < p->threads - 1; p->started++) {
+    struct Worker *w = &p->worker[p->started];
+    *w = (struct Worker){.pool = p, .number = p->started + 1};
+    if (pthread_create(&w->id, NULL, work, w) != 0) break;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 int nnrt_pool_open(NnrtPool **pool, int threads, NnrtError *e) {
   *pool = NULL;
   if (threads == 0) threads = processors();
@@ -100,16 +114,12 @@ int nnrt_pool_open(NnrtPool **pool, int threads, NnrtError *e) {
   pthread_mutex_init(&p->mutex, NULL);
   pthread_cond_init(&p->wake, NULL);
   p->threads = threads;
-  for (p->started = 0; p->started < threads - 1; p->started++) {
-    struct Worker *w = &p->worker[p->started];
-    *w = (struct Worker){.pool = p, .number = p->started + 1};
-    if (pthread_create(&w->id, NULL, work, w) != 0) {
-      nnrt_pool_close(p);
-      return nnrt_fail(e, NNRT_EDEVICE, "%d threads cannot be started", threads);
-    }
-  }
+  start_workers(p);
   *pool = p;
-  return NNRT_OK;
+  if (p->started == threads - 1) return NNRT_OK;
+  nnrt_pool_close(p);
+  *pool = NULL;
+  return nnrt_fail(e, NNRT_EDEVICE, "%d threads cannot be started", threads);
 }
 
 void nnrt_pool_close(NnrtPool *p) {

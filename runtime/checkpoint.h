@@ -1,0 +1,24 @@
+/* checkpoint.h - a model as a safetensors file: every variable under its name, and where the training stands as text.
+ */
+#ifndef NNRT_CHECKPOINT_H
+#define NNRT_CHECKPOINT_H
+
+#include "runtime/run.h"
+#include "runtime/safetensors.h"
+
+/* Writes all variables, and `extra` tensors beside them, durably. */
+int nnrt_checkpoint_save(const NnrtModel *m, const char *path, const NnrtTensor *extra, int n_extra,
+                         const NnrtMeta *meta, int n_meta, NnrtError *e);
+
+typedef enum NnrtLoad {
+  NNRT_LOAD_ALL,    /* to resume: every variable must be there */
+  NNRT_LOAD_MODEL,  /* to evaluate or predict: all but optimizer slots */
+  NNRT_LOAD_WEIGHTS /* to train from: parameters must be there; states and statistics where they are */
+} NnrtLoad;
+
+/* Copies tensors of an open file into the model, by name, converted between floats. Without LOAD_ALL a name may also
+ * lack the first part (`fc1.weight` for `net.fc1.weight`) where all parameters share it. Nothing is copied unless all
+ * fits. NNRT_EDATA names the file and the tensor. */
+int nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, NnrtError *e);
+
+#endif

@@ -1,0 +1,229 @@
+/* data.c - see data.h. */
+#include "runtime/data.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 1024 }; /* examples that pass through a field's graph at a time */
+
+/* ---- the files ---- */
+
+/* Is `column` read by the field `only`, or is every field wanted? */
+static bool is_read(const NnrtData *t, const char *column, int only) {
+  if (only < 0) return true;
+  const NnrtField *f = &t->fields[only];
+  for (int64_t k = 0; k < f->n_raw; k++)
+    if (f->raw[k].from >= 0 || strcmp(f->raw[k].name, column) == 0) return true;
+  return false;
+}
+
+/* Leaves the files that are read. */
+static void keep_read(const NnrtData *t, NnrtSourceFile *files, int *n, int only) {
+  int kept = 0;
+  for (int i = 0; i < *n; i++)
+    if (!files[i].column || is_read(t, files[i].column, only)) files[kept++] = files[i];
+  *n = kept;
+}
+
+/* The table's files with the overrides put in. */
+static NnrtSourceFile *list_files(const NnrtData *t, const NnrtOverride *overrides, int n_overrides, int *n,
+                                  NnrtError *e) {
+  *n = t->n_files ? (int)t->n_files : 1;
+  NnrtSourceFile *files = calloc((size_t)*n, sizeof *files);
+  if (!files) {
+    nnrt_fail_memory(e, (size_t)*n * sizeof *files, t->name);
+    return NULL;
+  }
+  for (int i = 0; i < *n; i++)
+    files[i] = t->n_files ? (NnrtSourceFile){t->files[i].column, t->files[i].path} : (NnrtSourceFile){NULL, t->path};
+  for (int k = 0; k < n_overrides; k++) {
+    int i = 0;
+    while (overrides[k].column && i < *n && (!files[i].column || strcmp(files[i].column, overrides[k].column) != 0))
+      i++;
+    if (i < *n && (overrides[k].column || *n == 1)) {
+      files[i].path = overrides[k].path;
+      continue;
+    }
+    nnrt_fail(e, NNRT_EUSAGE, "data %s has no file for \"%s\" (it has %d files: %s.%s=PATH names one)", t->name,
+              overrides[k].column ? overrides[k].column : overrides[k].path, *n, t->name,
+              files[0].column ? files[0].column : "COLUMN");
+    free(files);
+    return NULL;
+  }
+  return files;
+}
+
+/* ---- one field ---- */
+
+typedef struct Reading { /* a field on its way from the source through its graph */
+  const NnrtField *field;
+  const NnrtSource *source;
+  NnrtRun run;
+  NnrtView *views; /* of field->raw */
+  void **raw;      /* CHUNK rows of each */
+} Reading;
+
+static int open_raw(Reading *r, int k, NnrtError *e) {
+  const NnrtColumn *c = &r->field->raw[k];
+  NnrtView *v = &r->views[k];
+  int status = nnrt_source_view(r->source, c->from, c->to, c->name, c->single, v, e);
+  if (status != NNRT_OK) return status;
+  char name[32], have[128], want[128], place[256];
+  snprintf(name, sizeof name, "raw.%d", k);
+  int port = nnrt_port(r->run.graph->inputs, r->run.graph->n_inputs, name);
+  if (port < 0) return NNRT_OK; /* nothing depends on it */
+  const NnrtPort *p = &r->run.graph->inputs[port];
+  int64_t shape[NNRT_MAX_RANK];
+  int64_t one = 1;
+  int rank = (int)p->n_shape - 1;
+  memset(r->run.dims, 0, (size_t)r->run.graph->n_dims * sizeof *r->run.dims);
+  r->run.dims[0] = one;
+  nnrt_port_shape(&r->run, p, shape);
+  if (rank != v->rank || (rank && memcmp(shape + 1, v->shape, (size_t)rank * sizeof *shape) != 0))
+    return nnrt_fail(e, NNRT_EDATA, "%s: an example of field %s has shape %s in the file, but the program reads %s",
+                     nnrt_source_place(r->source, v, 0, 0, place), r->field->name,
+                     nnrt_shape_text(v->shape, v->rank, have, sizeof have),
+                     nnrt_shape_text(shape + 1, rank, want, sizeof want));
+  r->raw[k] = nnrt_allocate((int64_t)CHUNK * v->width * nnrt_dtype((NnrtDtype)c->dtype)->bytes);
+  if (!r->raw[k]) return nnrt_fail_memory(e, (unsigned long long)CHUNK * (unsigned)v->width, r->field->name);
+  nnrt_run_input(&r->run, port, r->raw[k]);
+  return NNRT_OK;
+}
+
+static int out_of_bound(const Reading *r, int64_t example, int64_t i, int64_t value, NnrtError *e) {
+  const NnrtView *v = &r->views[0];
+  char place[256];
+  return nnrt_fail(e, NNRT_EDATA, "%s: field %s is %lld, which is not in 0..%lld",
+                   nnrt_source_place(r->source, v, example, i < v->width ? i : 0, place), r->field->name,
+                   (long long)value, (long long)r->field->bound - 1);
+}
+
+static int check_bound(const Reading *r, const void *values, int64_t first, int64_t n, int64_t width, NnrtError *e) {
+  NnrtDtype t = (NnrtDtype)r->field->dtype;
+  const char *at = values;
+  for (int64_t i = 0; i < n * width; i++, at += nnrt_dtype(t)->bytes) {
+    int64_t v;
+    nnrt_convert(t, at, false, NNRT_I64, &v, 1);
+    if (v < 0 || v >= r->field->bound) return out_of_bound(r, first + i / width, i % width, v, e);
+  }
+  return NNRT_OK;
+}
+
+/* Examples first .. first+n-1 of the field, computed and checked, to `to`. */
+static int read_chunk(Reading *r, int64_t first, int64_t n, char *to, int64_t bytes, NnrtError *e) {
+  for (int64_t k = 0; k < r->field->n_raw; k++) {
+    if (!r->raw[k]) continue;
+    int status = nnrt_source_read(r->source, &r->views[k], first, n, (NnrtDtype)r->field->raw[k].dtype, r->raw[k], e);
+    if (status != NNRT_OK) return status;
+  }
+  int status = nnrt_run_bind(&r->run, &n, e);
+  if (status != NNRT_OK) return status;
+  nnrt_run_go(&r->run);
+  const void *values = nnrt_run_output(&r->run, 0);
+  if (bytes) memcpy(to, values, (size_t)(n * bytes));
+  return r->field->bound ? check_bound(r, to, first, n, bytes / nnrt_dtype((NnrtDtype)r->field->dtype)->bytes, e)
+                         : NNRT_OK;
+}
+
+static void close_reading(Reading *r) {
+  for (int64_t k = 0; r->raw && k < r->field->n_raw; k++) free(r->raw[k]);
+  free(r->raw);
+  free(r->views);
+  nnrt_run_close(&r->run);
+}
+
+static int read_field(NnrtDataset *d, NnrtModel *m, const NnrtSource *s, int k, NnrtError *e) {
+  const NnrtField *f = &d->table->fields[k];
+  Reading r = {.field = f, .source = s};
+  int64_t total;
+  if (!nnrt_shape_bytes(f->shape, (int)f->n_shape, (NnrtDtype)f->dtype, &d->bytes[k]) ||
+      __builtin_mul_overflow(d->bytes[k], d->count, &total) || !(d->fields[k] = nnrt_allocate(total)))
+    return nnrt_fail_memory(e, (unsigned long long)d->bytes[k] * (unsigned long long)d->count, f->name);
+  int status = nnrt_run_open(&r.run, m, f->graph, e);
+  if (status != NNRT_OK) return status;
+  r.views = calloc((size_t)f->n_raw + 1, sizeof *r.views);
+  r.raw = calloc((size_t)f->n_raw + 1, sizeof *r.raw);
+  if (!r.views || !r.raw) status = nnrt_fail_memory(e, (size_t)f->n_raw * sizeof *r.views, f->name);
+  for (int i = 0; status == NNRT_OK && i < f->n_raw; i++) status = open_raw(&r, i, e);
+  for (int64_t first = 0; status == NNRT_OK && first < d->count; first += CHUNK) {
+    int64_t n = d->count - first < CHUNK ? d->count - first : CHUNK;
+    status = read_chunk(&r, first, n, d->fields[k] + first * d->bytes[k], d->bytes[k], e);
+  }
+  close_reading(&r);
+  return status;
+}
+
+/* ---- the data set ---- */
+
+int nnrt_data_open(NnrtDataset *d, NnrtModel *m, int64_t index, const NnrtOverride *overrides, int n_overrides,
+                   int only, NnrtError *e) {
+  const NnrtData *t = &m->program->data[index];
+  *d = (NnrtDataset){.table = t, .index = index};
+  int n_files;
+  NnrtSourceFile *files = list_files(t, overrides, n_overrides, &n_files, e);
+  if (!files) return e ? e->status : NNRT_EUSAGE;
+  keep_read(t, files, &n_files, only);
+  NnrtSource s;
+  int status = nnrt_source_open(&s, t->format, files, n_files, e);
+  if (status == NNRT_OK) {
+    d->count = s.count;
+    d->fields = calloc((size_t)t->n_fields + 1, sizeof *d->fields);
+    d->bytes = calloc((size_t)t->n_fields + 1, sizeof *d->bytes);
+    if (!d->fields || !d->bytes) status = nnrt_fail_memory(e, (size_t)t->n_fields * sizeof *d->fields, t->name);
+    if (d->count == 0) status = nnrt_fail(e, NNRT_EDATA, "%s: no examples", files[0].path);
+    for (int k = 0; status == NNRT_OK && k < t->n_fields; k++)
+      if (only < 0 || only == k) status = read_field(d, m, &s, k, e);
+    nnrt_source_close(&s);
+  }
+  free(files);
+  if (status != NNRT_OK) nnrt_data_close(d);
+  return status;
+}
+
+void nnrt_data_close(NnrtDataset *d) {
+  for (int64_t k = 0; d->fields && k < d->table->n_fields; k++) free(d->fields[k]);
+  free(d->fields);
+  free(d->bytes);
+  *d = (NnrtDataset){0};
+}
+
+void nnrt_data_gather(const NnrtDataset *d, int field, const int64_t *places, int64_t n, void *to) {
+  size_t bytes = (size_t)d->bytes[field];
+  const char *from = d->fields[field];
+  char *at = to;
+  for (int64_t i = 0; i < n; i++, at += bytes) memcpy(at, from + (size_t)places[i] * bytes, bytes);
+}
+
+int nnrt_data_field(const NnrtDataset *d, const char *port) {
+  const char *dot = strchr(port, '.');
+  for (int k = 0; dot && k < d->table->n_fields; k++)
+    if (strcmp(d->table->fields[k].name, dot + 1) == 0) return k;
+  return -1;
+}
+
+int nnrt_data_statistics(const NnrtDataset *d, NnrtModel *m, const int64_t *places, int64_t n, NnrtError *e) {
+  if (d->table->stats < 0) return NNRT_OK;
+  NnrtRun r;
+  int status = nnrt_run_open(&r, m, d->table->stats, e);
+  if (status != NNRT_OK) return status;
+  void **gathered = calloc((size_t)r.graph->n_inputs + 1, sizeof *gathered);
+  if (!gathered) status = nnrt_fail_memory(e, (size_t)r.graph->n_inputs * sizeof *gathered, d->table->name);
+  for (int64_t i = 0; status == NNRT_OK && i < r.graph->n_inputs; i++) {
+    int field = nnrt_data_field(d, r.graph->inputs[i].name);
+    if (field < 0) continue;
+    gathered[i] = nnrt_allocate(n * d->bytes[field]);
+    if (!gathered[i]) {
+      status = nnrt_fail_memory(e, (unsigned long long)(n * d->bytes[field]), d->table->name);
+      break;
+    }
+    nnrt_data_gather(d, field, places, n, gathered[i]);
+    nnrt_run_input(&r, (int)i, gathered[i]);
+  }
+  if (status == NNRT_OK) status = nnrt_run_bind(&r, &n, e);
+  if (status == NNRT_OK) nnrt_run_go(&r);
+  for (int64_t i = 0; gathered && i < r.graph->n_inputs; i++) free(gathered[i]);
+  free(gathered);
+  nnrt_run_close(&r);
+  return status;
+}

@@ -1,0 +1,458 @@
+/* entry.c - the verbs that are entries (`predict`): reads examples from FILES through the data's fields, or tensors
+ * from .npy files, runs the entry over them and writes its results as text, JSON lines, csv or .npy. */
+#include "runtime/cli.h"
+#include "runtime/array.h"
+#include "runtime/philox.h"
+#include "runtime/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { BATCH = 256, MAX_OPEN = 16 };
+
+typedef struct Value { /* an argument, or a result: all examples of it */
+  const NnrtArgument *table;
+  char name[80];
+  int port;
+  NnrtDtype dtype;
+  int rank; /* of one example */
+  int64_t shape[NNRT_MAX_RANK];
+  int64_t width, bytes; /* elements and bytes of one example */
+  int64_t n;            /* examples */
+  char *data;
+} Value;
+
+typedef struct Entry {
+  NnrtCli *cli;
+  NnrtError *error;
+  const NnrtEntry *table;
+  NnrtPool *pool;
+  NnrtModel model;
+  NnrtRun run;
+  Value *arguments, *results;
+  int n_arguments, n_results;
+  int64_t n, batch; /* examples */
+  int64_t open[MAX_OPEN];
+  int64_t seed, *places;
+  int32_t step;
+} Entry;
+
+/* ---- arguments ---- */
+
+static int refuse_bound(Entry *x, const Value *v, int64_t i, int64_t value, const char *file) {
+  return nnrt_fail(x->error, NNRT_EDATA, "%s: row %lld: %s is %lld, which is not in 0..%lld", file,
+                   (long long)(i / (v->width ? v->width : 1)), v->name, (long long)value,
+                   (long long)v->table->bound - 1);
+}
+
+static int check_bound(Entry *x, const Value *v, const char *file) {
+  for (int64_t i = 0; v->table->bound && i < v->n * v->width; i++) {
+    int64_t value;
+    nnrt_convert(v->dtype, v->data + i * nnrt_dtype(v->dtype)->bytes, false, NNRT_I64, &value, 1);
+    if (value < 0 || value >= v->table->bound) return refuse_bound(x, v, i, value, file);
+  }
+  return NNRT_OK;
+}
+
+/* The open dimension that extent i of the port is, -1 if it is something else. */
+static int open_dim(const Entry *x, const NnrtPort *p, int i) {
+  const NnrtPoly *d = &p->shape[i];
+  bool plain = d->n_terms == 4 && d->terms[0] == 1 && d->terms[1] == 1 && d->terms[2] == 1;
+  return plain && d->terms[3] < x->run.n_open ? (int)d->terms[3] : -1;
+}
+
+/* An .npy file gives the argument: [N, shape...], or one example [shape...]. Open dimensions take its extents. */
+static int take_array(Entry *x, Value *v, const NnrtArray *a, const char *file) {
+  const NnrtPort *p = v->port < 0 ? NULL : &x->run.graph->inputs[v->port];
+  int rank = p ? (int)p->n_shape : a->rank, lead = rank - a->rank;
+  bool batched = p && p->n_shape > v->table->n_shape;
+  if (lead < 0 || lead > (batched ? 1 : 0))
+    return nnrt_fail(x->error, NNRT_EDATA, "%s: %s has %lld dimensions, the file %d", file, v->name,
+                     (long long)v->table->n_shape, a->rank);
+  int64_t expected[NNRT_MAX_RANK] = {0}, shape[NNRT_MAX_RANK] = {1};
+  memcpy(shape + lead, a->shape, (size_t)a->rank * sizeof *shape);
+  for (int i = batched; p && i < rank; i++) {
+    int d = open_dim(x, p, i);
+    if (d >= 0 && x->open[d] < 0) x->open[d] = shape[i];
+    int64_t dims[MAX_OPEN];
+    memcpy(dims, x->open, sizeof dims);
+    expected[i] = nnrt_poly(p->shape[i].terms, p->shape[i].n_terms, dims);
+    if (expected[i] != shape[i])
+      return nnrt_fail(x->error, NNRT_EDATA, "%s: dimension %d of %s is %lld, but must be %lld", file,
+                       i - (int)batched, v->name, (long long)shape[i], (long long)expected[i]);
+  }
+  v->n = batched ? shape[0] : 1;
+  v->width = v->n ? a->count / v->n : 0;
+  v->bytes = v->width * nnrt_dtype(v->dtype)->bytes;
+  v->data = nnrt_allocate(a->count * nnrt_dtype(v->dtype)->bytes);
+  if (!v->data) return nnrt_fail_memory(x->error, (unsigned long long)a->count * 8, v->name);
+  int64_t done = nnrt_array_read(a, 0, a->count, v->dtype, v->data);
+  if (done < a->count)
+    return nnrt_fail(x->error, NNRT_EDATA, "%s: element %lld is not of type %s", file, (long long)done,
+                     nnrt_dtype(v->dtype)->name);
+  return check_bound(x, v, file);
+}
+
+/* --input NAME=FILE */
+static int take_input(Entry *x, const char *text) {
+  const char *equals = strchr(text, '=');
+  for (int k = 0; equals && k < x->n_arguments; k++) {
+    Value *v = &x->arguments[k];
+    if (strlen(v->name) != (size_t)(equals - text) || strncmp(v->name, text, strlen(v->name)) != 0) continue;
+    NnrtArray a;
+    int status = nnrt_npy_open(&a, equals + 1, x->error);
+    if (status != NNRT_OK) return status;
+    free(v->data);
+    v->data = NULL;
+    status = take_array(x, v, &a, equals + 1);
+    nnrt_array_close(&a);
+    return status;
+  }
+  return nnrt_fail(x->error, NNRT_EUSAGE, "--input takes NAME=FILE with an argument's name, not \"%s\"", text);
+}
+
+/* Adds the examples of FILE, read as the data's field that the argument is. */
+static int take_field(Entry *x, Value *v, const char *file) {
+  const NnrtArgument *a = v->table;
+  if (a->data < 0)
+    return nnrt_fail(x->error, NNRT_EUSAGE, "%s is not read from data: give --input %s=FILE", v->name, v->name);
+  const NnrtData *t = &x->cli->program->data[a->data];
+  const NnrtField *f = &t->fields[a->field];
+  NnrtOverride o = {t->n_files && f->n_raw ? f->raw[0].name : NULL, file};
+  NnrtDataset d;
+  int status = nnrt_data_open(&d, &x->model, a->data, &o, 1, (int)a->field, x->error);
+  if (status != NNRT_OK) return status;
+  v->bytes = d.bytes[a->field];
+  v->width = v->bytes / nnrt_dtype(v->dtype)->bytes;
+  char *more = nnrt_allocate((v->n + d.count) * v->bytes);
+  if (!more) {
+    status = nnrt_fail_memory(x->error, (unsigned long long)((v->n + d.count) * v->bytes), v->name);
+  } else {
+    if (v->n) memcpy(more, v->data, (size_t)(v->n * v->bytes));
+    memcpy(more + v->n * v->bytes, d.fields[a->field], (size_t)(d.count * v->bytes));
+    free(v->data);
+    v->data = more;
+    v->n += d.count;
+  }
+  nnrt_data_close(&d);
+  return status;
+}
+
+/* FILES: each holds every argument (csv), or, where the data has a file for each column, one argument each. */
+static int take_files(Entry *x) {
+  const NnrtArgument *first = x->n_arguments ? x->arguments[0].table : NULL;
+  bool one_each = first && first->data >= 0 && x->cli->program->data[first->data].n_files && x->n_arguments > 1;
+  if (one_each && x->cli->n_files != x->n_arguments)
+    return nnrt_fail(x->error, NNRT_EUSAGE, "%s takes %d files, one for each argument", x->table->name,
+                     x->n_arguments);
+  for (int i = 0; i < x->cli->n_files; i++)
+    for (int k = 0; k < x->n_arguments; k++) {
+      if (one_each && i != k) continue;
+      int status = take_field(x, &x->arguments[k], x->cli->files[i]);
+      if (status != NNRT_OK) return status;
+    }
+  return NNRT_OK;
+}
+
+static int take_arguments(Entry *x) {
+  int status = take_files(x);
+  for (int i = 0; status == NNRT_OK && i < x->cli->n_given; i++)
+    if (x->cli->given[i].id == NNRT_OPT_INPUT) status = take_input(x, x->cli->given[i].value);
+  x->n = 1;
+  for (int k = 0; status == NNRT_OK && k < x->n_arguments; k++) {
+    const Value *v = &x->arguments[k];
+    if (!v->data)
+      return nnrt_fail(x->error, NNRT_EUSAGE, "%s needs %s: a FILE, or --input %s=FILE.npy", x->table->name, v->name,
+                       v->name);
+    if (k && v->n != x->n)
+      return nnrt_fail(x->error, NNRT_EDATA, "%s has %lld examples, but %s %lld", v->name, (long long)v->n,
+                       x->arguments[0].name, (long long)x->n);
+    x->n = v->n;
+  }
+  return status;
+}
+
+/* ---- running ---- */
+
+/* "result", or "result0", ... where several have no name. */
+static void name_value(Value *v, const char *name, int k, int n) {
+  if (name && *name) snprintf(v->name, sizeof v->name, "%.79s", name);
+  else if (n == 1) snprintf(v->name, sizeof v->name, "result");
+  else snprintf(v->name, sizeof v->name, "result%d", k);
+}
+
+static int open_values(Entry *x) {
+  const NnrtGraph *g = x->run.graph;
+  x->n_arguments = (int)x->table->n_arguments;
+  x->n_results = (int)x->table->n_results;
+  x->arguments = calloc((size_t)x->n_arguments + 1, sizeof *x->arguments);
+  x->results = calloc((size_t)x->n_results + 1, sizeof *x->results);
+  if (!x->arguments || !x->results) return nnrt_fail_memory(x->error, 0, x->table->name);
+  for (int k = 0; k < x->n_arguments; k++) {
+    Value *v = &x->arguments[k];
+    v->table = &x->table->arguments[k];
+    v->dtype = (NnrtDtype)v->table->dtype;
+    name_value(v, v->table->name, k, x->n_arguments);
+    v->port = nnrt_port(g->inputs, g->n_inputs, v->name);
+  }
+  for (int k = 0; k < x->n_results; k++) {
+    Value *v = &x->results[k];
+    v->table = &x->table->results[k];
+    v->dtype = (NnrtDtype)v->table->dtype;
+    name_value(v, v->table->name, k, x->n_results);
+    v->port = nnrt_port(g->outputs, g->n_outputs, v->name);
+    if (v->port < 0) v->port = k;
+    if (v->port >= g->n_outputs)
+      return nnrt_fail(x->error, NNRT_EINVAL, "graph %s lacks the result %s", g->name, v->name);
+  }
+  for (int i = 0; i < MAX_OPEN; i++) x->open[i] = -1;
+  return x->run.n_open > MAX_OPEN ? nnrt_fail(x->error, NNRT_EINVAL, "too many open dimensions") : NNRT_OK;
+}
+
+/* Index of the batch among the open dimensions, -1: the entry is not batched. */
+static int batch_dim(const Entry *x) {
+  for (int i = 0; i < x->run.n_open; i++)
+    if (strcmp(x->run.graph->dims[i].name, "B") == 0) return i;
+  return -1;
+}
+
+static int bind(Entry *x, int64_t n) {
+  int b = batch_dim(x);
+  if (b >= 0) x->open[b] = n;
+  for (int i = 0; i < x->run.n_open; i++)
+    if (x->open[i] < 0)
+      return nnrt_fail(x->error, NNRT_EUSAGE, "the size %s is not known: give --input", x->run.graph->dims[i].name);
+  return nnrt_run_bind(&x->run, x->open, x->error);
+}
+
+/* Memory for a result of all examples, its shape now that sizes are bound. */
+static int open_result(Entry *x, Value *v) {
+  const NnrtPort *p = &x->run.graph->outputs[v->port];
+  int64_t shape[NNRT_MAX_RANK], count = nnrt_port_shape(&x->run, p, shape);
+  int lead = batch_dim(x) >= 0 && p->n_shape ? 1 : 0;
+  v->rank = (int)p->n_shape - lead;
+  memcpy(v->shape, shape + lead, (size_t)v->rank * sizeof *shape);
+  v->width = lead ? count / x->batch : count;
+  v->bytes = v->width * nnrt_dtype(v->dtype)->bytes;
+  v->n = x->n;
+  v->data = nnrt_allocate(v->n * v->bytes);
+  return v->data ? NNRT_OK : nnrt_fail_memory(x->error, (unsigned long long)(v->n * v->bytes), v->name);
+}
+
+static void connect_numbers(Entry *x) {
+  const NnrtGraph *g = x->run.graph;
+  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$seed"), &x->seed);
+  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$step"), &x->step);
+  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$steps"), &x->step);
+  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$epoch"), &x->step);
+  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$place"), x->places);
+}
+
+/* Examples first .. first+n-1. Arguments go through memory aligned as kernels expect it. */
+static int run_batch(Entry *x, int64_t first, int64_t n, char *const *staging) {
+  for (int64_t i = 0; i < n; i++) x->places[i] = first + i;
+  for (int k = 0; k < x->n_arguments; k++) {
+    const Value *v = &x->arguments[k];
+    if (v->bytes) memcpy(staging[k], v->data + first * v->bytes, (size_t)(n * v->bytes));
+  }
+  if (n != x->batch) {
+    int status = bind(x, n);
+    if (status != NNRT_OK) return status;
+  }
+  nnrt_run_go(&x->run);
+  for (int k = 0; k < x->n_results; k++) {
+    const Value *v = &x->results[k];
+    if (v->bytes) memcpy(v->data + first * v->bytes, nnrt_run_output(&x->run, v->port), (size_t)(n * v->bytes));
+  }
+  return NNRT_OK;
+}
+
+static int run_all(Entry *x) {
+  x->batch = batch_dim(x) < 0 ? 1 : x->n < BATCH ? x->n : BATCH;
+  if (batch_dim(x) < 0) x->n = 1;
+  char **staging = calloc((size_t)x->n_arguments + 1, sizeof *staging);
+  x->places = nnrt_allocate(x->batch * 8);
+  int status = staging && x->places ? NNRT_OK : nnrt_fail_memory(x->error, 0, x->table->name);
+  for (int k = 0; status == NNRT_OK && k < x->n_arguments; k++) {
+    staging[k] = nnrt_allocate(x->batch * x->arguments[k].bytes);
+    if (!staging[k])
+      status = nnrt_fail_memory(x->error, (unsigned long long)(x->batch * x->arguments[k].bytes), "a batch");
+    nnrt_run_input(&x->run, x->arguments[k].port, staging[k]);
+  }
+  connect_numbers(x);
+  if (status == NNRT_OK && x->n) status = bind(x, x->batch);
+  for (int k = 0; status == NNRT_OK && x->n && k < x->n_results; k++) status = open_result(x, &x->results[k]);
+  for (int64_t first = 0; status == NNRT_OK && first < x->n; first += x->batch)
+    status = run_batch(x, first, x->n - first < x->batch ? x->n - first : x->batch, staging);
+  for (int k = 0; staging && k < x->n_arguments; k++) free(staging[k]);
+  free(staging);
+  return status;
+}
+
+/* ---- writing ---- */
+
+static const char *element_text(const Value *v, int64_t i, char text[32]) {
+  const char *at = v->data + i * nnrt_dtype(v->dtype)->bytes;
+  if (nnrt_dtype(v->dtype)->class == 'f')
+    return nnrt_real_text(nnrt_element(v->dtype, at, false), v->dtype != NNRT_F64, text);
+  int64_t n;
+  nnrt_convert(v->dtype, at, false, NNRT_I64, &n, 1);
+  snprintf(text, 32, "%lld", (long long)n);
+  return text;
+}
+
+/* A line an example: results divided by `between`, elements of one by `inside`. */
+static void write_rows(const Entry *x, char between, char inside) {
+  char text[32];
+  for (int64_t row = 0; row < x->n; row++) {
+    for (int k = 0; k < x->n_results; k++)
+      for (int64_t i = 0; i < x->results[k].width; i++) {
+        if (i || k) putchar(i ? inside : between);
+        fputs(element_text(&x->results[k], row * x->results[k].width + i, text), stdout);
+      }
+    putchar('\n');
+  }
+}
+
+static void write_csv(const Entry *x) {
+  for (int k = 0; k < x->n_results; k++)
+    for (int64_t i = 0; i < x->results[k].width; i++) {
+      printf("%s%s", i || k ? "," : "", x->results[k].name);
+      if (x->results[k].width > 1) printf(".%lld", (long long)i);
+    }
+  putchar('\n');
+  write_rows(x, ',', ',');
+}
+
+static void put_element(NnrtLine *l, const Value *v, const char *key, int64_t i) {
+  const char *at = v->data + i * nnrt_dtype(v->dtype)->bytes;
+  int64_t n;
+  if (nnrt_dtype(v->dtype)->class == 'f') {
+    nnrt_line_real(l, key, nnrt_element(v->dtype, at, false), v->dtype != NNRT_F64);
+    return;
+  }
+  nnrt_convert(v->dtype, at, false, NNRT_I64, &n, 1);
+  if (v->dtype == NNRT_BOOL) nnrt_line_bool(l, key, n != 0);
+  else nnrt_line_integer(l, key, n);
+}
+
+static void write_json(Entry *x) {
+  NnrtLine *l = &x->cli->line;
+  for (int64_t row = 0; row < x->n; row++) {
+    nnrt_line_open(l, NULL, '{');
+    nnrt_line_string(l, "event", x->table->name);
+    nnrt_line_integer(l, "example", row);
+    for (int k = 0; k < x->n_results; k++) {
+      const Value *v = &x->results[k];
+      if (v->rank) nnrt_line_open(l, v->name, '[');
+      for (int64_t i = 0; i < v->width; i++) put_element(l, v, v->rank ? NULL : v->name, row * v->width + i);
+      if (v->rank) nnrt_line_close(l, ']');
+    }
+    nnrt_line_close(l, '}');
+    nnrt_cli_print_line(x->cli);
+  }
+}
+
+/* The shape of all examples of a result; returns its rank. */
+static int whole_shape(const Entry *x, const Value *v, int64_t shape[NNRT_MAX_RANK + 1]) {
+  int lead = batch_dim(x) >= 0;
+  shape[0] = v->n;
+  memcpy(shape + lead, v->shape, (size_t)v->rank * sizeof *shape);
+  return v->rank + lead;
+}
+
+static int write_files(Entry *x, const char *folder) {
+  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+    return nnrt_fail(x->error, NNRT_EFAIL, "%s: cannot be made: %s", folder, strerror(errno));
+  int status = NNRT_OK;
+  for (int k = 0; status == NNRT_OK && k < x->n_results; k++) {
+    char path[4096];
+    int64_t shape[NNRT_MAX_RANK + 1];
+    int rank = whole_shape(x, &x->results[k], shape);
+    snprintf(path, sizeof path, "%s/%s.npy", folder, x->results[k].name);
+    status = nnrt_npy_write(path, x->results[k].dtype, rank, shape, x->results[k].data, x->error);
+  }
+  return status;
+}
+
+static int write_npy(Entry *x) {
+  const Value *v = &x->results[0];
+  char header[256];
+  int64_t shape[NNRT_MAX_RANK + 1];
+  if (x->n_results != 1 || v->dtype == NNRT_BF16)
+    return nnrt_fail(x->error, NNRT_EUSAGE, "--format npy is for one result: --output-dir takes several");
+  int rank = whole_shape(x, v, shape);
+  fwrite(header, 1, nnrt_npy_header(header, v->dtype, rank, shape), stdout);
+  fwrite(v->data, 1, (size_t)(v->n * v->bytes), stdout);
+  return NNRT_OK;
+}
+
+static void write_result_event(Entry *x) {
+  NnrtLine *l = &x->cli->line;
+  nnrt_line_open(l, NULL, '{');
+  nnrt_line_string(l, "event", "result");
+  nnrt_line_integer(l, "schema", 1);
+  nnrt_line_open(l, "metrics", '{');
+  nnrt_line_close(l, '}');
+  nnrt_line_integer(l, "examples", x->n);
+  nnrt_line_close(l, '}');
+  nnrt_cli_print_line(x->cli);
+}
+
+static int write_results(Entry *x) {
+  const char *format = nnrt_cli_text(x->cli, NNRT_OPT_FORMAT), *folder = nnrt_cli_text(x->cli, NNRT_OPT_OUTPUT_DIR);
+  if (!format) format = x->cli->json ? "json" : "text";
+  int status = folder ? write_files(x, folder) : NNRT_OK;
+  if (folder || status != NNRT_OK) {
+    if (status == NNRT_OK && x->cli->json) write_result_event(x);
+    return status;
+  }
+  if (strcmp(format, "text") == 0) write_rows(x, '\t', ' ');
+  else if (strcmp(format, "csv") == 0) write_csv(x);
+  else if (strcmp(format, "json") == 0) write_json(x);
+  else if (strcmp(format, "npy") == 0) status = write_npy(x);
+  else return nnrt_fail(x->error, NNRT_EUSAGE, "--format takes text, json, csv or npy, not \"%s\"", format);
+  if (status == NNRT_OK && x->cli->json) write_result_event(x);
+  return status;
+}
+
+/* ---- the verb ---- */
+
+static int run_entry(Entry *x) {
+  int64_t seed;
+  int status = nnrt_cli_natural(x->cli, NNRT_OPT_SEED, 0, 1, &seed);
+  x->seed = (int64_t)nnrt_mix64((uint64_t)seed);
+  x->step = 1;
+  if (status == NNRT_OK) status = nnrt_cli_pool(x->cli, &x->pool);
+  if (status == NNRT_OK) status = nnrt_model_open(&x->model, x->cli->program, x->pool, x->error);
+  if (status == NNRT_OK) status = nnrt_run_open(&x->run, &x->model, x->table->graph, x->error);
+  if (status == NNRT_OK) status = open_values(x);
+  if (status == NNRT_OK) status = nnrt_cli_load(x->cli, &x->model, NULL);
+  if (status == NNRT_OK) status = take_arguments(x);
+  if (status == NNRT_OK) status = run_all(x);
+  return status == NNRT_OK ? write_results(x) : status;
+}
+
+static void free_values(Value *v, int n) {
+  for (int k = 0; v && k < n; k++) free(v[k].data);
+  free(v);
+}
+
+int nnrt_verb_entry(const NnrtProgram *p, NnrtCli *cli) {
+  Entry *x = calloc(1, sizeof *x);
+  if (!x) return NNRT_EDEVICE;
+  *x = (Entry){.cli = cli, .error = &cli->error, .table = &p->entries[cli->verb->entry]};
+  int status = run_entry(x);
+  if (status == NNRT_OK) status = nnrt_cli_finish(cli);
+  free_values(x->arguments, x->n_arguments);
+  free_values(x->results, x->n_results);
+  free(x->places);
+  nnrt_run_close(&x->run);
+  nnrt_model_close(&x->model);
+  nnrt_pool_close(x->pool);
+  free(x);
+  return status == NNRT_OK ? NNRT_OK : nnrt_cli_fail(cli);
+}

@@ -1,0 +1,181 @@
+/* eval.c - the verb `eval`: the losses and reports of a training over its test data, else the part held back for
+ * validation, else the training data. */
+#include "runtime/cli.h"
+#include "runtime/closest.h"
+#include "runtime/evaluate.h"
+#include "runtime/file.h"
+#include "runtime/order.h"
+#include "runtime/rundir.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { BATCH = 256 };
+
+typedef struct Eval {
+  NnrtCli *cli;
+  const NnrtTrain *table;
+  NnrtPool *pool;
+  NnrtModel model;
+  NnrtDataset data;
+  const char *which; /* "test data", ... */
+  int64_t *places, first, n;
+  int64_t seed; /* of the training run */
+  NnrtEvaluation evaluation;
+  double *values;
+} Eval;
+
+/* Which data, and which examples of them. */
+static int open_data(Eval *v) {
+  const NnrtTrain *t = v->table;
+  bool test = t->test_data >= 0, other = !test && t->validate_data >= 0;
+  bool held = !test && !other && t->validate > 0;
+  int64_t index = test ? t->test_data : other ? t->validate_data : t->data, validation = 0;
+  v->which = test ? "test data" : other ? "validation data" : held ? "held-back part" : "training data";
+  NnrtOverride *overrides;
+  int n;
+  int status = nnrt_cli_data(v->cli, index, true, &overrides, &n);
+  if (status == NNRT_OK) status = nnrt_data_open(&v->data, &v->model, index, overrides, n, -1, &v->cli->error);
+  free(overrides);
+  if (status != NNRT_OK) return status;
+  v->n = v->data.count;
+  v->places = malloc((size_t)v->n * sizeof *v->places);
+  if (!v->places) return nnrt_fail_memory(&v->cli->error, (size_t)v->n * sizeof *v->places, "the data's order");
+  status = nnrt_split((uint64_t)v->seed, v->n, held ? t->validate : 0, v->places, &validation, &v->cli->error);
+  if (held && validation) {
+    v->first = v->n - validation;
+    v->n = validation;
+  }
+  return status;
+}
+
+static int run(Eval *v) {
+  int64_t batch;
+  NnrtError *e = &v->cli->error;
+  int status = nnrt_cli_natural(v->cli, NNRT_OPT_BATCH, 1, BATCH, &batch);
+  if (status == NNRT_OK) status = nnrt_cli_pool(v->cli, &v->pool);
+  if (status == NNRT_OK) status = nnrt_model_open(&v->model, v->cli->program, v->pool, e);
+  v->seed = v->table->seed;
+  if (status == NNRT_OK) status = nnrt_cli_load(v->cli, &v->model, &v->seed);
+  if (status == NNRT_OK) status = nnrt_cli_natural(v->cli, NNRT_OPT_SEED, 0, v->seed, &v->seed);
+  if (status == NNRT_OK) status = open_data(v);
+  if (status == NNRT_OK)
+    status = nnrt_evaluation_open(&v->evaluation, &v->model, v->table, &v->data, v->places + v->first, v->n, batch,
+                                  v->seed, e);
+  if (status != NNRT_OK) return status;
+  v->values = calloc((size_t)v->evaluation.meter.n + 1, sizeof *v->values);
+  if (!v->values) return nnrt_fail_memory(e, 0, "the metrics");
+  return nnrt_evaluation_run(&v->evaluation, 1, 1, 1, v->values, e);
+}
+
+static void put_result(const Eval *v, NnrtLine *l) {
+  nnrt_line_open(l, NULL, '{');
+  nnrt_line_string(l, "event", "result");
+  nnrt_line_integer(l, "schema", 1);
+  nnrt_line_open(l, "metrics", '{');
+  for (int i = 0; i < v->evaluation.meter.n; i++)
+    nnrt_line_real(l, v->evaluation.meter.metrics[i].name, v->values[i], false);
+  nnrt_line_close(l, '}');
+  nnrt_line_string(l, "data", v->data.table->name);
+  nnrt_line_string(l, "part", v->which);
+  nnrt_line_integer(l, "examples", v->n);
+  nnrt_line_close(l, '}');
+}
+
+static void print(Eval *v) {
+  if (v->cli->json) {
+    put_result(v, &v->cli->line);
+    nnrt_cli_print_line(v->cli);
+    return;
+  }
+  if (!v->cli->quiet) fprintf(stderr, "%s, the %s: %lld examples\n", v->data.table->name, v->which, (long long)v->n);
+  char text[32];
+  for (int i = 0; i < v->evaluation.meter.n; i++)
+    printf("%s %s\n", v->evaluation.meter.metrics[i].name,
+           nnrt_real_text(v->values[i], v->evaluation.meter.metrics[i].single, text));
+}
+
+/* --report DIR: the same as JSON in a file. */
+static int write_report(const Eval *v) {
+  const char *folder = nnrt_cli_text(v->cli, NNRT_OPT_REPORT);
+  if (!folder) return NNRT_OK;
+  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+    return nnrt_fail(&v->cli->error, NNRT_EFAIL, "%s: cannot be made: %s", folder, strerror(errno));
+  char path[4096];
+  NnrtLine l = {0};
+  put_result(v, &l);
+  nnrt_line_raw(&l, "\n");
+  snprintf(path, sizeof path, "%s/report.json", folder);
+  NnrtSlice slice = {l.text, l.n};
+  int status =
+      l.failed ? nnrt_fail_memory(&v->cli->error, 0, path) : nnrt_file_write(path, &slice, 1, &v->cli->error);
+  nnrt_line_free(&l);
+  return status;
+}
+
+/* ---- --assert ---- */
+
+static bool holds(double a, const char *sign, double b) {
+  if (strcmp(sign, ">=") == 0) return a >= b;
+  if (strcmp(sign, "<=") == 0) return a <= b;
+  if (strcmp(sign, "==") == 0) return a == b;
+  if (strcmp(sign, "!=") == 0) return a != b;
+  return strcmp(sign, ">") == 0 ? a > b : a < b;
+}
+
+/* "accuracy >= 0.97" */
+static int check_assert(const Eval *v, const char *text) {
+  char name[64], sign[3], rest[2], value[32];
+  double bound;
+  NnrtError *e = &v->cli->error;
+  if (sscanf(text, " %63[^<>=! ] %2[<>=!] %lf %1s", name, sign, &bound, rest) != 3 || strcmp(sign, "!") == 0 ||
+      strcmp(sign, "=") == 0)
+    return nnrt_fail(e, NNRT_EUSAGE, "--assert takes a test such as 'accuracy >= 0.97', not '%s'", text);
+  NnrtClosest near = {0};
+  for (int i = 0; i < v->evaluation.meter.n; i++) {
+    const char *metric = v->evaluation.meter.metrics[i].name;
+    nnrt_closest_try(&near, name, metric);
+    if (strcmp(metric, name) != 0) continue;
+    if (holds(v->values[i], sign, bound)) return NNRT_OK;
+    return nnrt_fail(e, NNRT_EASSERT, "%s is %s, but '%s' was asked for", name,
+                     nnrt_real_text(v->values[i], false, value), text);
+  }
+  char hint[96];
+  return nnrt_fail(e, NNRT_EUSAGE, "--assert: there is no metric \"%s\"%s", name,
+                   nnrt_closest_text(&near, name, hint));
+}
+
+static int check_asserts(const Eval *v) {
+  int status = NNRT_OK;
+  for (int i = 0; status == NNRT_OK && i < v->cli->n_given; i++)
+    if (v->cli->given[i].id == NNRT_OPT_ASSERT) status = check_assert(v, v->cli->given[i].value);
+  return status;
+}
+
+/* ---- the verb ---- */
+
+int nnrt_verb_eval(const NnrtProgram *p, NnrtCli *cli) {
+  if (p->n_train == 0 || p->train[0].eval < 0) {
+    nnrt_fail(&cli->error, NNRT_EUSAGE, "the program has no training, so nothing says what to evaluate");
+    return nnrt_cli_fail(cli);
+  }
+  Eval v = {.cli = cli, .table = &p->train[0]};
+  int status = run(&v);
+  if (status == NNRT_OK) {
+    print(&v);
+    status = write_report(&v);
+  }
+  if (status == NNRT_OK) status = check_asserts(&v);
+  if (status == NNRT_OK) status = nnrt_cli_finish(cli);
+  nnrt_evaluation_close(&v.evaluation);
+  if (v.data.table) nnrt_data_close(&v.data);
+  nnrt_model_close(&v.model);
+  nnrt_pool_close(v.pool);
+  free(v.places);
+  free(v.values);
+  return status == NNRT_OK ? NNRT_OK : nnrt_cli_fail(cli);
+}

@@ -1,0 +1,159 @@
+/* meter.c - see meter.h. */
+#include "runtime/meter.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int output(const NnrtRun *run, const char *name) {
+  return nnrt_port(run->graph->outputs, run->graph->n_outputs, name);
+}
+
+static int lacks(const NnrtRun *run, const char *name, NnrtError *e) {
+  return nnrt_fail(e, NNRT_EINVAL, "graph %s lacks the output \"%s\"", run->graph->name, name);
+}
+
+/* A single number, averaged. */
+static int open_average(NnrtMetric *m, const NnrtRun *run, NnrtError *e) {
+  m->port = output(run, m->name);
+  if (m->port < 0) return lacks(run, m->name, e);
+  m->single = run->graph->outputs[m->port].dtype != NNRT_F64;
+  return NNRT_OK;
+}
+
+static int open_part(NnrtPart *p, const NnrtRun *run, int64_t room, NnrtError *e) {
+  p->port = output(run, p->name + strlen("epoch/"));
+  if (p->port < 0) return lacks(run, p->name + strlen("epoch/"), e);
+  const NnrtPort *port = &run->graph->outputs[p->port];
+  p->dtype = (NnrtDtype)port->dtype;
+  p->rank = (int)port->n_shape;
+  p->bytes =
+      nnrt_port_shape(run, port, p->shape) / (p->rank && p->shape[0] ? p->shape[0] : 1) * nnrt_dtype(p->dtype)->bytes;
+  p->data = nnrt_allocate(p->bytes * room);
+  return p->data ? NNRT_OK : nnrt_fail_memory(e, (unsigned long long)(p->bytes * room), p->name);
+}
+
+static int open_collected(NnrtMetric *m, const NnrtReport *r, const NnrtRun *run, int64_t room, NnrtError *e) {
+  m->n_parts = (int)r->arguments;
+  m->parts = calloc((size_t)m->n_parts + 1, sizeof *m->parts);
+  if (!m->parts) return nnrt_fail_memory(e, (size_t)m->n_parts * sizeof *m->parts, r->name);
+  for (int k = 0; k < m->n_parts; k++) {
+    snprintf(m->parts[k].name, sizeof m->parts[k].name, "epoch/%.140s.%d", r->name, k);
+    int status = open_part(&m->parts[k], run, room, e);
+    if (status != NNRT_OK) return status;
+  }
+  m->single = m->n_parts == 0 || m->parts[0].dtype != NNRT_F64;
+  return NNRT_OK;
+}
+
+int nnrt_meter_open(NnrtMeter *m, const NnrtTrain *t, const NnrtRun *run, int64_t room, NnrtError *e) {
+  *m = (NnrtMeter){
+      .model = run->model, .n_losses = (int)t->n_losses, .n = (int)(t->n_losses + t->n_reports), .room = room};
+  m->metrics = calloc((size_t)m->n + 1, sizeof *m->metrics);
+  int status = m->metrics ? NNRT_OK : nnrt_fail_memory(e, (size_t)m->n * sizeof *m->metrics, t->name);
+  for (int i = 0; status == NNRT_OK && i < m->n; i++) {
+    const NnrtReport *r = i < m->n_losses ? NULL : &t->reports[i - m->n_losses];
+    m->metrics[i] = (NnrtMetric){.name = r ? r->name : t->losses[i].text, .loss = !r, .graph = r ? r->graph : -1};
+    status =
+        r && r->graph >= 0 ? open_collected(&m->metrics[i], r, run, room, e) : open_average(&m->metrics[i], run, e);
+  }
+  if (status != NNRT_OK) nnrt_meter_close(m);
+  return status;
+}
+
+void nnrt_meter_close(NnrtMeter *m) {
+  for (int i = 0; m->metrics && i < m->n; i++) {
+    for (int k = 0; m->metrics[i].parts && k < m->metrics[i].n_parts; k++) free(m->metrics[i].parts[k].data);
+    free(m->metrics[i].parts);
+  }
+  free(m->metrics);
+  *m = (NnrtMeter){0};
+}
+
+void nnrt_meter_reset(NnrtMeter *m) {
+  m->count = 0;
+  for (int i = 0; i < m->n; i++) m->metrics[i].sum = 0;
+}
+
+void nnrt_meter_add(NnrtMeter *m, const NnrtRun *run, int64_t n) {
+  for (int i = 0; i < m->n; i++) {
+    NnrtMetric *x = &m->metrics[i];
+    if (x->graph < 0) {
+      x->last = nnrt_element((NnrtDtype)run->graph->outputs[x->port].dtype, nnrt_run_output(run, x->port), false);
+      x->sum += x->last * (double)n;
+    }
+    for (int k = 0; k < x->n_parts; k++) {
+      NnrtPart *p = &x->parts[k];
+      if (p->bytes) memcpy(p->data + m->count * p->bytes, nnrt_run_output(run, p->port), (size_t)(n * p->bytes));
+    }
+  }
+  m->count += n;
+}
+
+const NnrtMetric *nnrt_meter_bad(const NnrtMeter *m) {
+  for (int i = 0; i < m->n_losses; i++)
+    if (!isfinite(m->metrics[i].last)) return &m->metrics[i];
+  return NULL;
+}
+
+static int compute(NnrtMeter *m, NnrtMetric *x, double *value, NnrtError *e) {
+  NnrtRun r;
+  int status = nnrt_run_open(&r, m->model, x->graph, e);
+  if (status != NNRT_OK) return status;
+  for (int k = 0; k < x->n_parts; k++) {
+    char name[16];
+    snprintf(name, sizeof name, "%d", k);
+    nnrt_run_input(&r, nnrt_port(r.graph->inputs, r.graph->n_inputs, name), x->parts[k].data);
+  }
+  status = nnrt_run_bind(&r, &m->count, e);
+  if (status == NNRT_OK) {
+    nnrt_run_go(&r);
+    *value = nnrt_element((NnrtDtype)r.graph->outputs[0].dtype, nnrt_run_output(&r, 0), false);
+    x->single = r.graph->outputs[0].dtype != NNRT_F64;
+  }
+  nnrt_run_close(&r);
+  return status;
+}
+
+int nnrt_meter_values(NnrtMeter *m, double *values, NnrtError *e) {
+  int status = NNRT_OK;
+  for (int i = 0; status == NNRT_OK && i < m->n; i++) {
+    if (m->metrics[i].graph < 0) values[i] = m->metrics[i].sum / (double)m->count;
+    else status = compute(m, &m->metrics[i], &values[i], e);
+  }
+  return status;
+}
+
+int nnrt_meter_parts(const NnrtMeter *m) {
+  int n = 0;
+  for (int i = 0; i < m->n; i++) n += m->metrics[i].n_parts;
+  return n;
+}
+
+int nnrt_meter_tensors(const NnrtMeter *m, NnrtTensor *to) {
+  int n = 0;
+  for (int i = 0; i < m->n; i++)
+    for (int k = 0; k < m->metrics[i].n_parts; k++) {
+      const NnrtPart *p = &m->metrics[i].parts[k];
+      NnrtTensor t = {
+          .name = p->name, .dtype = p->dtype, .rank = p->rank, .data = p->data, .bytes = p->bytes * m->count};
+      memcpy(t.shape, p->shape, sizeof t.shape);
+      t.shape[0] = m->count;
+      to[n++] = t;
+    }
+  return n;
+}
+
+int nnrt_meter_restore(NnrtMeter *m, const NnrtSafetensors *s, int64_t count, NnrtError *e) {
+  for (int i = 0; i < m->n; i++)
+    for (int k = 0; k < m->metrics[i].n_parts; k++) {
+      NnrtPart *p = &m->metrics[i].parts[k];
+      const NnrtTensor *t = nnrt_safetensors_find(s, p->name);
+      if (!t || t->dtype != p->dtype || t->bytes != p->bytes * count || count > m->room)
+        return nnrt_fail(e, NNRT_EDATA, "%s: tensor \"%s\" is missing or does not fit", s->path, p->name);
+      if (t->bytes) memcpy(p->data, t->data, (size_t)t->bytes);
+    }
+  m->count = count;
+  return NNRT_OK;
+}

@@ -1,0 +1,73 @@
+/* run.h - runs the graphs of a program. A Model is the tensors that live (parameters, states, optimizer slots,
+ * statistics); a Run is one graph made ready for given sizes of its open dimensions: memory, operands and chunks are
+ * settled in nnrt_run_bind, and nnrt_run_go only calls kernels. */
+#ifndef NNRT_RUN_H
+#define NNRT_RUN_H
+
+#include "runtime/nnrt.h"
+#include "runtime/pool.h"
+
+typedef struct NnrtModel {
+  const NnrtProgram *program;
+  NnrtPool *pool;   /* the caller's */
+  void **variables; /* each aligned to 64 bytes, zeroed */
+  int64_t *bytes;   /* of each */
+  void *block;
+  int64_t total;
+} NnrtModel;
+
+int nnrt_model_open(NnrtModel *m, const NnrtProgram *p, NnrtPool *pool, NnrtError *e);
+void nnrt_model_close(NnrtModel *m);
+
+/* Runs the program's `init` graph: every variable but the statistics gets its first value. */
+int nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e);
+
+typedef struct NnrtStep { /* a launch, bound */
+  NnrtKernel *kernel;
+  void *const *operands;
+  int64_t units, grain, chunks; /* chunks 1: not worth a hand-over */
+} NnrtStep;
+
+typedef struct NnrtRun {
+  NnrtModel *model;
+  const NnrtGraph *graph;
+  int n_open;
+  int64_t *dims;
+  void **buffers;      /* of graph->buffers */
+  const void **inputs; /* of graph->inputs */
+  NnrtStep *steps;
+  void **operands; /* of all launches, one after the other */
+  char *arena, *scratch;
+  int64_t arena_bytes, scratch_bytes; /* scratch: of one thread */
+} NnrtRun;
+
+/* After a failure there is nothing to close. */
+int nnrt_run_open(NnrtRun *r, NnrtModel *m, int64_t graph, NnrtError *e);
+void nnrt_run_close(NnrtRun *r);
+
+/* Settles the sizes: open[n_open], in the order of graph->dims. Allocates only where an earlier bind needed less.
+ * NNRT_EDATA if a size is below its lower bound, NNRT_EDEVICE if memory is out. */
+int nnrt_run_bind(NnrtRun *r, const int64_t *open, NnrtError *e);
+
+/* The memory that an input is read from: row-major, at least of the port's bytes, kept until the run is done. */
+void nnrt_run_input(NnrtRun *r, int port, const void *data);
+/* Valid after nnrt_run_go, until the next one or a bind. */
+const void *nnrt_run_output(const NnrtRun *r, int port);
+
+void nnrt_run_go(NnrtRun *r);
+
+/* The index of a port by name, -1 for none. */
+int nnrt_port(const NnrtPort *ports, int64_t n, const char *name);
+
+/* The shape of a port under the bound sizes; the number of elements. */
+int64_t nnrt_port_shape(const NnrtRun *r, const NnrtPort *port, int64_t shape[NNRT_MAX_RANK]);
+
+/* A polynomial of nnrt.h under the values of dims. */
+int64_t nnrt_poly(const int64_t *terms, int64_t n, const int64_t *dims);
+
+/* A graph's arena under the sizes `open`, without running it: for `info`. -1: memory is out. */
+int64_t nnrt_graph_arena(const NnrtGraph *g, const int64_t *open);
+
+void *nnrt_allocate(int64_t bytes); /* aligned to 64, zeroed, never of 0 bytes; NULL: memory is out. free() it */
+
+#endif

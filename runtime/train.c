@@ -1,0 +1,334 @@
+/* train.c - the verb `train`: checks everything, then steps. See training.h. */
+#include "runtime/training.h"
+#include "runtime/order.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- settings ---- */
+
+static int read_settings(NnrtTraining *t) {
+  const NnrtTrain *s = t->table;
+  NnrtCli *c = t->cli;
+  int status = nnrt_cli_natural(c, NNRT_OPT_EPOCHS, 0, s->epochs, &t->epochs);
+  if (status == NNRT_OK) status = nnrt_cli_natural(c, NNRT_OPT_STEPS, 1, s->steps, &t->steps);
+  if (status == NNRT_OK) status = nnrt_cli_natural(c, NNRT_OPT_BATCH, 1, s->batch > 0 ? s->batch : 32, &t->batch);
+  if (status == NNRT_OK) status = nnrt_cli_natural(c, NNRT_OPT_SEED, 0, s->seed, &t->seed);
+  if (status == NNRT_OK) status = nnrt_training_parse_save_every(t);
+  /* --steps wins over all, --epochs over the source's steps. */
+  t->by_steps = t->steps > 0 && (nnrt_cli_text(c, NNRT_OPT_STEPS) || !nnrt_cli_text(c, NNRT_OPT_EPOCHS));
+  if (t->epochs == 0 && !nnrt_cli_text(c, NNRT_OPT_EPOCHS)) t->epochs = 10;
+  t->shuffle = s->shuffle && !nnrt_cli_flag(c, NNRT_OPT_NO_SHUFFLE);
+  return status;
+}
+
+/* ---- data ---- */
+
+static int open_data(NnrtTraining *t, NnrtDataset *d, int64_t index, bool main) {
+  NnrtOverride *overrides;
+  int n;
+  int status = nnrt_cli_data(t->cli, index, main, &overrides, &n);
+  if (status == NNRT_OK) status = nnrt_data_open(d, &t->model, index, overrides, n, -1, t->error);
+  free(overrides);
+  return status;
+}
+
+/* Divides the examples: all train, or a part is held back, or another data set validates. */
+static int divide_data(NnrtTraining *t) {
+  const NnrtTrain *s = t->table;
+  int64_t all = t->data.count, held = 0, other = t->other.count;
+  t->places = malloc(((size_t)all + (size_t)other) * sizeof *t->places);
+  t->order = malloc((size_t)all * sizeof *t->order);
+  if (!t->places || !t->order)
+    return nnrt_fail_memory(t->error, (unsigned long long)all * 16, "the order of the data");
+  int status = nnrt_split((uint64_t)t->seed, all, other ? 0 : s->validate, t->places, &held, t->error);
+  if (status != NNRT_OK) return status;
+  t->n = all - held;
+  t->n_validation = other ? other : held;
+  t->validation = other ? &t->other : held ? &t->data : NULL;
+  t->validation_places = t->places + t->n;
+  for (int64_t i = 0; i < other; i++) t->validation_places[i] = i;
+  if (t->n == 0)
+    return nnrt_fail(t->error, NNRT_EDATA, "data %s: no examples are left for training", t->data.table->name);
+  return NNRT_OK;
+}
+
+static int open_all_data(NnrtTraining *t) {
+  int status = open_data(t, &t->data, t->table->data, true);
+  if (status == NNRT_OK && t->table->validate_data >= 0)
+    status = open_data(t, &t->other, t->table->validate_data, false);
+  if (status == NNRT_OK) status = divide_data(t);
+  if (status != NNRT_OK) return status;
+  if (t->batch > t->n) t->batch = t->n;
+  int64_t batches = (t->n + t->batch - 1) / t->batch, most = INT32_MAX;
+  if (!t->by_steps) t->steps = t->epochs > most / batches ? most : t->epochs * batches;
+  if (t->steps > most) t->steps = most;
+  return NNRT_OK;
+}
+
+/* ---- the model ---- */
+
+/* The metric that says which epoch is best, and whether to stop: that of `stop when`, else the first validation loss.
+ */
+static void choose_watched(NnrtTraining *t) {
+  t->watched = t->validation && t->meter.n_losses ? t->meter.n : -1;
+  for (int i = 0; t->table->stall && i < nnrt_training_metrics(t); i++) {
+    const char *prefix = nnrt_training_metric_prefix(t, i);
+    size_t n = strlen(prefix);
+    if (strncmp(t->table->stall, prefix, n) == 0 &&
+        strcmp(t->table->stall + n, nnrt_training_metric(t, i)->name) == 0)
+      t->watched = i;
+  }
+  t->watched_up = t->watched >= 0 && !nnrt_training_metric(t, t->watched)->loss;
+}
+
+static int open_graphs(NnrtTraining *t) {
+  int status = nnrt_feed_open(&t->feed, &t->model, t->table->step, &t->data, t->batch, t->seed, t->error);
+  if (status == NNRT_OK) status = nnrt_meter_open(&t->meter, t->table, &t->feed.run, t->n, t->error);
+  if (status == NNRT_OK && t->validation)
+    status = nnrt_evaluation_open(&t->evaluation, &t->model, t->table, t->validation, t->validation_places,
+                                  t->n_validation, t->batch, t->seed, t->error);
+  if (status != NNRT_OK) return status;
+  t->values = calloc((size_t)nnrt_training_metrics(t) + 1, sizeof *t->values);
+  choose_watched(t);
+  return t->values ? NNRT_OK : nnrt_fail_memory(t->error, 0, "the metrics");
+}
+
+/* First values, statistics of the training part, given weights: in this order, the last wins. */
+static int fill_model(NnrtTraining *t) {
+  int status = nnrt_model_init(&t->model, t->seed, t->error);
+  if (status == NNRT_OK) status = nnrt_data_statistics(&t->data, &t->model, t->places, t->n, t->error);
+  const char *weights = nnrt_cli_text(t->cli, NNRT_OPT_WEIGHTS);
+  if (status != NNRT_OK || !weights) return status;
+  NnrtSafetensors s;
+  status = nnrt_safetensors_open(&s, weights, t->error);
+  if (status != NNRT_OK) return status;
+  status = nnrt_checkpoint_load(&t->model, &s, NNRT_LOAD_WEIGHTS, t->error);
+  nnrt_safetensors_close(&s);
+  return status;
+}
+
+/* ---- gradients ---- */
+
+/* --save-grads: of the first batch, at the first weights. */
+static int save_grads(NnrtTraining *t, const char *path) {
+  if (t->table->grads < 0) return nnrt_fail(t->error, NNRT_EUSAGE, "--save-grads: the program has no gradients");
+  NnrtFeed f;
+  int status = nnrt_feed_open(&f, &t->model, t->table->grads, &t->data, t->batch, t->seed, t->error);
+  if (status != NNRT_OK) return status;
+  status = nnrt_feed_run(&f, t->order, t->batch, 1, t->steps, 1, t->error);
+  int n = (int)f.run.graph->n_outputs;
+  NnrtTensor *tensors = calloc((size_t)n + 1, sizeof *tensors);
+  if (!tensors) status = nnrt_fail_memory(t->error, (size_t)n * sizeof *tensors, path);
+  for (int i = 0; status == NNRT_OK && i < n; i++) {
+    const NnrtPort *p = &f.run.graph->outputs[i];
+    NnrtTensor *x = &tensors[i];
+    *x = (NnrtTensor){.name = strncmp(p->name, "grad/", 5) == 0 ? p->name + 5 : p->name,
+                      .dtype = (NnrtDtype)p->dtype,
+                      .rank = (int)p->n_shape,
+                      .data = nnrt_run_output(&f.run, i)};
+    x->bytes = nnrt_port_shape(&f.run, p, x->shape) * nnrt_dtype(x->dtype)->bytes;
+  }
+  if (status == NNRT_OK) status = nnrt_safetensors_write(path, tensors, n, NULL, 0, t->error);
+  free(tensors);
+  nnrt_feed_close(&f);
+  return status;
+}
+
+/* ---- the loop ---- */
+
+static void order_epoch(NnrtTraining *t) {
+  memcpy(t->order, t->places, (size_t)t->n * sizeof *t->order);
+  if (t->shuffle) nnrt_shuffle((uint64_t)t->seed, t->epoch + 1, t->n, t->order);
+}
+
+/* The source line of the launch that computes an output; 0: not known. */
+static long long line_of_output(const NnrtGraph *g, int port) {
+  int64_t buffer = g->outputs[port].buffer, line = 0;
+  for (int64_t i = 0; i < g->n_launches; i++)
+    for (int64_t k = 0; k < g->launches[i].n_buffers; k++)
+      if (g->launches[i].buffers[k] == buffer) line = g->launches[i].line;
+  return (long long)line;
+}
+
+static int diverged(NnrtTraining *t, const NnrtMetric *bad) {
+  char value[32];
+  nnrt_rundir_flush(&t->run, NULL);
+  return nnrt_fail(
+      t->error, NNRT_EDIVERGED, "%s (line %lld of the source) is %s at step %lld; %s/last.safetensors %s", bad->name,
+      line_of_output(t->feed.run.graph, bad->port), nnrt_real_text(bad->last, false, value), (long long)t->step,
+      t->run.path, t->last_save_step ? "holds the last good weights" : "was not written yet");
+}
+
+static int run_step(NnrtTraining *t) {
+  int64_t n = t->n - t->position < t->batch ? t->n - t->position : t->batch;
+  if (t->position == 0) {
+    order_epoch(t);
+    nnrt_progress_epoch(&t->progress);
+  }
+  int status = nnrt_feed_run(&t->feed, t->order + t->position, n, t->step + 1, t->steps, t->epoch + 1, t->error);
+  if (status != NNRT_OK) return status;
+  t->step++;
+  t->position += n;
+  nnrt_meter_add(&t->meter, &t->feed.run, n);
+  status = nnrt_training_log_step(t);
+  const NnrtMetric *bad = nnrt_meter_bad(&t->meter);
+  return status == NNRT_OK && bad ? diverged(t, bad) : status;
+}
+
+/* Is this epoch the best? If so it is kept; if none was for long enough, `stop when` holds. */
+static int judge_epoch(NnrtTraining *t) {
+  if (t->watched < 0) return NNRT_OK;
+  double v = t->values[t->watched];
+  bool better = isnan(t->best) ? !isnan(v) : t->watched_up ? v > t->best : v < t->best;
+  t->stalled = better ? 0 : t->stalled + 1;
+  t->stop = t->table->stall && t->stalled >= t->table->stall_epochs;
+  if (!better) return NNRT_OK;
+  t->best = v;
+  return nnrt_training_keep_best(t);
+}
+
+/* Averages of the epoch, or of the part of it that was trained. */
+static int measure(NnrtTraining *t) {
+  int status = nnrt_meter_values(&t->meter, t->values, t->error);
+  if (status == NNRT_OK && t->validation)
+    status = nnrt_evaluation_run(&t->evaluation, t->step, t->steps, t->epoch + 1, t->values + t->meter.n, t->error);
+  t->have_values = true;
+  return status;
+}
+
+static int end_epoch(NnrtTraining *t) {
+  int status = measure(t);
+  if (status != NNRT_OK) return status;
+  t->epoch++;
+  t->position = 0;
+  nnrt_meter_reset(&t->meter);
+  status = judge_epoch(t);
+  return status != NNRT_OK ? status : nnrt_training_log_epoch(t);
+}
+
+/* SIGINT and SIGTERM are blocked while the loop runs, and asked for between steps: no handler, no global. */
+static void stop_signals(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGTERM);
+}
+
+static bool signal_came(const sigset_t *set) {
+  const struct timespec now = {0};
+  return sigtimedwait(set, NULL, &now) > 0;
+}
+
+static int stopped(NnrtTraining *t) {
+  int status = nnrt_training_save(t);
+  if (status != NNRT_OK) return status;
+  return nnrt_fail(t->error, NNRT_STOPPED, "stopped by a signal after step %lld, saved: go on with --resume %s",
+                   (long long)t->step, t->run.path);
+}
+
+static int loop(NnrtTraining *t, const sigset_t *signals) {
+  int status = NNRT_OK;
+  while (status == NNRT_OK && t->step < t->steps && !t->stop) {
+    status = run_step(t);
+    bool ended = status == NNRT_OK && t->position == t->n;
+    if (ended) status = end_epoch(t);
+    if (status != NNRT_OK) break;
+    if (signal_came(signals)) return stopped(t);
+    if (t->step < t->steps && nnrt_training_save_is_due(t, ended)) status = nnrt_training_save(t);
+  }
+  if (status == NNRT_OK && t->position) status = measure(t);
+  return status != NNRT_OK ? status : nnrt_training_save(t);
+}
+
+/* ---- the verb ---- */
+
+static int open_run(NnrtTraining *t, const NnrtSafetensors *resumed) {
+  const char *model = t->cli->program->name;
+  if (!resumed) return nnrt_rundir_create(&t->run, model, nnrt_cli_text(t->cli, NNRT_OPT_RUN_DIR), t->error);
+  int status = nnrt_training_resume(t, resumed);
+  return status != NNRT_OK ? status : nnrt_rundir_cut(&t->run, t->step, t->error);
+}
+
+static int prepare(NnrtTraining *t, NnrtSafetensors *resumed) {
+  int status = read_settings(t);
+  if (status == NNRT_OK && resumed) status = nnrt_training_resume_seed(t, resumed);
+  if (status == NNRT_OK) status = nnrt_cli_pool(t->cli, &t->pool);
+  if (status == NNRT_OK) status = nnrt_model_open(&t->model, t->cli->program, t->pool, t->error);
+  if (status == NNRT_OK) status = open_all_data(t);
+  if (status == NNRT_OK) status = open_graphs(t);
+  if (status == NNRT_OK) status = fill_model(t);
+  if (status == NNRT_OK) status = open_run(t, resumed);
+  if (status == NNRT_OK && !resumed) status = nnrt_training_log_args(t);
+  if (status != NNRT_OK) return status;
+  order_epoch(t);
+  const char *grads = nnrt_cli_text(t->cli, NNRT_OPT_SAVE_GRADS);
+  return grads ? save_grads(t, grads) : NNRT_OK;
+}
+
+static int train(NnrtTraining *t, NnrtSafetensors *resumed) {
+  bool quiet = t->progress.quiet = t->cli->quiet || t->cli->json;
+  int status = prepare(t, resumed);
+  if (status != NNRT_OK) return status;
+  nnrt_progress_start(&t->progress, quiet, t->by_steps ? 0 : t->epochs, t->steps, t->step);
+  t->last_save = nnrt_seconds();
+  t->last_save_step = resumed ? t->step : 0;
+  t->last_save_epoch = t->epoch;
+  sigset_t signals, before;
+  stop_signals(&signals);
+  sigprocmask(SIG_BLOCK, &signals, &before);
+  status = loop(t, &signals);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  if (status == NNRT_OK) status = nnrt_training_log_result(t);
+  return status == NNRT_OK ? nnrt_rundir_flush(&t->run, t->error) : status;
+}
+
+static void close_training(NnrtTraining *t) {
+  nnrt_rundir_close(&t->run);
+  nnrt_evaluation_close(&t->evaluation);
+  nnrt_meter_close(&t->meter);
+  nnrt_feed_close(&t->feed);
+  if (t->data.table) nnrt_data_close(&t->data);
+  if (t->other.table) nnrt_data_close(&t->other);
+  nnrt_model_close(&t->model);
+  nnrt_pool_close(t->pool);
+  free(t->places);
+  free(t->order);
+  free(t->values);
+  free(t->best_block);
+}
+
+static int train_or_resume(NnrtTraining *t) {
+  const char *resume = nnrt_cli_text(t->cli, NNRT_OPT_RESUME);
+  if (!resume) return train(t, NULL);
+  int status = nnrt_rundir_resume(&t->run, t->cli->program->name, resume, t->error);
+  if (status != NNRT_OK) return status;
+  char path[4096];
+  NnrtSafetensors s;
+  status = nnrt_safetensors_open(&s, nnrt_rundir_file(&t->run, "last.safetensors", path, sizeof path), t->error);
+  if (status != NNRT_OK) return status;
+  status = train(t, &s);
+  nnrt_safetensors_close(&s);
+  return status;
+}
+
+int nnrt_verb_train(const NnrtProgram *p, NnrtCli *cli) {
+  if (p->n_train != 1) {
+    nnrt_fail(&cli->error, NNRT_EINVAL, "a program with %lld train blocks cannot be trained yet",
+              (long long)p->n_train);
+    return nnrt_cli_fail(cli);
+  }
+  NnrtTraining *t = calloc(1, sizeof *t);
+  if (!t) return NNRT_EDEVICE;
+  *t = (NnrtTraining){.cli = cli, .error = &cli->error, .table = &p->train[0], .best = NAN, .watched = -1};
+  t->run.jsonl.fd = t->run.csv.fd = -1;
+  int status = train_or_resume(t);
+  if (status == NNRT_OK) status = nnrt_cli_finish(cli);
+  close_training(t);
+  free(t);
+  return status == NNRT_OK ? NNRT_OK : nnrt_cli_fail(cli);
+}

@@ -1,0 +1,83 @@
+/* training.h - what the files of the verb `train` share: train.c (set-up, the loop), train_state.c (checkpoints,
+ * resume), train_log.c (events, logs, progress). Internal. */
+#ifndef NNRT_TRAINING_H
+#define NNRT_TRAINING_H
+
+#include "runtime/checkpoint.h"
+#include "runtime/cli.h"
+#include "runtime/evaluate.h"
+#include "runtime/progress.h"
+#include "runtime/rundir.h"
+
+typedef enum NnrtSaveUnit { NNRT_SAVE_SECONDS, NNRT_SAVE_STEPS, NNRT_SAVE_EPOCHS } NnrtSaveUnit;
+
+typedef struct NnrtTraining {
+  NnrtCli *cli;
+  NnrtError *error; /* the cli's */
+  const NnrtTrain *table;
+  NnrtPool *pool;
+  NnrtModel model;
+  NnrtDataset data, other;       /* other: the validation set, where it is a data set of its own */
+  const NnrtDataset *validation; /* NULL: none */
+  int64_t *places;               /* of the training part, in rising order, then of the split-off validation part */
+  int64_t n, n_validation;       /* examples */
+  int64_t *validation_places;    /* points into places, or is a list of its own */
+  int64_t *order;                /* places of the training part in this epoch's order */
+  NnrtFeed feed;
+  NnrtMeter meter;
+  NnrtEvaluation evaluation;
+
+  /* Settings: the command line's, else the source's. */
+  int64_t epochs, steps, batch, seed; /* steps: in all */
+  bool by_steps, shuffle;
+  NnrtSaveUnit save_unit;
+  double save_every;
+
+  /* Where the training stands: all that a checkpoint must hold beside the variables. */
+  int64_t step, epoch, position; /* done: steps, epochs, examples of the current epoch */
+  double best;                   /* value of the watched metric; NAN: none yet */
+  int64_t stalled;               /* epochs since */
+
+  int watched;     /* metric that decides what is best, an index into `values`; -1: none */
+  bool watched_up; /* larger is better */
+  bool stop;       /* `stop when` holds */
+  double *values;  /* training metrics, then validation metrics, of the last finished epoch */
+  bool have_values;
+  void *best_block; /* a copy of the model's memory at the best epoch, waiting to be written; NULL: none kept */
+  bool best_waits;
+  double last_save; /* seconds */
+  int64_t last_save_step, last_save_epoch;
+
+  NnrtRunDir run;
+  NnrtProgress progress;
+} NnrtTraining;
+
+/* ---- train_state.c ---- */
+
+/* Writes best.safetensors where a better one waits, then last.safetensors, and reports the save. */
+int nnrt_training_save(NnrtTraining *t);
+/* Is a checkpoint due after this step? */
+bool nnrt_training_save_is_due(const NnrtTraining *t, bool epoch_ended);
+int nnrt_training_parse_save_every(NnrtTraining *t);
+/* Reads last.safetensors of the run: the seed first, then, when the data are there, all the rest. */
+int nnrt_training_resume_seed(NnrtTraining *t, NnrtSafetensors *s);
+int nnrt_training_resume(NnrtTraining *t, const NnrtSafetensors *s);
+/* Remembers the model as the best so far. */
+int nnrt_training_keep_best(NnrtTraining *t);
+
+/* ---- train_log.c ---- */
+
+int nnrt_training_log_args(NnrtTraining *t);
+int nnrt_training_log_step(NnrtTraining *t);
+/* t->values: to the logs, to the progress, with --json to standard output. */
+int nnrt_training_log_epoch(NnrtTraining *t);
+void nnrt_training_log_save(NnrtTraining *t, const char *path);
+/* The result on standard output, report.json in the run's folder. */
+int nnrt_training_log_result(NnrtTraining *t);
+
+/* The metrics of `values` by index: prefix "val_" from the validation on. */
+int nnrt_training_metrics(const NnrtTraining *t);
+const char *nnrt_training_metric_prefix(const NnrtTraining *t, int i);
+const NnrtMetric *nnrt_training_metric(const NnrtTraining *t, int i);
+
+#endif
