@@ -2,6 +2,7 @@
  * and without groups, before and after the passes. The arena starts as NaN, so a value read too early shows. */
 #include "ir/scalar.h"
 #include "tests/unit/ir/run_schedule.h"
+#include "tests/unit/random_graph.h"
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
@@ -25,8 +26,7 @@ typedef struct Setting {
   Arena *arena;
   Graph *g;
   int64_t open;
-  Vec(Binding) given;
-  Vec(DimBinding) dims;
+  Interpretation in;
 } Setting;
 
 static int64_t open_value(void *cx, DimAtom *symbol) {
@@ -78,6 +78,7 @@ static void add_gradients(Graph *g) {
 
 static Setting setting_for(const Case *c) {
   Setting s = {.arena = arena_new(), .open = c->open};
+  s.in.arena = s.arena;
   Ir *ir = ir_new(s.arena, str_table_new(s.arena));
   char error[256] = "";
   s.g = graph_read(ir, c->text, strlen(c->text), error);
@@ -88,9 +89,7 @@ static Setting setting_for(const Case *c) {
     if (n->kind != NODE_input && n->kind != NODE_param && n->kind != NODE_state) continue;
     Tensor t = tensor_for(&s, n);
     fill(&t, (uint64_t)n->id + 1);
-    vec_push(s.arena, &s.given, (Binding){n->name, t});
-    for (int d = 0; d < n->rank; d++)
-      if (dim_as_symbol(n->shape[d])) vec_push(s.arena, &s.dims, (DimBinding){dim_as_symbol(n->shape[d]), s.open});
+    vec_push(s.arena, &s.in.given, (Binding){n->name, t});
   }
   return s;
 }
@@ -130,53 +129,63 @@ typedef struct Expected {
 } Expected;
 
 static Expected *interpreted(Setting *s, int *count) {
-  Interpretation in = {.arena = s->arena};
-  for (int i = 0; i < s->given.n; i++) vec_push(s->arena, &in.given, s->given.at[i]);
-  for (int i = 0; i < s->dims.n; i++) vec_push(s->arena, &in.dims, s->dims.at[i]);
-  const char *error = interpret(s->g, &in);
+  const char *error = interpret(s->g, &s->in);
   if (error) fail_msg("%s", error);
   const Graph *g = s->g;
-  Expected *e = NEW_ARRAY(s->arena, Expected, g->outputs.n + g->stores.n);
+  Expected *e = NEW_ARRAY(s->arena, Expected, g->outputs.n + g->stores.n + 1);
   for (int i = 0; i < g->outputs.n; i++)
-    e[i] = (Expected){g->outputs.at[i].name, NULL, in.values[g->outputs.at[i].node->id]};
+    e[i] = (Expected){g->outputs.at[i].name, NULL, s->in.values[g->outputs.at[i].node->id]};
   for (int i = 0; i < g->stores.n; i++) {
     const Node *store = g->stores.at[i];
-    e[g->outputs.n + i] = (Expected){store->in[1]->name, store->in[1], in.values[store->id]};
+    e[g->outputs.n + i] = (Expected){store->in[1]->name, store->in[1], s->in.values[store->id]};
   }
   *count = g->outputs.n + g->stores.n;
   return e;
 }
 
-static void check(const Case *c) {
-  Setting s = setting_for(c);
-  DiagSink sink = {.arena = s.arena};
-  PipelineOptions options = {.level = c->level < 0 ? 0 : c->level, .verify = true};
-  assert_true(pipeline_run(s.g, &sink, &options));
+static void show(const Schedule *s) {
+  if (!getenv("SHOW")) return;
+  Buf b = {0};
+  graph_print(&b, s->graph);
+  schedule_print(&b, s, NULL);
+  plan_print(&b, s);
+  fputs(b.text, stdout);
+  buf_free(&b);
+}
+
+static ScheduleRun executed(const Setting *s, const Schedule *plan) {
+  ScheduleRun run = {.arena = s->arena};
+  for (int i = 0; i < s->in.given.n; i++)
+    vec_push(s->arena, &run.given,
+             (Binding){s->in.given.at[i].name, copy_tensor(s->arena, s->in.given.at[i].tensor)});
+  for (int i = 0; i < s->in.dims.n; i++) vec_push(s->arena, &run.dims, s->in.dims.at[i]);
+  run_schedule(plan, &run);
+  return run;
+}
+
+static void check_setting(const Case *c, Setting *s) {
+  DiagSink sink = {.arena = s->arena};
+  PipelineOptions options = {.level = c->level, .verify = true};
+  assert_true(pipeline_run(s->g, &sink, &options));
   int count;
-  Expected *expected = interpreted(&s, &count);
-  Schedule *schedule_of_g = schedule(s.g, &avx512, s.arena, options.level);
-  const char *fault = schedule_verify(schedule_of_g);
-  if (getenv("SHOW")) {
-    Buf b = {0};
-    graph_print(&b, s.g);
-    schedule_print(&b, schedule_of_g, NULL);
-    plan_print(&b, schedule_of_g);
-    fputs(b.text, stdout);
-    buf_free(&b);
-  }
-  if (fault) fail_msg("%s", fault);
-  ScheduleRun run = {.arena = s.arena};
-  for (int i = 0; i < s.given.n; i++)
-    vec_push(s.arena, &run.given, (Binding){s.given.at[i].name, copy_tensor(s.arena, s.given.at[i].tensor)});
-  for (int i = 0; i < s.dims.n; i++) vec_push(s.arena, &run.dims, s.dims.at[i]);
-  run_schedule(schedule_of_g, &run);
+  Expected *expected = interpreted(s, &count);
+  Schedule *plan = schedule(s->g, &avx512, s->arena, c->level);
+  const char *fault = schedule_verify(plan);
+  show(plan);
+  if (fault) fail_msg("%s: %s", c->name, fault);
+  ScheduleRun run = executed(s, plan);
   for (int i = 0; i < count; i++) {
     bool output = !expected[i].target;
-    Node *n = output ? s.g->outputs.at[i].node : s.g->stores.at[i - s.g->outputs.n]->in[0];
-    Tensor got = run_value(schedule_of_g, &run, n);
+    Node *n = output ? s->g->outputs.at[i].node : s->g->stores.at[i - s->g->outputs.n]->in[0];
+    Tensor got = run_value(plan, &run, n);
     compare(c, expected[i].name, &expected[i].value, &got);
   }
   assert_true(run.touched <= run.arena_bytes);
+}
+
+static void check(const Case *c) {
+  Setting s = setting_for(c);
+  check_setting(c, &s);
   arena_free(s.arena);
 }
 
@@ -380,11 +389,44 @@ static void every_graph(void **state) {
   arena_free(a);
 }
 
+/* ---- random graphs, with a step of descent on every param ---- */
+
+static void descend(RandomGraph *r) {
+  Graph *g = r->g;
+  for (int i = 0, n = g->nodes.n; i < n; i++) {
+    Node *p = g->nodes.at[i];
+    if (p->kind != NODE_param || !dtype_is_float(p->dtype)) continue;
+    Node *grad = graph_grad(g, r->loss, p, (Span){0});
+    Var *vars[9];
+    Form *at[9];
+    for (int d = 0; d < p->rank; d++) {
+      vars[d] = var_fresh(g->ir, p->shape[d]);
+      at[d] = form_var(g->ir, vars[d]);
+    }
+    Expr *step = expr_op2(g->ir, OP_mul, expr_real(g->ir, p->dtype, 0.125), expr_read(g->ir, grad, at));
+    Expr *next = expr_op2(g->ir, OP_sub, expr_read(g->ir, p, at), step);
+    graph_store(g, p, graph_comp(g, p->rank, vars, RED_none, 0, NULL, next, (Span){0}), (Span){0});
+  }
+}
+
+static void random_graphs(void **state) {
+  (void)state;
+  int count = getenv("COUNT") ? atoi(getenv("COUNT")) : 60, first = getenv("SEED") ? atoi(getenv("SEED")) : 1;
+  for (int seed = first; seed < first + count; seed++)
+    for (int level = 0; level <= 2; level += 2) {
+      RandomGraph r = random_graph((uint64_t)seed, RANDOM_F64);
+      if (seed % 2) descend(&r);
+      Setting s = {.arena = r.arena, .g = r.g, .in = r.in};
+      check_setting(&(Case){.name = arena_printf(r.arena, "seed %d", seed), .level = level}, &s);
+      random_graph_free(&r);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(training_step), cmocka_unit_test(stores),      cmocka_unit_test(in_place_rows),
-      cmocka_unit_test(norms),         cmocka_unit_test(convolution), cmocka_unit_test(attention),
-      cmocka_unit_test(every_graph),
+      cmocka_unit_test(training_step), cmocka_unit_test(stores),        cmocka_unit_test(in_place_rows),
+      cmocka_unit_test(norms),         cmocka_unit_test(convolution),   cmocka_unit_test(attention),
+      cmocka_unit_test(every_graph),   cmocka_unit_test(random_graphs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
