@@ -192,31 +192,40 @@ static void load(const Instr *i, const int64_t *offset, int n) {
   const Tensor *t = i->tensor;
   double *real = i->out->real;
   if (t->dtype == DT_f64)
-    for (int k = 0; k < n; k++) real[k] = offset[k] < 0 ? 0 : ((const double *)t->data)[offset[k]];
+    for (int k = 0; k < n; k++) real[k] = ((const double *)t->data)[offset[k]];
   else if (t->dtype == DT_f32)
-    for (int k = 0; k < n; k++) real[k] = offset[k] < 0 ? 0 : (double)((const float *)t->data)[offset[k]];
+    for (int k = 0; k < n; k++) real[k] = (double)((const float *)t->data)[offset[k]];
   else if (real)
-    for (int k = 0; k < n; k++) real[k] = offset[k] < 0 ? 0 : dtype_load_real(t->dtype, t->data, offset[k]);
+    for (int k = 0; k < n; k++) real[k] = dtype_load_real(t->dtype, t->data, offset[k]);
   else
-    for (int k = 0; k < n; k++) i->out->integer[k] = offset[k] < 0 ? 0 : dtype_load_int(t->dtype, t->data, offset[k]);
+    for (int k = 0; k < n; k++) i->out->integer[k] = dtype_load_int(t->dtype, t->data, offset[k]);
+}
+
+/* Marks the points that read outside, and moves them to the first element; false if there is no element at all. */
+static bool mark_reads(const Instr *i, int64_t *offset, int n) {
+  for (int k = 0; k < n; k++) {
+    bool bad = i->out->any_outside && i->out->outside[k];
+    for (int j = 0; j < i->n; j++) bad |= i->in[j]->integer[k] < 0 || i->in[j]->integer[k] >= i->tensor->extent[j];
+    if (!bad) continue;
+    mark_outside(i->out, k, n);
+    offset[k] = 0;
+  }
+  return tensor_count(i->tensor) > 0;
 }
 
 static void run_read(const Instr *i, int n) {
-  const Tensor *t = i->tensor;
-  int64_t offset[EVAL_BLOCK] = {0};
+  int64_t offset[EVAL_BLOCK];
+  uint64_t bad = i->out->any_outside;
+  for (int k = 0; k < n; k++) offset[k] = 0;
   for (int j = 0; j < i->n; j++) {
-    const int64_t *in = i->in[j]->integer, extent = t->extent[j];
+    const int64_t *in = i->in[j]->integer;
+    const uint64_t extent = (uint64_t)i->tensor->extent[j];
     for (int k = 0; k < n; k++) {
-      bool inside = in[k] >= 0 && in[k] < extent && offset[k] >= 0;
-      offset[k] = inside ? offset[k] * extent + in[k] : -1;
+      offset[k] = (int64_t)((uint64_t)offset[k] * extent + (uint64_t)in[k]);
+      bad |= (uint64_t)in[k] >= extent;
     }
   }
-  for (int k = 0; k < n; k++) {
-    bool bad = offset[k] < 0 || (i->out->any_outside && i->out->outside[k]);
-    if (bad) offset[k] = -1;
-    if (bad) mark_outside(i->out, k, n);
-  }
-  load(i, offset, n);
+  if (!bad || mark_reads(i, offset, n)) load(i, offset, n);
 }
 
 static void run_random(const Instr *i, int n) {

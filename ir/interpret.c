@@ -147,14 +147,28 @@ static void points_start(Run *r, Points *p, const Node *n) {
   }
 }
 
+/* `n` points in which only the last slot moves, from place k of the block on. */
+static void fill_run(Points *p, int k, int n) {
+  for (int i = 0; i < p->slots - 1; i++)
+    for (int j = 0; j < n; j++) p->index[i][k + j] = p->at[i];
+  int last = p->slots - 1;
+  for (int j = 0; j < n; j++) p->index[last][k + j] = p->at[last] + j;
+  p->at[last] += n;
+  for (int i = last; i > 0 && p->at[i] == p->extent[i]; i--) {
+    p->at[i] = 0;
+    p->at[i - 1]++;
+  }
+}
+
 /* Fills the next block, the last slot fastest; returns its size, 0 at the end. */
 static int points_next(Points *p) {
   int n = p->left < EVAL_BLOCK ? (int)p->left : EVAL_BLOCK;
-  for (int k = 0; k < n; k++) {
-    for (int i = 0; i < p->slots; i++) p->index[i][k] = p->at[i];
-    for (int i = p->slots - 1; i >= 0 && ++p->at[i] == p->extent[i]; i--) p->at[i] = 0;
-  }
   p->left -= n;
+  for (int k = 0, run; k < n && p->slots; k += run) {
+    int64_t rest = p->extent[p->slots - 1] - p->at[p->slots - 1];
+    run = rest < n - k ? (int)rest : n - k;
+    fill_run(p, k, run);
+  }
   return n;
 }
 
@@ -229,6 +243,15 @@ static void reduce(Reducer red, Reduction *s, int64_t position, double real, int
   }
 }
 
+/* Points k .. k + n - 1 of the block, of which the first is number `position` of its reduction. */
+static void reduce_run(Reducer red, Reduction *s, int64_t position, const Register *v, int k, int n) {
+  if (v->real && red == RED_sum)
+    for (int j = 0; j < n; j++) s->real += v->real[k + j];
+  else
+    for (int j = 0; j < n; j++)
+      reduce(red, s, position + j, v->real ? v->real[k + j] : 0, v->real ? 0 : v->integer[k + j], v->real != NULL);
+}
+
 static void finish(const Node *n, Tensor *out, int64_t at, const Reduction *s) {
   if (n->reducer == RED_argmax || n->reducer == RED_argmin) dtype_store_int(out->dtype, out->data, at, s->best);
   else if (dtype_is_float(out->dtype)) dtype_store_real(out->dtype, out->data, at, s->real);
@@ -253,13 +276,14 @@ static void run_reduction(Run *r, const Node *n, Tensor *out) {
   }
   Program *program = node_program(r);
   Register *v = program_expr(program, n->body);
-  bool floats = v->real != NULL;
   for (int count; !r->error && (count = points_next(&p)) > 0;) {
     program_run(program, count, p.index);
     check_inside(n, v, count);
-    for (int k = 0; k < count; k++) {
-      reduce(n->reducer, &s, position, floats ? v->real[k] : 0, floats ? 0 : v->integer[k], floats);
-      if (++position < inner) continue;
+    for (int k = 0, taken; k < count; k += taken) {
+      taken = inner - position < count - k ? (int)(inner - position) : count - k;
+      reduce_run(n->reducer, &s, position, v, k, taken);
+      position += taken;
+      if (position < inner) continue;
       finish(n, out, at++, &s);
       s = identity(n->reducer);
       position = 0;
