@@ -28,8 +28,8 @@ static int open_part(NnrtPart *p, const NnrtRun *run, int64_t room, NnrtError *e
   const NnrtPort *port = &run->graph->outputs[p->port];
   p->dtype = (NnrtDtype)port->dtype;
   p->rank = (int)port->n_shape;
-  p->bytes =
-      nnrt_port_shape(run, port, p->shape) / (p->rank && p->shape[0] ? p->shape[0] : 1) * nnrt_dtype(p->dtype)->bytes;
+  int64_t elements = nnrt_port_shape(run, port, p->shape), examples = p->rank ? p->shape[0] : 1;
+  p->bytes = elements / (examples ? examples : 1) * nnrt_dtype(p->dtype)->bytes;
   p->data = nnrt_allocate(p->bytes * room);
   return p->data ? NNRT_OK : nnrt_fail_memory(e, (unsigned long long)(p->bytes * room), p->name);
 }
