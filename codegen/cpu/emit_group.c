@@ -1,0 +1,452 @@
+/* emit_group.c - maps, and groups around reductions: one loop nest over the grid, in it one loop over the row a
+ * level.
+ *
+ * Vectors lie across the grid (maps; columns: every lane is a result, accumulators are lane by lane) or inside the
+ * row (row and full: the row's positions are lanes, four accumulators, joined in a fixed tree at the row's end).
+ * Indices that every member walks through contiguously are collapsed into one. */
+#include "codegen/cpu/emit.h"
+
+typedef struct Group {
+  Emit *e;
+  Kernel *k;
+  bool across; /* lanes are grid positions */
+  int n, flat; /* grid indices; those from `flat` on are one index */
+  Var **grid;  /* by grid index; only those before `flat` are bound */
+  Var *lane;   /* the collapsed index, across only */
+  Form **at;   /* by grid index, its form over the loops' indices */
+} Group;
+
+typedef struct Run { /* members that share one loop over the row */
+  Group *g;
+  int members[64], n;
+  int nd;
+  Dim **extent; /* of the row's indices */
+  Var **index;  /* that are bound: nd of them, or one in all */
+  int loops;
+  Form **at;      /* by row index, over `index` */
+  Form *position; /* row-major */
+  int width;      /* accumulators of one instance */
+  bool masked;    /* across the row: the tail's lanes are no positions */
+} Run;
+
+/* ---- members at a position ---- */
+
+static int grid_index(const Kernel *k, const Member *m, int slot) {
+  for (int i = 0; i < k->ngrid; i++)
+    if (m->grid_slot[i] == slot) return i;
+  return -1;
+}
+
+/* Forms for all slots of m's node: the grid's, and row[] for the others in order. */
+static Form **member_slots(Group *g, const Member *m, Form **row) {
+  const Node *n = m->node;
+  Form **at = NEW_ARRAY(g->e->arena, Form *, n->rank + n->nred + 1);
+  for (int i = 0, r = 0; i < n->rank + n->nred; i++) {
+    int k = i < n->rank ? grid_index(g->k, m, i) : -1;
+    at[i] = k >= 0 ? g->at[k] : row ? row[r++] : NULL;
+  }
+  return at;
+}
+
+static int row_rank(const Kernel *k, const Member *m) { return m->node->rank - k->ngrid + m->node->nred; }
+
+static bool is_plain(const Kernel *k, const Member *m) { return row_rank(k, m) == 0; }
+
+static Expr *canonical_read(Group *g, const Member *m, Form **at) { return expr_read(g->e->ir, m->node, at); }
+
+typedef struct Search {
+  Group *g;
+  const Node *node;
+  Expr *allowed; /* NULL: any read of node counts */
+  bool found;
+} Search;
+
+static void look_for_read(void *cx, Expr *x) {
+  Search *s = cx;
+  if (x->kind == EXPR_READ && x->node == s->node && x != s->allowed) s->found = true;
+}
+
+static bool reads_other_than(Group *g, Expr *body, const Node *node, Expr *allowed) {
+  Search s = {g, node, allowed, false};
+  expr_visit(body, look_for_read, &s);
+  return s.found;
+}
+
+static bool reads_node(const Node *reader, const Node *node) {
+  return reads_other_than(NULL, reader->body, node, NULL);
+}
+
+/* ---- what may collapse ---- */
+
+typedef struct Flatness {
+  Group *g;
+  const Var *flat;
+  bool ok;
+} Flatness;
+
+static void check_flat(void *cx, Expr *x) {
+  Flatness *f = cx;
+  if (!f->ok) return;
+  if (x->form && form_divides(x->form, f->flat)) f->ok = false;
+  if (x->kind != EXPR_READ) return;
+  bool used = false;
+  for (int i = 0; i < x->node->rank; i++) used |= form_uses(x->at[i], f->flat);
+  if (!used) return;
+  Form *at = flat_address(f->g->e, x->node, x->at);
+  if (!at || form_divides(at, f->flat)) f->ok = false;
+}
+
+static bool body_is_flat(Group *g, Expr *body, const Var *flat) {
+  Flatness f = {g, flat, true};
+  expr_visit(body, check_flat, &f);
+  return f.ok;
+}
+
+/* Forms of indices with the given extents in one index `flat` over all of them; false if an inner extent is open. */
+static bool flat_forms(Emit *e, int n, Dim **extent, Var *flat, Form **at) {
+  Form *rest = form_var(e->ir, flat);
+  for (int i = n - 1; i > 0; i--) {
+    int64_t c;
+    if (!dim_is_const(extent[i], &c) || c < 1) return false;
+    at[i] = form_mod(e->ir, rest, c);
+    rest = form_floordiv(e->ir, rest, c);
+  }
+  if (n) at[0] = rest;
+  return true;
+}
+
+static Dim *product(Emit *e, int n, Dim **extent) {
+  Dim *d = dim_const(e->ir, 1);
+  for (int i = 0; i < n; i++) d = dim_mul(e->ir, d, extent[i]);
+  return d;
+}
+
+static Form **fresh_row(Emit *e, int n, Dim **extent) {
+  Form **at = NEW_ARRAY(e->arena, Form *, n + 1);
+  for (int i = 0; i < n; i++) at[i] = form_var(e->ir, var_fresh(e->ir, extent[i]));
+  return at;
+}
+
+static Dim **row_extents(Group *g, const Member *m) {
+  const Node *n = m->node;
+  Dim **extent = NEW_ARRAY(g->e->arena, Dim *, row_rank(g->k, m) + 1);
+  int r = 0;
+  for (int i = 0; i < n->rank; i++)
+    if (grid_index(g->k, m, i) < 0) extent[r++] = n->shape[i];
+  for (int i = 0; i < n->nred; i++) extent[r++] = n->red[i];
+  return extent;
+}
+
+/* Whether every member walks straight through the grid indices that g->at collapses; result addresses too. */
+static bool group_is_flat(Group *g) {
+  for (int i = 0; i < g->k->members.n; i++) {
+    const Member *m = &g->k->members.at[i];
+    Form **row = fresh_row(g->e, row_rank(g->k, m), row_extents(g, m));
+    Form **at = member_slots(g, m, row);
+    if (!body_is_flat(g, emit_at(g->e, m->node->body, at), g->lane)) return false;
+    if (m->storage == STORE_register) continue;
+    Form *address = flat_address(g->e, m->node, at);
+    if (!address || form_divides(address, g->lane)) return false;
+  }
+  return true;
+}
+
+static void plain_grid(Group *g) {
+  for (int i = 0; i < g->n; i++) {
+    g->grid[i] = var_fresh(g->e->ir, g->k->grid[i]);
+    g->at[i] = form_var(g->e->ir, g->grid[i]);
+  }
+}
+
+/* Collapses as many of the last indices as it can; at least the last is the lanes' index. */
+static void collapse_grid(Group *g) {
+  for (g->flat = g->k->cut; g->flat < g->n; g->flat++) {
+    int inner = g->n - g->flat;
+    plain_grid(g);
+    g->lane = var_fresh(g->e->ir, product(g->e, inner, g->k->grid + g->flat));
+    if (inner == 1) {
+      g->lane = g->grid[g->flat];
+      return;
+    }
+    if (flat_forms(g->e, inner, g->k->grid + g->flat, g->lane, g->at + g->flat) && group_is_flat(g)) return;
+  }
+}
+
+/* ---- results ---- */
+
+static void keep_result(Group *g, const Member *m, Form **at, Value v, bool to_memory) {
+  Emit *e = g->e;
+  if (m->storage == STORE_buffer) emit_store_at(e, m->buffer, m->node, at, v);
+  else if (m->storage == STORE_row && to_memory) emit_store_row(e, m->node, at, v);
+  emit_known(e, canonical_read(g, m, at), v);
+}
+
+static void emit_plain(Group *g, const Member *m) {
+  Form **at = member_slots(g, m, NULL);
+  keep_result(g, m, at, emit_expr(g->e, emit_at(g->e, m->node->body, at)), true);
+}
+
+/* ---- a run over the row ---- */
+
+static Expr *run_body(Run *r, const Member *m, Form ***at) {
+  *at = member_slots(r->g, m, r->at);
+  return emit_at(r->g->e, m->node->body, *at);
+}
+
+static bool needed_outside(const Run *r, const Member *m) {
+  const Kernel *k = r->g->k;
+  for (int i = 0; i < k->members.n; i++) {
+    bool inside = false;
+    for (int j = 0; j < r->n; j++) inside |= r->members[j] == i;
+    if (!inside && reads_node(k->members.at[i].node, m->node)) return true;
+  }
+  return false;
+}
+
+static bool same_extents(int n, Dim **a, Dim **b) {
+  for (int i = 0; i < n; i++)
+    if (a[i] != b[i]) return false;
+  return true;
+}
+
+/* m may join: its row is the same, and it reads the run's members only where they have just been computed. */
+static bool run_takes(Run *r, const Member *m) {
+  Group *g = r->g;
+  int nd = row_rank(g->k, m);
+  if (r->n == 0) return true;
+  if (r->n == 64 || nd != r->nd || !same_extents(nd, r->extent, row_extents(g, m))) return false;
+  Form **row = fresh_row(g->e, nd, r->extent);
+  Expr *body = emit_at(g->e, m->node->body, member_slots(g, m, row));
+  for (int i = 0; i < r->n; i++) {
+    const Member *other = &g->k->members.at[r->members[i]];
+    if (other->node->nred && reads_node(m->node, other->node)) return false;
+    Expr *own = other->node->nred ? NULL : canonical_read(g, other, member_slots(g, other, row));
+    if (reads_other_than(g, body, other->node, own)) return false;
+  }
+  return true;
+}
+
+static void run_add(Run *r, int i) {
+  const Member *m = &r->g->k->members.at[i];
+  r->nd = row_rank(r->g->k, m);
+  r->extent = row_extents(r->g, m);
+  r->members[r->n++] = i;
+  if (m->node->nred) r->width += reducer_width(m->node->reducer);
+}
+
+static bool run_is_flat(Run *r, const Var *flat) {
+  for (int i = 0; i < r->n; i++) {
+    const Member *m = &r->g->k->members.at[r->members[i]];
+    Form **at;
+    if (!body_is_flat(r->g, run_body(r, m, &at), flat)) return false;
+    if (m->node->nred) continue;
+    Form *address = flat_address(r->g->e, m->node, at);
+    if (!address || form_divides(address, flat)) return false;
+  }
+  return true;
+}
+
+/* The loops' indices: one if all members walk straight through the row, else one for each of the row's. */
+static void run_indices(Run *r) {
+  Emit *e = r->g->e;
+  r->index = NEW_ARRAY(e->arena, Var *, r->nd + 1);
+  r->at = NEW_ARRAY(e->arena, Form *, r->nd + 1);
+  Var *flat = var_fresh(e->ir, product(e, r->nd, r->extent));
+  if (flat_forms(e, r->nd, r->extent, flat, r->at) && (r->nd == 1 || run_is_flat(r, flat))) {
+    r->loops = 1;
+    r->index[0] = flat;
+    r->position = form_var(e->ir, flat);
+    return;
+  }
+  r->loops = r->nd;
+  r->position = form_const(e->ir, 0);
+  for (int i = 0; i < r->nd; i++) {
+    r->index[i] = var_fresh(e->ir, r->extent[i]);
+    r->at[i] = form_var(e->ir, r->index[i]);
+    int64_t c = 1;
+    if (i > 0 && !dim_is_const(r->extent[i], &c)) c = 0; /* known only where nobody asks for a position */
+    r->position = form_add(e->ir, form_scale(e->ir, r->position, c), r->at[i]);
+  }
+}
+
+static void run_position(Emit *e, void *cx, Value *carried, int instance) {
+  (void)instance;
+  Run *r = cx;
+  for (int i = 0, a = 0; i < r->n; i++) {
+    const Member *m = &r->g->k->members.at[r->members[i]];
+    Form **at;
+    Expr *body = run_body(r, m, &at);
+    Value v = emit_expr(e, body);
+    if (!m->node->nred) {
+      keep_result(r->g, m, at, v, needed_outside(r, m));
+      continue;
+    }
+    Value position = NULL;
+    if (reducer_width(m->node->reducer) == 2) {
+      Lanes l = emit_form(e, r->position);
+      position = l.vector || l.step ? lanes_vector(e, l, e->b.i32) : convert_int(&e->b, l.base, e->b.i32, true);
+    }
+    reduce_step(e, m->node, carried + a, v, position, r->g->across ? NULL : e->tail);
+    a += reducer_width(m->node->reducer);
+  }
+}
+
+/* Loop number `level` of the run, and those inside; acc: `unroll` instances of r->width values. */
+static void run_loops(Run *r, int level, int unroll, Value *acc) {
+  Emit *e = r->g->e;
+  Var *v = r->index[level];
+  Value from = index64(&e->b, 0), to = emit_dim(e, v->extent);
+  bool last = level == r->loops - 1;
+  if (last && !r->g->across) {
+    lane_loop(e, v, from, to, unroll, acc, r->width, run_position, r);
+    return;
+  }
+  Loop l;
+  loop_open(e, &l, from, to, 1, acc, unroll * r->width);
+  Value next[ACCUMULATORS];
+  for (int i = 0; i < l.n; i++) next[i] = l.phi[i];
+  emit_bind(e, v, lanes_scalar(l.index));
+  if (last) run_position(e, r, next, 0);
+  else run_loops(r, level + 1, unroll, next);
+  loop_close(e, &l, next);
+  for (int i = 0; i < l.n; i++) acc[i] = l.out[i];
+}
+
+static int run_unroll(const Run *r) {
+  if (r->g->across) return 1;
+  int64_t c;
+  if (dim_is_const(r->index[r->loops - 1]->extent, &c) && c < 2 * r->g->e->lanes) return 1;
+  return r->width == 0 ? 2 : r->width <= 4 ? 4 : r->width <= 8 ? 2 : 1;
+}
+
+static void run_results(Run *r, int unroll, Value *acc) {
+  Emit *e = r->g->e;
+  for (int i = 0, a = 0; i < r->n; i++) {
+    const Member *m = &r->g->k->members.at[r->members[i]];
+    if (!m->node->nred) continue;
+    for (int half = unroll / 2; half > 0; half /= 2)
+      for (int u = 0; u < half; u++) reduce_join(e, m->node, acc + u * r->width + a, acc + (u + half) * r->width + a);
+    if (!r->g->across) reduce_lanes(e, m->node, acc + a);
+    keep_result(r->g, m, member_slots(r->g, m, r->at), reduce_value(m->node, acc + a), true);
+    a += reducer_width(m->node->reducer);
+  }
+}
+
+static void run_flush(Run *r) {
+  if (r->n == 0) return;
+  Emit *e = r->g->e;
+  Value acc[ACCUMULATORS];
+  run_indices(r);
+  int unroll = run_unroll(r);
+  if (unroll * r->width > ACCUMULATORS) ice("too many reductions in one loop");
+  for (int u = 0; u < unroll; u++)
+    for (int i = 0, a = 0; i < r->n; i++) {
+      const Node *n = r->g->k->members.at[r->members[i]].node;
+      if (!n->nred) continue;
+      reduce_init(e, n, acc + u * r->width + a);
+      a += reducer_width(n->reducer);
+    }
+  run_loops(r, 0, unroll, acc);
+  run_results(r, unroll, acc);
+  *r = (Run){.g = r->g};
+}
+
+static bool reads_run(const Run *r, const Node *n) {
+  for (int i = 0; i < r->n; i++)
+    if (reads_node(n, r->g->k->members.at[r->members[i]].node)) return true;
+  return false;
+}
+
+/* All members at one grid position (or one vector of them). */
+static void emit_position(Emit *e, void *cx, Value *carried, int instance) {
+  (void)carried, (void)instance;
+  Group *g = cx;
+  Kernel *k = g->k;
+  Run run = {.g = g};
+  int levels = 0, outer = e->grid_depth;
+  e->grid_depth = e->depth;
+  for (int i = 0; i < k->members.n; i++)
+    if (k->members.at[i].level > levels) levels = k->members.at[i].level;
+  for (int level = 0; level <= levels; level++, run_flush(&run))
+    for (int i = 0; i < k->members.n; i++) {
+      const Member *m = &k->members.at[i];
+      if (m->level != level) continue;
+      if (is_plain(k, m)) {
+        if (reads_run(&run, m->node)) run_flush(&run);
+        emit_plain(g, m);
+        continue;
+      }
+      if (!run_takes(&run, m)) run_flush(&run);
+      run_add(&run, i);
+    }
+  e->grid_depth = outer;
+}
+
+/* ---- the grid ---- */
+
+static int body_size(const Kernel *k) {
+  int n = 0;
+  for (int i = 0; i < k->members.n; i++) n += count_nodes(k->members.at[i].node->body);
+  return n;
+}
+
+static int grid_unroll(const Group *g) {
+  if (g->k->kind != KERNEL_map) return 1;
+  int n = body_size(g->k);
+  return n <= 12 ? 4 : n <= 30 ? 2 : 1;
+}
+
+static Value times(Emit *e, Value v, Dim *d) {
+  int64_t one;
+  return dim_is_const(d, &one) && one == 1 ? v : imul(&e->b, v, emit_dim(e, d));
+}
+
+/* Loops over grid indices from k on, index k within [from, to). */
+static void grid_loops(Group *g, int k, Value from, Value to) {
+  Emit *e = g->e;
+  if (g->across && k == g->flat) {
+    Dim *inner = product(e, g->n - k - 1, g->k->grid + k + 1);
+    Value first = times(e, from, inner), last = times(e, to, inner);
+    lane_loop(e, g->lane, first, last, grid_unroll(g), NULL, 0, emit_position, g);
+    return;
+  }
+  if (k == g->n) {
+    emit_position(e, g, NULL, 0);
+    return;
+  }
+  Loop l;
+  loop_open(e, &l, from, to, 1, NULL, 0);
+  emit_bind(e, g->grid[k], lanes_scalar(l.index));
+  grid_loops(g, k + 1, index64(&e->b, 0), k + 1 < g->n ? emit_dim(e, g->k->grid[k + 1]) : NULL);
+  loop_close(e, &l, NULL);
+}
+
+static void grid_unit(void *cx, Value from, Value to) {
+  Group *g = cx;
+  grid_loops(g, g->k->cut, from, to);
+}
+
+static void grid_units(Group *g) {
+  Emit *e = g->e;
+  if (g->n == 0) { /* one unit */
+    Loop once;
+    loop_open(e, &once, e->begin, e->end, 1, NULL, 0);
+    emit_position(e, g, NULL, 0);
+    loop_close(e, &once, NULL);
+    return;
+  }
+  emit_units(e, g->grid, grid_unit, g);
+}
+
+void emit_group(Emit *e) {
+  Kernel *k = e->k;
+  Group g = {.e = e, .k = k, .n = k->ngrid};
+  g.grid = NEW_ARRAY(e->arena, Var *, g.n + 1);
+  g.at = NEW_ARRAY(e->arena, Form *, g.n + 1);
+  g.flat = g.n;
+  g.across = g.n > 0 && k->kind != KERNEL_row;
+  emit_kept_rows(e, g.across);
+  if (g.across) collapse_grid(&g);
+  else plain_grid(&g);
+  grid_units(&g);
+}

@@ -1,0 +1,141 @@
+/* emit_kernel.c - the function around a kernel's loops: its arguments, operands, units, and what is said about it. */
+#include <string.h>
+
+#include "codegen/cpu/emit.h"
+
+static void count_one(void *cx, Expr *x) {
+  (void)x;
+  ++*(int *)cx;
+}
+
+int count_nodes(Expr *x) {
+  int n = 0;
+  expr_visit(x, count_one, &n);
+  return n;
+}
+
+static void find_widest(void *cx, Expr *x) {
+  if (x->dtype == DT_f64) *(int *)cx = 8;
+}
+
+/* As many lanes as the widest float of the kernel has in a register. */
+static int choose_lanes(const CpuModule *m, const Kernel *k) {
+  int bytes = 4;
+  for (int i = 0; i < k->members.n; i++) expr_visit(k->members.at[i].node->body, find_widest, &bytes);
+  return m->target.vector_bytes / bytes;
+}
+
+static LLVMValueRef new_function(Emit *e) {
+  Build *b = &e->b;
+  Type args[] = {b->ptr, b->ptr, b->i64, b->i64, b->ptr};
+  LLVMValueRef old = LLVMGetNamedFunction(e->m->module, e->k->symbol);
+  if (old) LLVMSetValueName2(old, "", 0);
+  LLVMValueRef f = LLVMAddFunction(e->m->module, e->k->symbol, LLVMFunctionType(b->none, args, 5, false));
+  if (old) { /* tables referred to it before */
+    LLVMReplaceAllUsesWith(old, f);
+    LLVMDeleteFunction(old);
+  }
+  return f;
+}
+
+static LLVMBasicBlockRef add_block(Emit *e) { return LLVMAppendBasicBlockInContext(e->b.c, e->b.function, ""); }
+
+static void open_function(Emit *e) {
+  Build *b = &e->b;
+  b->function = new_function(e);
+  e->entry = add_block(e);
+  e->scopes[0] = add_block(e);
+  LLVMPositionBuilderAtEnd(b->b, e->entry);
+  Value buffers = LLVMGetParam(b->function, 0);
+  e->dims = LLVMGetParam(b->function, 1);
+  e->begin = LLVMGetParam(b->function, 2);
+  e->end = LLVMGetParam(b->function, 3);
+  e->scratch = LLVMGetParam(b->function, 4);
+  e->spare = LLVMBuildAlloca(b->b, b->i64, "");
+  LLVMBuildStore(b->b, index64(b, 0), e->spare);
+  e->operands = NEW_ARRAY(e->arena, Value, e->k->operands.n + 1);
+  for (int i = 0; i < e->k->operands.n; i++) {
+    Value at = index64(b, i);
+    e->operands[i] = LLVMBuildLoad2(b->b, b->ptr, LLVMBuildGEP2(b->b, b->ptr, buffers, &at, 1, ""), "");
+  }
+  LLVMBuildBr(b->b, e->scopes[0]);
+  emit_enter(e, 0);
+}
+
+static Value smaller(Build *b, Value x, Value y) { return choose(b, icmp(b, LLVMIntSLT, x, y), x, y); }
+
+void emit_units(Emit *e, Var **grid, UnitBody body, void *cx) {
+  Build *b = &e->b;
+  Kernel *k = e->k;
+  if (k->ngrid == 0) {
+    Loop once;
+    loop_open(e, &once, e->begin, e->end, 1, NULL, 0);
+    body(cx, index64(b, 0), index64(b, 1));
+    loop_close(e, &once, NULL);
+    return;
+  }
+  Value extent = emit_dim(e, k->grid[k->cut]), block = index64(b, k->block);
+  emit_enter(e, 0);
+  if (k->cut == 0) {
+    body(cx, imul(b, e->begin, block), smaller(b, imul(b, e->end, block), extent));
+    return;
+  }
+  Value blocks = LLVMBuildUDiv(b->b, iadd(b, extent, index64(b, k->block - 1)), block, "");
+  Loop l;
+  loop_open(e, &l, e->begin, e->end, 1, NULL, 0);
+  Value position = LLVMBuildUDiv(b->b, l.index, blocks, ""), first = isub(b, l.index, imul(b, position, blocks));
+  for (int i = k->cut - 1; i >= 0; i--) {
+    Value n = emit_dim(e, k->grid[i]);
+    emit_enter(e, e->depth);
+    Value outer = LLVMBuildUDiv(b->b, position, n, "");
+    emit_bind(e, grid[i], lanes_scalar(isub(b, position, imul(b, outer, n))));
+    position = outer;
+  }
+  first = imul(b, first, block);
+  body(cx, first, smaller(b, iadd(b, first, block), extent));
+  loop_close(e, &l, NULL);
+}
+
+static void emit_loops(Emit *e) {
+  switch (e->k->kind) {
+  case KERNEL_map:
+  case KERNEL_row:
+  case KERNEL_column:
+  case KERNEL_full: emit_group(e); return;
+  case KERNEL_contraction: emit_contraction(e); return;
+  case KERNEL_scatter: emit_scatter(e); return;
+  default: ice("a kernel of unknown kind");
+  }
+}
+
+static bool emitted_before(CpuModule *m, Kernel *k) {
+  for (int i = 0; i < m->done.n; i++) {
+    const CpuKernelDone *d = &m->done.at[i];
+    if (strcmp(d->symbol, k->symbol) != 0) continue;
+    k->vector = d->vector;
+    k->why = d->why;
+    k->scratch = d->scratch;
+    return true;
+  }
+  return false;
+}
+
+void cpu_emit_kernel(CpuModule *m, const Schedule *s, Kernel *k) {
+  if (emitted_before(m, k)) return;
+  Emit *e = NEW(m->arena, Emit);
+  build_open(&e->b, m);
+  e->m = m;
+  e->s = s;
+  e->k = k;
+  e->ir = s->graph->ir;
+  e->arena = m->arena;
+  e->lanes = choose_lanes(m, k);
+  open_function(e);
+  emit_loops(e);
+  emit_enter(e, 0);
+  LLVMBuildRetVoid(e->b.b);
+  build_close(&e->b);
+  k->vector = e->why ? 1 : e->lanes;
+  k->why = e->why;
+  vec_push(m->arena, &m->done, (CpuKernelDone){k->symbol, k->vector, k->why, k->scratch});
+}

@@ -1,0 +1,99 @@
+/* emit_reduce.c - reducers: what accumulates, how it starts, takes a value, joins another, and ends. See emit.h. */
+#include "codegen/cpu/emit.h"
+
+#define INFINITY __builtin_inf()
+
+static bool has_position(Reducer r) { return r == RED_argmax || r == RED_argmin; }
+
+int reducer_width(Reducer r) { return has_position(r) ? 2 : 1; }
+
+static int64_t least_int(DType t) {
+  if (t == DT_u8 || t == DT_bool) return 0;
+  return -((int64_t)1 << (8 * dtype_bytes(t) - 2)) * 2;
+}
+
+static int64_t largest_int(DType t) { return t == DT_u8 ? 255 : -(least_int(t) + 1); }
+
+static Value number(Type t, DType d, double real, int64_t integer) {
+  return dtype_is_float(d) ? LLVMConstReal(t, real) : int_const(t, integer);
+}
+
+void reduce_init(Emit *e, const Node *n, Value *acc) {
+  DType d = n->body->dtype;
+  Type t = type_of(&e->b, d, e->lanes);
+  if (has_position(n->reducer)) acc[1] = int_const(with_lanes(e->b.i32, e->lanes), INT32_MAX);
+  switch (n->reducer) {
+  case RED_sum:
+  case RED_any: acc[0] = LLVMConstNull(t); return;
+  case RED_prod:
+  case RED_all: acc[0] = number(t, d, 1, 1); return;
+  case RED_max:
+  case RED_argmax: acc[0] = number(t, d, -INFINITY, least_int(d)); return;
+  case RED_min:
+  case RED_argmin: acc[0] = number(t, d, INFINITY, largest_int(d)); return;
+  default: ice("reduction by %s", reducer_name(n->reducer));
+  }
+}
+
+static Value scalar_op(Emit *e, ScalarOp op, DType t, Value x, Value y) {
+  Value a[3] = {x, y, NULL};
+  return emit_scalar(&e->b, op, t, t, a);
+}
+
+/* Whether (x, p) comes before (y, q): further, NaN furthest, and of equals the first. */
+static Value precedes(Emit *e, const Node *n, Value x, Value p, Value y, Value q) {
+  Build *b = &e->b;
+  DType t = n->body->dtype;
+  bool max = n->reducer == RED_argmax;
+  Value a[3] = {x, y, NULL};
+  Value further = emit_scalar(b, max ? OP_gt : OP_lt, t, DT_bool, a), same = emit_scalar(b, OP_eq, t, DT_bool, a);
+  if (dtype_is_float(t)) {
+    Value x_nan = fcmp(b, LLVMRealUNO, x, x), y_nan = fcmp(b, LLVMRealUNO, y, y);
+    further = either(b, further, both(b, x_nan, inverted(b, y_nan)));
+    same = either(b, same, both(b, x_nan, y_nan));
+  }
+  return either(b, further, both(b, same, icmp(b, LLVMIntSLT, p, q)));
+}
+
+void reduce_join(Emit *e, const Node *n, Value *acc, const Value *other) {
+  DType t = n->body->dtype;
+  switch (n->reducer) {
+  case RED_sum: acc[0] = scalar_op(e, OP_add, t, acc[0], other[0]); return;
+  case RED_prod: acc[0] = scalar_op(e, OP_mul, t, acc[0], other[0]); return;
+  case RED_max: acc[0] = scalar_op(e, OP_max, t, acc[0], other[0]); return;
+  case RED_min: acc[0] = scalar_op(e, OP_min, t, acc[0], other[0]); return;
+  case RED_any: acc[0] = either(&e->b, acc[0], other[0]); return;
+  case RED_all: acc[0] = both(&e->b, acc[0], other[0]); return;
+  case RED_argmax:
+  case RED_argmin: {
+    Value take = precedes(e, n, other[0], other[1], acc[0], acc[1]);
+    acc[0] = choose(&e->b, take, other[0], acc[0]);
+    acc[1] = choose(&e->b, take, other[1], acc[1]);
+    return;
+  }
+  default: ice("reduction by %s", reducer_name(n->reducer));
+  }
+}
+
+void reduce_step(Emit *e, const Node *n, Value *acc, Value x, Value position, Value mask) {
+  Value old[2] = {acc[0], acc[1]}, item[2] = {splat(&e->b, x, e->lanes), NULL};
+  if (has_position(n->reducer)) item[1] = splat(&e->b, position, e->lanes);
+  reduce_join(e, n, acc, item);
+  for (int i = 0; mask && i < reducer_width(n->reducer); i++)
+    acc[i] = choose(&e->b, splat(&e->b, mask, e->lanes), acc[i], old[i]);
+}
+
+void reduce_lanes(Emit *e, const Node *n, Value *acc) {
+  int width = reducer_width(n->reducer);
+  for (int half = e->lanes / 2; half > 0; half /= 2) {
+    Value other[2];
+    for (int i = 0; i < width; i++) {
+      other[i] = slice(&e->b, acc[i], half, half);
+      acc[i] = slice(&e->b, acc[i], 0, half);
+    }
+    reduce_join(e, n, acc, other);
+  }
+  for (int i = 0; i < width; i++) acc[i] = lane(&e->b, acc[i], 0);
+}
+
+Value reduce_value(const Node *n, const Value *acc) { return acc[has_position(n->reducer)]; }

@@ -1,0 +1,22 @@
+/* kernel_run.h - a graph's kernels as CPU code, compared with the interpreter. */
+#ifndef NNC_TESTS_UNIT_CODEGEN_KERNEL_RUN_H
+#define NNC_TESTS_UNIT_CODEGEN_KERNEL_RUN_H
+
+#include "codegen/codegen.h"
+
+typedef struct KernelRun {
+  const char *march; /* one that this machine runs */
+  int level;         /* -O for the pipeline, the scheduler and the module */
+  int64_t batch;     /* the value of every open dimension */
+  int chunks;        /* pieces that the units are cut into, done last to first */
+  uint64_t seed;     /* of inputs, params and states: floats about 1, integers 0, 1, 2 */
+  bool passes;       /* run the pipeline first */
+  bool show;         /* print the schedule and the code */
+} KernelRun;
+
+/* Gives g's inputs values, runs its kernels, and compares every output and every stored value with interpret():
+ * integers and bools exactly, f64 within 1e-12 of the largest absolute value, f32 within 1e-5. NULL, or what differs.
+ * g is changed. */
+const char *kernel_run(Graph *g, const KernelRun *how);
+
+#endif
