@@ -254,6 +254,16 @@ static Expr *one_division(Simplify *s, Expr *e) {
   return expr_op2(s->ir, OP_div, e->arg[0]->arg[0], expr_op2(s->ir, OP_mul, e->arg[0]->arg[1], e->arg[1]));
 }
 
+/* pow(a, n) by products, n a whole number from -4 to 4. */
+static Expr *whole_power(Simplify *s, Expr *e) {
+  double n;
+  if (!is_op(e, OP_pow) || !expr_is_const(e->arg[1], &n) || n != rint(n) || fabs(n) > 4) return NULL;
+  Expr *a = e->arg[0], *one = expr_real(s->ir, e->dtype, 1), *square = expr_op2(s->ir, OP_mul, a, a);
+  Expr *powers[] = {one, a, square, expr_op2(s->ir, OP_mul, square, a), expr_op2(s->ir, OP_mul, square, square)};
+  Expr *power = powers[(int)fabs(n)];
+  return n < 0 ? expr_op2(s->ir, OP_div, one, power) : power;
+}
+
 /* a + a = 2 * a, as the derivative of a square has it; S6 then takes the 2 out of a sum. */
 static Expr *twice(Simplify *s, Expr *e) {
   if (!is_op(e, OP_add) || e->arg[0] != e->arg[1]) return NULL;
@@ -268,6 +278,7 @@ static const struct {
   Expr *(*apply)(Simplify *s, Expr *e); /* the replacement of e, whose arguments are simple; or NULL */
 } scalar_rules[] = {
     {"stop", no_stop},
+    {"S2 pow(a, n)", whole_power},
     {"S4 a + a", twice},
     {"S11 log(sum(exp))", log_sum_exp},
     {"S11 log(exp)", log_of_exp},

@@ -37,6 +37,11 @@ static const struct {
         "output y = %2\n",
      X1 "%1 = comp f64[6] [i0] mul(3, %0[i0])\n"
         "output y = %1\n"},
+    {"S2 whole powers",
+     X1 "%1 = comp f64[6] [i0] add(pow(%0[i0], 2), add(pow(%0[i0], -1), pow(%0[i0], 0.5)))\n"
+        "output y = %1\n",
+     X1 "%1 = comp f64[6] [i0] add(mul(%0[i0], %0[i0]), add(div(1, %0[i0]), pow(%0[i0], 0.5)))\n"
+        "output y = %1\n"},
     {"S4 a + a",
      X1 "%1 = comp f64[6] [i0] t0 = sin(%0[i0]); add(t0, t0)\n"
         "output y = %1\n",
