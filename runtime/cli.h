@@ -8,7 +8,7 @@
 #include "runtime/data.h"
 
 typedef enum NnrtOptionId {
-#define ROW(id, name, letter, argument, verbs, help) NNRT_OPT_##id,
+#define ROW(id, name, letter, argument, verbs, fallback, help) NNRT_OPT_##id,
 #include "runtime/options.def"
 #undef ROW
   NNRT_OPT_COUNT
@@ -17,7 +17,7 @@ typedef enum NnrtOptionId {
 typedef struct NnrtOption {
   const char *name;
   char letter;
-  const char *argument, *verbs, *help;
+  const char *argument, *verbs, *fallback, *help;
 } NnrtOption;
 
 extern const NnrtOption nnrt_options[NNRT_OPT_COUNT];

@@ -9,7 +9,7 @@
 #include <string.h>
 
 const NnrtOption nnrt_options[NNRT_OPT_COUNT] = {
-#define ROW(id, name, letter, argument, verbs, help) {name, letter, argument, verbs, help},
+#define ROW(id, name, letter, argument, verbs, fallback, help) {name, letter, argument, verbs, fallback, help},
 #include "runtime/options.def"
 #undef ROW
 };

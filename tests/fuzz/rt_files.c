@@ -1,0 +1,48 @@
+/* rt_files.c - libFuzzer target for every file that the runtime reads. The first byte picks the format, the rest is
+ * the file. Whatever it is, it is read or refused with one line of text; nothing else. */
+#define _GNU_SOURCE
+#include "runtime/safetensors.h"
+#include "runtime/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_source(const char *format, const char *path, NnrtError *e) {
+  NnrtSource s;
+  NnrtSourceFile file = {NULL, path};
+  NnrtView v;
+  if (nnrt_source_open(&s, format, &file, 1, e) != NNRT_OK) return;
+  if (s.count > 0 && nnrt_source_view(&s, 0, 1, NULL, false, &v, e) == NNRT_OK) {
+    double *row = malloc(sizeof *row * ((size_t)v.width + 1));
+    int32_t *integers = (int32_t *)row;
+    nnrt_source_read(&s, &v, s.count - 1, 1, NNRT_F64, row, e);
+    nnrt_source_read(&s, &v, 0, 1, NNRT_I32, integers, e);
+    free(row);
+  }
+  nnrt_source_close(&s);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static const char *const formats[] = {"csv", "npy", "idx", "safetensors"};
+  if (size == 0) return 0;
+  int fd = memfd_create("fuzz", 0);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  if (!nnrt_write_all(fd, data + 1, size - 1)) abort();
+  NnrtError e = {0};
+  const char *format = formats[data[0] % 4];
+  if (strcmp(format, "safetensors") != 0) {
+    read_source(format, path, &e);
+  } else {
+    NnrtSafetensors s;
+    if (nnrt_safetensors_open(&s, path, &e) == NNRT_OK) nnrt_safetensors_close(&s);
+  }
+  if (strchr(e.text, '\n')) abort();
+  close(fd);
+  return 0;
+}
