@@ -11,6 +11,7 @@
 
 #include "ir/derive.h"
 #include "ir/interpret.h"
+#include "tests/unit/random_graph.h"
 #include "tests/unit/unit.h"
 
 static uint64_t random_state;
@@ -111,6 +112,7 @@ static void run_pass(const Case *c, Model *m, PassFunction pass) {
 
 typedef struct Values {
   Vec(Binding) given;
+  DimBinding *batch; /* NULL: from the inputs' shapes */
 } Values;
 
 static int64_t three(void *cx, DimAtom *symbol) {
@@ -152,6 +154,7 @@ static Tensor *evaluate(Model *m, Values *v, Arena *arena) {
     Str name = str_internz(m->ir->strings, v->given.at[i].name);
     vec_push(arena, &in.given, (Binding){name, v->given.at[i].tensor});
   }
+  if (v->batch) vec_push(arena, &in.dims, *v->batch);
   const char *error = interpret(m->g, &in);
   if (error) fail_msg("%s", error);
   Tensor *out = NEW_ARRAY(arena, Tensor, m->g->outputs.n);
@@ -299,6 +302,71 @@ static void convolutions(void **state) {
     check(&c);
   }
   arena_free(a);
+}
+
+/* ---- random graphs ---- */
+
+/* A random graph as a model: its loss, its gradients and products, and values for all inputs. */
+static Model random_model(RandomGraph *r, Values *v) {
+  Model m = {.arena = r->arena, .ir = r->ir, .g = r->g, .loss = r->loss};
+  for (int i = 0; i < m.g->nodes.n; i++) {
+    Node *n = m.g->nodes.at[i];
+    bool source = n->kind == NODE_input || n->kind == NODE_param || n->kind == NODE_state;
+    if (source && n->dtype == DT_f64) vec_push(m.arena, &m.inputs, n);
+  }
+  m.g->outputs.n = 0;
+  graph_output(m.g, str_internz(m.ir->strings, "loss"), m.loss);
+  add_gradients(&m);
+  add_products(&m);
+  for (int i = 0; i < r->in.given.n; i++) vec_push(m.arena, &v->given, r->in.given.at[i]);
+  if (r->in.dims.n) v->batch = &r->in.dims.at[0];
+  for (int i = 0; i < m.inputs.n; i++) {
+    Tensor along = *value_named(v, m.inputs.at[i]->name);
+    int64_t count = tensor_count(&along);
+    along.data = NEW_ARRAY(m.arena, double, count + 1);
+    for (int64_t k = 0; k < count; k++) ((double *)along.data)[k] = 2 * uniform() - 1;
+    Str name = str_internf(m.ir->strings, "along %s", m.inputs.at[i]->name);
+    vec_push(m.arena, &v->given, (Binding){name, along});
+  }
+  return m;
+}
+
+static double largest(const Tensor *t) {
+  double most = 1;
+  for (int64_t k = 0; k < tensor_count(t); k++) most = fmax(most, fabs(at(t, k)));
+  return most;
+}
+
+/* Second derivatives of random graphs, by differences of fourth order along one direction. */
+static void random_graphs(void **state) {
+  (void)state;
+  static const double weight[] = {1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12}, steps[] = {-2, 1, 2, 1};
+  random_state = 5;
+  for (uint64_t seed = 1; seed <= 40; seed++) {
+    RandomGraph r = random_graph(seed, RANDOM_SMOOTH | RANDOM_F64);
+    Values v = {0};
+    Model m = random_model(&r, &v);
+    DiagSink sink = {.arena = r.arena};
+    assert_true(pipeline_run(m.g, &sink, &(PipelineOptions){.level = seed % 2 ? 2 : 0, .verify = true}));
+    Tensor *got = evaluate(&m, &v, r.arena), *near[4];
+    double h = 1e-3;
+    for (int k = 0; k < 4; k++) {
+      step(&m, &v, steps[k] * h);
+      near[k] = evaluate(&m, &v, r.arena);
+    }
+    for (int i = 0; i < m.inputs.n; i++) {
+      const Tensor *product = &got[1 + m.inputs.n + i];
+      double scale = largest(product);
+      for (int64_t k = 0; k < tensor_count(product); k++) {
+        double fd = 0;
+        for (int j = 0; j < 4; j++) fd += weight[j] * at(&near[j][1 + i], k) / h;
+        if (!(fabs(at(product, k) - fd) <= 1e-6 * scale))
+          fail_msg("seed %d, %s[%d]: %.12g, measured %.12g", (int)seed, m.inputs.at[i]->name, (int)k, at(product, k),
+                   fd);
+      }
+    }
+    random_graph_free(&r);
+  }
 }
 
 /* ---- single questions ---- */
@@ -459,9 +527,9 @@ static void convolutions_stay_cheap(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_graph),  cmocka_unit_test(convolutions), cmocka_unit_test(convolutions_stay_cheap),
-      cmocka_unit_test(what_depends), cmocka_unit_test(by_any_node),  cmocka_unit_test(narrow_adjoints),
-      cmocka_unit_test(ties),
+      cmocka_unit_test(every_graph),     cmocka_unit_test(convolutions), cmocka_unit_test(convolutions_stay_cheap),
+      cmocka_unit_test(random_graphs),   cmocka_unit_test(what_depends), cmocka_unit_test(by_any_node),
+      cmocka_unit_test(narrow_adjoints), cmocka_unit_test(ties),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
