@@ -224,22 +224,46 @@ static void find_largest(ExprList reads, Expr **largest) {
   }
 }
 
-/* The largest operand decides: its fastest dimension runs with a reduction index (row) or with the fastest result
- * index (column). A row too short for vectors becomes a column where the result is longer. */
+/* The form of the fastest running dimension of what is read: the last that has more than one element and is not held
+ * constant. NULL: there is none. */
+static const Form *fastest_form(const Expr *read) {
+  for (int d = read->node->rank; d-- > 0;) {
+    int64_t extent;
+    bool single = dim_is_const(read->node->shape[d], &extent) && extent == 1;
+    if (!single && !form_is_const(read->at[d], NULL)) return read->at[d];
+  }
+  return NULL;
+}
+
+static bool runs_with(const Expr *read, const Var *v) {
+  const Form *f = fastest_form(read);
+  return f && form_coefficient(f, v) != 0;
+}
+
+static bool runs_with_a_reduction(Graph *g, const Node *n, const Expr *read) {
+  for (int i = 0; i < n->nred; i++)
+    if (runs_with(read, node_reduction_var(g, n, i))) return true;
+  return false;
+}
+
+static bool some_runs_with(ExprList reads, const Var *v) {
+  for (int i = 0; i < reads.n; i++)
+    if (runs_with(reads.at[i], v)) return true;
+  return false;
+}
+
+/* The largest operand decides: its fastest dimension runs with a reduction index (row) or not (column). A row too
+ * short for vectors becomes a column where the result is longer and some operand runs with it. */
 static KernelKind row_or_column(Graph *g, const Node *n, Arena *a) {
   Expr *largest = NULL;
-  find_largest(node_reads(a, n), &largest);
-  if (!largest) return KERNEL_row;
-  const Form *last = largest->at[largest->node->rank - 1];
-  int64_t lanes = dim_nominal(n->shape[n->rank - 1]), row = 1;
-  bool reduced = false;
-  for (int i = 0; i < n->nred; i++) {
-    reduced |= form_coefficient(last, node_reduction_var(g, n, i)) != 0;
-    row *= dim_nominal(n->red[i]);
-  }
-  bool column = form_coefficient(last, node_result_var(g, n, n->rank - 1)) != 0;
-  if (column) return KERNEL_column;
-  return reduced && row < SHORT_ROW && lanes > row ? KERNEL_column : KERNEL_row;
+  ExprList reads = node_reads(a, n);
+  find_largest(reads, &largest);
+  if (!largest || !runs_with_a_reduction(g, n, largest)) return largest ? KERNEL_column : KERNEL_row;
+  const Var *lane = node_result_var(g, n, n->rank - 1);
+  if (runs_with(largest, lane)) return KERNEL_column;
+  int64_t lanes = dim_nominal(lane->extent), row = 1;
+  for (int i = 0; i < n->nred; i++) row *= dim_nominal(n->red[i]);
+  return row < SHORT_ROW && lanes > row && some_runs_with(reads, lane) ? KERNEL_column : KERNEL_row;
 }
 
 KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c) {
