@@ -239,14 +239,20 @@ Ast *next_value(Parser *p, Ast *target, Ast *value) {
   return n;
 }
 
+/* The grammar gets here before it has seen what follows, which may not fit. So the message waits for feed() in
+ * parse.c. */
 Ast *lone_expression(Parser *p, Ast *e) {
-  if (e->kind == AST_ERROR) return e;
+  if (e->kind != AST_ERROR) p->lone = e;
+  return node(p, AST_ERROR, e->span);
+}
+
+void report_lone(Parser *p) {
+  const Ast *e = p->lone;
   Diag *d = diag_add(p->sink, DIAG_LONE_EXPRESSION, e->span, "nothing is done with this value");
   if (e->kind == AST_CALL && e->callee->kind == AST_NAME && !strcmp(e->callee->name, "print"))
     diag_help(d, "nothing prints while a model runs; `report value` logs a value of each step");
   else if (e->kind == AST_NAME) diag_help(d, "give it a value, `%s = …`, or take it away", e->name);
   else diag_help(d, "give it a name, `y = …`, or return it");
-  return node(p, AST_ERROR, e->span);
 }
 
 Ast *if_node(Parser *p, Token keyword, Ast *cond, Ast *then, Ast *otherwise) {

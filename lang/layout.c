@@ -2,6 +2,7 @@
  * In: raw tokens. Out: the tokens that the grammar is written for. The rules are those of the manual's "Lexical
  * rules": they ask only for the brackets open, the token before and the one or two after. */
 #include "lang/lex.h"
+#include "lang/parse.h"
 
 #include <string.h>
 
@@ -136,17 +137,19 @@ Str lexer_doc(const Lexer *l, uint32_t offset) {
   return lo < l->docs.n && l->docs.at[lo].at == offset ? l->docs.at[lo].text : NULL;
 }
 
-void tokens_print(Buf *out, Lexer *l) {
+void tokens_print(Buf *out, Arena *arena, StrTable *names, const Sources *sources, uint32_t source, DiagSink *sink) {
+  Lexer l;
+  lexer_init(&l, arena, names, sources, source, sink);
   for (;;) {
-    Token t = lexer_next(l);
+    Token t = lexer_next(&l);
     int line, column;
-    source_position(l->source, t.span.begin, &line, &column);
+    source_position(l.source, t.span.begin, &line, &column);
     buf_printf(out, "%d:%d\t%s", line, column, token_kind_name(t.kind));
     if (t.kind != T_NEWLINE && t.kind != T_END) {
       buf_puts(out, "\t");
-      buf_write(out, l->source->text + t.span.begin, t.span.end - t.span.begin);
+      buf_write(out, l.source->text + t.span.begin, t.span.end - t.span.begin);
     }
-    Str doc = lexer_doc(l, t.span.begin);
+    Str doc = lexer_doc(&l, t.span.begin);
     if (doc && t.kind != T_NEWLINE) buf_printf(out, "\t## %s", doc);
     buf_puts(out, "\n");
     if (t.kind == T_END) return;

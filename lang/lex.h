@@ -82,7 +82,4 @@ int token_flags(int kind);
 int token_word(Str word, int flags); /* the kind of a word that has one of the flags; 0 if there is none */
 int token_kinds(void);               /* kinds are below this */
 
-/* --emit=tokens: one a line: line:column, kind, text. */
-void tokens_print(Buf *out, Lexer *l);
-
 #endif

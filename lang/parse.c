@@ -35,6 +35,8 @@ static bool check_encoding(Parser *p) {
 
 static void feed(Parser *p, Token t) {
   Grammar(p->machine, t.kind, t, p);
+  if (p->lone && p->recovery == RECOVER_NOT) report_lone(p);
+  p->lone = NULL;
   p->before_last = p->last;
   p->last = t;
 }
@@ -50,14 +52,17 @@ static Token token_here(int kind, Token at) {
 static Token skip_statement(Parser *p, Token t) {
   Lexer *l = &p->lexer;
   int indent = l->statement_indent, braces = 0;
-  for (;; t = lexer_next(l)) {
+  for (bool first = true;; t = lexer_next(l), first = false) {
     if (t.kind == T_END) return t;
     if (t.kind == T_LBRACE) braces++;
-    if (t.kind == T_RBRACE && braces-- == 0) return t;
+    if (t.kind == T_RBRACE) {
+      if (braces-- == 0) return t;
+      continue;
+    }
     if (t.kind == T_NEWLINE && braces == 0) return t;
     bool bracket = t.kind == T_RPAREN || t.kind == T_RBRACKET || t.kind == T_LPAREN || t.kind == T_LBRACKET ||
                    t.kind == T_LBRACE;
-    if (t.first_on_line && !t.starts && braces == 0 && !bracket && lexer_indent(l, t.span.begin) <= indent) return t;
+    if (!first && t.first_on_line && braces == 0 && !bracket && lexer_indent(l, t.span.begin) <= indent) return t;
   }
 }
 
@@ -92,10 +97,11 @@ static void recover(Parser *p, Token t) {
       continue;
     }
     if (t.kind == T_RBRACE && l->unmatched && l->open.n) l->open.n--;
-    if (t.kind == T_END) t = token_here(T_NEWLINE, t); /* run() will read the end again */
+    if (t.kind == T_END) return; /* finish() ends the statement */
     if (t.kind == T_RBRACE) grammar_recovered(p->machine);
     feed(p, t);
     if (p->recovery == RECOVER_NOT) grammar_recovered(p->machine);
+    else p->recovery = RECOVER_NEXT; /* not even the end of a statement fits: go on after it */
   }
 }
 

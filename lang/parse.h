@@ -10,4 +10,8 @@
  * missing from the tree; it is safe to walk. Memory: the tree in `arena`, names in `names`. */
 Ast *parse_source(Arena *arena, StrTable *names, const Sources *sources, uint32_t source, DiagSink *sink);
 
+/* --emit=tokens: what the grammar is given, one token a line: line:column, kind, text, the documentation before it.
+ */
+void tokens_print(Buf *out, Arena *arena, StrTable *names, const Sources *sources, uint32_t source, DiagSink *sink);
+
 #endif

@@ -23,6 +23,7 @@ typedef struct Parser {
   Lexer lexer;
   void *machine; /* Lemon's */
   Ast *file;     /* the list of the file's nodes, once it is whole */
+  Ast *lone;     /* an expression that stood as a statement, if what follows fits */
   Token last, before_last;
   Recovery recovery;
   bool too_deep, abandoned;
@@ -66,6 +67,7 @@ Ast *tail_flag(Parser *p, Ast *tails, AstFlags flag, Token word);
 Ast *unpack(Parser *p, Ast *targets, Ast *value);
 Ast *next_value(Parser *p, Ast *target, Ast *value);
 Ast *lone_expression(Parser *p, Ast *e);
+void report_lone(Parser *p);
 Ast *if_node(Parser *p, Token keyword, Ast *cond, Ast *then, Ast *otherwise);
 Ast *repeat(Parser *p, Token keyword, const Token *name, Ast *range, Ast *cond, Ast *body);
 

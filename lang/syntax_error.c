@@ -34,6 +34,13 @@ static const char *source_text(const Case *c, Span s) {
 
 static const Open *innermost(const Lexer *l) { return l->open.n ? &l->open.at[l->open.n - 1] : NULL; }
 
+/* The bracket around the token that does not fit, which may be one itself. */
+static const Open *around(const Case *c) {
+  const Open *o = innermost(&c->p->lexer);
+  if (o && o->token.span.begin == c->t.span.begin) o = o == c->p->lexer.open.at ? NULL : o - 1;
+  return o;
+}
+
 static void unclosed(Parser *p, const Open *o, Span here, const char *what) {
   Diag *d = diag_add(p->sink, DIAG_UNCLOSED, o->token.span, "this `%s` is not closed", token_text(o->token.kind));
   diag_place(d, here, "%s", what);
@@ -51,7 +58,7 @@ static bool is_closer(int kind) { return kind == T_RPAREN || kind == T_RBRACKET 
 
 static bool bracket_case(const Case *c) {
   Lexer *l = &c->p->lexer;
-  const Open *o = innermost(l);
+  const Open *o = around(c);
   bool inside = o && o->token.kind != T_LBRACE; /* of ( or [ */
   Token t = c->t;
   if (is_closer(t.kind) && l->unmatched) {
@@ -228,7 +235,7 @@ static const char *expected(const Case *c) {
 static bool unfinished_case(const Case *c) {
   Parser *p = c->p;
   bool goes_on = p->last.first_on_line && !p->last.starts && (token_flags(p->before_last.kind) & TOKEN_AFTER) &&
-                 !(innermost(&p->lexer) && innermost(&p->lexer)->token.kind != T_LBRACE);
+                 !(around(c) && around(c)->token.kind != T_LBRACE);
   if (!goes_on || c->t.kind == T_NEWLINE) return false;
   Token sign = p->before_last;
   Diag *d =
@@ -247,6 +254,7 @@ static void general_case(const Case *c) {
   else if (c->t.kind == T_LBRACE && accepts(c, T_THEN))
     diag_help(d, "a choice inside a value is written `if c then a else b`");
   else if (c->t.kind == T_RARROW && accepts(c, T_ARROW)) diag_help(d, "a tensor's elements are given by `[i] => …`");
+  else if (c->t.kind == T_TYPE_LT) diag_help(d, "a type can't stand inside a value; a cast is written `i32(x)`");
   else if (c->t.kind == T_RBRACKET && c->p->last.kind == T_LBRACKET)
     diag_help(d, "an empty array has no type; leave it away");
 }

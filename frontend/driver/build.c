@@ -8,23 +8,6 @@
 #include "codegen/link.h"
 #include "frontend/driver/output.h"
 
-static const struct {
-  const char *name, *ending;
-} kinds[] = {
-#define ROW(name, ending, what) {#name, ending},
-#include "frontend/driver/emit.def"
-#undef ROW
-};
-
-bool emit_kind_named(const char *name, size_t n, EmitKind *out) {
-  for (int i = 0; i < EMIT_COUNT; i++) {
-    if (strlen(kinds[i].name) != n || memcmp(kinds[i].name, name, n)) continue;
-    *out = (EmitKind)i;
-    return true;
-  }
-  return false;
-}
-
 typedef struct PassTime { /* of all graphs together */
   const char *pass;
   double seconds;
@@ -96,12 +79,12 @@ static const char *request_path(const Build *b, const EmitRequest *r) {
   const BuildOptions *o = b->options;
   if (r->path) return r->path;
   if (o->output && o->emit.n == 1) return o->output;
-  if (!kinds[r->kind].ending) return "-";
+  if (!emit_ending(r->kind)) return "-";
   if (o->output && r->kind == EMIT_exe) return o->output;
   const char *slash = strrchr(o->file, '/');
   const char *base = slash ? slash + 1 : o->file;
   size_t n = strlen(base) - (has_ending(base, ".nn") ? 3 : 0);
-  return arena_printf(b->session->arena, "%.*s%s", (int)n, base, kinds[r->kind].ending);
+  return arena_printf(b->session->arena, "%.*s%s", (int)n, base, emit_ending(r->kind));
 }
 
 /* Writes `text` for every request of this kind and frees it. */

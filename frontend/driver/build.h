@@ -3,33 +3,9 @@
 #define NNC_FRONTEND_DRIVER_BUILD_H
 
 #include "codegen/compile.h"
+#include "frontend/driver/emit.h"
+#include "frontend/driver/session.h"
 #include "frontend/elaborate.h"
-
-/* What one run of nnc works with. */
-typedef struct Session {
-  Arena *arena;
-  StrTable *strings;
-  Sources sources;
-  DiagSink diags; /* the caller renders it */
-} Session;
-
-/* Exit codes of nnc. */
-enum { EXIT_PROGRAM = 1, EXIT_USAGE = 2, EXIT_ENVIRONMENT = 3 };
-
-/* What --emit names. ROW(name, file name's ending, what it is). Kinds before exe that have no ending are texts, for
- * stdout unless a path is given. */
-typedef enum EmitKind {
-#define ROW(name, ending, what) EMIT_##name,
-#include "frontend/driver/emit.def"
-#undef ROW
-  EMIT_COUNT
-} EmitKind;
-bool emit_kind_named(const char *name, size_t n, EmitKind *out);
-
-typedef struct EmitRequest {
-  EmitKind kind;
-  const char *path; /* NULL: by the kind; "-": stdout */
-} EmitRequest;
 
 typedef struct BuildOptions {
   const char *file;

@@ -1,0 +1,24 @@
+/* verbs.h - what nnc can do. A verb gets the words after its name, and the options; it returns nnc's exit code.
+ * Mistakes in the user's program go to the session's sink, which main() renders; others to stderr by driver_error. */
+#ifndef NNC_FRONTEND_DRIVER_VERBS_H
+#define NNC_FRONTEND_DRIVER_VERBS_H
+
+#include "frontend/driver/options.h"
+
+typedef struct Verb {
+  const char *name, *arguments, *purpose;
+  int (*run)(Session *s, Options *o, int nwords, const char *const *words);
+} Verb;
+
+extern const Verb verbs[];
+extern const int verb_count;
+
+int verb_compile(Session *s, Options *o, int nwords, const char *const *words);
+int verb_check(Session *s, Options *o, int nwords, const char *const *words);
+int verb_run(Session *s, Options *o, int nwords, const char *const *words);
+int verb_explain(Session *s, Options *o, int nwords, const char *const *words);
+
+/* Prints "nnc: error: …" and returns `code`. */
+int driver_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
