@@ -22,7 +22,7 @@ int edit_distance(const char *a, const char *b) {
   return d[m][n];
 }
 
-const char *closest_name(const char *name, const char *const *names, int n) {
+const char *name_closest(const char *name, const char *const *names, int n) {
   int best = (int)strnlen(name, LONGEST) / 3 + 1; /* a slip changes about a third of the letters at most */
   const char *found = NULL;
   for (int i = 0; i < n; i++) {

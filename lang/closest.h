@@ -6,6 +6,6 @@
 int edit_distance(const char *a, const char *b);
 
 /* Of the names, the one closest to `name`, or NULL when none is close enough to be a slip. */
-const char *closest_name(const char *name, const char *const *names, int n);
+const char *name_closest(const char *name, const char *const *names, int n);
 
 #endif

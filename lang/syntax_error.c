@@ -161,7 +161,7 @@ static const char *closest_word(const char *word) {
   int n = 0;
   for (int i = 0; i < token_kinds() && n < 64; i++)
     if (token_flags(i) & (TOKEN_WORD | TOKEN_RESERVED)) words[n++] = token_text(i);
-  return closest_name(word, words, n);
+  return name_closest(word, words, n);
 }
 
 /* A name where a statement begins, and then something that no definition goes on with. */

@@ -30,7 +30,7 @@ static const Verb *find_verb(const char *word, const char **close) {
     if (!strcmp(verbs[i].name, word)) return &verbs[i];
     if (n < 32) names[n++] = verbs[i].name;
   }
-  *close = closest_name(word, names, n);
+  *close = name_closest(word, names, n);
   return NULL;
 }
 

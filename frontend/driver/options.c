@@ -27,7 +27,7 @@ static const char *set_emit(Options *o, Arena *a, const char *value) {
     if (!emit_kind_named(value, n, &r.kind)) {
       const char *names[EMIT_COUNT], *wrong = arena_strndup(a, value, n);
       for (int i = 0; i < EMIT_COUNT; i++) names[i] = emit_name((EmitKind)i);
-      const char *close = closest_name(wrong, names, EMIT_COUNT);
+      const char *close = name_closest(wrong, names, EMIT_COUNT);
       return close ? arena_printf(a, "there is no kind `%s`; did you mean `%s`?", wrong, close)
                    : arena_printf(a, "there is no kind `%s`", wrong);
     }
@@ -70,7 +70,7 @@ static const char *unknown_pass(Arena *a, const char *name) {
   int n = 0;
   if (pass_find(name)) return NULL;
   for (; n < 64 && pipeline[n].name; n++) names[n] = pipeline[n].name;
-  const char *close = closest_name(name, names, n);
+  const char *close = name_closest(name, names, n);
   return close ? arena_printf(a, "there is no pass `%s`; did you mean `%s`?", name, close)
                : arena_printf(a, "there is no pass `%s`", name);
 }
@@ -172,7 +172,7 @@ static const char *unknown(Arena *a, const char *word) {
   names[ROWS] = "--help";
   names[ROWS + 1] = "--version";
   const char *name = arena_strndup(a, word, strcspn(word, "="));
-  const char *close = closest_name(name, names, ROWS + 2);
+  const char *close = name_closest(name, names, ROWS + 2);
   if (close) return arena_printf(a, "there is no option `%s`; did you mean `%s`?", name, close);
   return arena_printf(a, "there is no option `%s`; `nnc --help` lists them", name);
 }
