@@ -8,7 +8,8 @@ enum { LONGEST = 64 };
 
 static int min(int a, int b) { return a < b ? a : b; }
 
-int edit_distance(const char *a, const char *b) {
+/* Letters to insert, delete, replace or swap to make one of the other; more than 64 letters count as far apart. */
+static int distance(const char *a, const char *b) {
   size_t m = strnlen(a, LONGEST + 1), n = strnlen(b, LONGEST + 1);
   if (m > LONGEST || n > LONGEST) return strcmp(a, b) ? LONGEST : 0;
   int d[LONGEST + 1][LONGEST + 1];
@@ -26,7 +27,7 @@ const char *name_closest(const char *name, const char *const *names, int n) {
   int best = (int)strnlen(name, LONGEST) / 3 + 1; /* a slip changes about a third of the letters at most */
   const char *found = NULL;
   for (int i = 0; i < n; i++) {
-    int d = edit_distance(name, names[i]);
+    int d = distance(name, names[i]);
     if (d < best || (d == best && !found)) best = d, found = names[i];
   }
   return found;

@@ -2,9 +2,6 @@
 #ifndef NNC_LANG_CLOSEST_H
 #define NNC_LANG_CLOSEST_H
 
-/* Letters to insert, delete, replace or swap to make one of the other; more than 64 letters count as far apart. */
-int edit_distance(const char *a, const char *b);
-
 /* Of the names, the one closest to `name`, or NULL when none is close enough to be a slip. */
 const char *name_closest(const char *name, const char *const *names, int n);
 
