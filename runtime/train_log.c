@@ -155,12 +155,19 @@ static void put_result(const NnrtTraining *t, NnrtLine *l, bool with_place) {
   nnrt_line_close(l, '}');
 }
 
-int nnrt_training_log_result(NnrtTraining *t) {
+/* A finished run that is resumed has nothing new to report. */
+static int write_report(NnrtTraining *t) {
+  if (!t->have_values) return NNRT_OK;
   NnrtLine l = {0};
   put_result(t, &l, false);
   nnrt_line_raw(&l, "\n");
   int status = write_line(t, "report.json", &l);
   nnrt_line_free(&l);
+  return status;
+}
+
+int nnrt_training_log_result(NnrtTraining *t) {
+  int status = write_report(t);
   if (status != NNRT_OK) return status;
   if (t->cli->json) {
     put_result(t, &t->cli->line, true);

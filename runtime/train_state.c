@@ -34,17 +34,19 @@ static void add_real(Meta *m, const char *key, double v) {
   add_text(m, key, m->value[m->n]);
 }
 
-static void fill_meta(const NnrtTraining *t, Meta *m) {
-  add_integer(m, "step", t->step);
-  add_integer(m, "epoch", t->epoch);
-  add_integer(m, "position", t->position);
+/* `best`: of the best epoch, whenever it is written. */
+static void fill_meta(const NnrtTraining *t, Meta *m, bool best) {
+  int64_t position = best ? 0 : t->position;
+  add_integer(m, "step", best ? t->best_step : t->step);
+  add_integer(m, "epoch", best ? t->best_epoch : t->epoch);
+  add_integer(m, "position", position);
   add_integer(m, "seed", t->seed);
   add_text(m, "source", t->cli->program->build ? t->cli->program->build : "");
   if (!isnan(t->best)) {
     add_real(m, "best", t->best);
-    add_integer(m, "stalled", t->stalled);
+    add_integer(m, "stalled", best ? 0 : t->stalled);
   }
-  for (int i = 0; t->position && i < t->meter.n; i++) {
+  for (int i = 0; position && i < t->meter.n; i++) {
     if (t->meter.metrics[i].graph >= 0) continue;
     snprintf(m->key[m->n], sizeof m->key[0], "sum/%.160s", t->meter.metrics[i].name);
     add_real(m, m->key[m->n], t->meter.metrics[i].sum);
@@ -52,10 +54,10 @@ static void fill_meta(const NnrtTraining *t, Meta *m) {
 }
 
 /* The model's variables as they are in `block`. */
-static int write_checkpoint(NnrtTraining *t, const char *path, void *block, bool whole) {
+static int write_checkpoint(NnrtTraining *t, const char *path, void *block, bool best) {
   NnrtModel model = t->model;
   size_t n = (size_t)model.program->n_variables, rows = FIXED_META + (size_t)t->meter.n;
-  int parts = whole && t->position ? nnrt_meter_parts(&t->meter) : 0;
+  int parts = !best && t->position ? nnrt_meter_parts(&t->meter) : 0;
   Meta m = {
       .row = calloc(rows, sizeof *m.row), .value = calloc(rows, sizeof *m.value), .key = calloc(rows, sizeof *m.key)};
   NnrtTensor *extra = calloc((size_t)parts + 1, sizeof *extra);
@@ -66,7 +68,7 @@ static int write_checkpoint(NnrtTraining *t, const char *path, void *block, bool
   } else {
     for (size_t i = 0; i < n; i++)
       model.variables[i] = (char *)block + ((char *)t->model.variables[i] - (char *)t->model.block);
-    fill_meta(t, &m);
+    fill_meta(t, &m, best);
     if (parts) nnrt_meter_tensors(&t->meter, extra);
     status = nnrt_checkpoint_save(&model, path, extra, parts, m.row, m.n, t->error);
   }
@@ -83,6 +85,8 @@ int nnrt_training_keep_best(NnrtTraining *t) {
   if (!t->best_block) return nnrt_fail_memory(t->error, (unsigned long long)t->model.total, "the best weights");
   memcpy(t->best_block, t->model.block, (size_t)t->model.total);
   t->best_waits = true;
+  t->best_step = t->step;
+  t->best_epoch = t->epoch;
   return NNRT_OK;
 }
 
@@ -91,12 +95,12 @@ int nnrt_training_save(NnrtTraining *t) {
   int status = nnrt_rundir_flush(&t->run, t->error);
   if (status == NNRT_OK && t->best_waits) {
     nnrt_rundir_file(&t->run, "best.safetensors", path, sizeof path);
-    status = write_checkpoint(t, path, t->best_block, false);
+    status = write_checkpoint(t, path, t->best_block, true);
     t->best_waits = false;
   }
   if (status != NNRT_OK) return status;
   nnrt_rundir_file(&t->run, "last.safetensors", path, sizeof path);
-  status = write_checkpoint(t, path, t->model.block, true);
+  status = write_checkpoint(t, path, t->model.block, false);
   if (status != NNRT_OK) return status;
   t->last_save = nnrt_seconds();
   t->last_save_step = t->step;

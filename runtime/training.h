@@ -43,6 +43,7 @@ typedef struct NnrtTraining {
   bool stop;       /* `stop when` holds */
   double *values;  /* training metrics, then validation metrics, of the last finished epoch */
   bool have_values;
+  int64_t best_step, best_epoch;
   void *best_block; /* a copy of the model's memory at the best epoch, waiting to be written; NULL: none kept */
   bool best_waits;
   double last_save; /* seconds */
