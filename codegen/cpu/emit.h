@@ -101,6 +101,8 @@ Form *emit_form_at(Emit *e, Form *f, Form **at);
 /* Position of node[at...] in its memory as one form over the loop indices, where all strides are numbers; else NULL.
  */
 Form *flat_address(Emit *e, const Node *n, Form **at);
+/* That position, whatever the strides are. */
+Lanes emit_element(Emit *e, const Node *n, Form **at);
 bool form_divides(const Form *f, const Var *v); /* v is below a division (or in data) */
 
 /* Where a node's value is: its operand's address; ice() if it is none. */

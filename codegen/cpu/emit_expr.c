@@ -377,6 +377,8 @@ static Lanes emit_address(Emit *e, const Node *n, Form **at, const Mask *mask, i
   return l;
 }
 
+Lanes emit_element(Emit *e, const Node *n, Form **at) { return emit_address(e, n, at, NULL, e->depth); }
+
 void emit_store_at(Emit *e, const Buffer *buffer, const Node *n, Form **at, Value v) {
   Value p = emit_operand(e, buffer);
   Lanes l = emit_address(e, n, at, NULL, e->depth);

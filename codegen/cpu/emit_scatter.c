@@ -59,9 +59,7 @@ static Value owned(Scatter *s) {
 static void add_at(Scatter *s, Value value) {
   Emit *e = s->e;
   const Node *n = s->m->node;
-  Form *flat = flat_address(e, n, s->at);
-  if (!flat) ice("a scatter into a tensor with open inner dimensions");
-  Lanes at = emit_form(e, flat);
+  Lanes at = emit_element(e, n, s->at);
   Value p = emit_operand(e, target(s)), a[3] = {emit_load(e, p, n->dtype, at, NULL), value, NULL};
   emit_store(e, p, n->dtype, at, emit_scalar(&e->b, OP_add, n->dtype, n->dtype, a));
 }

@@ -30,8 +30,10 @@ static void check(const char *text) {
       int march = variant < 2 ? 0 : variant - 1;
       if (march == 2 && !__builtin_cpu_supports("fma")) continue;
       if (march && batches[i] != 7 && batches[i] != 33) continue;
-      KernelRun how = {marches[march], variant == 0 ? 0 : 2,  batches[i], 1 + (int)i % 3, 1,
-                       false,          getenv("SHOW") != NULL};
+      KernelRun how = {.march = marches[march], .level = variant == 0 ? 0 : 2, .batch = batches[i]};
+      how.chunks = 1 + (int)i % 3;
+      how.seed = 1;
+      how.show = getenv("SHOW") != NULL;
       const char *fault = text_run(text, &how);
       if (fault) fail_msg("B = %d, -O%d, %s: %s\n%s", (int)batches[i], how.level, how.march, fault, text);
     }

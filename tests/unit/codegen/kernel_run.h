@@ -3,15 +3,17 @@
 #define NNC_TESTS_UNIT_CODEGEN_KERNEL_RUN_H
 
 #include "codegen/codegen.h"
+#include "ir/interpret.h"
 
 typedef struct KernelRun {
-  const char *march; /* one that this machine runs */
-  int level;         /* -O for the pipeline, the scheduler and the module */
-  int64_t batch;     /* the value of every open dimension */
-  int chunks;        /* pieces that the units are cut into, done last to first */
-  uint64_t seed;     /* of inputs, params and states: floats about 1, integers 0, 1, 2 */
-  bool passes;       /* run the pipeline first */
-  bool show;         /* print the schedule and the code */
+  const char *march;           /* one that this machine runs */
+  int level;                   /* -O for the pipeline, the scheduler and the module */
+  int64_t batch;               /* the value of every open dimension */
+  int chunks;                  /* pieces that the units are cut into, done last to first */
+  uint64_t seed;               /* of inputs, params and states: floats about 1, integers 0, 1, 2 */
+  const Interpretation *given; /* values and dimensions, instead of seed and batch; NULL */
+  bool passes;                 /* run the pipeline first */
+  bool show;                   /* print the schedule and the code */
 } KernelRun;
 
 /* Gives g's inputs values, runs its kernels, and compares every output and every stored value with interpret():
