@@ -270,11 +270,21 @@ static int prepare(NnrtTraining *t, NnrtSafetensors *resumed) {
   return grads ? save_grads(t, grads) : NNRT_OK;
 }
 
+/* --verbose: what the training is, before it starts. */
+static void describe(NnrtTraining *t) {
+  if (!nnrt_cli_flag(t->cli, NNRT_OPT_VERBOSE)) return;
+  nnrt_progress_say(&t->progress,
+                    "data %s: %lld examples, %lld for validation; batches of %lld, %lld steps; seed %lld, %d threads",
+                    t->data.table->name, (long long)t->n, (long long)t->n_validation, (long long)t->batch,
+                    (long long)t->steps, (long long)t->seed, nnrt_pool_threads(t->pool));
+}
+
 static int train(NnrtTraining *t, NnrtSafetensors *resumed) {
   bool quiet = t->progress.quiet = t->cli->quiet || t->cli->json;
   int status = prepare(t, resumed);
   if (status != NNRT_OK) return status;
   nnrt_progress_start(&t->progress, quiet, t->by_steps ? 0 : t->epochs, t->steps, t->step);
+  describe(t);
   t->last_save = nnrt_seconds();
   t->last_save_step = resumed ? t->step : 0;
   t->last_save_epoch = t->epoch;
