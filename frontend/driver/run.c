@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "codegen/interpreted.h"
@@ -28,9 +29,18 @@ static void mix_text(uint64_t *hash, const char *text) {
   else mix(hash, "\xff", 1);
 }
 
+/* This compiler, by the size and time of its file: another build of the same version may write other code. */
+static void mix_compiler(uint64_t *hash) {
+  struct stat s;
+  if (stat("/proc/self/exe", &s) != 0) return;
+  const int64_t identity[] = {s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec};
+  mix(hash, identity, sizeof identity);
+}
+
 /* Of all that the executable depends on. */
 static uint64_t build_hash(const Program *p, const BuildOptions *o) {
   uint64_t hash = 14695981039346656037u;
+  mix_compiler(&hash);
   mix(&hash, &p->hash, sizeof p->hash);
   mix_text(&hash, o->compile.version);
   mix_text(&hash, o->compile.march);
