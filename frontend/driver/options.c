@@ -200,7 +200,7 @@ static const char *parse_option(Options *o, Arena *a, char **argv, int *i) {
 }
 
 const char *options_parse(Options *o, Arena *a, int argc, char **argv) {
-  *o = (Options){.build.compile = {.passes.level = 2, .version = NNC_VERSION}};
+  *o = (Options){.build.compile = {.passes.level = 2, .march = "native", .version = NNC_VERSION}};
   for (int i = 1; i < argc; i++) {
     if (!strcmp(argv[i], "--")) {
       o->rest = argv + i + 1;
