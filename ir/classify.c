@@ -246,14 +246,20 @@ static bool runs_with_a_reduction(Graph *g, const Node *n, const Expr *read) {
   return false;
 }
 
-static bool some_runs_with(ExprList reads, const Var *v) {
+static bool is_reduced(Graph *g, const Node *n, const Expr *read) {
+  for (int i = 0; i < n->nred; i++)
+    if (expr_uses(read, node_reduction_var(g, n, i))) return true;
+  return false;
+}
+
+static bool some_reduced_runs_with(Graph *g, const Node *n, ExprList reads, const Var *v) {
   for (int i = 0; i < reads.n; i++)
-    if (runs_with(reads.at[i], v)) return true;
+    if (runs_with(reads.at[i], v) && is_reduced(g, n, reads.at[i])) return true;
   return false;
 }
 
 /* The largest operand decides: its fastest dimension runs with a reduction index (row) or not (column). A row too
- * short for vectors becomes a column where the result is longer and some operand runs with it. */
+ * short for vectors becomes a column where the result is longer and some reduced operand runs with it. */
 static KernelKind row_or_column(Graph *g, const Node *n, Arena *a) {
   Expr *largest = NULL;
   ExprList reads = node_reads(a, n);
@@ -263,7 +269,7 @@ static KernelKind row_or_column(Graph *g, const Node *n, Arena *a) {
   if (runs_with(largest, lane)) return KERNEL_column;
   int64_t lanes = dim_nominal(lane->extent), row = 1;
   for (int i = 0; i < n->nred; i++) row *= dim_nominal(n->red[i]);
-  return row < SHORT_ROW && lanes > row && some_runs_with(reads, lane) ? KERNEL_column : KERNEL_row;
+  return row < SHORT_ROW && lanes > row && some_reduced_runs_with(g, n, reads, lane) ? KERNEL_column : KERNEL_row;
 }
 
 KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c) {

@@ -18,10 +18,11 @@ enum { MISS_COST = 12, MAX_SIZE = 256, MAX_READS = 24 };
 typedef struct Fusion {
   Graph *g;
   Arena *scratch;
-  Node **now;      /* by node id: a copy of the node with the body as it is so far */
-  ExprList *reads; /* by node id: of the body so far */
-  bool *stored;    /* by node id: an output or a next value */
-  bool *finishes;  /* by node id: a map of a reduction's result, element by element */
+  Node **now;       /* by node id: a copy of the node with the body as it is so far */
+  ExprList *reads;  /* by node id: of the body so far */
+  bool *stored;     /* by node id: an output or a next value */
+  Node **finishes;  /* by node id: the reduction whose result a map finishes, element by element */
+  uint64_t **needs; /* by node id: a bit for each node that its value depends on, itself too */
   bool changed;
 } Fusion;
 
@@ -42,14 +43,33 @@ static bool reads_data_indices(ExprList reads) {
   return false;
 }
 
-static bool finishes_a_reduction(Fusion *f, const Node *n) {
+static bool is_reduction(const Node *n) {
+  return n->kind == NODE_scatter || (n->kind == NODE_comp && n->reducer != RED_none);
+}
+
+static bool needs(const Fusion *f, const Node *n, const Node *what) {
+  return f->needs[n->id][what->id / 64] >> (what->id % 64) & 1;
+}
+
+/* Whether n can be computed by the kernel that makes reduction q: no other operand waits for that kernel's result. */
+static bool can_ride(Fusion *f, const Node *n, const Node *q) {
+  for (int i = 0; i < f->reads[n->id].n; i++) {
+    const Node *operand = f->reads[n->id].at[i]->node;
+    if (operand != q && f->finishes[operand->id] != q && needs(f, operand, q)) return false;
+  }
+  return true;
+}
+
+/* The last reduction that map n finishes: n reads it, or a map that finishes it, element by element. NULL: none. */
+static Node *finished_by(Fusion *f, const Node *n) {
+  Node *last = NULL;
   for (int i = 0; i < f->reads[n->id].n; i++) {
     const Expr *read = f->reads[n->id].at[i];
-    const Node *from = read->node;
-    bool reduced = from->kind == NODE_scatter || (from->kind == NODE_comp && from->reducer != RED_none);
-    if ((reduced || f->finishes[from->id]) && read_is_identity(f->g, n, read)) return true;
+    Node *q = is_reduction(read->node) ? read->node : f->finishes[read->node->id];
+    if (!q || (last && q->id < last->id) || !read_is_identity(f->g, n, read)) continue;
+    if (can_ride(f, n, q)) last = q;
   }
-  return false;
+  return last;
 }
 
 /* ---- whether ---- */
@@ -166,6 +186,24 @@ static void rebuild(Fusion *f, int count) {
   }
 }
 
+typedef struct NeedCollector {
+  Fusion *f;
+  uint64_t *needs;
+} NeedCollector;
+
+static void add_needs(void *cx, Node *operand) {
+  NeedCollector *c = cx;
+  for (int i = 0; i <= c->f->g->nodes.n / 64; i++) c->needs[i] |= c->f->needs[operand->id][i];
+}
+
+static void find_needs(Fusion *f) {
+  for (int i = 0; i < f->g->nodes.n; i++) {
+    f->needs[i] = NEW_ARRAY(f->scratch, uint64_t, f->g->nodes.n / 64 + 1);
+    f->needs[i][i / 64] |= (uint64_t)1 << (i % 64);
+    node_operands(f->g->nodes.at[i], add_needs, &(NeedCollector){f, f->needs[i]});
+  }
+}
+
 static void start(Fusion *f) {
   Graph *g = f->g;
   for (int i = 0; i < g->nodes.n; i++) {
@@ -173,6 +211,7 @@ static void start(Fusion *f) {
     *f->now[i] = *g->nodes.at[i];
     f->reads[i] = node_reads(f->scratch, g->nodes.at[i]);
   }
+  find_needs(f);
   for (int i = 0; i < g->outputs.n; i++) f->stored[g->outputs.at[i].node->id] = true;
   for (int i = 0; i < g->stores.n; i++) f->stored[g->stores.at[i]->in[0]->id] = true;
 }
@@ -183,10 +222,11 @@ bool pass_fuse(Graph *g, PassContext *cx) {
   Arena *a = arena_new();
   Fusion f = {.g = g, .scratch = a, .now = NEW_ARRAY(a, Node *, n), .reads = NEW_ARRAY(a, ExprList, n)};
   f.stored = NEW_ARRAY(a, bool, n);
-  f.finishes = NEW_ARRAY(a, bool, n);
+  f.finishes = NEW_ARRAY(a, Node *, n);
+  f.needs = NEW_ARRAY(a, uint64_t *, n);
   start(&f);
   for (int i = 0; i < n; i++) {
-    f.finishes[i] = is_map(f.now[i]) && finishes_a_reduction(&f, f.now[i]);
+    if (is_map(f.now[i])) f.finishes[i] = finished_by(&f, f.now[i]);
     if (is_worth_it(&f, f.now[i])) substitute(&f, f.now[i]);
   }
   if (f.changed) {
