@@ -38,6 +38,11 @@ Str frame_path(Elaborator *x, Str name) {
   return s;
 }
 
+void say_calls(Elaborator *x, Diag *d) {
+  for (int i = x->calls.n - 1; i >= 0; i--)
+    if (x->calls.at[i].call.source) diag_place(d, x->calls.at[i].call, "in this use of `%s`", x->calls.at[i].name);
+}
+
 /* ---- arguments ---- */
 
 CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, int *n) {

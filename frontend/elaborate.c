@@ -370,7 +370,7 @@ void generic_check(Elaborator *x, Function *f) {
     args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span};
     ok = args[i].value != NULL;
   }
-  if (ok) call_function(x, f, n, args, f->ast->name_span);
+  if (ok) call_function(x, f, n, args, (Span){0}); /* no place: nobody calls it here */
   f->broken = x->diags->errors > errors;
   x->generic = generic;
   x->module = module;
@@ -392,7 +392,7 @@ static void check_model(Elaborator *x, ModelDecl *m) {
     args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span};
     ok = args[i].value != NULL;
   }
-  Value *v = ok ? instance_new(x, m, n, args, str_internz(x->strings, ""), m->ast->name_span) : NULL;
+  Value *v = ok ? instance_new(x, m, n, args, str_internz(x->strings, ""), (Span){0}) : NULL;
   if (v)
     for (int i = 0; i < v->instance->members.n; i++)
       if (v->instance->members.at[i].kind == MEMBER_FUNCTION)

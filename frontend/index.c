@@ -181,8 +181,7 @@ static void check_inside(Elaborator *x, Guard *g, Ast *item, Value *v, Form *f, 
     d = diag_add(x->diags, DIAG_OUTSIDE, item->span, "the %s index is not known to stay inside %s",
                  ordinal(dimension), dim_text(x->arena, extent));
   diag_help(d, "say what stands outside: `(x[...] else 0)`");
-  for (int i = x->calls.n - 1; i >= 0; i--)
-    diag_place(d, x->calls.at[i].call, "in this use of `%s`", x->calls.at[i].name);
+  say_calls(x, d);
 }
 
 static bool slice_part(Elaborator *x, Env *e, Ast *a, Dim *extent, Dim **out) {

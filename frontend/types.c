@@ -13,8 +13,7 @@ static Diag *say_not_divisible(Elaborator *x, Dim *n, Dim *by, Span at) {
   Diag *d = diag_add(x->diags, DIAG_NOT_DIVISIBLE, at, "%s does not divide %s", dim_text(x->arena, by),
                      dim_text(x->arena, n));
   diag_help(d, "`/` of dimensions must leave no rest; `//` rounds down");
-  for (int i = x->calls.n - 1; i >= 0; i--)
-    diag_place(d, x->calls.at[i].call, "in this use of `%s`", x->calls.at[i].name);
+  say_calls(x, d);
   return d;
 }
 
