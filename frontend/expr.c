@@ -471,7 +471,7 @@ Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     break;
   }
   case AST_ERROR: break;
-  default: diag_add(x->diags, DIAG_NOT_AN_EXPRESSION, a->span, "an expression is wanted here");
+  default: ice("`%s` is no expression", ast_word((AstKind)a->kind));
   }
   x->depth--;
   return v;
