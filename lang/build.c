@@ -342,7 +342,7 @@ Ast *compare(Parser *p, Op op, Ast *left, Ast *right) {
   return binary(p, op, left, right);
 }
 
-Ast *pipe(Parser *p, Ast *left, Ast *right) {
+Ast *pipe_into(Parser *p, Ast *left, Ast *right) {
   Ast *n = node(p, AST_PIPE, left->span);
   set(p, n, &n->left, left);
   set(p, n, &n->right, right);

@@ -245,7 +245,7 @@ statement(A) ::= AUGMENT(K) names(L) EQUALS expr(E). {
 /* ---- expressions */
 
 expr(A) ::= LBRACKET(O) exprs(L) RBRACKET(C) ARROW expr(E). { A = comprehension(p, list_span(L, O, C), E); }
-expr(A) ::= expr(L) PIPE expr(R).   { A = pipe(p, L, R); }
+expr(A) ::= expr(L) PIPE expr(R).   { A = pipe_into(p, L, R); }
 expr(A) ::= IF(K) expr(C) THEN expr(T) ELSE expr(E). [CHOICE] { A = ast_choose(p, K, C, T, E); }
 expr(A) ::= NOT(O) expr(E).         { A = ast_unary(p, OP_NOT, O, E); }
 expr(A) ::= MINUS(O) expr(E). [NEGATION] { A = ast_unary(p, OP_NEG, O, E); }

@@ -77,7 +77,7 @@ Ast *bracketed(Ast *e, Token open, Token close);
 Ast *ast_unary(Parser *p, Op op, Token sign, Ast *e);
 Ast *binary(Parser *p, Op op, Ast *left, Ast *right);
 Ast *compare(Parser *p, Op op, Ast *left, Ast *right);
-Ast *pipe(Parser *p, Ast *left, Ast *right);
+Ast *pipe_into(Parser *p, Ast *left, Ast *right);
 Ast *ast_choose(Parser *p, Token keyword, Ast *cond, Ast *then, Ast *otherwise);
 Ast *comprehension(Parser *p, Ast *indices, Ast *body);
 Ast *guard(Parser *p, Token open, Ast *value, Ast *otherwise, Token close);
