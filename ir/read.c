@@ -14,6 +14,8 @@
 
 enum { UNKNOWN = DT_COUNT, MAX_DEPTH = 2000, MAX_RANK = 8, MAX_SLOTS = 32 };
 
+static const int64_t LARGEST = (int64_t)1 << 53; /* number in a form */
+
 typedef struct NamedDim {
   char *name;
   Dim *dim;
@@ -107,15 +109,24 @@ static DType dtype(Reader *r) {
   return t;
 }
 
-/* Up to and without `stop`, or the end of the line. */
-static Str text_until(Reader *r, const char *stop) {
+/* A name of characters other than spaces. */
+static Str name_of(Reader *r) {
   skip_spaces(r);
-  size_t n = 0, m = strlen(stop);
-  while (r->p + n < r->end && r->p[n] != '\n' && !((size_t)(r->end - r->p) - n >= m && !memcmp(r->p + n, stop, m)))
-    n++;
-  Str s = str_intern(r->ir->strings, r->p, n);
-  r->p += n;
+  size_t n = 0;
+  while (r->p + n < r->end && (unsigned char)r->p[n] > ' ') n++;
+  if (n == 0) fail(r, "expected a name");
+  Str s = str_intern(r->ir->strings, r->p, r->failed ? 0 : n);
+  if (!r->failed) r->p += n;
   return s;
+}
+
+/* The rest of the line without the spaces around it; NULL if there is none. */
+static Str rest_of_line(Reader *r) {
+  skip_spaces(r);
+  const char *start = r->p, *end = r->p;
+  for (; r->p < r->end && *r->p != '\n'; r->p++)
+    if ((unsigned char)*r->p > ' ') end = r->p + 1;
+  return end > start ? str_intern(r->ir->strings, start, (size_t)(end - start)) : NULL;
 }
 
 static Node *node_number(Reader *r) {
@@ -158,6 +169,8 @@ static int numbered(const char *w, char letter) {
 static Form *data_form(Reader *r) {
   Expr *e = typed(r, value(r, UNKNOWN), DT_i64);
   if (!r->failed && !dtype_is_int(e->dtype)) fail(r, "an index of type %s", dtype_name(e->dtype));
+  bool large = e->kind == EXPR_CONST && (e->integer > LARGEST || e->integer < -LARGEST);
+  if (!r->failed && large) fail(r, "an index form with a number above 2^53");
   return r->failed ? form_const(r->ir, 0) : form_data(r->ir, e);
 }
 
@@ -184,7 +197,9 @@ static Form *factor(Reader *r) {
   } else if (accept(r, "-")) {
     f = form_scale(r->ir, factor(r), -1);
   } else if (r->p < r->end && isdigit((unsigned char)*r->p)) {
-    f = form_const(r->ir, integer(r));
+    int64_t v = integer(r);
+    if (v > LARGEST) fail(r, "an index form with a number above 2^53");
+    f = form_const(r->ir, r->failed ? 0 : v);
   } else if (at(r, "%")) {
     f = data_form(r);
   } else {
@@ -194,14 +209,20 @@ static Form *factor(Reader *r) {
   return f;
 }
 
-static bool fits(int64_t a, int64_t b) { return a < INT32_MAX && a > INT32_MIN && b < INT32_MAX && b > INT32_MIN; }
+/* Whether every number in f is small, so that a product of two such forms keeps far from 64 bits. */
+static bool is_small(const Form *f) {
+  bool small = f->c0 < INT32_MAX && f->c0 > INT32_MIN;
+  for (int i = 0; i < f->n; i++) small &= f->terms[i].coefficient < INT32_MAX && f->terms[i].coefficient > INT32_MIN;
+  return small;
+}
 
 static Form *product(Reader *r, Form *a, Form *b) {
   int64_t k;
-  if (form_is_const(a, &k) && fits(k, b->c0)) return form_scale(r->ir, b, k);
-  if (form_is_const(b, &k) && fits(k, a->c0)) return form_scale(r->ir, a, k);
+  bool small = is_small(a) && is_small(b);
+  if (small && form_is_const(a, &k)) return form_scale(r->ir, b, k);
+  if (small && form_is_const(b, &k)) return form_scale(r->ir, a, k);
   Dim *x = form_as_dim(r->ir, a), *y = form_as_dim(r->ir, b);
-  Dim *d = x && y ? dim_mul(r->ir, x, y) : NULL;
+  Dim *d = small && x && y ? dim_mul(r->ir, x, y) : NULL;
   if (d && !dim_overflowed(d)) return form_dim(r->ir, d);
   fail(r, "a product that is not an index form");
   return a;
@@ -561,7 +582,7 @@ static void constant(Reader *r) {
 }
 
 static void source(Reader *r, NodeKind kind) {
-  Str name = text_until(r, " : ");
+  Str name = name_of(r);
   expect(r, ":");
   Type t = type(r);
   if (r->failed) return;
@@ -577,7 +598,7 @@ static bool same_type(const Node *a, const Node *b) {
 }
 
 static void store(Reader *r) {
-  Str name = text_until(r, " = ");
+  Str name = name_of(r);
   expect(r, "=");
   Node *v = node_number(r), *target = NULL;
   for (int i = 0; i < r->g->nodes.n; i++) {
@@ -611,7 +632,10 @@ static void node(Reader *r) {
   else if (!strcmp(w, "grad")) grad(r);
   else if (!strcmp(w, "store")) store(r);
   else fail(r, "'%s' is no kind of node", w);
-  if (!r->failed && accept(r, "#")) r->g->nodes.at[id]->name = text_until(r, "\n");
+  if (r->failed || !accept(r, "#")) return;
+  Str name = rest_of_line(r);
+  Node *n = r->g->nodes.at[id];
+  if (n->kind == NODE_comp || n->kind == NODE_scatter || n->kind == NODE_const) n->name = name; /* else a comment */
 }
 
 static void open_dim(Reader *r) {
@@ -630,14 +654,14 @@ static void line(Reader *r) {
   if (accept(r, "%")) node(r);
   else if (accept(r, "dim ")) open_dim(r);
   else if (accept(r, "graph ")) {
-    Str name = text_until(r, "\n");
-    r->g->name = strcmp(name, "_") ? name : NULL;
+    Str name = rest_of_line(r);
+    r->g->name = name && strcmp(name, "_") ? name : NULL;
   } else if (accept(r, "output ")) {
-    Str name = text_until(r, " = ");
+    Str name = name_of(r);
     expect(r, "=");
     Node *n = node_number(r);
     if (!r->failed) graph_output(r->g, name, n);
-  } else if (accept(r, "#")) text_until(r, "\n");
+  } else if (accept(r, "#")) rest_of_line(r);
   skip_spaces(r);
   if (r->p < r->end && *r->p != '\n') fail(r, "unexpected '%.12s'", r->p);
 }
@@ -645,6 +669,7 @@ static void line(Reader *r) {
 Graph *graph_read(Ir *ir, const char *text, size_t n, char error[256]) {
   const char *copy = arena_strndup(ir->arena, text, n);
   Reader r = {.ir = ir, .g = graph_new(ir, NULL), .p = copy, .end = copy + n, .line = 1, .error = error};
+  if (n && memchr(copy, 0, n)) fail(&r, "a text with a zero byte");
   while (r.p < r.end) {
     line(&r);
     if (r.p < r.end) r.p++;
