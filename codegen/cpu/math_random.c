@@ -35,25 +35,43 @@ static Value bit_of(Build *b, Value x, int bit) {
   return icmp(b, LLVMIntNE, one, int_like_const(one, 0));
 }
 
-Value emit_random(Build *b, DType t, Value key, Value step, Value place, Value element) {
-  int shift = t == DT_f64 ? 1 : 2;
-  Value block = LLVMBuildLShr(b->b, element, int_like_const(element, shift), "");
+/* What a draw is made of, all i64 and of as many lanes: key, step, place, element. The result: the draw's bits. */
+static Words words_of(Build *b, Value *a, int shift) {
+  Value block = LLVMBuildLShr(b->b, a[3], int_like_const(a[3], shift), "");
   Value high = LLVMBuildShl(b->b, high_word(b, block), int_like_const(high_word(b, block), 16), "");
-  Words c = {{low_word(b, block), convert_int(b, step, b->i32, true), low_word(b, place),
-              mix(b, high_word(b, place), high)}};
-  Words r = philox(b, c, low_word(b, key), high_word(b, key));
-  Value odd = bit_of(b, element, 1);
-  Type wide = with_lanes(b->f64, lanes_of(r.w[0]));
+  Words c = {{low_word(b, block), low_word(b, a[1]), low_word(b, a[2]), mix(b, high_word(b, a[2]), high)}};
+  return philox(b, c, low_word(b, a[0]), high_word(b, a[0]));
+}
+
+static Value draw24(Build *b, Value *a) {
+  Words r = words_of(b, a, 2);
+  Value odd = bit_of(b, a[3], 1), second = bit_of(b, a[3], 2);
+  Value w = choose(b, second, choose(b, odd, r.w[3], r.w[2]), choose(b, odd, r.w[1], r.w[0]));
+  return widened(b, LLVMBuildLShr(b->b, w, int_like_const(w, 8), ""));
+}
+
+static Value draw53(Build *b, Value *a) {
+  Words r = words_of(b, a, 1);
+  Value odd = bit_of(b, a[3], 1);
+  Value upper = widened(b, choose(b, odd, r.w[2], r.w[0])), lower = widened(b, choose(b, odd, r.w[3], r.w[1]));
+  Value u = LLVMBuildOr(b->b, LLVMBuildShl(b->b, upper, int_like_const(upper, 32), ""), lower, "");
+  return LLVMBuildLShr(b->b, u, int_like_const(u, 11), "");
+}
+
+/* The rounds are long and every tensor's first values want them, so they are a function of the module. */
+Value emit_random(Build *b, DType t, Value key, Value step, Value place, Value element) {
+  Value a[] = {key, convert_int(b, step, b->i64, true), place, element};
+  int lanes = 0;
+  for (int i = 0; i < 4; i++)
+    if (lanes_of(a[i])) lanes = lanes_of(a[i]);
+  for (int i = 0; i < 4; i++) a[i] = splat(b, a[i], lanes);
   if (t == DT_f64) {
-    Value upper = widened(b, choose(b, odd, r.w[2], r.w[0])), lower = widened(b, choose(b, odd, r.w[3], r.w[1]));
-    Value u = LLVMBuildOr(b->b, LLVMBuildShl(b->b, upper, int_like_const(upper, 32), ""), lower, "");
-    u = LLVMBuildLShr(b->b, u, int_like_const(u, 11), "");
-    Value v = LLVMBuildUIToFP(b->b, u, wide, "");
+    Value u = call_helper(b, "draw53", draw53, a, 4);
+    Value v = LLVMBuildUIToFP(b->b, u, like(b->f64, u), "");
     return fmul(b, v, real_like(v, 0x1p-53));
   }
-  Value second = bit_of(b, element, 2);
-  Value w = choose(b, second, choose(b, odd, r.w[3], r.w[2]), choose(b, odd, r.w[1], r.w[0]));
-  Value v = LLVMBuildSIToFP(b->b, LLVMBuildLShr(b->b, w, int_like_const(w, 8), ""), like(b->f32, w), "");
+  Value w = convert_int(b, call_helper(b, "draw24", draw24, a, 4), b->i32, false);
+  Value v = LLVMBuildSIToFP(b->b, w, like(b->f32, w), "");
   v = fmul(b, v, real_like(v, 0x1p-24));
   return t == DT_f32 ? v : LLVMBuildFPTrunc(b->b, v, type_of(b, t, lanes_of(v)), "");
 }
