@@ -9,16 +9,25 @@
 
 static const Target avx512 = {.vector_bytes = 64, .registers = 32, .fma = true, .l1 = 48 << 10, .l2 = 1 << 20};
 
-/* The schedule of the graph that text gives, verified. SHOW=1 in the environment prints it. */
-static Schedule *scheduled(const char *text) {
+static Graph *graph_of(const char *text) {
   Arena *a = arena_new();
   Ir *ir = ir_new(a, str_table_new(a));
   char error[256] = "";
   Graph *g = graph_read(ir, text, strlen(text), error);
   if (!g) fail_msg("%s", error);
+  return g;
+}
+
+/* The schedule of what the passes leave of the graph that text gives, verified. SHOW=1 prints both. */
+static Schedule *scheduled(const char *text) {
+  Graph *g = graph_of(text);
+  Arena *a = g->arena;
+  DiagSink sink = {.arena = a};
+  assert_true(pipeline_run(g, &sink, &(PipelineOptions){.level = 2, .verify = true}));
   Schedule *s = schedule(g, &avx512, a, 2);
   if (getenv("SHOW")) {
     Buf b = {0};
+    graph_print(&b, g);
     schedule_print(&b, s, NULL);
     plan_print(&b, s);
     fputs(b.text, stdout);
@@ -44,7 +53,108 @@ static int copies(const Schedule *s) {
   return n;
 }
 
-/* One step of a two-layer network with cross-entropy and plain descent, as the passes leave it. */
+/* "row=1 map=2": the kinds that occur, in kernel.def's order, with how many kernels. */
+static void expect(const Schedule *s, const char *kinds) {
+  char text[256] = "";
+  for (int k = 0; k < KERNEL_COUNT; k++) {
+    int n = kernels_of(s, (KernelKind)k);
+    size_t end = strlen(text);
+    if (n) snprintf(text + end, sizeof text - end, "%s%s=%d", end ? " " : "", kernel_kind_name((KernelKind)k), n);
+  }
+  assert_string_equal(text, kinds);
+}
+
+static const Kernel *first_of(const Schedule *s, KernelKind kind) {
+  for (int i = 0; i < s->kernels.n; i++)
+    if (s->kernels.at[i]->kind == kind) return s->kernels.at[i];
+  fail_msg("no such kernel");
+  return NULL;
+}
+
+static int stored(const Kernel *k) {
+  int n = 0;
+  for (int i = 0; i < k->members.n; i++) n += k->members.at[i].storage == STORE_buffer;
+  return n;
+}
+
+/* ---- forward ---- */
+
+static void linear_relu(void **state) {
+  (void)state;
+  Schedule *s = scheduled("dim B >= 0 batch\n"
+                          "%0 = input x : f32[B, 64]\n"
+                          "%1 = param w : f32[128, 64]\n"
+                          "%2 = param b : f32[128]\n"
+                          "%3 = comp f32[B, 128] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %1[i1, r0]))\n"
+                          "%4 = comp f32[B, 128] [i0, i1] add(%3[i0, i1], %2[i1])\n"
+                          "%5 = comp f32[B, 128] [i0, i1] select(gt(%4[i0, i1], 0), %4[i0, i1], 0)\n"
+                          "output y = %5\n");
+  expect(s, "contraction=1");
+  assert_int_equal(s->kernels.at[0]->members.n, 2); /* the products; bias and activation as one map */
+  assert_int_equal(stored(s->kernels.at[0]), 1);
+  assert_int_equal(s->kernels.at[0]->operands.n, 4);
+}
+
+#define SOFTMAX                                                                                                      \
+  "%1 = comp f32[B] [i0] max(r0 < 1000: %0[i0, r0])\n"                                                               \
+  "%2 = comp f32[B, 1000] [i0, i1] exp(sub(%0[i0, i1], stop(%1[i0])))\n"                                             \
+  "%3 = comp f32[B] [i0] sum(r0 < 1000: %2[i0, r0])\n"                                                               \
+  "%4 = comp f32[B, 1000] [i0, i1] div(%2[i0, i1], %3[i0])\n"
+
+static void softmax(void **state) {
+  (void)state;
+  Schedule *s = scheduled("dim B >= 0 batch\n%0 = input x : f32[B, 1000]\n" SOFTMAX "output y = %4\n");
+  expect(s, "row=1");
+  const Kernel *k = s->kernels.at[0];
+  assert_int_equal(stored(k), 1);
+  for (int i = 0; i < k->members.n; i++)
+    if (k->members.at[i].storage == STORE_buffer) assert_int_equal(k->members.at[i].level, 2); /* after max and sum */
+}
+
+static void softmax_backward(void **state) {
+  (void)state;
+  Schedule *s = scheduled("dim B >= 0 batch\n%0 = input x : f32[B, 1000]\n" SOFTMAX "%5 = input t : f32[B, 1000]\n"
+                          "%6 = comp f32[] [] sum(r0 < B, r1 < 1000: mul(%4[r0, r1], %5[r0, r1]))\n"
+                          "%7 = grad %6 by %0\n"
+                          "output dx = %7\n");
+  expect(s, "row=1"); /* max, sum, the sum of p*t, the derivative */
+}
+
+static void layer_norm(void **state) {
+  (void)state;
+  Schedule *s = scheduled("dim B >= 0 batch\n"
+                          "%0 = input x : f32[B, 256]\n"
+                          "%1 = param gamma : f32[256]\n"
+                          "%2 = param beta : f32[256]\n"
+                          "%3 = comp f32[B] [i0] sum(r0 < 256: mul(0.00390625, %0[i0, r0]))\n"
+                          "%4 = comp f32[B, 256] [i0, i1] sub(%0[i0, i1], %3[i0])\n"
+                          "%5 = comp f32[B] [i0] sum(r0 < 256: mul(0.00390625, mul(%4[i0, r0], %4[i0, r0])))\n"
+                          "%6 = comp f32[B] [i0] rsqrt(add(%5[i0], 1e-05))\n"
+                          "%7 = comp f32[B, 256] [i0, i1] add(mul(mul(%4[i0, i1], %6[i0]), %1[i1]), %2[i1])\n"
+                          "output y = %7\n");
+  expect(s, "row=1");
+}
+
+static void cross_entropy(void **state) {
+  (void)state;
+  Schedule *s = scheduled("dim B >= 0 batch\n"
+                          "%0 = param x : f32[64, 10]\n"
+                          "%1 = input y : i32[64]\n"
+                          "%2 = comp f32[64] [i0] max(r0 < 10: %0[i0, r0])\n"
+                          "%3 = comp f32[64] [i0] stop(%2[i0])\n"
+                          "%4 = comp f32[64] [i0] sum(r0 < 10: exp(sub(%0[i0, r0], %3[i0])))\n"
+                          "%5 = comp f32[64] [i0] sub(add(log(%4[i0]), %3[i0]), %0[i0, %1[i0]])\n"
+                          "%6 = comp f32[] [] sum(r0 < 64: %5[r0])\n"
+                          "%7 = comp f32[] [] mul(%6[], 0.015625)\n"
+                          "%8 = grad %7 by %0\n"
+                          "output loss = %7\n"
+                          "output dx = %8\n");
+  expect(s, "row=1 full=1"); /* forward and backward are one pass over the logits */
+}
+
+/* ---- a training step ---- */
+
+/* One step of a two-layer network with cross-entropy; UPDATE's texts use the gradients %18 .. %21. */
 #define MLP_STEP                                                                                                     \
   "graph step\n"                                                                                                     \
   "dim B >= 0 batch\n"                                                                                               \
@@ -55,46 +165,128 @@ static int copies(const Schedule *s) {
   "%4 = param w2 : f32[10, 128]\n"                                                                                   \
   "%5 = param b2 : f32[10]\n"                                                                                        \
   "%6 = comp f32[B, 128] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %2[i1, r0]))\n"                                       \
-  "%7 = comp f32[B, 128] [i0, i1] max(add(%6[i0, i1], %3[i1]), 0)\n"                                                 \
-  "%8 = comp f32[B, 10] [i0, i1] sum(r0 < 128: mul(%7[i0, r0], %4[i1, r0]))\n"                                       \
-  "%9 = comp f32[B, 10] [i0, i1] add(%8[i0, i1], %5[i1])\n"                                                          \
-  "%10 = comp f32[B] [i0] max(r0 < 10: %9[i0, r0])\n"                                                                \
-  "%11 = comp f32[B] [i0] sum(r0 < 10: exp(sub(%9[i0, r0], %10[i0])))\n"                                             \
-  "%12 = comp f32[B] [i0] sub(add(log(%11[i0]), %10[i0]), %9[i0, %1[i0]])\n"                                         \
-  "%13 = comp f32[] [] sum(r0 < B: %12[r0])\n"                                                                       \
-  "%14 = comp f32[] [] div(%13[], cast(f32, i32(B)))\n"                                                              \
-  "%15 = comp f32[B, 10] [i0, i1] t0 = exp(sub(%9[i0, i1], %10[i0])); "                                              \
-  "mul(div(1, cast(f32, i32(B))), sub(div(t0, %11[i0]), select(eq(%1[i0], i32(i1)), 1, 0)))\n"                       \
-  "%16 = comp f32[10] [i0] sum(r0 < B: %15[r0, i0])\n"                                                               \
-  "%17 = comp f32[10, 128] [i0, i1] sum(r0 < B: mul(%15[r0, i0], %7[r0, i1]))\n"                                     \
-  "%18 = comp f32[B, 128] [i0, i1] sum(r0 < 10: mul(%15[i0, r0], %4[r0, i1]))\n"                                     \
-  "%19 = comp f32[B, 128] [i0, i1] select(gt(%7[i0, i1], 0), %18[i0, i1], 0)\n"                                      \
-  "%20 = comp f32[128] [i0] sum(r0 < B: %19[r0, i0])\n"                                                              \
-  "%21 = comp f32[128, 64] [i0, i1] sum(r0 < B: mul(%19[r0, i0], %0[r0, i1]))\n"                                     \
-  "%22 = comp f32[128, 64] [i0, i1] sub(%2[i0, i1], mul(0.1, %21[i0, i1]))\n"                                        \
-  "%23 = comp f32[128] [i0] sub(%3[i0], mul(0.1, %20[i0]))\n"                                                        \
-  "%24 = comp f32[10, 128] [i0, i1] sub(%4[i0, i1], mul(0.1, %17[i0, i1]))\n"                                        \
-  "%25 = comp f32[10] [i0] sub(%5[i0], mul(0.1, %16[i0]))\n"                                                         \
+  "%7 = comp f32[B, 128] [i0, i1] add(%6[i0, i1], %3[i1])\n"                                                         \
+  "%8 = comp f32[B, 128] [i0, i1] select(le(%7[i0, i1], 0), 0, %7[i0, i1])\n"                                        \
+  "%9 = comp f32[B, 10] [i0, i1] sum(r0 < 128: mul(%8[i0, r0], %4[i1, r0]))\n"                                       \
+  "%10 = comp f32[B, 10] [i0, i1] add(%9[i0, i1], %5[i1])\n"                                                         \
+  "%11 = comp f32[B] [i0] max(r0 < 10: %10[i0, r0])\n"                                                               \
+  "%12 = comp f32[B] [i0] stop(%11[i0])\n"                                                                           \
+  "%13 = comp f32[B] [i0] sum(r0 < 10: exp(sub(%10[i0, r0], %12[i0])))\n"                                            \
+  "%14 = comp f32[B] [i0] sub(add(log(%13[i0]), %12[i0]), %10[i0, %1[i0]])\n"                                        \
+  "%15 = comp f32[] [] sum(r0 < B: %14[r0])\n"                                                                       \
+  "%16 = comp f32[] [] div(%15[], cast(f32, i32(B)))\n"                                                              \
+  "%17 = input $step : i32[]\n"                                                                                      \
+  "%18 = grad %16 by %2\n"                                                                                           \
+  "%19 = grad %16 by %3\n"                                                                                           \
+  "%20 = grad %16 by %4\n"                                                                                           \
+  "%21 = grad %16 by %5\n"
+
+#define DESCENT                                                                                                      \
+  "%22 = comp f32[128, 64] [i0, i1] sub(%2[i0, i1], mul(0.1, %18[i0, i1]))\n"                                        \
+  "%23 = comp f32[128] [i0] sub(%3[i0], mul(0.1, %19[i0]))\n"                                                        \
+  "%24 = comp f32[10, 128] [i0, i1] sub(%4[i0, i1], mul(0.1, %20[i0, i1]))\n"                                        \
+  "%25 = comp f32[10] [i0] sub(%5[i0], mul(0.1, %21[i0]))\n"                                                         \
   "%26 = store w1 = %22\n"                                                                                           \
   "%27 = store b1 = %23\n"                                                                                           \
   "%28 = store w2 = %24\n"                                                                                           \
   "%29 = store b2 = %25\n"                                                                                           \
-  "output loss = %14\n"
+  "output loss = %16\n"
 
 static void mlp_step(void **state) {
   (void)state;
-  Schedule *s = scheduled(MLP_STEP);
-  assert_int_equal(kernels_of(s, KERNEL_contraction), 5); /* two forward, the data gradient, two weight updates */
-  assert_int_equal(kernels_of(s, KERNEL_row), 1);         /* max, sum, losses, their derivative */
-  assert_int_equal(kernels_of(s, KERNEL_full), 1);        /* the mean */
-  assert_int_equal(kernels_of(s, KERNEL_column), 2);      /* two bias updates */
-  assert_int_equal(kernels_of(s, KERNEL_map), 0);
+  Schedule *s = scheduled(MLP_STEP DESCENT);
+  /* Two layers forward, the data gradient with its mask, two weight gradients with their updates; the loss and its
+   * derivative, its mean; two bias gradients with their updates. */
+  expect(s, "row=1 column=2 full=1 contraction=5");
   assert_int_equal(copies(s), 0);
+  assert_int_equal(stored(first_of(s, KERNEL_contraction)), 1); /* the mask asks for the activation, not its input */
+}
+
+/* Adam on one weight: its two moments and the weight are written by the kernel of the gradient, in place. */
+static void adam_step(void **state) {
+  (void)state;
+  Schedule *s =
+      scheduled(MLP_STEP "%22 = state m : f32[128, 64]\n"
+                         "%23 = state v : f32[128, 64]\n"
+                         "%24 = comp f32[128, 64] [i0, i1] add(mul(0.9, %22[i0, i1]), mul(0.1, %18[i0, i1]))\n"
+                         "%25 = comp f32[128, 64] [i0, i1] t0 = %18[i0, i1]; "
+                         "add(mul(0.999, %23[i0, i1]), mul(0.001, mul(t0, t0)))\n"
+                         "%26 = comp f32[] [] sub(1, pow(0.9, cast(f32, %17[])))\n"
+                         "%27 = comp f32[] [] sub(1, pow(0.999, cast(f32, %17[])))\n"
+                         "%28 = comp f32[128, 64] [i0, i1] sub(%2[i0, i1], div(mul(0.001, div(%24[i0, i1], %26[])), "
+                         "add(sqrt(div(%25[i0, i1], %27[])), 1e-08)))\n"
+                         "%29 = store w1 = %28\n"
+                         "%30 = store m = %24\n"
+                         "%31 = store v = %25\n");
+  expect(s, "row=1 contraction=4"); /* no map, for the step's corrections neither */
+  const Kernel *last = s->kernels.at[s->kernels.n - 1];
+  assert_int_equal(stored(last), 3);
+  for (int i = 0; i < last->members.n; i++)
+    if (last->members.at[i].buffer) assert_int_not_equal(last->members.at[i].buffer->place, BUFFER_arena);
+  assert_int_equal(copies(s), 0);
+}
+
+/* ---- several results, equal kernels, memory ---- */
+
+static void maps_with_several_results(void **state) {
+  (void)state;
+  Schedule *s = scheduled("%0 = param w : f32[1000]\n"
+                          "%1 = state m : f32[1000]\n"
+                          "%2 = input g : f32[1000]\n"
+                          "%3 = comp f32[1000] [i0] add(mul(0.9, %1[i0]), %2[i0])\n"
+                          "%4 = comp f32[1000] [i0] sub(%0[i0], mul(0.1, %3[i0]))\n"
+                          "%5 = store m = %3\n"
+                          "%6 = store w = %4\n");
+  expect(s, "map=1");
+  assert_int_equal(stored(s->kernels.at[0]), 2);
+  assert_int_equal(s->kernels.at[0]->operands.n, 3);
+  assert_int_equal(dim_value(s->arena_bytes), 0);
+}
+
+static void equal_layers(void **state) {
+  (void)state;
+  Schedule *s = scheduled("dim B >= 0 batch\n"
+                          "%0 = input x : f32[B, 64]\n"
+                          "%1 = param w1 : f32[64, 64]\n"
+                          "%2 = param w2 : f32[64, 64]\n"
+                          "%3 = param w3 : f32[64, 32]\n"
+                          "%4 = comp f32[B, 64] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %1[r0, i1]))\n"
+                          "%5 = comp f32[B, 64] [i0, i1] sum(r0 < 64: mul(%4[i0, r0], %2[r0, i1]))\n"
+                          "%6 = comp f32[B, 32] [i0, i1] sum(r0 < 64: mul(%5[i0, r0], %3[r0, i1]))\n"
+                          "output y = %6\n");
+  expect(s, "contraction=3");
+  assert_string_equal(s->kernels.at[0]->symbol, s->kernels.at[1]->symbol);
+  assert_string_not_equal(s->kernels.at[0]->symbol, s->kernels.at[2]->symbol);
+}
+
+static int64_t value(void *cx, DimAtom *symbol) {
+  (void)symbol;
+  return *(int64_t *)cx;
+}
+
+/* A chain of layers needs two activations at a time, whatever the batch. */
+static void peak(void **state) {
+  (void)state;
+  Schedule *s = scheduled("dim B >= 0 batch\n"
+                          "%0 = input x : f32[B, 64]\n"
+                          "%1 = param w1 : f32[64, 256]\n"
+                          "%2 = param w2 : f32[256, 128]\n"
+                          "%3 = param w3 : f32[128, 256]\n"
+                          "%4 = comp f32[B, 256] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %1[r0, i1]))\n"
+                          "%5 = comp f32[B, 128] [i0, i1] sum(r0 < 256: mul(%4[i0, r0], %2[r0, i1]))\n"
+                          "%6 = comp f32[B, 256] [i0, i1] sum(r0 < 128: mul(%5[i0, r0], %3[r0, i1]))\n"
+                          "output y = %6\n");
+  for (int64_t batch = 0; batch < 100; batch += 33)
+    assert_int_equal(dim_evaluate(s->arena_bytes, value, &batch), batch * (256 + 128) * 4);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(mlp_step),
+      cmocka_unit_test(linear_relu),      cmocka_unit_test(softmax),
+      cmocka_unit_test(softmax_backward), cmocka_unit_test(layer_norm),
+      cmocka_unit_test(cross_entropy),    cmocka_unit_test(mlp_step),
+      cmocka_unit_test(adam_step),        cmocka_unit_test(maps_with_several_results),
+      cmocka_unit_test(equal_layers),     cmocka_unit_test(peak),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

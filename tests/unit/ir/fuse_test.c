@@ -1,0 +1,187 @@
+/* fuse_test.c - passes fuse and reuse: what is substituted, and what must not be. */
+#include "ir/cost.h"
+#include "ir/pass.h"
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static Graph *graph_of(const char *text) {
+  Arena *a = arena_new();
+  Ir *ir = ir_new(a, str_table_new(a));
+  char error[256] = "";
+  Graph *g = graph_read(ir, text, strlen(text), error);
+  if (!g) fail_msg("%s", error);
+  return g;
+}
+
+static Graph *fused(const char *text) {
+  Graph *g = graph_of(text);
+  pass_fuse(g, &(PassContext){0});
+  const char *fault = graph_verify(g);
+  if (fault) fail_msg("%s", fault);
+  return g;
+}
+
+static int comps(const Graph *g) {
+  int n = 0;
+  for (int i = 0; i < g->nodes.n; i++) n += g->nodes.at[i]->kind == NODE_comp;
+  return n;
+}
+
+static void expect_comps(const char *text, int n) {
+  Graph *g = fused(text);
+  if (comps(g) == n) return;
+  Buf b = {0};
+  graph_print(&b, g);
+  fail_msg("%d comprehensions instead of %d:\n%s", comps(g), n, b.text);
+}
+
+static void views_go_everywhere(void **state) {
+  (void)state;
+  expect_comps("%0 = input x : f32[8, 6]\n"
+               "%1 = comp f32[6, 8] [i0, i1] %0[i1, i0]\n"
+               "%2 = comp f32[6] [i0] sum(r0 < 8: exp(%1[i0, r0]))\n"
+               "%3 = comp f32[8] [i0] max(r0 < 6: %1[r0, i0])\n"
+               "%4 = comp f32[6, 8] [i0, i1] tanh(%1[i0, i1])\n"
+               "output a = %2\noutput b = %3\noutput c = %4\n",
+               3);
+}
+
+/* A view that is an output stays one, but nobody waits for it. */
+static void stored_views(void **state) {
+  (void)state;
+  Graph *g = fused("%0 = input x : f32[8, 6]\n"
+                   "%1 = comp f32[6, 8] [i0, i1] %0[i1, i0]\n"
+                   "%2 = comp f32[6, 8] [i0, i1] tanh(%1[i0, i1])\n"
+                   "output a = %1\noutput b = %2\n");
+  assert_int_equal(comps(g), 2);
+  ExprList reads = node_reads(g->arena, g->outputs.at[1].node);
+  assert_int_equal(reads.n, 1);
+  assert_int_equal(reads.at[0]->node->kind, NODE_input);
+}
+
+static void chains_of_maps(void **state) {
+  (void)state;
+  expect_comps("%0 = input x : f32[64]\n"
+               "%1 = comp f32[64] [i0] mul(%0[i0], 3)\n"
+               "%2 = comp f32[64] [i0] tanh(%1[i0])\n"
+               "%3 = comp f32[64] [i0] sub(%2[i0], %0[i0])\n"
+               "%4 = comp f32[] [] sum(r0 < 64: %3[r0])\n"
+               "output y = %4\n",
+               1);
+}
+
+/* exp is not evaluated once for every column of the product, nor tanh for two readers. */
+static void work_is_not_repeated(void **state) {
+  (void)state;
+  expect_comps("%0 = input x : f32[64]\n"
+               "%1 = comp f32[64] [i0] exp(%0[i0])\n"
+               "%2 = comp f32[64, 100] [i0, i1] mul(%1[i0], cast(f32, i32(i1)))\n"
+               "output y = %2\n",
+               2);
+  expect_comps("%0 = input x : f32[64]\n"
+               "%1 = comp f32[64] [i0] tanh(%0[i0])\n"
+               "%2 = comp f32[] [] sum(r0 < 64: %1[r0])\n"
+               "%3 = comp f32[] [] max(r0 < 64: mul(%1[r0], %1[63 - r0]))\n"
+               "output y = %2\noutput z = %3\n",
+               3);
+}
+
+static void cheap_maps_are_repeated(void **state) {
+  (void)state;
+  expect_comps("%0 = input x : f32[64]\n"
+               "%1 = input y : f32[64]\n"
+               "%2 = comp f32[64] [i0] sub(%0[i0], %1[i0])\n"
+               "%3 = comp f32[] [] sum(r0 < 64: %2[r0])\n"
+               "%4 = comp f32[] [] max(r0 < 64: %2[r0])\n"
+               "output y = %3\noutput z = %4\n",
+               2);
+}
+
+/* A map over a contraction's operand is applied while that is packed: once, not for every product. */
+static void operands_take_maps(void **state) {
+  (void)state;
+  expect_comps("%0 = input x : f32[64, 32]\n"
+               "%1 = param w : f32[48, 32]\n"
+               "%2 = comp f32[64, 32] [i0, i1] tanh(%0[i0, i1])\n"
+               "%3 = comp f32[64, 48] [i0, i1] sum(r0 < 32: mul(%2[i0, r0], %1[i1, r0]))\n"
+               "output y = %3\n",
+               1);
+}
+
+/* Bias and activation stay with the product they finish, though the next product could take them. */
+static void finishing_maps_stay(void **state) {
+  (void)state;
+  expect_comps("%0 = input x : f32[64, 32]\n"
+               "%1 = param w : f32[48, 32]\n"
+               "%2 = param v : f32[16, 48]\n"
+               "%3 = param b : f32[48]\n"
+               "%4 = comp f32[64, 48] [i0, i1] sum(r0 < 32: mul(%0[i0, r0], %1[i1, r0]))\n"
+               "%5 = comp f32[64, 48] [i0, i1] add(%4[i0, i1], %3[i1])\n"
+               "%6 = comp f32[64, 48] [i0, i1] tanh(%5[i0, i1])\n"
+               "%7 = comp f32[64, 16] [i0, i1] sum(r0 < 48: mul(%6[i0, r0], %2[i1, r0]))\n"
+               "output y = %7\n",
+               3);
+}
+
+/* Reads at three places count three times: a chain of stencils stays a chain. */
+static void stencils(void **state) {
+  (void)state;
+  char text[4096] = "%0 = input x : f32[64]\n", line[256];
+  for (int i = 1, n = 64; i <= 6; i++) {
+    n -= 2;
+    snprintf(line, sizeof line,
+             "%%%d = comp f32[%d] [i0] add(mul(0.5, mul(%%%d[i0], %%%d[i0])), mul(0.25, mul(%%%d[i0 + 1], %%%d[i0 + "
+             "2])))\n",
+             i, n, i - 1, i - 1, i - 1, i - 1);
+    strcat(text, line);
+  }
+  strcat(text, "output y = %6\n");
+  Graph *g = fused(text);
+  assert_true(comps(g) >= 3);
+  for (int i = 0; i < g->nodes.n; i++)
+    if (g->nodes.at[i]->body) assert_true(expr_size(g->nodes.at[i]->body) <= 256);
+}
+
+/* A value without an index is computed once wherever it stands, so it goes everywhere. */
+static void scalars_go_everywhere(void **state) {
+  (void)state;
+  expect_comps("%0 = input step : i32[]\n"
+               "%1 = input x : f32[640]\n"
+               "%2 = comp f32[] [] sub(1, pow(0.9, cast(f32, %0[])))\n"
+               "%3 = comp f32[640] [i0] div(%1[i0], %2[])\n"
+               "%4 = comp f32[640] [i0] mul(tanh(%1[i0]), %2[])\n"
+               "output y = %3\noutput z = %4\n",
+               2);
+}
+
+static void activations_are_reused(void **state) {
+  (void)state;
+  const char *text = "%0 = input x : f32[64, 48]\n"
+                     "%1 = input g : f32[64, 48]\n"
+                     "%2 = param b : f32[48]\n"
+                     "%3 = comp f32[64, 48] [i0, i1] add(%0[i0, i1], %2[i1])\n"
+                     "%4 = comp f32[64, 48] [i0, i1] select(le(%3[i0, i1], 0), 0, %3[i0, i1])\n"
+                     "%5 = comp f32[64, 48] [i0, i1] select(le(%3[i0, i1], 0), 0, %1[i0, i1])\n"
+                     "output h = %4\noutput d = %5\n";
+  Graph *g = graph_of(text);
+  assert_true(pass_reuse(g, &(PassContext){0}));
+  assert_null(graph_verify(g));
+  ExprList reads = node_reads(g->arena, g->outputs.at[1].node);
+  for (int i = 0; i < reads.n; i++)
+    assert_true(reads.at[i]->node == g->outputs.at[0].node || reads.at[i]->node->kind == NODE_input);
+  Graph *kept = graph_of(arena_printf(g->arena, "%soutput z = %%3\n", text));
+  assert_false(pass_reuse(kept, &(PassContext){0})); /* the input is kept anyway */
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(views_go_everywhere),     cmocka_unit_test(stored_views),
+      cmocka_unit_test(chains_of_maps),          cmocka_unit_test(work_is_not_repeated),
+      cmocka_unit_test(cheap_maps_are_repeated), cmocka_unit_test(operands_take_maps),
+      cmocka_unit_test(finishing_maps_stay),     cmocka_unit_test(stencils),
+      cmocka_unit_test(scalars_go_everywhere),   cmocka_unit_test(activations_are_reused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
