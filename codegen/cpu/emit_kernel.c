@@ -14,14 +14,38 @@ int count_nodes(Expr *x) {
   return n;
 }
 
+static bool form_varies(const Form *f) {
+  for (int i = 0; i < f->n; i++) {
+    const Atom *a = f->terms[i].atom;
+    if (a->kind == ATOM_VAR || a->kind == ATOM_DATA || (a->kind == ATOM_DIV && form_varies(a->form))) return true;
+  }
+  return false;
+}
+
+static void find_varying(void *cx, Expr *x) {
+  bool *varies = cx;
+  if (x->form && form_varies(x->form)) *varies = true;
+  for (int i = 0; x->kind == EXPR_READ && i < x->node->rank; i++)
+    if (form_varies(x->at[i])) *varies = true;
+}
+
+/* f64 that is one number for the whole kernel (a schedule, a bias correction) is computed before the loops, in no
+ * lanes. */
 static void find_widest(void *cx, Expr *x) {
-  if (x->dtype == DT_f64) *(int *)cx = 8;
+  int *bytes = cx;
+  bool varies = false;
+  if (x->dtype != DT_f64 || *bytes == 8) return;
+  expr_visit(x, find_varying, &varies);
+  if (varies) *bytes = 8;
 }
 
 /* As many lanes as the widest float of the kernel has in a register. */
 static int choose_lanes(const CpuModule *m, const Kernel *k) {
   int bytes = 4;
-  for (int i = 0; i < k->members.n; i++) expr_visit(k->members.at[i].node->body, find_widest, &bytes);
+  for (int i = 0; i < k->members.n; i++) {
+    if (k->members.at[i].node->dtype == DT_f64) bytes = 8;
+    expr_visit(k->members.at[i].node->body, find_widest, &bytes);
+  }
   return m->target.vector_bytes / bytes;
 }
 
