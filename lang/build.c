@@ -21,7 +21,8 @@ static void note_height(Parser *p, Ast *n, Ast **part) {
   Ast *x = *part;
   if (x->height >= MAX_HEIGHT) {
     if (!p->too_deep)
-      diag_help(diag_add(p->sink, DIAG_TOO_DEEP, x->span, "this is nested more than %d levels deep", MAX_HEIGHT),
+      diag_help(diag_add(p->sink, DIAG_TOO_DEEP, (Span){x->span.source, x->span.begin, x->span.begin + 1},
+                         "this is nested more than %d levels deep", MAX_HEIGHT),
                 "give names to some of its parts");
     p->too_deep = true;
     x = *part = node(p, AST_ERROR, x->span);
@@ -63,6 +64,12 @@ Ast *list_add(Parser *p, Ast *list, Ast *x) {
   note_height(p, list, &x);
   vec_push(p->arena, &list->items, x);
   return list;
+}
+
+Ast *list_before(Parser *p, Ast *x, Ast *list) {
+  Ast *all = list_start(p, x);
+  for (int i = 0; i < list->items.n; i++) list_add(p, all, list->items.at[i]);
+  return all;
 }
 
 Ast *list_span(Ast *list, Token open, Token close) {
@@ -142,10 +149,11 @@ static bool is_name(const Ast *e) { return e->kind == AST_NAME && !(e->flags & A
 
 static const char *target_word(const Ast *e) {
   switch (e->kind) {
-  case AST_MEMBER: return "a part of something";
+  case AST_MEMBER: return "a member";
+  case AST_TUPLE: return "a list in brackets";
   case AST_CALL:
   case AST_APPLY: return "a call";
-  case AST_INDEX: return "a part of something";
+  case AST_INDEX: return "a part of a tensor";
   case AST_INTEGER:
   case AST_REAL:
   case AST_STRING:
@@ -233,9 +241,11 @@ Ast *next_value(Parser *p, Ast *target, Ast *value) {
   Ast *n = node(p, AST_NEXT, target->span);
   set(p, n, &n->target, target);
   set(p, n, &n->value, value);
-  if (!is_state(target))
+  if (!is_state(target)) {
     diag_help(diag_add(p->sink, DIAG_BAD_TARGET, target->span, "only a state can be given a next value"),
               "write its name, `h <- …`, or for a comparison a space, `x < -1`");
+    n->kind = AST_ERROR;
+  }
   return n;
 }
 

@@ -24,7 +24,7 @@ static int distance(const char *a, const char *b) {
 }
 
 const char *name_closest(const char *name, const char *const *names, int n) {
-  int best = (int)strnlen(name, LONGEST) / 3 + 1; /* a slip changes about a third of the letters at most */
+  int best = ((int)strnlen(name, LONGEST) + 1) / 3; /* a slip changes about a third of the letters at most */
   const char *found = NULL;
   for (int i = 0; i < n; i++) {
     int d = distance(name, names[i]);

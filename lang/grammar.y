@@ -275,15 +275,16 @@ primary(A) ::= NAME(N).    { A = name_node(p, N); }
 primary(A) ::= LBRACKET(O) exprs(L) RBRACKET(C). { A = list_span(L, O, C); A->kind = AST_ARRAY; }
 primary(A) ::= LPAREN(O) expr(E) RPAREN(C).      { A = bracketed(E, O, C); }
 primary(A) ::= LPAREN(O) expr(E) ELSE expr(D) RPAREN(C). { A = guard(p, O, E, D, C); }
-primary(A) ::= LPAREN(O) exprs(L) COMMA expr(E) RPAREN(C). {
-  A = list_span(list_add(p, L, E), O, C);
+primary(A) ::= LPAREN(O) expr(E) COMMA exprs(L) RPAREN(C). {
+  A = list_span(list_before(p, E, L), O, C);
   A->kind = AST_TUPLE;
 }
 primary(A) ::= primary(B) DOT NAME(N). { A = member(p, B, N); }
 primary(A) ::= primary(B) LBRACKET indices(L) RBRACKET(C). { A = index_node(p, B, L, C); }
 primary(A) ::= primary(F) LPAREN(O) RPAREN(C).          { A = call(p, F, list_span(list_empty(p, O), O, C), C); }
 primary(A) ::= primary(F) LPAREN(O) args(L) RPAREN(C).  { A = call(p, F, list_span(L, O, C), C); }
-primary(A) ::= primary(F) LPAREN args(L) condition(W) COLON args(R) RPAREN(C). { A = apply(p, F, L, W, R, C); }
+primary(A) ::= primary(F) LPAREN args(L) COLON args(R) RPAREN(C). { A = apply(p, F, L, NULL, R, C); }
+primary(A) ::= primary(F) LPAREN args(L) WHERE expr(W) COLON args(R) RPAREN(C). { A = apply(p, F, L, W, R, C); }
 
 exprs(A) ::= expr(E).                { A = list_start(p, E); }
 exprs(A) ::= exprs(L) COMMA expr(E). { A = list_add(p, L, E); }

@@ -46,6 +46,8 @@ static Token *peek(Lexer *l, int i) {
   return &l->ahead[i];
 }
 
+const Token *lexer_peek(Lexer *l) { return peek(l, 0); }
+
 static Token take(Lexer *l) {
   Token t = *peek(l, 0);
   l->ahead[0] = l->ahead[1];
@@ -150,7 +152,10 @@ void tokens_print(Buf *out, Arena *arena, StrTable *names, const Sources *source
       buf_write(out, l.source->text + t.span.begin, t.span.end - t.span.begin);
     }
     Str doc = lexer_doc(&l, t.span.begin);
-    if (doc && t.kind != T_NEWLINE) buf_printf(out, "\t## %s", doc);
+    if (doc && t.kind != T_NEWLINE) {
+      buf_puts(out, "\t## ");
+      for (; *doc; doc++) *doc == '\n' ? buf_puts(out, "\\n") : buf_write(out, doc, 1);
+    }
     buf_puts(out, "\n");
     if (t.kind == T_END) return;
   }

@@ -66,8 +66,9 @@ typedef struct Lexer {
 } Lexer;
 
 void lexer_init(Lexer *l, Arena *arena, StrTable *names, const Sources *sources, uint32_t source, DiagSink *sink);
-Token lexer_raw(Lexer *l);  /* lex.re; T_END again and again at the end; runs of newlines are one token */
-Token lexer_next(Lexer *l); /* layout.c: what the grammar is given */
+Token lexer_raw(Lexer *l);         /* lex.re; T_END again and again at the end; runs of newlines are one token */
+Token lexer_next(Lexer *l);        /* layout.c: what the grammar is given */
+const Token *lexer_peek(Lexer *l); /* the raw token that comes next */
 /* After an error: forgets the ( and [ that are open; and takes t, the last token given, for the first of a statement.
  */
 void lexer_drop(Lexer *l);

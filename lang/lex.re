@@ -212,6 +212,10 @@ Token lexer_raw(Lexer *l) {
       bad_number(l, begin, "a number can't stand after a point", "a sub-model or element is picked by `blocks[0]`");
       TOKEN_IS(T_BAD);
     }
+    [0-9] [0-9_]* {
+      bad_number(l, begin, "`_` stands between two digits only", NULL);
+      TOKEN_IS(T_INTEGER);
+    }
     digits ("." digits)? exponent? [A-Za-z_] [A-Za-z0-9_]* {
       bad_number(l, begin, "a number runs into a word", "products are written with `*`, and a name can't begin with a digit");
       TOKEN_IS(T_BAD);

@@ -39,11 +39,23 @@ static void feed(Parser *p, Token t) {
   p->lone = NULL;
   p->before_last = p->last;
   p->last = t;
+  if (t.kind != T_NEWLINE && t.span.source) p->end = (Span){t.span.source, t.span.end, t.span.end};
 }
 
 static Token token_here(int kind, Token at) {
   Token t = {.kind = kind, .span = {at.span.source, at.span.begin, at.span.begin}};
   return t;
+}
+
+/* Takes back the scanner's message about a token that is passed over: the statement has its message. */
+static void drop_message(Parser *p, Token t) {
+  DiagSink *s = p->sink;
+  for (int i = s->all.n - 1; t.kind == T_BAD && i >= 0 && i >= s->all.n - 4; i--) {
+    if (s->all.at[i]->labels.at[0].span.begin != t.span.begin) continue;
+    for (int k = i; k + 1 < s->all.n; k++) s->all.at[k] = s->all.at[k + 1];
+    s->all.n--;
+    s->errors--;
+  }
 }
 
 /* Passes over the rest of a statement from token t on: the first that ends it is returned, a newline, the `}` of the
@@ -54,6 +66,7 @@ static Token skip_statement(Parser *p, Token t) {
   int indent = l->statement_indent, braces = 0;
   for (bool first = true;; t = lexer_next(l), first = false) {
     if (t.kind == T_END) return t;
+    if (!first) drop_message(p, t);
     if (t.kind == T_LBRACE) braces++;
     if (t.kind == T_RBRACE) {
       if (braces-- == 0) return t;
@@ -87,6 +100,12 @@ static void recover(Parser *p, Token t) {
   while (p->recovery != RECOVER_NOT) {
     Recovery how = p->recovery;
     p->recovery = RECOVER_NOT;
+    if (how == RECOVER_LAST) {
+      Token name = p->before_last; /* `last` is the one that did not fit */
+      restart(p, name);
+      if (p->recovery == RECOVER_NOT) feed(p, t);
+      continue;
+    }
     if (how == RECOVER_NEXT) t = lexer_next(l);
     if (how == RECOVER_CLOSE) close_blocks(p, t);
     if (how == RECOVER_SKIP || how == RECOVER_NEXT) t = skip_statement(p, t);
@@ -116,7 +135,7 @@ static void finish(Parser *p, Token end) {
     recover(p, t);
   }
   if (l->open.n) {
-    unclosed_at_end(p, end.span);
+    unclosed_at_end(p);
     if (in_brackets) feed(p, token_here(T_BAD, end));
     lexer_drop(l);
     close_blocks(p, end);

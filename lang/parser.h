@@ -14,6 +14,7 @@ typedef enum Recovery {
   RECOVER_SKIP,      /* pass over the rest of the statement, with the blocks in it */
   RECOVER_NEXT,      /* the same from the next token on */
   RECOVER_STATEMENT, /* the statement ended before this token, which begins the next one */
+  RECOVER_LAST,      /* the same before the token before this one */
   RECOVER_CLOSE,     /* all open blocks ended before this token */
 } Recovery;
 
@@ -25,6 +26,7 @@ typedef struct Parser {
   Ast *file;     /* the list of the file's nodes, once it is whole */
   Ast *lone;     /* an expression that stood as a statement, if what follows fits */
   Token last, before_last;
+  Span end; /* of the last token that is no newline */
   Recovery recovery;
   bool too_deep, abandoned;
 } Parser;
@@ -38,7 +40,7 @@ void grammar_recovered(void *machine);
 
 /* syntax_error.c: says what is wrong with the token that does not fit, and sets p->recovery. */
 void syntax_error(Parser *p, void *machine, Token t);
-void unclosed_at_end(Parser *p, Span end);
+void unclosed_at_end(Parser *p);
 void parser_too_deep(Parser *p);
 
 /* build.c */
@@ -51,6 +53,7 @@ Ast *documented(Parser *p, Ast *n); /* gives it the comment that stood before it
 Ast *list_empty(Parser *p, Token near);
 Ast *list_start(Parser *p, Ast *x); /* x may be NULL: no element */
 Ast *list_add(Parser *p, Ast *list, Ast *x);
+Ast *list_before(Parser *p, Ast *x, Ast *list); /* x, then the list's elements */
 Ast *list_span(Ast *list, Token open, Token close);
 Ast *take_items(Parser *p, Ast *n, Ast *list);
 

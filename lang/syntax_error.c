@@ -48,10 +48,10 @@ static void unclosed(Parser *p, const Open *o, Span here, const char *what) {
 
 static const Open *unclosed_brace(const Lexer *l) { return l->misfit.token.kind ? &l->misfit : innermost(l); }
 
-void unclosed_at_end(Parser *p, Span end) {
+void unclosed_at_end(Parser *p) {
   const Open *o = innermost(&p->lexer);
   if (o->token.kind == T_LBRACE) o = unclosed_brace(&p->lexer);
-  unclosed(p, o, end, "the file ends here");
+  unclosed(p, o, p->end, "the file ends here");
 }
 
 static bool is_closer(int kind) { return kind == T_RPAREN || kind == T_RBRACKET || kind == T_RBRACE; }
@@ -70,6 +70,14 @@ static bool bracket_case(const Case *c) {
     }
     return true;
   }
+  bool last_new = inside && c->p->last.first_on_line && !c->p->last.starts && t.kind == T_EQUALS &&
+                  c->p->last.span.begin > o->token.span.begin &&
+                  lexer_indent(l, c->p->last.span.begin) <= l->statement_indent;
+  if (last_new) { /* `name =` on a new line: the statement ended before the name */
+    unclosed(c->p, o, c->p->last.span, "before this");
+    c->p->recovery = RECOVER_LAST;
+    return true;
+  }
   bool new_line = t.first_on_line && !t.starts && lexer_indent(l, t.span.begin) <= l->statement_indent;
   if (inside && (new_line || t.kind == T_LBRACE || at_end(c))) {
     unclosed(c->p, o, t.span, at_end(c) ? "the file ends here" : "before this");
@@ -77,6 +85,16 @@ static bool bracket_case(const Case *c) {
     return true;
   }
   return false;
+}
+
+/* The block of a statement begins on the next line. */
+static bool block_case(const Case *c) {
+  Lexer *l = &c->p->lexer;
+  if (c->t.kind != T_NEWLINE || !accepts(c, T_LBRACE) || lexer_peek(l)->kind != T_LBRACE) return false;
+  Diag *d = diag_add(c->p->sink, DIAG_UNEXPECTED, lexer_peek(l)->span, "a block begins on the line of its statement");
+  diag_place(d, (Span){c->t.span.source, c->t.span.begin, c->t.span.begin}, "put `{` here");
+  c->p->recovery = RECOVER_NEXT;
+  return true;
 }
 
 static bool declaration_case(const Case *c) {
@@ -122,13 +140,20 @@ static bool sign_case(const Case *c) {
     diag_fix(d, t.span, " < -");
     return true;
   }
-  if (t.kind == T_EQUALS && accepts(c, T_EQ)) {
+  if (t.kind == T_EQUALS && (accepts(c, T_EQ) || accepts(c, T_NEWLINE))) {
     Diag *d = diag_add(s, DIAG_ASSIGN_IN_EXPRESSION, t.span, "`=` defines a name and can't stand inside a value");
     diag_help(d, "a comparison is written `==`; each name is defined by a statement of its own");
     diag_fix(d, t.span, "==");
     return true;
   }
   return false;
+}
+
+/* A value where a statement begins, `x + 1`. */
+static bool lone_case(const Case *c) {
+  bool goes_on = (token_flags(c->t.kind) & TOKEN_BEFORE) && accepts(c, T_NEWLINE);
+  if (c->p->lone && goes_on) report_lone(c->p);
+  return c->p->lone && goes_on;
 }
 
 /* Words that other languages begin statements with. */
@@ -247,6 +272,7 @@ static bool unfinished_case(const Case *c) {
 static void general_case(const Case *c) {
   const char *what = expected(c);
   Span at = c->t.span;
+  if (at_end(c)) at = c->p->end; /* not the empty line after the text */
   Diag *d = what ? diag_add(c->p->sink, DIAG_UNEXPECTED, at, "expected %s, found %s", what, found(c))
                  : diag_add(c->p->sink, DIAG_UNEXPECTED, at, "did not expect %s here", found(c));
   if (c->p->last.kind == T_COMMA && is_closer(c->t.kind)) diag_help(d, "no comma stands after the last one");
@@ -263,8 +289,8 @@ void syntax_error(Parser *p, void *machine, Token t) {
   Case c = {p, machine, t};
   p->recovery = RECOVER_SKIP;
   if (t.kind == T_BAD) return; /* the scanner gave the message */
-  (void)(bracket_case(&c) || declaration_case(&c) || unfinished_case(&c) || word_case(&c) || sign_case(&c) ||
-         unknown_word_case(&c) || (general_case(&c), true));
+  (void)(bracket_case(&c) || block_case(&c) || declaration_case(&c) || unfinished_case(&c) || word_case(&c) ||
+         sign_case(&c) || unknown_word_case(&c) || lone_case(&c) || (general_case(&c), true));
 }
 
 void parser_too_deep(Parser *p) {
