@@ -21,6 +21,7 @@ typedef struct Operand { /* of one side, over vm, vk (A) or vk, vn (B) */
   int64_t stride; /* of the tile's rows (A) or of one column (B: 1) */
   int64_t k_stride;
   Value buffer; /* packed */
+  bool crossed; /* B, packed: K is the contiguous index, so squares are transposed in registers */
 } Operand;
 
 typedef struct Product {
@@ -91,12 +92,11 @@ static void place_operand(Product *p, Operand *o, const Var *line, bool vectors)
   if (x->kind != EXPR_READ || x->dtype != p->t || !proved_inside(p->e, x)) return;
   Form *f = flat_address(p->e, x->node, x->at);
   if (!f || !walks_straight(f, line) || !walks_straight(f, p->vk)) return;
-  int64_t stride = form_coefficient(f, line);
-  if (vectors && stride != 1) return;
-  o->packed = false;
   o->address = f;
-  o->stride = stride;
+  o->stride = form_coefficient(f, line);
   o->k_stride = form_coefficient(f, p->vk);
+  o->crossed = vectors && o->stride != 1 && o->k_stride == 1;
+  o->packed = vectors && o->stride != 1;
 }
 
 /* ---- scratch memory ---- */
@@ -129,7 +129,7 @@ static void plan_scratch(Product *p) {
   }
   if (p->b.packed) {
     p->b.buffer = scratch_at(e, used);
-    used += round_up(p->kc * panel_columns(p) * p->size, 64);
+    used += round_up(round_up(p->kc, e->lanes) * panel_columns(p) * p->size, 64);
   }
   if (p->blocked) {
     p->partial = scratch_at(e, used);
@@ -222,6 +222,61 @@ static void pack_b(Product *p, Value n0, int vectors, bool masked) {
   loop_close(e, &rows, NULL);
 }
 
+/* Rows and lanes change places: of both, one bit of the number after the other. */
+static void transpose(Product *p, Value *row) {
+  Emit *e = p->e;
+  int n = e->lanes;
+  for (int bit = 1; bit < n; bit *= 2) {
+    Value at[2][64];
+    for (int l = 0; l < n; l++) {
+      at[0][l] = int_const(e->b.i32, l & bit ? n + (l ^ bit) : l);
+      at[1][l] = int_const(e->b.i32, l & bit ? n + l : l ^ bit);
+    }
+    for (int i = 0; i < n; i++) {
+      if (i & bit) continue;
+      Value x = row[i], y = row[i | bit];
+      row[i] = LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(at[0], (unsigned)n), "");
+      row[i | bit] = LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(at[1], (unsigned)n), "");
+    }
+  }
+}
+
+static Value address_at(Product *p, const Operand *o, const Var *line, Value at, Value k);
+
+/* One square of the panel: K from k on, columns from n on. Columns beyond the last repeat it; nobody uses them. */
+static void pack_square(Product *p, Value k, Value n, Value to, int vectors, bool masked) {
+  Emit *e = p->e;
+  Value row[64];
+  Type v = type_of(&e->b, p->t, e->lanes), over[] = {v, e->b.ptr};
+  Value left = less(p, isub(&e->b, p->k_to, k), index64(&e->b, e->lanes));
+  Value ids = iota(&e->b, e->b.i32, e->lanes, 1);
+  Value mask = icmp(&e->b, LLVMIntULT, ids, splat(&e->b, convert_int(&e->b, left, e->b.i32, true), e->lanes));
+  Value base = address_at(p, &p->b, p->vn, n, k), last = isub(&e->b, isub(&e->b, p->n_to, n), index64(&e->b, 1));
+  int64_t whole;
+  bool full = !p->blocked && dim_is_const(p->vk->extent, &whole) && whole % e->lanes == 0;
+  for (int i = 0; i < e->lanes; i++) {
+    Value at = masked ? less(p, index64(&e->b, i), last) : index64(&e->b, i);
+    Value from = at_element(p, base, imul(&e->b, at, index64(&e->b, p->b.stride)));
+    Value args[] = {from, int_const(e->b.i32, p->size), mask, LLVMConstNull(v)};
+    row[i] = full ? vector_load(p, from, (unsigned)p->size) : intrinsic(&e->b, "llvm.masked.load", over, 2, args, 4);
+  }
+  transpose(p, row);
+  for (int i = 0; i < e->lanes; i++) vector_store(p, row[i], at_number(p, to, (int64_t)i * vectors * e->lanes));
+}
+
+static void pack_b_crossed(Product *p, Value n0, int vectors, bool masked) {
+  Emit *e = p->e;
+  Loop columns, rows;
+  loop_open(e, &columns, index64(&e->b, 0), index64(&e->b, vectors), 1, NULL, 0);
+  Value j = imul(&e->b, columns.index, index64(&e->b, e->lanes));
+  loop_open(e, &rows, p->k_from, p->k_to, e->lanes, NULL, 0);
+  Value row = isub(&e->b, rows.index, p->k_from), width = index64(&e->b, (int64_t)vectors * e->lanes);
+  Value to = at_element(p, p->b.buffer, iadd(&e->b, imul(&e->b, row, width), j));
+  pack_square(p, rows.index, iadd(&e->b, n0, j), to, vectors, masked);
+  loop_close(e, &rows, NULL);
+  loop_close(e, &columns, NULL);
+}
+
 /* ---- the tile ---- */
 
 typedef struct Tile {
@@ -234,11 +289,12 @@ typedef struct Tile {
   Value acc[MAX_ROWS * MAX_VECTORS];
 } Tile;
 
-static Value address_at(Product *p, const Operand *o, const Var *line, Value at) {
+/* The element of an operand at one place of its line and of K. */
+static Value address_at(Product *p, const Operand *o, const Var *line, Value at, Value k) {
   Emit *e = p->e;
   int mark = emit_mark(e), bound = e->bound.n;
   emit_bind(e, (Var *)(uintptr_t)line, lanes_scalar(at));
-  emit_bind(e, p->vk, lanes_scalar(p->k_from));
+  emit_bind(e, p->vk, lanes_scalar(k));
   Lanes l = emit_form(e, o->address);
   e->bound.n = bound;
   e->generation++;
@@ -248,7 +304,7 @@ static Value address_at(Product *p, const Operand *o, const Var *line, Value at)
 
 static Value a_pointer(Tile *t) {
   Product *p = t->p;
-  if (!p->a.packed) return address_at(p, &p->a, p->vm, t->m0);
+  if (!p->a.packed) return address_at(p, &p->a, p->vm, t->m0, p->k_from);
   Value row = isub(&p->e->b, t->m0, p->m_from);
   return at_element(p, p->a.buffer, imul(&p->e->b, row, index64(&p->e->b, p->row)));
 }
@@ -305,7 +361,7 @@ static void run_through_k(Tile *t, Value *a, Value *b, Value from, Value to, int
 static void sum_products(Tile *t) {
   Product *p = t->p;
   Emit *e = p->e;
-  Value a = a_pointer(t), b = p->b.packed ? p->b.buffer : address_at(p, &p->b, p->vn, t->n0);
+  Value a = a_pointer(t), b = p->b.packed ? p->b.buffer : address_at(p, &p->b, p->vn, t->n0, p->k_from);
   Value count = isub(&e->b, p->k_to, p->k_from), zero = index64(&e->b, 0);
   int unroll = t->rows == p->c->mr ? 4 : 1;
   if (unroll == 1) {
@@ -447,7 +503,8 @@ static Value row_tiles(Product *p, Value m, int rows, Value n0, int vectors, boo
 static void panel(Product *p, Value n0, int vectors, bool masked) {
   int mr = p->c->mr;
   int64_t m;
-  if (p->b.packed) pack_b(p, n0, vectors, masked);
+  if (p->b.crossed) pack_b_crossed(p, n0, vectors, masked);
+  else if (p->b.packed) pack_b(p, n0, vectors, masked);
   bool known = dim_is_const(p->vm->extent, &m);
   Value at = p->m_from;
   if (!known || m >= mr) at = row_tiles(p, at, mr, n0, vectors, masked);

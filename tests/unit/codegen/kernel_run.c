@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
@@ -35,10 +37,19 @@ static uint64_t next_random(Run *r) {
   return r->random;
 }
 
-static void *aligned(size_t bytes) {
-  void *p = aligned_alloc(64, (bytes + 127) / 64 * 64);
-  memset(p, 0x5a, (bytes + 127) / 64 * 64);
-  return p;
+/* Memory that ends at a page that cannot be touched, and begins with garbage: a read or write beyond the end is a
+ * fault. */
+static void *guarded(size_t bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
+  char *p = mmap(NULL, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED || mprotect(p + whole, page, PROT_NONE)) ice("no memory for a test");
+  memset(p, 0x5a, whole);
+  return p + (whole - bytes);
+}
+
+static void unguard(void *at, size_t bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
+  munmap((char *)at - (whole - bytes), whole + page);
 }
 
 static Tensor random_tensor(Run *r, const Node *n) {
@@ -78,18 +89,15 @@ static const Tensor *given(const Run *r, const Node *n) {
   return NULL;
 }
 
+/* Each buffer on its own: whether the plan's places are right is not asked here. */
 static void place_buffers(Run *r) {
   Schedule *s = r->s;
-  char *arena = aligned((size_t)value_of(r, s->arena_bytes));
   r->memory = NEW_ARRAY(r->arena, void *, s->buffers.n + 1);
   for (int i = 0; i < s->buffers.n; i++) {
     const Buffer *b = s->buffers.at[i];
-    if (b->place == BUFFER_arena) {
-      r->memory[b->id] = arena + value_of(r, b->offset);
-      continue;
-    }
     size_t bytes = (size_t)value_of(r, b->bytes);
-    r->memory[b->id] = aligned(bytes);
+    r->memory[b->id] = guarded(bytes);
+    if (b->place == BUFFER_arena) continue;
     const void *data = b->place == BUFFER_const ? b->node->data : given(r, b->node)->data;
     memcpy(r->memory[b->id], data, bytes);
   }
@@ -107,11 +115,12 @@ static void run_kernel(Run *r, const Kernel *k, Compiled *code) {
   int64_t dims[8];
   for (int i = 0; i < k->operands.n; i++) operands[i] = r->memory[k->operands.at[i]->id];
   for (int i = 0; i < r->s->dims.n; i++) dims[i] = r->how->batch;
-  void *scratch = aligned((size_t)value_of(r, k->scratch));
+  size_t bytes = ((size_t)value_of(r, k->scratch) + 63) / 64 * 64;
+  void *scratch = guarded(bytes);
   int64_t units = value_of(r, k->units), chunks = r->how->chunks;
   for (int64_t c = chunks - 1; c >= 0; c--)
     code(operands, dims, units * c / chunks, units * (c + 1) / chunks, scratch);
-  free(scratch);
+  unguard(scratch, bytes);
 }
 
 static const char *show_code(Run *r, CpuModule *m) {
@@ -217,14 +226,10 @@ static const char *compare_all(Run *r) {
 }
 
 static void free_buffers(Run *r) {
-  char *arena = NULL;
   for (int i = 0; i < r->s->buffers.n; i++) {
     const Buffer *b = r->s->buffers.at[i];
-    char *p = r->memory[b->id];
-    if (b->place != BUFFER_arena) free(p);
-    else if (!arena) arena = p - value_of(r, b->offset);
+    unguard(r->memory[b->id], (size_t)value_of(r, b->bytes));
   }
-  free(arena);
 }
 
 const char *kernel_run(Graph *g, const KernelRun *how) {
