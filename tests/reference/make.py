@@ -164,7 +164,8 @@ LABELS = [0, 3, 1, 2, 1, 3]
 ELEMENTWISE = {
     "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "gelu": F.gelu, "silu": F.silu, "elu": F.elu,
     "leaky_relu": F.leaky_relu, "softplus": F.softplus, "logsigmoid": F.logsigmoid, "selu": F.selu, "mish": F.mish,
-    "hardsigmoid": F.hardsigmoid, "hardswish": F.hardswish, "softsign": F.softsign,
+    "hardsigmoid": lambda x: (x / 6 + 0.5).clamp(0, 1),            # F.hardsigmoid's derivative has 1/6 rounded to f32
+    "hardswish": F.hardswish, "softsign": F.softsign,
 }
 ROWS = {
     "softmax": lambda s: F.softmax(s, -1), "log_softmax": lambda s: F.log_softmax(s, -1), "logsumexp": lambda s: s.logsumexp(-1),
