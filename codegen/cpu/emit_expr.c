@@ -150,6 +150,11 @@ static Value floor_by(Emit *e, Value x, int64_t c, bool not_negative) {
 static Value emit_masked(Emit *e, Expr *x, const Mask *mask);
 static Lanes emit_form_masked(Emit *e, Form *f, const Mask *mask);
 
+/* Where code for an atom goes: a value that was loaded under a mask is known where the mask is. */
+static void enter_masked(Emit *e, int depth, const Mask *mask) {
+  emit_enter(e, mask ? deeper(depth, mask->depth) : depth);
+}
+
 static Lanes atom_lanes(Emit *e, const Atom *a, const Mask *mask) {
   switch (a->kind) {
   case ATOM_VAR: return bound_of(e, a->var)->value;
@@ -157,13 +162,13 @@ static Lanes atom_lanes(Emit *e, const Atom *a, const Mask *mask) {
   case ATOM_DIV: {
     Lanes x = emit_form_masked(e, a->form, mask);
     bool plain = form_proves_ge(e->ir, a->form, 0);
-    emit_enter(e, form_depth(e, a->form));
+    enter_masked(e, form_depth(e, a->form), mask);
     if (!x.vector && !x.step) return lanes_scalar(floor_by(e, x.base, a->divisor, plain));
     return (Lanes){.vector = floor_by(e, lanes_vector(e, x, lane_type(e, a->form)), a->divisor, plain)};
   }
   case ATOM_DATA: {
     Value v = emit_masked(e, a->data, mask);
-    emit_enter(e, expr_depth(e, a->data));
+    enter_masked(e, expr_depth(e, a->data), mask);
     bool is_signed = dtype_is_signed(a->data->dtype);
     if (!lanes_of(v)) return lanes_scalar(convert_int(&e->b, v, e->b.i64, is_signed));
     return (Lanes){.vector = bits_of(LLVMTypeOf(v)) < 32 ? convert_int(&e->b, v, e->b.i32, is_signed) : v};

@@ -1,16 +1,14 @@
 /* derive_test.c - derivatives of whole graphs by the interpreter in f64: gradients against central differences of the
  * value, Hessian-vector products against central differences of the gradient, and both again after all passes.
  *
- * The graphs are tests/graphs/NAME.graph with the output y; what is differentiated is sum(weights*y + y*y/2), so that
- * second derivatives of linear maps are not 0 either. Open dimensions are 3. */
-#include <dirent.h>
+ * The graphs are tests/graphs/NAME.graph and what derivative_model.h makes of them. Open dimensions are 3. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/derive.h"
 #include "ir/interpret.h"
+#include "tests/unit/derivative_model.h"
 #include "tests/unit/random_graph.h"
 #include "tests/unit/unit.h"
 
@@ -20,86 +18,11 @@ static double uniform(void) {
   return (double)(random_state >> 11) / 9007199254740992.0;
 }
 
-/* ---- graphs ---- */
-
-typedef struct Case {
-  const char *name, *text;
-  size_t n;
-} Case;
-
-typedef struct Model {
-  Arena *arena;
-  Ir *ir;
-  Graph *g;
-  Node *loss;
-  Vec(Node *) inputs; /* of float type, without the weights */
-} Model;
-
-static Node *sum_all(Graph *g, Node *x, Expr *(*of)(Ir *ir, Expr *x, Expr *w), Node *w) {
-  Var *v[8];
-  Form *at[8];
-  for (int i = 0; i < x->rank; i++) {
-    v[i] = var_fresh(g->ir, x->shape[i]);
-    at[i] = form_var(g->ir, v[i]);
-  }
-  Expr *body = of(g->ir, expr_read(g->ir, x, at), expr_read(g->ir, w, at));
-  return graph_comp(g, 0, NULL, RED_sum, x->rank, v, body, (Span){0});
-}
-
-/* w*x + x*x/2 */
-static Expr *weighted(Ir *ir, Expr *x, Expr *w) {
-  Expr *square = expr_op2(ir, OP_mul, expr_real(ir, DT_f64, 0.5), expr_op2(ir, OP_mul, x, x));
-  return expr_op2(ir, OP_add, expr_op2(ir, OP_mul, w, x), square);
-}
-
-static Expr *times(Ir *ir, Expr *x, Expr *w) { return expr_op2(ir, OP_mul, x, w); }
-
-static Node *input_like(Graph *g, const char *prefix, const Node *x) {
-  Str name = str_internf(g->ir->strings, "%s%s", prefix, x->name ? x->name : "");
-  return graph_input(g, name, DT_f64, x->rank, x->shape, (Span){0});
-}
-
-static Model model_read(const Case *c) {
-  Arena *a = arena_new();
-  Model m = {.arena = a, .ir = ir_new(a, str_table_new(a))};
+static Model read_model(const Case *c) {
   char error[256];
-  m.g = graph_read(m.ir, c->text, c->n, error);
+  Model m = model_read(c, error);
   if (!m.g) fail_msg("%s: %s", c->name, error);
-  for (int i = 0; i < m.g->nodes.n; i++) {
-    Node *n = m.g->nodes.at[i];
-    if (n->kind == NODE_input && n->dtype == DT_f64) vec_push(a, &m.inputs, n);
-  }
-  Node *y = m.g->outputs.at[0].node, *w = input_like(m.g, "weights", y);
-  m.loss = sum_all(m.g, y, weighted, w);
-  m.g->outputs.n = 0;
-  graph_output(m.g, str_internz(m.ir->strings, "loss"), m.loss);
   return m;
-}
-
-/* Adds the gradient by each input as outputs 1 .. */
-static void add_gradients(Model *m) {
-  for (int i = 0; i < m->inputs.n; i++) {
-    Node *grad = graph_grad(m->g, m->loss, m->inputs.at[i], (Span){0});
-    graph_output(m->g, str_internf(m->ir->strings, "d%s", m->inputs.at[i]->name), grad);
-  }
-}
-
-/* Adds the derivative of sum(gradient * direction) by each input, as further outputs: a gradient of gradients. */
-static void add_products(Model *m) {
-  Node *dot = NULL;
-  for (int i = 0; i < m->inputs.n; i++) {
-    Node *grad = m->g->outputs.at[1 + i].node;
-    Node *part = sum_all(m->g, grad, times, input_like(m->g, "along ", m->inputs.at[i]));
-    if (!dot) dot = part;
-    else {
-      Expr *sum = expr_op2(m->ir, OP_add, expr_read(m->ir, dot, NULL), expr_read(m->ir, part, NULL));
-      dot = graph_comp(m->g, 0, NULL, RED_none, 0, NULL, sum, (Span){0});
-    }
-  }
-  for (int i = 0; i < m->inputs.n; i++) {
-    Node *product = graph_grad(m->g, dot, m->inputs.at[i], (Span){0});
-    graph_output(m->g, str_internf(m->ir->strings, "h%s", m->inputs.at[i]->name), product);
-  }
 }
 
 static void run_pass(const Case *c, Model *m, PassFunction pass) {
@@ -216,13 +139,13 @@ static void check_products(const Case *c, Model *m, Values *v, const Tensor *got
 
 /* The whole check of one graph. */
 static void check(const Case *c) {
-  Model plain = model_read(c), m = model_read(c), simple = model_read(c);
+  Model plain = read_model(c), m = read_model(c), simple = read_model(c);
   Values v = {0};
   random_state = 11;
-  add_gradients(&m);
-  add_products(&m);
-  add_gradients(&simple);
-  add_products(&simple);
+  model_add_gradients(&m);
+  model_add_products(&m);
+  model_add_gradients(&simple);
+  model_add_products(&simple);
   draw_values(&m, &v);
   run_pass(c, &m, pass_derive);
   for (const Pass *p = pipeline; p->name; p++) run_pass(c, &simple, p->run);
@@ -240,55 +163,18 @@ static void check(const Case *c) {
 
 /* ---- the graphs of tests/graphs ---- */
 
-static char *read_file(Arena *a, const char *path, size_t *n) {
-  FILE *f = fopen(path, "rb");
-  assert_non_null(f);
-  char *text = arena_alloc(a, 65536);
-  *n = fread(text, 1, 65535, f);
-  fclose(f);
-  return text;
-}
-
 static void every_graph(void **state) {
   (void)state;
-  DIR *d = opendir(NNC_GRAPHS);
-  assert_non_null(d);
   Arena *a = arena_new();
-  int count = 0;
-  for (struct dirent *e; (e = readdir(d));) {
-    const char *end = strrchr(e->d_name, '.');
-    if (!end || strcmp(end, ".graph")) continue;
-    Case c = {.name = arena_strndup(a, e->d_name, (size_t)(end - e->d_name))};
-    if (getenv("GRAPH") && strcmp(getenv("GRAPH"), c.name)) continue;
-    c.text = read_file(a, arena_printf(a, "%s/%s", NNC_GRAPHS, e->d_name), &c.n);
-    check(&c);
-    count++;
-  }
-  closedir(d);
-  print_message("%d graphs: gradients and Hessian-vector products\n", count);
+  Cases cases = {0};
+  cases_read(a, NNC_GRAPHS, &cases);
+  for (int i = 0; i < cases.n; i++) check(&cases.at[i]);
+  print_message("%d graphs: gradients and Hessian-vector products\n", cases.n);
+  assert_true(cases.n > 0 || getenv("GRAPH"));
   arena_free(a);
 }
 
 /* ---- convolutions: stride, kernel, pad, dilation ---- */
-
-static Case convolution(Arena *a, int stride, int k, int pad, int dilation) {
-  int h = 7, w = 8, reach = dilation * (k - 1) + 1;
-  int oh = (h + 2 * pad - reach) / stride + 1, ow = (w + 2 * pad - reach) / stride + 1;
-  char *y = arena_printf(a, "%d*i1 + %d*r1 - %d", stride, dilation, pad);
-  char *x = arena_printf(a, "%d*i2 + %d*r2 - %d", stride, dilation, pad);
-  Case c = {.name = arena_printf(a, "conv2d stride %d, kernel %d, pad %d, dilation %d", stride, k, pad, dilation)};
-  c.text = arena_printf(a,
-                        "graph conv2d\n"
-                        "%%0 = input x : f64[2, %d, %d]\n"
-                        "%%1 = input w : f64[2, 2, %d, %d]\n"
-                        "%%2 = comp f64[2, %d, %d] [i0, i1, i2] sum(r0 < 2, r1 < %d, r2 < %d: "
-                        "mul(select(and(and(ge0(%s), ge0(%d - (%s))), and(ge0(%s), ge0(%d - (%s)))), "
-                        "%%0[r0, %s, %s], 0), %%1[i0, r0, r1, r2]))\n"
-                        "output y = %%2\n",
-                        h, w, k, k, oh, ow, k, k, y, h - 1, y, x, w - 1, x, y, x);
-  c.n = strlen(c.text);
-  return c;
-}
 
 static void convolutions(void **state) {
   (void)state;
@@ -298,7 +184,7 @@ static void convolutions(void **state) {
   Arena *a = arena_new();
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     const int *s = shapes[i];
-    Case c = convolution(a, s[0], s[1], s[2], s[3]);
+    Case c = case_convolution(a, s[0], s[1], s[2], s[3]);
     check(&c);
   }
   arena_free(a);
@@ -316,8 +202,8 @@ static Model random_model(RandomGraph *r, Values *v) {
   }
   m.g->outputs.n = 0;
   graph_output(m.g, str_internz(m.ir->strings, "loss"), m.loss);
-  add_gradients(&m);
-  add_products(&m);
+  model_add_gradients(&m);
+  model_add_products(&m);
   for (int i = 0; i < r->in.given.n; i++) vec_push(m.arena, &v->given, r->in.given.at[i]);
   if (r->in.dims.n) v->batch = &r->in.dims.at[0];
   for (int i = 0; i < m.inputs.n; i++) {
@@ -509,12 +395,12 @@ static void convolutions_stay_cheap(void **state) {
   Arena *a = arena_new();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const int *s = cases[i].shape;
-    Case c = convolution(a, s[0], s[1], s[2], s[3]);
-    Model m = model_read(&c);
+    Case c = case_convolution(a, s[0], s[1], s[2], s[3]);
+    Model m = read_model(&c);
     double forward = 0, largest = 0;
     for (int k = 0; k < m.g->nodes.n; k++) forward = fmax(forward, volume(m.g->nodes.at[k]));
-    add_gradients(&m);
-    add_products(&m);
+    model_add_gradients(&m);
+    model_add_products(&m);
     run_pass(&c, &m, pass_derive);
     run_pass(&c, &m, pass_simplify);
     for (int k = 0; k < m.g->nodes.n; k++) largest = fmax(largest, volume(m.g->nodes.at[k]));

@@ -4,122 +4,26 @@
 #include <string.h>
 
 #include "ir/derive.h"
-#include "ir/interpret.h"
 #include "ir/scalar.h"
+#include "tests/unit/row_model.h"
 #include "tests/unit/unit.h"
 
-enum { POINTS = 64 };
-
-typedef struct Row {
-  ScalarOp op;
-  Arena *arena;
-  Ir *ir;
-  double at[3][POINTS]; /* the arguments */
-} Row;
-
-static uint64_t random_state = 1;
-static double uniform(double lo, double hi) {
-  random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-  return lo + (hi - lo) * ((double)(random_state >> 11) / 9007199254740992.0);
-}
-
-/* Where argument k of a row is drawn from; [-2, 2] unless listed. */
-static const struct {
-  ScalarOp op;
-  int k;
-  double lo, hi;
-} domains[] = {
-    {OP_sqrt, 0, 0.02, 3}, {OP_rsqrt, 0, 0.1, 3},           {OP_log, 0, 0.02, 3}, {OP_log1p, 0, -0.9, 3},
-    {OP_pow, 0, 0.1, 3},   {OP_tan, 0, -1.2, 1.2},          {OP_div, 1, 0.1, 2},  {OP_floordiv, 1, 0.5, 2},
-    {OP_mod, 1, 0.5, 2},   {OP_normal_icdf, 0, 0.03, 0.97},
-};
-
-static double draw(ScalarOp op, int k) {
-  for (size_t i = 0; i < sizeof domains / sizeof *domains; i++)
-    if (domains[i].op == op && domains[i].k == k) return uniform(domains[i].lo, domains[i].hi);
-  return uniform(-2, 2);
-}
-
-static bool near(double x, double period) { return fabs(x / period - rint(x / period)) * period < 1e-2; }
-
-static bool is_kink(ScalarOp op, double a, double b) {
-  switch (op) {
-  case OP_abs:
-  case OP_sign: return fabs(a) < 1e-2;
-  case OP_floor:
-  case OP_ceil:
-  case OP_cast: return near(a, 1);
-  case OP_round: return near(a - 0.5, 1);
-  case OP_max:
-  case OP_min:
-  case OP_eq:
-  case OP_ne:
-  case OP_lt:
-  case OP_le:
-  case OP_gt:
-  case OP_ge: return fabs(a - b) < 1e-2;
-  case OP_floordiv:
-  case OP_mod: return near(a, b);
-  default: return false;
-  }
-}
-
-/* A float value that depends on the row's operation as directly as its types allow. */
-static Expr *value_of_row(Ir *ir, ScalarOp op, Expr **x) {
-  Expr *zero = expr_real(ir, DT_f64, 0), *one = expr_real(ir, DT_f64, 1), *p[3], *y = NULL;
-  switch (scalar_rows[op].rule) {
-  case RULE_BOOL:
-    for (int k = 0; k < 3; k++) p[k] = expr_op2(ir, OP_ge, x[k], zero);
-    y = expr_op(ir, op, p);
-    break;
-  case RULE_SELECT: return expr_select(ir, expr_op2(ir, OP_ge, x[0], zero), x[1], x[2]);
-  case RULE_CAST: return expr_cast(ir, DT_f64, expr_cast(ir, DT_f32, x[0]));
-  default: y = expr_op(ir, op, x); break;
-  }
-  return y->dtype == DT_bool ? expr_select(ir, y, one, zero) : y;
-}
-
-/* y[i] = op(x0[i], x1[i], x2[i]), its sum's gradient by each x that the row has. */
-static Graph *graph_of_row(Row *r, Node **x) {
-  Graph *g = graph_new(r->ir, str_internz(r->ir->strings, "row"));
-  Dim *n = dim_const(r->ir, POINTS);
-  Var *i = var_fresh(r->ir, n);
-  Form *at = form_var(r->ir, i);
-  Expr *read[3];
-  static const char *const names[] = {"a", "b", "c"};
-  for (int k = 0; k < 3; k++) {
-    x[k] = graph_input(g, str_internz(r->ir->strings, names[k]), DT_f64, 1, &n, (Span){0});
-    read[k] = expr_read(r->ir, x[k], &at);
-  }
-  Node *y = graph_comp(g, 1, &i, RED_none, 0, NULL, value_of_row(r->ir, r->op, read), (Span){0});
-  graph_output(g, str_internz(r->ir->strings, "y"), y);
-  Node *sum = graph_comp(g, 0, NULL, RED_sum, 1, &i, expr_read(r->ir, y, &at), (Span){0});
-  for (int k = 0; k < scalar_rows[r->op].arity; k++)
-    graph_output(g, str_internz(r->ir->strings, names[k]), graph_grad(g, sum, x[k], (Span){0}));
-  return g;
-}
-
 /* Evaluates output number `output` into out[POINTS]. */
-static void evaluate(Row *r, Graph *g, int output, double *out) {
-  Interpretation in = {.arena = r->arena, .f64 = true};
-  static const char *const names[] = {"a", "b", "c"};
-  for (int k = 0; k < 3; k++) {
-    Tensor t = {.dtype = DT_f64, .rank = 1, .extent = {POINTS}, .data = r->at[k]};
-    vec_push(r->arena, &in.given, (Binding){str_internz(r->ir->strings, names[k]), t});
-  }
-  const char *error = interpret(g, &in);
+static void evaluate(Row *r, int output, double *out) {
+  Interpretation in = row_values(r);
+  const char *error = interpret(r->g, &in);
   if (error) fail_msg("%s", error);
-  memcpy(out, in.values[g->outputs.at[output].node->id].data, sizeof(double) * POINTS);
+  memcpy(out, in.values[r->g->outputs.at[output].node->id].data, sizeof(double) * POINTS);
 }
 
-static void check_argument(Row *r, Graph *g, int k) {
+static void check_argument(Row *r, int k) {
   double derivative[POINTS], above[POINTS], below[POINTS], h = 1e-6;
   const char *text = scalar_rows[r->op].derivative[k];
-  evaluate(r, g, 1 + k, derivative);
+  evaluate(r, 1 + k, derivative);
   for (int i = 0; i < POINTS; i++) r->at[k][i] += h;
-  evaluate(r, g, 0, above);
+  evaluate(r, 0, above);
   for (int i = 0; i < POINTS; i++) r->at[k][i] -= 2 * h;
-  evaluate(r, g, 0, below);
+  evaluate(r, 0, below);
   for (int i = 0; i < POINTS; i++) r->at[k][i] += h;
   for (int i = 0; i < POINTS; i++) {
     double fd = strcmp(text, "0") ? (above[i] - below[i]) / (2 * h) : 0;
@@ -132,17 +36,11 @@ static void check_argument(Row *r, Graph *g, int k) {
 static void every_derivative(void **state) {
   (void)state;
   for (int op = 0; op < SCALAR_OP_COUNT; op++) {
-    Arena *a = arena_new();
-    Row r = {.op = (ScalarOp)op, .arena = a, .ir = ir_new(a, str_table_new(a))};
-    for (int i = 0; i < POINTS; i++) do
-        for (int k = 0; k < 3; k++) r.at[k][i] = draw(r.op, k);
-      while (is_kink(r.op, r.at[0][i], r.at[1][i]));
-    Node *x[3];
-    Graph *g = graph_of_row(&r, x);
-    pass_derive(g, &(PassContext){0});
-    assert_null(graph_verify(g));
-    for (int k = 0; k < scalar_rows[op].arity; k++) check_argument(&r, g, k);
-    arena_free(a);
+    Row r = row_model((ScalarOp)op);
+    pass_derive(r.g, &(PassContext){0});
+    assert_null(graph_verify(r.g));
+    for (int k = 0; k < scalar_rows[op].arity; k++) check_argument(&r, k);
+    arena_free(r.arena);
   }
 }
 
