@@ -25,6 +25,7 @@ typedef struct Tables {
   int n;
   Ints *ints[INTS_BUCKETS];
   int *variable; /* for each of program->tensors: its index in out->variables, or -1 */
+  int *data;     /* for each of program->data: its index in out->data, or -1 */
   Vec(NnrtBlob) constants;
 } Tables;
 
@@ -316,26 +317,46 @@ static void build_field(Tables *t, const Field *from, NnrtField *to) {
   to->raw = raw;
 }
 
+static bool entry_wanted(const char *only, const EntryPoint *e) { return !only || !strcmp(only, e->name); }
+
+/* Under `only`, a data set stays where an argument of the entry is read through one of its fields. */
+static bool data_wanted(const Tables *t, int index) {
+  const Program *p = t->program;
+  if (!t->options->only) return true;
+  for (int i = 0; i < p->entries.n; i++) {
+    const EntryPoint *e = &p->entries.at[i];
+    for (int k = 0; entry_wanted(t->options->only, e) && k < e->arguments.n; k++)
+      if (e->arguments.at[k].data == index) return true;
+  }
+  return false;
+}
+
+static NnrtData build_data_set(Tables *t, const DataSet *from) {
+  NnrtColumnFile *files = NEW_ARRAY(t->arena, NnrtColumnFile, from->files.n + 1);
+  for (int k = 0; k < from->files.n; k++)
+    files[k] = (NnrtColumnFile){from->files.at[k].column, from->files.at[k].path};
+  NnrtField *fields = NEW_ARRAY(t->arena, NnrtField, from->fields.n + 1);
+  for (int k = 0; k < from->fields.n; k++) build_field(t, &from->fields.at[k], &fields[k]);
+  return (NnrtData){.name = from->name,
+                    .format = from->format,
+                    .path = from->path,
+                    .n_files = from->files.n,
+                    .files = files,
+                    .n_fields = from->fields.n,
+                    .fields = fields,
+                    .stats = graph_index(t, from->stats)};
+}
+
 static void build_data(Tables *t) {
   const Program *p = t->program;
   NnrtData *rows = NEW_ARRAY(t->arena, NnrtData, p->data.n + 1);
+  t->data = NEW_ARRAY(t->arena, int, p->data.n + 1);
+  int n = 0;
   for (int i = 0; i < p->data.n; i++) {
-    const DataSet *from = &p->data.at[i];
-    NnrtColumnFile *files = NEW_ARRAY(t->arena, NnrtColumnFile, from->files.n + 1);
-    for (int k = 0; k < from->files.n; k++)
-      files[k] = (NnrtColumnFile){from->files.at[k].column, from->files.at[k].path};
-    NnrtField *fields = NEW_ARRAY(t->arena, NnrtField, from->fields.n + 1);
-    for (int k = 0; k < from->fields.n; k++) build_field(t, &from->fields.at[k], &fields[k]);
-    rows[i] = (NnrtData){.name = from->name,
-                         .format = from->format,
-                         .path = from->path,
-                         .n_files = from->files.n,
-                         .files = files,
-                         .n_fields = from->fields.n,
-                         .fields = fields,
-                         .stats = graph_index(t, from->stats)};
+    t->data[i] = data_wanted(t, i) ? n++ : -1;
+    if (t->data[i] >= 0) rows[t->data[i]] = build_data_set(t, &p->data.at[i]);
   }
-  t->out->n_data = p->data.n;
+  t->out->n_data = n;
   t->out->data = rows;
 }
 
@@ -381,14 +402,12 @@ static const NnrtArgument *build_arguments(Tables *t, const Argument *from, int 
     rows[i] = (NnrtArgument){.name = from[i].name,
                              .dtype = from[i].dtype,
                              .bound = from[i].bound,
-                             .data = from[i].data,
+                             .data = from[i].data < 0 ? -1 : t->data[from[i].data],
                              .field = from[i].field};
     SET_INTS(t, &rows[i], shape, from[i].rank, from[i].shape);
   }
   return rows;
 }
-
-static bool entry_wanted(const char *only, const EntryPoint *e) { return !only || !strcmp(only, e->name); }
 
 static void build_entries(Tables *t) {
   const Program *p = t->program;
