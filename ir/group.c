@@ -60,8 +60,8 @@ static Member *member_of(const Kernel *k, const Node *n) {
 /* Whether reader reads `param` only at the position that writer writes: the same grid indices, and the same row
  * indices or, for a reduction that writer waits for, any. */
 static bool reads_where_written(Scheduler *sc, int ngrid, const Member *reader, const Member *writer, Node *param) {
-  bool earlier = reader->node->nred > 0 && node_reads_node(writer->node, reader->node);
-  ExprList reads = node_reads(sc->arena, reader->node);
+  bool earlier = reader->node->nred > 0 && reads_value(sc, writer->node, reader->node);
+  ExprList reads = reads_of(sc, reader->node);
   for (int i = 0; i < reads.n; i++) {
     if (reads.at[i]->node != param) continue;
     if (!earlier && !read_is_identity(sc->g, reader->node, reads.at[i])) return false;
@@ -74,14 +74,14 @@ static bool reads_where_written(Scheduler *sc, int ngrid, const Member *reader, 
 
 static bool writes_are_safe(Scheduler *sc, int ngrid, const Member *a, const Member *b) {
   Node *param = sc->in_place[b->node->id];
-  return !param || !node_reads_node(a->node, param) || reads_where_written(sc, ngrid, a, b, param);
+  return !param || !reads_value(sc, a->node, param) || reads_where_written(sc, ngrid, a, b, param);
 }
 
 /* ---- merging ---- */
 
 static int count_reads(Scheduler *sc, const Kernel *k) {
   int n = 0;
-  for (int i = 0; i < k->members.n; i++) n += node_reads(sc->arena, k->members.at[i].node).n;
+  for (int i = 0; i < k->members.n; i++) n += reads_of(sc, k->members.at[i].node).n;
   return n;
 }
 
@@ -129,7 +129,7 @@ static bool unify(int *slots, int k, int slot) {
 
 /* Reads of member m by d: grid index k is result slot m->grid_slot[k] of m, so that form has to be one index of d. */
 static bool match_reads_of(Scheduler *sc, const Kernel *k, const Member *m, const Node *d, int *slots) {
-  ExprList reads = node_reads(sc->arena, d);
+  ExprList reads = reads_of(sc, d);
   for (int i = 0; i < reads.n; i++) {
     if (reads.at[i]->node != m->node) continue;
     for (int j = 0; j < k->ngrid; j++)
@@ -140,7 +140,7 @@ static bool match_reads_of(Scheduler *sc, const Kernel *k, const Member *m, cons
 
 /* Reads of d by member m, the other way round. */
 static bool match_reads_by(Scheduler *sc, const Kernel *k, const Member *m, const Node *d, int *slots) {
-  ExprList reads = node_reads(sc->arena, m->node);
+  ExprList reads = reads_of(sc, m->node);
   for (int i = 0; i < reads.n; i++) {
     if (reads.at[i]->node != d) continue;
     for (int j = 0; j < k->ngrid; j++) {
@@ -177,7 +177,7 @@ static void identity_slots(int *slots, int n) {
 }
 
 static bool reads_only_here(Scheduler *sc, const Node *d, const Node *what) {
-  ExprList reads = node_reads(sc->arena, d);
+  ExprList reads = reads_of(sc, d);
   for (int i = 0; i < reads.n; i++)
     if (reads.at[i]->node == what && !read_is_identity(sc->g, d, reads.at[i])) return false;
   return true;
@@ -192,9 +192,9 @@ static bool reads_at_own_position(Scheduler *sc, const Kernel *k, const Node *d)
   return true;
 }
 
-static bool reads_a_member(const Kernel *k, const Node *d) {
+static bool reads_a_member(Scheduler *sc, const Kernel *k, const Node *d) {
   for (int i = 0; i < k->members.n; i++)
-    if (node_reads_node(d, k->members.at[i].node)) return true;
+    if (reads_value(sc, d, k->members.at[i].node)) return true;
   return false;
 }
 
@@ -202,7 +202,7 @@ static bool reads_a_member(const Kernel *k, const Node *d) {
 
 /* What an epilogue may read besides the tile: elements whose indices run in the tile's order, or not at all. */
 static bool reads_suit_a_tile(Scheduler *sc, const Node *d) {
-  ExprList reads = node_reads(sc->arena, d);
+  ExprList reads = reads_of(sc, d);
   for (int i = 0; i < reads.n; i++) {
     int last = -1;
     for (int j = 0; j < reads.at[i]->node->rank; j++) {
@@ -218,7 +218,7 @@ static bool reads_suit_a_tile(Scheduler *sc, const Node *d) {
 
 static bool try_epilogue(Scheduler *sc, Kernel *k, Kernel *other) {
   const Node *d = other->members.at[0].node;
-  if (!is_map(d) || !same_shape(k, d) || !reads_a_member(k, d)) return false;
+  if (!is_map(d) || !same_shape(k, d) || !reads_a_member(sc, k, d)) return false;
   if (!reads_at_own_position(sc, k, d) || !reads_suit_a_tile(sc, d)) return false;
   int *slots = NEW_ARRAY(sc->arena, int, d->rank + 1);
   identity_slots(slots, d->rank);
@@ -226,9 +226,9 @@ static bool try_epilogue(Scheduler *sc, Kernel *k, Kernel *other) {
 }
 
 static bool share_a_read(Scheduler *sc, const Kernel *k, const Node *d) {
-  ExprList reads = node_reads(sc->arena, d);
+  ExprList reads = reads_of(sc, d);
   for (int m = 0; m < k->members.n; m++) {
-    ExprList others = node_reads(sc->arena, k->members.at[m].node);
+    ExprList others = reads_of(sc, k->members.at[m].node);
     for (int i = 0; i < reads.n; i++)
       for (int j = 0; j < others.n; j++)
         if (reads.at[i] == others.at[j] && reads.at[i]->node->rank) return true;
@@ -239,7 +239,7 @@ static bool share_a_read(Scheduler *sc, const Kernel *k, const Node *d) {
 static bool try_several_results(Scheduler *sc, Kernel *k, Kernel *other) {
   const Node *d = other->members.at[0].node;
   if (!is_map(d) || !same_shape(k, d) || !reads_at_own_position(sc, k, d)) return false;
-  if (!reads_a_member(k, d) && d->rank && !share_a_read(sc, k, d)) return false;
+  if (!reads_a_member(sc, k, d) && d->rank && !share_a_read(sc, k, d)) return false;
   int *slots = NEW_ARRAY(sc->arena, int, d->rank + 1);
   identity_slots(slots, d->rank);
   return absorb(sc, k, other, slots);
@@ -265,7 +265,7 @@ static bool is_sibling(Scheduler *sc, const Kernel *k, const Node *d) {
 /* A map over the row that nobody else reads. */
 static bool only_members_read(Scheduler *sc, const Kernel *k, const Node *d) {
   for (int i = 0; i < sc->after[d->id].n; i++)
-    if (!member_of(k, sc->after[d->id].at[i]) && node_reads_node(sc->after[d->id].at[i], d)) return false;
+    if (!member_of(k, sc->after[d->id].at[i]) && reads_value(sc, sc->after[d->id].at[i], d)) return false;
   return is_map(d) && !sc->kept[d->id] && sc->after[d->id].n > 0;
 }
 
@@ -281,7 +281,7 @@ static bool try_join(Scheduler *sc, Kernel *k, Kernel *other) {
   if (!may_join(k, other)) return false;
   int *slots = NEW_ARRAY(sc->arena, int, k->ngrid + 1);
   for (int j = 0; j < k->ngrid; j++) slots[j] = -1;
-  bool related = reads_a_member(k, d) || only_members_read(sc, k, d);
+  bool related = reads_a_member(sc, k, d) || only_members_read(sc, k, d);
   if (!related && !is_sibling(sc, k, d)) return false;
   for (int i = 0; i < k->members.n; i++)
     if (!match_reads_of(sc, k, &k->members.at[i], d, slots) || !match_reads_by(sc, k, &k->members.at[i], d, slots))

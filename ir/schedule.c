@@ -35,8 +35,10 @@ static Kernel *kernel_new(Scheduler *sc, Node *n) {
 
 static void make_kernels(Scheduler *sc) {
   sc->kernel_of = NEW_ARRAY(sc->arena, Kernel *, sc->n);
+  sc->reads = NEW_ARRAY(sc->arena, ExprList, sc->n);
   for (int i = 0; i < sc->n; i++) {
     Node *n = sc->g->nodes.at[i];
+    sc->reads[i] = node_reads(sc->arena, n);
     if (node_is_computed(n)) sc->kernel_of[i] = kernel_new(sc, n);
   }
 }
@@ -107,7 +109,7 @@ static bool reads_row_in_step(Scheduler *sc, const Kernel *k, const Member *d, c
 
 static int level_after(Scheduler *sc, const Kernel *k, const Member *d, const Member *m) {
   if (m->node->nred) return m->level + 1;
-  ExprList reads = node_reads(sc->arena, d->node);
+  ExprList reads = reads_of(sc, d->node);
   for (int i = 0; m->node->rank > k->ngrid && i < reads.n; i++)
     if (reads.at[i]->node == m->node && !reads_row_in_step(sc, k, d, m, reads.at[i])) return m->level + 1;
   return m->level;
@@ -176,7 +178,7 @@ Buffer *schedule_buffer(const Schedule *s, const Node *n) {
 static bool used_outside(Scheduler *sc, const Kernel *k, const Node *n) {
   for (int i = 0; i < sc->after[n->id].n; i++) {
     const Node *after = sc->after[n->id].at[i];
-    if (sc->kernel_of[after->id] != k && node_reads_node(after, n)) return true;
+    if (sc->kernel_of[after->id] != k && reads_value(sc, after, n)) return true;
   }
   return sc->kept[n->id];
 }
@@ -222,7 +224,7 @@ static void add_operand(Scheduler *sc, Kernel *k, Buffer *b) {
 static void set_operands(Scheduler *sc, Kernel *k) {
   for (int i = 0; i < k->members.n; i++) {
     const Member *m = &k->members.at[i];
-    ExprList reads = node_reads(sc->arena, m->node);
+    ExprList reads = reads_of(sc, m->node);
     for (int j = 0; j < reads.n; j++) {
       Node *n = reads.at[j]->node;
       const Member *own = member_of(k, n);
@@ -298,7 +300,7 @@ static void share_column(Scheduler *sc, Kernel *k) {
 /* Thousandths of a nanosecond for one evaluation of n's body: vector arithmetic, and a few bytes from near caches. */
 static int64_t point_picoseconds(Scheduler *sc, const Node *n) {
   double vector = 16.0 / (sc->target->vector_bytes / 4.0); /* the figures are for 16 lanes */
-  return (int64_t)(vector * (30 * (expr_cost(n->body) + 1) + 30 * node_reads(sc->arena, n).n)) + 1;
+  return (int64_t)(vector * (30 * (expr_cost(n->body) + 1) + 30 * reads_of(sc, n).n)) + 1;
 }
 
 static Dim *point_count(Graph *g, const Node *n) {

@@ -3,6 +3,7 @@
 #ifndef NNC_IR_SCHEDULER_H
 #define NNC_IR_SCHEDULER_H
 
+#include "ir/cost.h"
 #include "ir/kernel.h"
 
 typedef Vec(Node *) NodeList;
@@ -18,16 +19,23 @@ typedef struct Scheduler {
   NodeList *before, *after;
   Node **in_place;    /* by node id: the param or state whose memory gets the value; NULL: none */
   Node **writer;      /* by node id of a param or state: the node whose value is written over it */
+  ExprList *reads;    /* by node id: node_reads of it */
   Kernel **kernel_of; /* by node id; NULL for sources and stores */
   bool *kept;         /* by node id: an output, or written in place */
 } Scheduler;
 
 bool node_is_computed(const Node *n); /* comp or scatter: some kernel makes it */
 
+static inline ExprList reads_of(const Scheduler *sc, const Node *n) { return sc->reads[n->id]; }
+static inline bool reads_value(const Scheduler *sc, const Node *n, const Node *what) {
+  for (int i = 0; i < sc->reads[n->id].n; i++)
+    if (sc->reads[n->id].at[i]->node == what) return true;
+  return false;
+}
+
 /* settle.c: makes every output and every stored value a computed node (a copy where it is not), decides which are
  * written in place, and fills `before`, `after`, `in_place`, `kept`. */
 void settle(Scheduler *sc);
-bool node_reads_node(const Node *n, const Node *what);
 
 /* group.c: merges kernels of one member each into groups and epilogues. */
 void group_kernels(Scheduler *sc);

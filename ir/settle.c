@@ -10,22 +10,6 @@
 
 bool node_is_computed(const Node *n) { return n->kind == NODE_comp || n->kind == NODE_scatter; }
 
-typedef struct OperandSearch {
-  const Node *what;
-  bool found;
-} OperandSearch;
-
-static void match_operand(void *cx, Node *operand) {
-  OperandSearch *s = cx;
-  s->found |= operand == s->what;
-}
-
-bool node_reads_node(const Node *n, const Node *what) {
-  OperandSearch s = {what, false};
-  node_operands(n, match_operand, &s);
-  return s.found;
-}
-
 /* A map of n's shape: a copy of it, or, for a map, the same computation again. */
 static Node *map_like(Graph *g, Node *n, bool compute) {
   Var **vars = NEW_ARRAY(g->arena, Var *, n->rank + 1);
