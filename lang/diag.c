@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct {
   int number;
@@ -56,14 +57,22 @@ Diag *diag_label(Diag *d, const char *format, ...) {
   return d;
 }
 
+/* A message that came up again, in another graph of the program say, does not repeat what stands under it. */
 Diag *diag_place(Diag *d, Span at, const char *format, ...) {
   FORMATTED(text, d->sink);
+  for (int i = 0; i < d->labels.n; i++) {
+    const DiagLabel *l = &d->labels.at[i];
+    if (l->span.source == at.source && l->span.begin == at.begin && l->span.end == at.end && !strcmp(l->text, text))
+      return d;
+  }
   vec_push(d->sink->arena, &d->labels, (DiagLabel){at, text});
   return d;
 }
 
 Diag *diag_note(Diag *d, const char *format, ...) {
   FORMATTED(text, d->sink);
+  for (int i = 0; i < d->notes.n; i++)
+    if (!strcmp(d->notes.at[i], text)) return d;
   vec_push(d->sink->arena, &d->notes, text);
   return d;
 }
