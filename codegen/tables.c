@@ -37,7 +37,7 @@ static const int64_t *ints_intern(Tables *t, int64_t n, const int64_t *value) {
   Ints **bucket = &t->ints[(hash ^ hash >> 32) % INTS_BUCKETS];
   size_t bytes = sizeof *value * (size_t)n;
   for (Ints *k = *bucket; k; k = k->next)
-    if (k->n == n && !memcmp(k->value, value, bytes)) return k->value;
+    if (k->n == n && (n == 0 || !memcmp(k->value, value, bytes))) return k->value;
   Ints *k = NEW(t->arena, Ints);
   *k = (Ints){*bucket, n, NEW_ARRAY(t->arena, int64_t, n ? n : 1)};
   if (n) memcpy(k->value, value, bytes);
@@ -145,7 +145,7 @@ static int64_t constant_index(Tables *t, const Node *n) {
   for (int i = 0; i < n->rank; i++) bytes *= dim_value(n->shape[i]);
   for (int i = 0; i < t->constants.n; i++) {
     const NnrtBlob *b = &t->constants.at[i];
-    if (b->n_data == bytes && !memcmp(b->data, n->data, (size_t)bytes)) return i;
+    if (b->n_data == bytes && (bytes == 0 || !memcmp(b->data, n->data, (size_t)bytes))) return i;
   }
   vec_push(t->arena, &t->constants, (NnrtBlob){bytes, n->data});
   return t->constants.n - 1;

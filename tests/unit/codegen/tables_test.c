@@ -6,8 +6,17 @@
 #include "codegen/interpreted.h"
 #include "tests/unit/codegen/sample.h"
 
-static const NnrtProgram *tables(const char *only) {
-  Arena *a = arena_new();
+static int begin(void **arena) {
+  *arena = arena_new();
+  return 0;
+}
+
+static int end(void **arena) {
+  arena_free(*arena);
+  return 0;
+}
+
+static const NnrtProgram *tables(Arena *a, const char *only) {
   const TablesOptions o = {.only = only, .cpu = "", .build = "test"};
   return interpreted_program(a, sample_program(a), &o);
 }
@@ -25,9 +34,8 @@ static void test_dtypes_are_the_runtimes(void **state) {
   for (int t = 0; t < DT_COUNT; t++) assert_string_equal(dtype_name((DType)t), nnrt_dtype((NnrtDtype)t)->name);
 }
 
-static void test_whole_program(void **state) {
-  (void)state;
-  const NnrtProgram *p = tables(NULL);
+static void test_whole_program(void **arena) {
+  const NnrtProgram *p = tables(*arena, NULL);
   assert_int_equal(p->n_variables, 5);
   assert_int_equal(p->n_verbs, 5);
   const NnrtTrain *t = &p->train[0];
@@ -44,9 +52,8 @@ static void test_whole_program(void **state) {
   assert_string_equal(p->graphs[p->data[0].fields[1].graph].name, "points.y");
 }
 
-static void test_only_one_entry(void **state) {
-  (void)state;
-  const NnrtProgram *p = tables("predict");
+static void test_only_one_entry(void **arena) {
+  const NnrtProgram *p = tables(*arena, "predict");
   assert_int_equal(p->n_variables, 3); /* no optimizer's */
   assert_int_equal(p->n_verbs, 1);
   assert_string_equal(p->verbs[0].name, "predict");
@@ -59,6 +66,7 @@ static void test_only_one_entry(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_dtypes_are_the_runtimes),
-                                     cmocka_unit_test(test_whole_program), cmocka_unit_test(test_only_one_entry)};
+                                     cmocka_unit_test_setup_teardown(test_whole_program, begin, end),
+                                     cmocka_unit_test_setup_teardown(test_only_one_entry, begin, end)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
