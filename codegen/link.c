@@ -16,8 +16,9 @@ extern char **environ;
 
 /* Every function and table of the runtime is in a section of its own, so --gc-sections keeps what the program uses.
  * The other options make files small and equal for equal programs. */
-static const char *const link_options[] = {"-Wl,--gc-sections", "-Wl,--as-needed", "-Wl,-O1",
-                                           "-Wl,-z,noseparate-code", "-Wl,--build-id=none"};
+static const char *const link_options[] = {
+    "-Wl,--gc-sections",      "-Wl,--as-needed",     "-Wl,-O1",
+    "-Wl,-z,noseparate-code", "-Wl,--build-id=none", "-Wl,-z,pack-relative-relocs"};
 
 typedef Vec(const char *) Words;
 

@@ -55,6 +55,7 @@ static LLVMValueRef new_function(Emit *e) {
   LLVMValueRef old = LLVMGetNamedFunction(e->m->module, e->k->symbol);
   if (old) LLVMSetValueName2(old, "", 0);
   LLVMValueRef f = LLVMAddFunction(e->m->module, e->k->symbol, LLVMFunctionType(b->none, args, 5, false));
+  cpu_set_nounwind(e->m, f);
   if (old) { /* tables referred to it before */
     LLVMReplaceAllUsesWith(old, f);
     LLVMDeleteFunction(old);

@@ -37,6 +37,12 @@ void cpu_module_free(CpuModule *m) {
   LLVMDisposeTargetMachine(m->machine);
 }
 
+void cpu_set_nounwind(CpuModule *m, LLVMValueRef function) {
+  unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
+  LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                          LLVMCreateEnumAttribute(m->context, kind, 0));
+}
+
 const Target *cpu_module_target(const CpuModule *m) { return &m->target; }
 
 static const char *wrapped(CpuModule *m, const char *what, char *message) {

@@ -31,6 +31,9 @@ struct CpuModule {
   Vec(CpuText) texts; /* strings of cpu_string */
 };
 
+/* module.c. Code that never unwinds needs no tables for it. */
+void cpu_set_nounwind(CpuModule *m, LLVMValueRef function);
+
 /* target.c. The caller disposes the machine. */
 const char *cpu_machine_new(const char *march, int level, LLVMTargetMachineRef *machine, Target *t);
 
