@@ -24,7 +24,7 @@ typedef struct Run { /* members that share one loop over the row */
   Var **index;  /* that are bound: nd of them, or one in all */
   int loops;
   Form **at;      /* by row index, over `index` */
-  Form *position; /* row-major */
+  Expr *position; /* row-major */
   int width;      /* accumulators of one instance */
   bool masked;    /* across the row: the tail's lanes are no positions */
 } Run;
@@ -255,17 +255,17 @@ static void run_indices(Run *r) {
   if (flat_forms(e, r->nd, r->extent, flat, r->at) && (r->nd == 1 || run_is_flat(r, flat))) {
     r->loops = 1;
     r->index[0] = flat;
-    r->position = form_var(e->ir, flat);
+    r->position = expr_index(e->ir, DT_i32, form_var(e->ir, flat));
     return;
   }
   r->loops = r->nd;
-  r->position = form_const(e->ir, 0);
+  r->position = expr_int(e->ir, DT_i32, 0);
   for (int i = 0; i < r->nd; i++) {
     r->index[i] = var_fresh(e->ir, r->extent[i]);
     r->at[i] = form_var(e->ir, r->index[i]);
-    int64_t c = 1;
-    if (i > 0 && !dim_is_const(r->extent[i], &c)) c = 0; /* known only where nobody asks for a position */
-    r->position = form_add(e->ir, form_scale(e->ir, r->position, c), r->at[i]);
+    Expr *extent = expr_index(e->ir, DT_i32, form_dim(e->ir, r->extent[i])); /* no form if it is open */
+    Expr *before = expr_op2(e->ir, OP_mul, r->position, extent);
+    r->position = expr_op2(e->ir, OP_add, before, expr_index(e->ir, DT_i32, r->at[i]));
   }
 }
 
@@ -282,10 +282,7 @@ static void run_position(Emit *e, void *cx, Value *carried, int instance) {
       continue;
     }
     Value position = NULL;
-    if (reducer_width(m->node->reducer) == 2) {
-      Lanes l = emit_form(e, r->position);
-      position = l.vector || l.step ? lanes_vector(e, l, e->b.i32) : convert_int(&e->b, l.base, e->b.i32, true);
-    }
+    if (reducer_width(m->node->reducer) == 2) position = emit_expr(e, r->position);
     reduce_step(e, m->node, carried + a, v, position, r->g->across ? NULL : e->tail);
     a += reducer_width(m->node->reducer);
   }
