@@ -6,8 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
+static Arena *a; /* of one test */
+
+static int setup(void **state) {
+  (void)state;
+  a = arena_new();
+  return 0;
+}
+
+static int teardown(void **state) {
+  (void)state;
+  arena_free(a);
+  return 0;
+}
+
 static Graph *graph_of(const char *text) {
-  Arena *a = arena_new();
   Ir *ir = ir_new(a, str_table_new(a));
   char error[256] = "";
   Graph *g = graph_read(ir, text, strlen(text), error);
@@ -175,13 +188,15 @@ static void activations_are_reused(void **state) {
   assert_false(pass_reuse(kept, &(PassContext){0})); /* the input is kept anyway */
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(views_go_everywhere),     cmocka_unit_test(stored_views),
-      cmocka_unit_test(chains_of_maps),          cmocka_unit_test(work_is_not_repeated),
-      cmocka_unit_test(cheap_maps_are_repeated), cmocka_unit_test(operands_take_maps),
-      cmocka_unit_test(finishing_maps_stay),     cmocka_unit_test(stencils),
-      cmocka_unit_test(scalars_go_everywhere),   cmocka_unit_test(activations_are_reused),
+      TEST(views_go_everywhere),     TEST(stored_views),
+      TEST(chains_of_maps),          TEST(work_is_not_repeated),
+      TEST(cheap_maps_are_repeated), TEST(operands_take_maps),
+      TEST(finishing_maps_stay),     TEST(stencils),
+      TEST(scalars_go_everywhere),   TEST(activations_are_reused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,8 +9,21 @@
 
 static const Target avx512 = {.vector_bytes = 64, .registers = 32, .fma = true, .l1 = 48 << 10, .l2 = 1 << 20};
 
+static Arena *a; /* of one test */
+
+static int setup(void **state) {
+  (void)state;
+  a = arena_new();
+  return 0;
+}
+
+static int teardown(void **state) {
+  (void)state;
+  arena_free(a);
+  return 0;
+}
+
 static Graph *graph_of(const char *text) {
-  Arena *a = arena_new();
   Ir *ir = ir_new(a, str_table_new(a));
   char error[256] = "";
   Graph *g = graph_read(ir, text, strlen(text), error);
@@ -21,7 +34,6 @@ static Graph *graph_of(const char *text) {
 /* The schedule of what the passes leave of the graph that text gives, verified. SHOW=1 prints both. */
 static Schedule *scheduled(const char *text) {
   Graph *g = graph_of(text);
-  Arena *a = g->arena;
   DiagSink sink = {.arena = a};
   assert_true(pipeline_run(g, &sink, &(PipelineOptions){.level = 2, .verify = true}));
   Schedule *s = schedule(g, &avx512, a, 2);
@@ -280,13 +292,12 @@ static void peak(void **state) {
     assert_int_equal(dim_evaluate(s->arena_bytes, value, &batch), batch * (256 + 128) * 4);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(linear_relu),      cmocka_unit_test(softmax),
-      cmocka_unit_test(softmax_backward), cmocka_unit_test(layer_norm),
-      cmocka_unit_test(cross_entropy),    cmocka_unit_test(mlp_step),
-      cmocka_unit_test(adam_step),        cmocka_unit_test(maps_with_several_results),
-      cmocka_unit_test(equal_layers),     cmocka_unit_test(peak),
+      TEST(linear_relu), TEST(softmax),   TEST(softmax_backward),          TEST(layer_norm),   TEST(cross_entropy),
+      TEST(mlp_step),    TEST(adam_step), TEST(maps_with_several_results), TEST(equal_layers), TEST(peak),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
