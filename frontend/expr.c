@@ -58,23 +58,16 @@ static bool as_real(const Value *v, double *out) {
   return false;
 }
 
-static bool uses_stack(Elaborator *x, const Value *v) {
-  if (v->kind != VALUE_TENSOR || v->rank) return false;
-  for (int i = 0; i < x->stack.n; i++)
-    if (expr_uses(v->expr, x->stack.at[i].var)) return true;
-  return false;
-}
-
 /* The type that operands take together: what is settled wins over literals, indices and step. DT_COUNT after a
  * message. */
-static DType common_dtype(Elaborator *x, int n, Value **args, bool want_float, Span at, bool *weak) {
+static DType common_dtype(Elaborator *x, int n, Value **args, bool want_float, bool varies, Span at, bool *weak) {
   DType t = DT_COUNT;
   *weak = true;
-  bool real = want_float, stack = false;
+  bool real = want_float;
   for (int i = 0; i < n; i++) {
     Value *v = args[i];
     if (v->kind == VALUE_REAL || (v->kind == VALUE_TENSOR && v->weak && dtype_is_float(v->dtype))) real = true;
-    if (uses_stack(x, v)) stack = true;
+    if (v->kind == VALUE_TENSOR && !v->rank && expr_varies(v->expr)) varies = true;
     if (v->kind != VALUE_TENSOR || v->weak) continue;
     *weak = false;
     if (t != DT_COUNT && t != v->dtype) {
@@ -87,7 +80,7 @@ static DType common_dtype(Elaborator *x, int n, Value **args, bool want_float, S
     t = v->dtype;
   }
   if (t != DT_COUNT) return t;
-  if (real) return stack ? float_default(x) : DT_f64; /* schedules and the like are computed in f64 */
+  if (real) return varies ? float_default(x) : DT_f64; /* schedules and the like are computed in f64 */
   return DT_i32;
 }
 
@@ -105,7 +98,8 @@ Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Spa
       return NULL;
     }
   }
-  DType t = logic ? DT_bool : common_dtype(x, n - first, v + first, want_float, at, &weak);
+  bool chosen = first && v[0]->kind == VALUE_TENSOR && (v[0]->rank || expr_varies(v[0]->expr)); /* by an index */
+  DType t = logic ? DT_bool : common_dtype(x, n - first, v + first, want_float, chosen, at, &weak);
   if (t == DT_COUNT) return NULL;
   if (logic) weak = false;
   if (want_float && !dtype_is_float(t)) {

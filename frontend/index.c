@@ -19,6 +19,8 @@ typedef struct RangeSearch {
   Span span;
   const char *what;
   bool conflict;
+  int guarded; /* inside `(x[i] else e)`: such a read gives a range only where no other does */
+  Dim *fallback;
 } RangeSearch;
 
 static bool mentions(const Ast *a, Str name) {
@@ -52,6 +54,10 @@ static Value *quiet_base(RangeSearch *s, Ast *base) {
 }
 
 static void found(RangeSearch *s, Dim *d, Span at, const char *what) {
+  if (s->guarded) {
+    if (!s->fallback) s->fallback = d;
+    return;
+  }
   if (!s->range) {
     s->range = d;
     s->span = at;
@@ -103,7 +109,9 @@ static void search(RangeSearch *s, Ast *a) {
               arena_printf(s->x->arena, "%s dimension of %s", ordinal(i), value_type_text(s->x, v)));
     }
   }
+  s->guarded += a->kind == AST_GUARD;
   for (int i = 0; i < ast_child_count(a); i++) search(s, ast_child(a, i));
+  s->guarded -= a->kind == AST_GUARD;
   s->bound.n = mark;
 }
 
@@ -113,6 +121,7 @@ static Dim *find_range(Elaborator *x, Env *e, Str name, Ast **bodies, int nbodie
   for (int i = 0; i < nbodies; i++)
     if (bodies[i]) search(&s, bodies[i]);
   if (s.conflict) return NULL;
+  if (!s.range) s.range = s.fallback;
   if (!s.range) {
     Diag *d = diag_add(x->diags, DIAG_NO_RANGE, at, "nothing says how far index `%s` runs", name);
     diag_help(d, "write its range: `%s < N`", name);

@@ -239,10 +239,9 @@ Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
       r->weak = false;
       return r;
     }
-    Var *used[32];
     Expr *e = expr_cast(x->ir, t, v->expr);
     /* What depends on no index (a schedule, a bias correction) is computed once a step, not once an element. */
-    if (dtype_is_float(v->dtype) && !stack_used(x, e, used) && !expr_is_const(e, NULL))
+    if (dtype_is_float(v->dtype) && !expr_varies(e) && !expr_is_const(e, NULL))
       e = expr_read(x->ir, graph_comp(x->graph, 0, NULL, RED_none, 0, NULL, e, v->span), NULL);
     Value *r = value_scalar(x, e, at);
     if (dtype_is_int(t)) r->bound = v->bound;

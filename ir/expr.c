@@ -581,3 +581,24 @@ Form *form_map(const ExprMap *m, Form *f) {
   ptrmap_free(&w.done);
   return done;
 }
+
+static bool form_varies(const Form *f) {
+  for (int i = 0; i < f->n; i++) {
+    const Atom *a = f->terms[i].atom;
+    if (a->kind == ATOM_VAR || a->kind == ATOM_DATA || (a->kind == ATOM_DIV && form_varies(a->form))) return true;
+  }
+  return false;
+}
+
+static void find_varying(void *cx, Expr *x) {
+  bool *varies = cx;
+  if (x->form && form_varies(x->form)) *varies = true;
+  for (int i = 0; x->kind == EXPR_READ && i < x->node->rank; i++)
+    if (form_varies(x->at[i])) *varies = true;
+}
+
+bool expr_varies(Expr *e) {
+  bool varies = false;
+  expr_visit(e, find_varying, &varies);
+  return varies;
+}

@@ -14,29 +14,11 @@ int count_nodes(Expr *x) {
   return n;
 }
 
-static bool form_varies(const Form *f) {
-  for (int i = 0; i < f->n; i++) {
-    const Atom *a = f->terms[i].atom;
-    if (a->kind == ATOM_VAR || a->kind == ATOM_DATA || (a->kind == ATOM_DIV && form_varies(a->form))) return true;
-  }
-  return false;
-}
-
-static void find_varying(void *cx, Expr *x) {
-  bool *varies = cx;
-  if (x->form && form_varies(x->form)) *varies = true;
-  for (int i = 0; x->kind == EXPR_READ && i < x->node->rank; i++)
-    if (form_varies(x->at[i])) *varies = true;
-}
-
 /* f64 that is one number for the whole kernel (a schedule, a bias correction) is computed before the loops, in no
  * lanes. */
 static void find_widest(void *cx, Expr *x) {
   int *bytes = cx;
-  bool varies = false;
-  if (x->dtype != DT_f64 || *bytes == 8) return;
-  expr_visit(x, find_varying, &varies);
-  if (varies) *bytes = 8;
+  if (x->dtype == DT_f64 && *bytes < 8 && expr_varies(x)) *bytes = 8;
 }
 
 /* As many lanes as the widest float of the kernel has in a register. */
