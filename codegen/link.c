@@ -15,10 +15,10 @@ extern const char nnc_runtime_archive[], nnc_runtime_archive_end[];
 extern char **environ;
 
 /* Every function and table of the runtime is in a section of its own, so --gc-sections keeps what the program uses.
- * The other options make files small and equal for equal programs. */
+ * The other options make files small and equal for equal programs; relro alone would pad the file to another page. */
 static const char *const link_options[] = {
-    "-Wl,--gc-sections",      "-Wl,--as-needed",     "-Wl,-O1",
-    "-Wl,-z,noseparate-code", "-Wl,--build-id=none", "-Wl,-z,pack-relative-relocs"};
+    "-Wl,--gc-sections",           "-Wl,--as-needed", "-Wl,-O1", "-Wl,-z,noseparate-code", "-Wl,--build-id=none",
+    "-Wl,-z,pack-relative-relocs", "-Wl,-z,norelro"};
 
 typedef Vec(const char *) Words;
 

@@ -60,9 +60,10 @@ static int check(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTens
 int nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, NnrtError *e) {
   const NnrtProgram *p = m->program;
   size_t shared = shared_part(p);
-  for (int64_t i = 0; i < p->n_variables; i++) {
-    const NnrtVariable *v = &p->variables[i];
-    if (!is_wanted(v, what)) continue;
+  for (int64_t k = 0; k < 2 * p->n_variables;
+       k++) { /* parameters first: a message is about the weights if it can be */
+    const NnrtVariable *v = &p->variables[k % p->n_variables];
+    if (!is_wanted(v, what) || is_parameter(v) != (k < p->n_variables)) continue;
     int status = check(s, v, find(s, v, what, shared), what, e);
     if (status != NNRT_OK) return status;
   }

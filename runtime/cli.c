@@ -108,7 +108,7 @@ void nnrt_cli_help(const NnrtCli *c) {
   printf("usage: %s %s%s [options]\n\n", c->program->name, c->verb->name, c->kind == 'p' ? " FILE..." : "");
   if (c->verb->purpose) printf("%s\n\n", c->verb->purpose);
   for (int id = 0; id < NNRT_OPT_COUNT; id++) {
-    const NnrtOption *o = &nnrt_options[id];
+    const NnrtOption *o = nnrt_option(id);
     if (!strchr(o->verbs, c->kind)) continue;
     char left[64], source[32];
     snprintf(left, sizeof left, "%s%c%s--%s %s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',

@@ -8,9 +8,11 @@
 #include "runtime/data.h"
 
 typedef enum NnrtOptionId {
-#define ROW(id, name, letter, argument, verbs, fallback, help) NNRT_OPT_##id,
+#define ROW(id, ...)   NNRT_OPT_##id,
+#define TRAIN(id, ...) NNRT_OPT_##id,
 #include "runtime/options.def"
 #undef ROW
+#undef TRAIN
   NNRT_OPT_COUNT
 } NnrtOptionId;
 
@@ -20,7 +22,8 @@ typedef struct NnrtOption {
   const char *argument, *verbs, *fallback, *help;
 } NnrtOption;
 
-extern const NnrtOption nnrt_options[NNRT_OPT_COUNT];
+/* The row of an option; one without name and verbs where the program can't train. */
+const NnrtOption *nnrt_option(int id);
 
 typedef struct NnrtGiven { /* an option as it stood on the command line */
   NnrtOptionId id;

@@ -78,7 +78,7 @@ static void put_result(const Eval *v, NnrtLine *l) {
   nnrt_line_integer(l, "schema", 1);
   nnrt_line_open(l, "metrics", '{');
   for (int i = 0; i < v->evaluation.meter.n; i++)
-    nnrt_line_real(l, v->evaluation.meter.metrics[i].name, v->values[i], false);
+    nnrt_line_real(l, v->evaluation.meter.metrics[i].name, v->values[i], v->evaluation.meter.metrics[i].single);
   nnrt_line_close(l, '}');
   nnrt_line_string(l, "data", v->data.table->name);
   nnrt_line_string(l, "part", v->which);

@@ -8,18 +8,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-const NnrtOption nnrt_options[NNRT_OPT_COUNT] = {
+static const NnrtOption options[] = {
 #define ROW(id, name, letter, argument, verbs, fallback, help) {name, letter, argument, verbs, fallback, help},
+#define TRAIN(id, ...)
 #include "runtime/options.def"
 #undef ROW
+#undef TRAIN
 };
+enum { COMMON = sizeof options / sizeof *options };
 
-static bool applies(const NnrtCli *c, int id) { return strchr(nnrt_options[id].verbs, c->kind) != NULL; }
+/* In options_train.c, which only the verbs that train bring into a program. */
+extern const NnrtOption nnrt_train_options[] __attribute__((weak));
+
+const NnrtOption *nnrt_option(int id) {
+  static const NnrtOption none = {"", 0, NULL, "", NULL, ""};
+  return id < COMMON ? &options[id] : nnrt_train_options ? &nnrt_train_options[id - COMMON] : &none;
+}
+
+static bool applies(const NnrtCli *c, int id) { return strchr(nnrt_option(id)->verbs, c->kind) != NULL; }
 
 /* The option of this verb with the name text[0..n). */
 static int find(const NnrtCli *c, const char *text, size_t n) {
   for (int id = 0; id < NNRT_OPT_COUNT; id++)
-    if (applies(c, id) && strlen(nnrt_options[id].name) == n && memcmp(nnrt_options[id].name, text, n) == 0)
+    if (applies(c, id) && strlen(nnrt_option(id)->name) == n && memcmp(nnrt_option(id)->name, text, n) == 0)
       return id;
   return -1;
 }
@@ -28,7 +39,7 @@ static int unknown(NnrtCli *c, const char *name) {
   NnrtClosest near = {0};
   char hint[96];
   for (int id = 0; id < NNRT_OPT_COUNT; id++)
-    if (applies(c, id)) nnrt_closest_try(&near, name, nnrt_options[id].name);
+    if (applies(c, id)) nnrt_closest_try(&near, name, nnrt_option(id)->name);
   return nnrt_fail(&c->error, NNRT_EUSAGE, "%s has no option --%s%s", c->verb->name, name,
                    nnrt_closest_text(&near, name, hint));
 }
@@ -45,7 +56,7 @@ static bool is_option(const NnrtCli *c, const char *text) {
 
 /* An option whose value, if any, is the next argument. */
 static int take_separate(NnrtCli *c, int id, int argc, char **argv, int *i) {
-  const char *argument = nnrt_options[id].argument;
+  const char *argument = nnrt_option(id)->argument;
   if (!argument) {
     give(c, id, "");
   } else if (*i + 1 < argc && (argument[0] != '[' || !is_option(c, argv[*i + 1]))) {
@@ -53,7 +64,7 @@ static int take_separate(NnrtCli *c, int id, int argc, char **argv, int *i) {
   } else if (argument[0] == '[') {
     give(c, id, "");
   } else {
-    return nnrt_fail(&c->error, NNRT_EUSAGE, "--%s needs %s", nnrt_options[id].name, argument);
+    return nnrt_fail(&c->error, NNRT_EUSAGE, "--%s needs %s", nnrt_option(id)->name, argument);
   }
   return NNRT_OK;
 }
@@ -74,7 +85,7 @@ static int take_long(NnrtCli *c, int argc, char **argv, int *i) {
 
 static int take_letter(NnrtCli *c, int argc, char **argv, int *i) {
   for (int id = 0; id < NNRT_OPT_COUNT; id++)
-    if (applies(c, id) && nnrt_options[id].letter == argv[*i][1] && !argv[*i][2])
+    if (applies(c, id) && nnrt_option(id)->letter == argv[*i][1] && !argv[*i][2])
       return take_separate(c, id, argc, argv, i);
   return unknown(c, argv[*i] + 1);
 }
@@ -114,7 +125,7 @@ void nnrt_cli_free(NnrtCli *c) {
 static const char *environment(NnrtOptionId id) {
   char key[64] = "NN_";
   size_t n = 3;
-  for (const char *p = nnrt_options[id].name; *p; p++) key[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+  for (const char *p = nnrt_option(id)->name; *p; p++) key[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
   key[n] = 0;
   return getenv(key);
 }
@@ -142,7 +153,7 @@ static bool take_natural(const char **text, int64_t *v) {
 
 static int bad_value(NnrtCli *c, NnrtOptionId id, const char *v, int64_t least) {
   return nnrt_fail(&c->error, NNRT_EUSAGE, "--%s takes a natural number from %lld on, not \"%s\"",
-                   nnrt_options[id].name, (long long)least, v);
+                   nnrt_option(id)->name, (long long)least, v);
 }
 
 int nnrt_cli_natural(NnrtCli *c, NnrtOptionId id, int64_t least, int64_t fallback, int64_t *value) {
@@ -150,54 +161,5 @@ int nnrt_cli_natural(NnrtCli *c, NnrtOptionId id, int64_t least, int64_t fallbac
   *value = fallback;
   if (!v) return NNRT_OK;
   if (!take_natural(&p, value) || *p || *value < least) return bad_value(c, id, v, least);
-  return NNRT_OK;
-}
-
-int nnrt_cli_list(NnrtCli *c, NnrtOptionId id, int64_t *values, int room, int *n) {
-  const char *v = nnrt_cli_text(c, id), *p = v;
-  if (!v) return NNRT_OK;
-  for (*n = 0; *n < room; p++) {
-    if (!take_natural(&p, &values[*n]) || values[*n] < 1) return bad_value(c, id, v, 1);
-    ++*n;
-    if (!*p) return NNRT_OK;
-    if (*p != ',') break;
-  }
-  return bad_value(c, id, v, 1);
-}
-
-/* NAME=PATH, NAME.COLUMN=PATH or PATH, for data set `name`. */
-static bool parse_data(NnrtCli *c, const char *value, const NnrtData *d, bool main, NnrtOverride *to) {
-  const char *equals = strchr(value, '=');
-  size_t n = strlen(d->name);
-  for (int64_t i = 0; equals && i < c->program->n_data; i++) { /* does it name a data set at all? */
-    size_t k = strlen(c->program->data[i].name);
-    if (strncmp(value, c->program->data[i].name, k) != 0 || (value[k] != '=' && value[k] != '.')) continue;
-    if (strncmp(value, d->name, n) != 0 || (value[n] != '=' && value[n] != '.')) return false;
-    *to = (NnrtOverride){NULL, equals + 1};
-    if (value[n] == '=') return true;
-    for (int64_t f = 0; f < d->n_files; f++)
-      if (strlen(d->files[f].column) == (size_t)(equals - value) - n - 1 &&
-          strncmp(d->files[f].column, value + n + 1, strlen(d->files[f].column)) == 0)
-        to->column = d->files[f].column;
-    if (!to->column) to->column = value + n + 1; /* names no file: nnrt_data_open says so */
-    return true;
-  }
-  *to = (NnrtOverride){NULL, value};
-  return main;
-}
-
-int nnrt_cli_data(NnrtCli *c, int64_t index, bool main, NnrtOverride **list, int *n) {
-  *n = 0;
-  *list = calloc((size_t)c->n_given + 2, sizeof **list);
-  if (!*list) return nnrt_fail_memory(&c->error, (size_t)c->n_given * sizeof **list, "the arguments");
-  const NnrtData *d = &c->program->data[index];
-  bool given = false;
-  for (int i = 0; i < c->n_given; i++) {
-    if (c->given[i].id != NNRT_OPT_DATA) continue;
-    given = true;
-    if (parse_data(c, c->given[i].value, d, main, &(*list)[*n])) ++*n;
-  }
-  const char *v = given ? NULL : environment(NNRT_OPT_DATA);
-  if (v && parse_data(c, v, d, main, &(*list)[*n])) ++*n;
   return NNRT_OK;
 }

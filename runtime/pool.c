@@ -7,12 +7,15 @@
 #define _GNU_SOURCE
 #include "runtime/pool.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { SPINS = 1000, YIELDS = 16, MAX_THREADS = 256 };
 
@@ -25,8 +28,7 @@ struct NnrtPool {
   uint32_t chunks;
   _Alignas(64) _Atomic int sleepers;
   _Atomic bool stop;
-  pthread_mutex_t mutex; /* for sleeping only */
-  pthread_cond_t wake;
+  _Atomic uint32_t wakes; /* the futex that sleepers wait on: counts wake-ups */
   int threads, started;
   struct Worker {
     struct NnrtPool *pool;
@@ -54,12 +56,17 @@ static bool run_one(NnrtPool *p, int thread) {
 
 static bool waiting(NnrtPool *p) { return (uint32_t)atomic_load(&p->work) == 0 && !atomic_load(&p->stop); }
 
+static void futex(_Atomic uint32_t *word, int operation, uint32_t value) {
+  syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+/* May return early; the caller looks again. Whoever gives work after `sleepers` was raised changes `wakes`, and
+ * whoever gave it before is seen by the test: either way nobody sleeps through a job. */
 static void sleep_until_work(NnrtPool *p) {
-  pthread_mutex_lock(&p->mutex);
-  atomic_fetch_add(&p->sleepers, 1); /* before the test: whoever gives work after it sees a sleeper */
-  while (waiting(p)) pthread_cond_wait(&p->wake, &p->mutex);
+  uint32_t wakes = atomic_load(&p->wakes);
+  atomic_fetch_add(&p->sleepers, 1);
+  if (waiting(p)) futex(&p->wakes, FUTEX_WAIT, wakes);
   atomic_fetch_sub(&p->sleepers, 1);
-  pthread_mutex_unlock(&p->mutex);
 }
 
 static void *work(void *argument) {
@@ -76,9 +83,8 @@ static void *work(void *argument) {
 
 static void wake_sleepers(NnrtPool *p) {
   if (atomic_load(&p->sleepers) == 0) return;
-  pthread_mutex_lock(&p->mutex);
-  pthread_cond_broadcast(&p->wake);
-  pthread_mutex_unlock(&p->mutex);
+  atomic_fetch_add(&p->wakes, 1);
+  futex(&p->wakes, FUTEX_WAKE, INT32_MAX);
 }
 
 static int processors(void) {
@@ -111,8 +117,7 @@ int nnrt_pool_open(NnrtPool **pool, int threads, NnrtError *e) {
   atomic_init(&p->done, 0);
   atomic_init(&p->sleepers, 0);
   atomic_init(&p->stop, false);
-  pthread_mutex_init(&p->mutex, NULL);
-  pthread_cond_init(&p->wake, NULL);
+  atomic_init(&p->wakes, 0);
   p->threads = threads;
   start_workers(p);
   *pool = p;
@@ -127,8 +132,6 @@ void nnrt_pool_close(NnrtPool *p) {
   atomic_store(&p->stop, true);
   wake_sleepers(p);
   for (int i = 0; i < p->started; i++) pthread_join(p->worker[i].id, NULL);
-  pthread_cond_destroy(&p->wake);
-  pthread_mutex_destroy(&p->mutex);
   free(p);
 }
 

@@ -14,13 +14,12 @@ enum { EAX, EBX, ECX, EDX };
 static const struct Feature {
   char name[11];
   unsigned char leaf, reg, bit, state;
-} features[] = {
-    {"sse3", 1, ECX, 0, 0},        {"ssse3", 1, ECX, 9, 0},       {"sse4.1", 1, ECX, 19, 0},
-    {"sse4.2", 1, ECX, 20, 0},     {"popcnt", 1, ECX, 23, 0},     {"avx", 1, ECX, 28, 6},
-    {"fma", 1, ECX, 12, 6},        {"f16c", 1, ECX, 29, 6},       {"avx2", 7, EBX, 5, 6},
-    {"bmi", 7, EBX, 3, 0},         {"bmi2", 7, EBX, 8, 0},        {"avx512f", 7, EBX, 16, 0xE6},
-    {"avx512dq", 7, EBX, 17, 0xE6}, {"avx512cd", 7, EBX, 28, 0xE6}, {"avx512bw", 7, EBX, 30, 0xE6},
-    {"avx512vl", 7, EBX, 31, 0xE6}, {"avx512vnni", 7, ECX, 11, 0xE6}};
+} features[] = {{"sse3", 1, ECX, 0, 0},         {"ssse3", 1, ECX, 9, 0},         {"sse4.1", 1, ECX, 19, 0},
+                {"sse4.2", 1, ECX, 20, 0},      {"popcnt", 1, ECX, 23, 0},       {"avx", 1, ECX, 28, 6},
+                {"fma", 1, ECX, 12, 6},         {"f16c", 1, ECX, 29, 6},         {"avx2", 7, EBX, 5, 6},
+                {"bmi", 7, EBX, 3, 0},          {"bmi2", 7, EBX, 8, 0},          {"avx512f", 7, EBX, 16, 0xE6},
+                {"avx512dq", 7, EBX, 17, 0xE6}, {"avx512cd", 7, EBX, 28, 0xE6},  {"avx512bw", 7, EBX, 30, 0xE6},
+                {"avx512vl", 7, EBX, 31, 0xE6}, {"avx512vnni", 7, ECX, 11, 0xE6}};
 
 /* Which registers the system saves; 0 where it can't be asked. */
 static unsigned saved_state(void) {
@@ -49,8 +48,8 @@ int nnrt_check_processor(const NnrtProgram *p, NnrtError *e) {
     size_t n = strcspn(at, ",");
     if (!is_present(at, n))
       return nnrt_fail(e, NNRT_EDEVICE,
-                       "this processor lacks %.*s, which the program was compiled for (-march=multi asks less)", (int)n,
-                       at);
+                       "this processor lacks %.*s, which the program was compiled for (-march=multi asks less)",
+                       (int)n, at);
     at += n + (at[n] == ',');
   }
   return NNRT_OK;

@@ -23,7 +23,8 @@ static const char *key_of(const NnrtTraining *t, int i, char text[192]) {
 
 static void put_metrics(const NnrtTraining *t, NnrtLine *l) {
   char key[192];
-  for (int i = 0; i < nnrt_training_metrics(t); i++) nnrt_line_real(l, key_of(t, i, key), t->values[i], false);
+  for (int i = 0; i < nnrt_training_metrics(t); i++)
+    nnrt_line_real(l, key_of(t, i, key), t->values[i], nnrt_training_metric(t, i)->single);
 }
 
 static NnrtValue *list_values(const NnrtTraining *t, int n) {
@@ -51,7 +52,7 @@ static void put_settings(const NnrtTraining *t, NnrtLine *l) {
   nnrt_line_integer(l, "threads", nnrt_pool_threads(t->pool));
   nnrt_line_open(l, "given", '{');
   for (int i = 0; i < t->cli->n_given; i++)
-    nnrt_line_string(l, nnrt_options[t->cli->given[i].id].name, t->cli->given[i].value);
+    nnrt_line_string(l, nnrt_option(t->cli->given[i].id)->name, t->cli->given[i].value);
   nnrt_line_close(l, '}');
   nnrt_line_close(l, '}');
   nnrt_line_raw(l, "\n");
@@ -114,7 +115,7 @@ int nnrt_training_log_epoch(NnrtTraining *t) {
   char text[32];
   nnrt_line_raw(csv, "%lld,%lld", (long long)t->epoch, (long long)t->step);
   for (int i = 0; i < nnrt_training_metrics(t); i++)
-    nnrt_line_raw(csv, ",%s", nnrt_real_text(t->values[i], false, text));
+    nnrt_line_raw(csv, ",%s", nnrt_real_text(t->values[i], nnrt_training_metric(t, i)->single, text));
   put_epoch(t, &t->run.jsonl.text);
   int n = nnrt_training_metrics(t);
   NnrtValue *values = list_values(t, n);
