@@ -234,7 +234,7 @@ typedef enum Row { ROW_none, ROW_single, ROW_quotient, ROW_radix, ROW_pivot, ROW
 enum { MAX_OPEN = 24 };
 
 /* One equation in the form  sum coefficient_k * var_k = rhs, divided by the gcd of its coefficients. */
-typedef struct Linear {
+typedef struct LinearForm {
   Row row;
   int n;
   Var *var[MAX_OPEN];
@@ -242,12 +242,12 @@ typedef struct Linear {
   int64_t gcd;
   Form *rhs; /* not divided */
   int pivot, partner;
-} Linear;
+} LinearForm;
 
 static bool is_quotient(Solver *s, const Var *v) { return find_unknown(s, v)->quotient; }
 
 /* Volume of the indices that stay when term i is solved (with partner w), the first measure of cost. */
-static double volume_after(const Linear *e, int i, int w) {
+static double volume_after(const LinearForm *e, int i, int w) {
   double v = 1;
   for (int k = 0; k < e->n; k++) {
     double extent = extent_guess(e->var[k]->extent);
@@ -260,7 +260,7 @@ static double volume_after(const Linear *e, int i, int w) {
 }
 
 /* Chooses pivot and partner; false when no row of the table applies. */
-static bool choose_pivot(Linear *e) {
+static bool choose_pivot(LinearForm *e) {
   bool has_unit = false;
   for (int i = 0; i < e->n; i++) has_unit |= magnitude(e->coefficient[i]) == 1;
   double best = -1;
@@ -280,7 +280,7 @@ static bool choose_pivot(Linear *e) {
 }
 
 /* Mixed radix: the largest coefficient spans the range of all the others. */
-static bool is_mixed_radix(const Linear *e, int *largest) {
+static bool is_mixed_radix(const LinearForm *e, int *largest) {
   int top = 0;
   for (int i = 1; i < e->n; i++)
     if (magnitude(e->coefficient[i]) > magnitude(e->coefficient[top])) top = i;
@@ -295,8 +295,8 @@ static bool is_mixed_radix(const Linear *e, int *largest) {
   return span < magnitude(e->coefficient[top]);
 }
 
-static Linear classify(Solver *s, Form *f) {
-  Linear e = {.rhs = form_const(s->ir, -f->c0), .pivot = -1, .partner = -1};
+static LinearForm classify(Solver *s, Form *f) {
+  LinearForm e = {.rhs = form_const(s->ir, -f->c0), .pivot = -1, .partner = -1};
   bool buried = has_buried(s, f, NULL), within = false;
   for (int i = 0; i < f->n; i++) {
     const Atom *a = f->terms[i].atom;
@@ -319,7 +319,7 @@ static Linear classify(Solver *s, Form *f) {
   return e.row = choose_pivot(&e) ? ROW_pivot : ROW_keep, e;
 }
 
-static Form *others_of(Solver *s, const Linear *e, int skip, int skip2) {
+static Form *others_of(Solver *s, const LinearForm *e, int skip, int skip2) {
   Form *f = form_const(s->ir, 0);
   for (int i = 0; i < e->n; i++)
     if (i != skip && i != skip2)
@@ -328,7 +328,7 @@ static Form *others_of(Solver *s, const Linear *e, int skip, int skip2) {
 }
 
 /* v = (rhs - lo) // a, and the others make (rhs - lo) % a + lo. */
-static void solve_radix(Solver *s, const Linear *e, Form *rhs) {
+static void solve_radix(Solver *s, const LinearForm *e, Form *rhs) {
   int64_t a = e->coefficient[e->pivot], sign = a < 0 ? -1 : 1, lo = 0;
   for (int i = 0; i < e->n; i++)
     if (i != e->pivot && sign * e->coefficient[i] < 0)
@@ -341,7 +341,7 @@ static void solve_radix(Solver *s, const Linear *e, Form *rhs) {
 }
 
 /* a*v + d*w = z with |a| = m > 1 and gcd(a, d) = 1: w = m*w' + (t*z) % m, w' free. */
-static void solve_pair(Solver *s, const Linear *e, Form *rhs) {
+static void solve_pair(Solver *s, const LinearForm *e, Form *rhs) {
   Ir *ir = s->ir;
   int64_t a = e->coefficient[e->pivot], d = e->coefficient[e->partner], m = magnitude(a);
   int64_t t = inverse_mod(d, m);
@@ -356,7 +356,7 @@ static void solve_pair(Solver *s, const Linear *e, Form *rhs) {
   settle(s, e->var[e->pivot], v);
 }
 
-static void solve_equation(Solver *s, const Linear *e, Form *whole) {
+static void solve_equation(Solver *s, const LinearForm *e, Form *whole) {
   if (e->row == ROW_none || e->row == ROW_keep) {
     s->slow |= e->row == ROW_keep;
     require(s, whole, NULL);
@@ -379,9 +379,9 @@ static void solve_equation(Solver *s, const Linear *e, Form *whole) {
 static void solve_all(Solver *s) {
   while (s->equations.n) {
     int best = -1;
-    Linear chosen = {0};
+    LinearForm chosen = {0};
     for (int i = 0; i < s->equations.n; i++) {
-      Linear e = classify(s, s->equations.at[i]);
+      LinearForm e = classify(s, s->equations.at[i]);
       if (best < 0 || e.row < chosen.row) best = i, chosen = e;
     }
     Form *whole = s->equations.at[best];
