@@ -182,17 +182,24 @@ static int write_form(Build *b, CpuForm form, EmitKind kind) {
   return emit(b, kind, &text);
 }
 
-/* Links to a temporary name, so that an interrupted link leaves no half of a program. */
-static int link_executable(Build *b, const Buf *object, const char *path) {
-  Arena *a = b->session->arena;
-  const BuildOptions *o = b->options;
-  const char *temporary = o->print_link ? path : output_temporary(a, path);
+static const char *link_to(Arena *a, const BuildOptions *o, const Buf *object, const char *path) {
   const LinkOptions link = {
       .cc = o->cc, .runtime = o->runtime, .is_static = o->is_static, .print_only = o->print_link};
-  const char *error = link_program(a, object->text, object->n, temporary, &link);
-  if (error && !o->print_link) output_drop(temporary);
-  if (error || o->print_link) return error ? environment_error(error) : 0;
-  error = output_finish(a, temporary, path);
+  return link_program(a, object->text, object->n, path, &link);
+}
+
+/* Links to a temporary name, so that an interrupted link leaves no half of a program. The name is tried first: a
+ * folder that cannot be written is not the linker's to explain. */
+static int link_executable(Build *b, const Buf *object, const char *path) {
+  Arena *a = b->session->arena;
+  const char *temporary = output_temporary(a, path), *error;
+  if (b->options->print_link) {
+    error = link_to(a, b->options, object, path);
+  } else if (!(error = output_start(a, temporary, path))) {
+    error = link_to(a, b->options, object, temporary);
+    if (error) output_drop(temporary);
+    else error = output_finish(a, temporary, path);
+  }
   return error ? environment_error(error) : 0;
 }
 

@@ -15,6 +15,17 @@ const char *output_temporary(Arena *a, const char *path) {
   return arena_printf(a, "%s.%ld.tmp", path, (long)getpid());
 }
 
+static bool write_file(const char *path, const void *bytes, size_t n) {
+  FILE *f = fopen(path, "wb");
+  if (!f) return false;
+  bool ok = n == 0 || fwrite(bytes, 1, n, f) == n;
+  return fclose(f) == 0 && ok;
+}
+
+const char *output_start(Arena *a, const char *temporary, const char *path) {
+  return write_file(temporary, NULL, 0) ? NULL : failed(a, "write", path);
+}
+
 const char *output_finish(Arena *a, const char *temporary, const char *path) {
   if (rename(temporary, path) == 0) return NULL;
   const char *error = failed(a, "write", path);
@@ -23,13 +34,6 @@ const char *output_finish(Arena *a, const char *temporary, const char *path) {
 }
 
 void output_drop(const char *temporary) { (void)unlink(temporary); }
-
-static bool write_file(const char *path, const void *bytes, size_t n) {
-  FILE *f = fopen(path, "wb");
-  if (!f) return false;
-  bool ok = n == 0 || fwrite(bytes, 1, n, f) == n;
-  return fclose(f) == 0 && ok;
-}
 
 const char *output_write(Arena *a, const char *path, const void *bytes, size_t n) {
   if (!strcmp(path, "-")) {

@@ -8,8 +8,10 @@
 /* "-" is stdout. */
 const char *output_write(Arena *a, const char *path, const void *bytes, size_t n);
 
-/* A name beside `path` for a file that is being made; output_finish gives it its name, output_drop removes it. */
+/* A name beside `path` for a file that is being made; output_start makes it, empty; output_finish gives it its name,
+ * output_drop removes it. */
 const char *output_temporary(Arena *a, const char *path);
+const char *output_start(Arena *a, const char *temporary, const char *path);
 const char *output_finish(Arena *a, const char *temporary, const char *path);
 void output_drop(const char *temporary);
 
