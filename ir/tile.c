@@ -9,17 +9,30 @@
 
 enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, KC = 512, MC = 96, NC = 512 };
 
-static int64_t volume(Graph *g, const Node *n, const int *slots, int count) {
-  int64_t v = 1;
+typedef struct Extent { /* of several indices together */
+  int64_t value;        /* nominal */
+  bool open;
+} Extent;
+
+static Extent extent_of(Graph *g, const Node *n, const int *slots, int count) {
+  Extent e = {1, false};
   for (int i = 0; i < count; i++) {
     int s = slots[i];
-    v *= dim_nominal((s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank))->extent);
+    const Dim *d = (s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank))->extent;
+    e.value *= dim_nominal(d);
+    e.open |= !dim_is_const(d, NULL);
   }
-  return v;
+  return e;
 }
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* A block of at most `most` that is a multiple of `step` and, where the extent is known, cuts it into equal parts. */
+static int block_of(Extent e, int64_t most, int64_t step) {
+  if (e.open || e.value <= 0) return (int)(ceil_div(most, step) * step);
+  int64_t blocks = ceil_div(e.value, most);
+  return (int)(ceil_div(ceil_div(e.value, blocks), step) * step);
+}
 
 static double tile_time(int mr, int nr, int64_t m, int64_t vectors) {
   double tiles = (double)ceil_div(m, mr) * (double)ceil_div(vectors, nr);
@@ -32,18 +45,18 @@ static int spare_registers(const Target *t) { return t->registers >= 32 ? 3 : t-
 
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) {
   int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
-  int64_t m = volume(g, n, c->m, c->nm), columns = volume(g, n, c->n, c->nn), k = volume(g, n, c->k, c->nk);
-  int64_t vectors = ceil_div(columns, lanes);
+  Extent m = extent_of(g, n, c->m, c->nm), columns = extent_of(g, n, c->n, c->nn), k = extent_of(g, n, c->k, c->nk);
+  int64_t vectors = ceil_div(columns.value, lanes);
   double best = 0;
   for (int nr = 1; nr <= MAX_NR; nr++)
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
-      double time = tile_time(mr, nr, m, vectors);
+      double time = tile_time(mr, nr, m.value, vectors);
       if (best && time >= best) continue;
       best = time;
       c->mr = mr;
       c->nr = nr;
     }
-  c->kc = (int)least(k, KC);
-  c->mc = (int)ceil_div(MC, c->mr) * c->mr;
-  c->nc = (int)(ceil_div(least(columns, NC), c->nr * lanes) * c->nr * lanes);
+  c->kc = block_of(k, KC, 1);
+  c->mc = block_of(m, MC, c->mr);
+  c->nc = block_of(columns, NC, (int64_t)c->nr * lanes);
 }
