@@ -45,17 +45,19 @@ void say_calls(Elaborator *x, Diag *d) {
 
 /* ---- arguments ---- */
 
-CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, int *n) {
-  *n = args->items.n;
-  CallArg *out = NEW_ARRAY(x->arena, CallArg, *n + 1);
+CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n) {
+  CallArg *out = NEW_ARRAY(x->arena, CallArg, args->items.n + 2);
   bool fails = false;
-  for (int i = 0; i < *n; i++) {
+  *n = 0;
+  if (piped) out[(*n)++] = (CallArg){NULL, piped, piped->span};
+  for (int i = 0; i < args->items.n; i++) {
     Ast *a = args->items.at[i];
     Str naming = x->naming;
     x->naming = NULL;
-    out[i] = (CallArg){a->name, elaborate_expr(x, e, a->value), a->span};
+    CallArg *arg = &out[(*n)++];
+    *arg = (CallArg){a->name, elaborate_expr(x, e, a->value), a->span};
     x->naming = naming;
-    if (!out[i].value) fails = true;
+    if (!arg->value) fails = true;
   }
   return fails ? NULL : out;
 }
@@ -123,7 +125,6 @@ Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *arg
       v = r;
     }
     e = env_bind(x, e, param->name, v, param->name_span);
-    e->imported = true;
   }
   return e;
 }
@@ -296,7 +297,6 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
       }
       bound[p] = v;
       e = env_bind(x, e, param->name, v, param->name_span);
-      e->imported = true;
     }
   if (ok) r = call_body(x, f, e, at);
   x->frame = frame;
@@ -500,9 +500,9 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
     *is = false;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) *is = *is || !strcmp(words[i], name);
     if (!*is) return NULL;
-    CallArg *args = elaborate_args(x, e, a->args, &n);
-    Value *v = piped ? piped : args ? args[0].value : NULL;
-    if (!args || !v) return NULL;
+    CallArg *args = elaborate_args(x, e, a->args, piped, &n);
+    if (!args) return NULL;
+    Value *v = args[0].value;
     bool arg = !strcmp(name, "argmax") || !strcmp(name, "argmin");
     if (arg && v->kind == VALUE_TENSOR &&
         v->rank == 2) { /* these use up one dimension and lift over at most one more */
@@ -516,15 +516,8 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
     }
     return reduce_call(x, name, v, a->span, is);
   }
-  CallArg *args = elaborate_args(x, e, a->args, &n);
+  CallArg *args = elaborate_args(x, e, a->args, piped, &n);
   if (!args) return NULL;
-  if (piped) {
-    CallArg *all = NEW_ARRAY(x->arena, CallArg, n + 2);
-    all[0] = (CallArg){NULL, piped, a->span};
-    memcpy(all + 1, args, sizeof *args * (size_t)n);
-    args = all;
-    n++;
-  }
   return call_row(x, op, n, args, a->span);
 }
 
@@ -540,16 +533,9 @@ Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   x->naming = NULL;
   Value *callee = elaborate_expr(x, e, a->callee);
   int n = 0;
-  CallArg *args = callee ? elaborate_args(x, e, a->args, &n) : NULL;
+  CallArg *args = callee ? elaborate_args(x, e, a->args, piped, &n) : NULL;
   x->naming = naming;
   if (!args) return NULL;
-  if (piped) {
-    CallArg *all = NEW_ARRAY(x->arena, CallArg, n + 2);
-    all[0] = (CallArg){NULL, piped, a->span};
-    memcpy(all + 1, args, sizeof *args * (size_t)n);
-    args = all;
-    n++;
-  }
   return call_value(x, callee, n, args, a->span);
 }
 
@@ -610,7 +596,7 @@ Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path,
   }
   int n = 0;
   static Ast none = {.kind = AST_LIST};
-  CallArg *args = elaborate_args(x, e, dist->kind == AST_CALL ? dist->args : &none, &n);
+  CallArg *args = elaborate_args(x, e, dist->kind == AST_CALL ? dist->args : &none, NULL, &n);
   if (!args) return NULL;
   Var *own[8];
   Form *forms[8];

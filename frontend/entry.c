@@ -52,7 +52,6 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
   v = value_take(x, v, 1, &b);
   v->bound = t.bound;
   *e = env_bind(x, *e, param->name, v, param->name_span);
-  (*e)->imported = true;
   vec_push(x->arena, &p->arguments, a);
   return true;
 }

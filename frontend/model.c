@@ -57,7 +57,6 @@ static void add_member(Elaborator *x, Instance *i, InstanceMember m, Value *v, S
     }
   vec_push(x->arena, &i->members, m);
   i->env = env_bind(x, i->env, m.name, v, at);
-  i->env->imported = true;
 }
 
 static Str member_path(Elaborator *x, Instance *i, Str name) {
@@ -201,7 +200,6 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
   Value *v = value_new(x, VALUE_INSTANCE, at);
   v->instance = i;
   Env *outer = env_bind(x, NULL, str_internz(x->strings, "$self"), v, at);
-  outer->imported = true;
   i->env = bind_parameters(x, outer, m->ast->params, n, args, at, m->name);
   if (i->env) walk_members(x, i, m->ast->body);
   for (int k = 0; k < i->members.n; k++) /* a function sees every member, whatever the order */

@@ -79,7 +79,6 @@ const char *closest_name(Elaborator *x, Env *e, Str name) {
 Value *name_find(Elaborator *x, Env *e, Str name, Span at) {
   Env *b = env_find(e, name);
   if (b) {
-    b->used = true;
     if (b->value && b->value->kind == VALUE_TENSOR && b->value->n && !b->value->node && !b->value->expr)
       return tensor_current(x, b->value->n - 1, at);
     return b->value;

@@ -137,7 +137,6 @@ static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p,
     Value *v = value_new(x, VALUE_TENSOR, a->name_span);
     v->n = tensor + 1;
     o->env = env_bind(x, o->env, a->name, v, a->name_span);
-    o->env->imported = true;
   }
   return true;
 }
@@ -175,7 +174,7 @@ static bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out) {
   }
   out->model = v->model;
   out->span = a->span;
-  out->args = elaborate_args(x, e, a->kind == AST_CALL ? a->args : &none, &out->n);
+  out->args = elaborate_args(x, e, a->kind == AST_CALL ? a->args : &none, NULL, &out->n);
   return out->args != NULL;
 }
 
@@ -347,7 +346,7 @@ static void report_collected(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric
         return;
       }
   int n;
-  CallArg *args = elaborate_args(x, w->env, arg->value->args, &n);
+  CallArg *args = elaborate_args(x, w->env, arg->value->args, NULL, &n);
   if (!args) return;
   for (int i = 0; i < n; i++) {
     Value *v = args[i].value;
@@ -452,7 +451,6 @@ static Env *bind_counter(Elaborator *x, Env *e, const char *name, const char *in
   Value *v = value_scalar(x, expr_read(x->ir, graph_named_input(x, input, DT_i32, 0, NULL, at), NULL), at);
   v->weak = true;
   e = env_bind(x, e, str_internz(x->strings, name), v, at);
-  e->imported = true;
   return e;
 }
 
@@ -470,12 +468,10 @@ static Graph *walk_body(Elaborator *x, Train *t, Ast *a, int first, Mode mode) {
   w.env = bind_counter(x, w.env, "steps", "$steps", a->span);
   w.env = bind_counter(x, w.env, "epoch", "$epoch", a->span);
   w.env = env_bind(x, w.env, str_internz(x->strings, "B"), value_int(x, x->batch, a->span), a->span);
-  w.env->imported = true;
   DataSet *d = &x->program->data.at[t->data];
   for (int i = 0; i < d->fields.n; i++) {
     w.env = env_bind(x, w.env, d->fields.at[i].name, data_input(x, t->data, i, x->batch, d->fields.at[i].span),
                      d->fields.at[i].span);
-    w.env->imported = true;
   }
   int errors = x->diags->errors;
   for (int i = first; i < a->body->items.n; i++) statement(x, &w, a->body->items.at[i]);

@@ -199,7 +199,6 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     Value *d = value_new(x, VALUE_DTYPE, at);
     d->dtype = t;
     *e = env_bind(x, *e, type->name, d, at);
-    (*e)->imported = true;
   }
   if (v->kind == VALUE_TENSOR && !v->weak && v->dtype != t) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and %s is wanted", what, value_type_text(x, v),
@@ -247,7 +246,6 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
           p->rank = n;
           p->shape = shape + k;
           *e = env_bind(x, *e, a->name, p, a->span);
-          (*e)->imported = true;
         } else if (b && pass) {
           bool same = b->value->rank == n;
           for (int j = 0; same && j < n; j++) same = b->value->shape[j] == shape[k + j];
@@ -262,7 +260,6 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
       }
       if (!pass && is_free_name(x, *e, a)) {
         *e = env_bind(x, *e, a->name, value_int(x, shape[k], at), a->span);
-        (*e)->imported = true;
       } else if (pass) {
         Dim *d = dim_of(x, *e, a);
         if (!d) return false;
@@ -281,7 +278,6 @@ static bool match_bound(Elaborator *x, Env **e, Ast *type, Value *v, Span at, co
   if (!type->bound) return true;
   if (is_free_name(x, *e, type->bound) && v->bound) {
     *e = env_bind(x, *e, type->bound->name, value_int(x, v->bound, at), type->bound->span);
-    (*e)->imported = true;
     return true;
   }
   Dim *d = dim_of(x, *e, type->bound);

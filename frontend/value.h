@@ -67,13 +67,9 @@ struct Value {
 struct Env {
   Env *up;
   Str name;
-  Value *value;
+  Value *value; /* NULL: a mistake was reported where it was defined */
   Span span;
-  bool boundary; /* a scope begins here: an `if` or `for` rebinds outer names of this level only down to a function's
-                    own */
-  bool used;     /* was looked up */
-  bool index;    /* a bound index of index notation */
-  bool imported; /* a parameter or dimension of a signature: not reported when unused */
+  bool index; /* a bound index of index notation */
 };
 
 struct Function {
@@ -99,7 +95,6 @@ struct ModelDecl {
   Str name;
   Ast *ast; /* MODEL or OPTIMIZER */
   struct Module *module;
-  bool checked;
 };
 
 struct Instance {
@@ -108,7 +103,6 @@ struct Instance {
   Env *env; /* its parameters and members, for bodies */
   Vec(InstanceMember) members;
   bool frozen;
-  int busy; /* its forward is being elaborated: recursion */
 };
 
 typedef struct DataDecl {
@@ -126,8 +120,7 @@ typedef enum DeclKind {
   DECL_DEFINITION,
   DECL_TRAIN,
   DECL_ENTRY,
-  DECL_METRIC,
-  DECL_TEST
+  DECL_METRIC
 } DeclKind;
 typedef struct Decl {
   DeclKind kind;
@@ -311,7 +304,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at);
 Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at);
 /* Binds compile-time parameters of a model, optimizer or metric head. */
 Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *args, Span at, Str name);
-CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, int *n);
+CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n); /* piped: comes first; or NULL */
 
 /* ---- statements (stmt.c) ---- */
 /* Walks statements; *e grows. Gives the returned value through *result, if a return was reached. False after an
