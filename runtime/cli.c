@@ -3,6 +3,7 @@
 #include "runtime/checkpoint.h"
 #include "runtime/closest.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ void nnrt_cli_print_line(NnrtCli *c) {
 }
 
 int nnrt_cli_fail(NnrtCli *c) {
+  if (!c->error.text[0]) return c->error.status;
   fprintf(stderr, "%s: %s\n", c->program->name, c->error.text);
   if (c->json) {
     nnrt_line_reset(&c->line);
@@ -34,10 +36,16 @@ int nnrt_cli_fail(NnrtCli *c) {
   return c->error.status == NNRT_EINVAL ? 70 : c->error.status;
 }
 
+/* Has whoever read our output gone? */
+static bool reader_left(void) {
+  struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 int nnrt_cli_finish(NnrtCli *c) {
-  if (fflush(stdout) != 0 || ferror(stdout))
-    return nnrt_fail(&c->error, NNRT_EFAIL, "standard output cannot be written: no space left, or closed");
-  return NNRT_OK;
+  if (fflush(stdout) == 0 && !ferror(stdout)) return NNRT_OK;
+  if (reader_left()) return nnrt_fail(&c->error, NNRT_EFAIL, "%s", ""); /* `predict | head`: nothing to say */
+  return nnrt_fail(&c->error, NNRT_EFAIL, "standard output cannot be written: no space left, or closed");
 }
 
 int nnrt_cli_pool(NnrtCli *c, NnrtPool **pool) {

@@ -74,7 +74,7 @@ int nnrt_cli_fail(NnrtCli *c);
 /* Prints c->line as a line of standard output at once, and empties it. */
 void nnrt_cli_print_line(NnrtCli *c);
 
-/* Closes standard output: NNRT_EFAIL where something could not be written. */
+/* Flushes standard output: NNRT_EFAIL where something could not be written, without a text where its reader has left. */
 int nnrt_cli_finish(NnrtCli *c);
 
 /* --help of the verb. */

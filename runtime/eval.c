@@ -42,6 +42,10 @@ static int open_data(Eval *v) {
   if (status == NNRT_OK) status = nnrt_data_open(&v->data, &v->model, index, overrides, n, -1, &v->cli->error);
   free(overrides);
   if (status != NNRT_OK) return status;
+  if (n) { /* all of it: the user chose these examples */
+    held = false;
+    v->which = "given data";
+  }
   v->n = v->data.count;
   v->places = malloc((size_t)v->n * sizeof *v->places);
   if (!v->places) return nnrt_fail_memory(&v->cli->error, (size_t)v->n * sizeof *v->places, "the data's order");
