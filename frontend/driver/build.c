@@ -25,11 +25,6 @@ typedef struct Build {
 
 /* ---- messages, time ---- */
 
-static int environment_error(const char *message) {
-  fprintf(stderr, "nnc: error: %s\n", message);
-  return EXIT_ENVIRONMENT;
-}
-
 static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -95,7 +90,7 @@ static int emit(const Build *b, EmitKind kind, Buf *text) {
     if (r->kind == kind) error = output_write(b->session->arena, request_path(b, r), text->text, text->n);
   }
   buf_free(text);
-  return error ? environment_error(error) : 0;
+  return error ? driver_error(EXIT_ENVIRONMENT, "%s", error) : 0;
 }
 
 static void print_graphs(Buf *out, const Compilation *c) {
@@ -122,10 +117,8 @@ static bool entry_exists(const Program *p, const char *only) {
 
 static int build_passes(Build *b) {
   CompileOptions *o = &b->options->compile;
-  if (o->only && !entry_exists(b->program, o->only)) {
-    fprintf(stderr, "nnc: error: --only=%s: the program has no entry of this name\n", o->only);
-    return EXIT_USAGE;
-  }
+  if (o->only && !entry_exists(b->program, o->only))
+    return driver_error(EXIT_USAGE, "--only=%s: the program has no entry of this name", o->only);
   o->sources = &b->session->sources;
   b->dump_after = o->passes.dump_after;
   if (wants(b, EMIT_grad)) o->passes.dump_after = "all";
@@ -150,20 +143,15 @@ static int build_passes(Build *b) {
   return emit(b, EMIT_fused, &text);
 }
 
-static int usage_error(const char *message) {
-  fprintf(stderr, "nnc: error: %s\n", message);
-  return EXIT_USAGE;
-}
-
 static int build_code(Build *b) {
   Compilation *c = b->compilation;
   double start = now();
   const char *error = compile_schedules(c);
-  if (error) return usage_error(error);
+  if (error) return driver_error(EXIT_USAGE, "%s", error);
   show_time(b->options, "schedule and plan", now() - start);
   start = now();
   error = compile_code(c);
-  if (error) return usage_error(error);
+  if (error) return driver_error(EXIT_USAGE, "%s", error);
   show_time(b->options, "emit", now() - start);
   Buf kernels = {0}, plan = {0};
   for (int i = 0; i < c->schedules.n && wants_any(b, EMIT_kernels, EMIT_plan); i++) {
@@ -200,7 +188,7 @@ static int link_executable(Build *b, const Buf *object, const char *path) {
     if (error) output_drop(temporary);
     else error = output_finish(a, temporary, path);
   }
-  return error ? environment_error(error) : 0;
+  return error ? driver_error(EXIT_ENVIRONMENT, "%s", error) : 0;
 }
 
 static int build_executable(Build *b) {
@@ -242,7 +230,7 @@ int build_load(Session *s, const BuildOptions *o, Program **program) {
   char *text;
   size_t n;
   const char *error = input_read(s->arena, o->file, &text, &n);
-  if (error) return environment_error(error);
+  if (error) return driver_error(EXIT_ENVIRONMENT, "%s", error);
   Str path = str_internz(s->strings, o->file);
   *program = elaborate_program(s->arena, s->strings, &s->sources, &s->diags, path, text, n, &o->meaning);
   show_time(o, "parse and elaborate", now() - start);
@@ -261,7 +249,7 @@ int build_program(Session *s, BuildOptions *o, Program *program) {
 }
 
 int build_file(Session *s, BuildOptions *o) {
-  Program *program;
+  Program *program = NULL;
   int status = build_load(s, o, &program);
   return status ? status : build_program(s, o, program);
 }

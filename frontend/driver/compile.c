@@ -73,7 +73,7 @@ int verb_compile(Session *s, Options *o, int nwords, const char *const *words) {
 
 int verb_check(Session *s, Options *o, int nwords, const char *const *words) {
   if (!(o->build.file = one_file(nwords, words))) return EXIT_USAGE;
-  Program *program;
+  Program *program = NULL;
   return build_load(s, &o->build, &program);
 }
 

@@ -12,11 +12,6 @@
 #include "codegen/interpreted.h"
 #include "frontend/driver/output.h"
 
-static int environment_error(const char *message) {
-  fprintf(stderr, "nnc: error: %s\n", message);
-  return EXIT_ENVIRONMENT;
-}
-
 /* ---- compiled, from a cache ---- */
 
 static void mix(uint64_t *hash, const void *bytes, size_t n) {
@@ -45,6 +40,7 @@ static uint64_t build_hash(const Program *p, const BuildOptions *o) {
   mix_text(&hash, o->compile.version);
   mix_text(&hash, o->compile.march);
   mix_text(&hash, o->compile.only);
+  mix_text(&hash, o->cc);
   mix_text(&hash, o->runtime);
   const int flags[] = {o->compile.passes.level, o->meaning.f64, o->is_static};
   mix(&hash, flags, sizeof flags);
@@ -64,16 +60,16 @@ static const char *cache_folder(Arena *a) {
 }
 
 int run_file(Session *s, BuildOptions *o, int argc, char **argv) {
-  Program *p;
+  Program *p = NULL;
   int status = build_load(s, o, &p);
   if (status) return status;
   const char *cache = cache_folder(s->arena);
-  if (!cache) return environment_error("neither XDG_CACHE_HOME nor HOME says where builds may be kept");
+  if (!cache) return driver_error(EXIT_ENVIRONMENT, "neither XDG_CACHE_HOME nor HOME says where builds may be kept");
   const char *folder = arena_printf(s->arena, "%s/%016" PRIx64, cache, build_hash(p, o));
   const char *path = arena_printf(s->arena, "%s/%s", folder, p->name);
   if (access(path, X_OK) != 0) {
     const char *error = output_folder(s->arena, folder);
-    if (error) return environment_error(error);
+    if (error) return driver_error(EXIT_ENVIRONMENT, "%s", error);
     o->output = path;
     o->emit.n = 0;
     status = build_program(s, o, p);
@@ -84,13 +80,13 @@ int run_file(Session *s, BuildOptions *o, int argc, char **argv) {
   arguments[0] = arena_strndup(s->arena, p->name, strlen(p->name));
   fflush(NULL);
   execv(path, arguments);
-  return environment_error(arena_printf(s->arena, "cannot run %s: %s", path, strerror(errno)));
+  return driver_error(EXIT_ENVIRONMENT, "cannot run %s: %s", path, strerror(errno));
 }
 
 /* ---- interpreted ---- */
 
 int run_interpreted(Session *s, BuildOptions *o, int argc, char **argv) {
-  Program *p;
+  Program *p = NULL;
   int status = build_load(s, o, &p);
   if (status) return status;
   Compilation *c = compile_begin(s->arena, p, &s->diags, &o->compile);

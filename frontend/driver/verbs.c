@@ -12,16 +12,6 @@ const Verb verbs[] = {
 };
 const int verb_count = (int)(sizeof verbs / sizeof *verbs);
 
-int driver_error(int code, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  fputs("nnc: error: ", stderr);
-  vfprintf(stderr, format, args);
-  fputs("\n", stderr);
-  va_end(args);
-  return code;
-}
-
 /* Prints a text in lines of at most 100 columns. */
 static void print_wrapped(const char *text) {
   int column = 0;

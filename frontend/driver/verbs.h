@@ -18,7 +18,4 @@ int verb_check(Session *s, Options *o, int nwords, const char *const *words);
 int verb_run(Session *s, Options *o, int nwords, const char *const *words);
 int verb_explain(Session *s, Options *o, int nwords, const char *const *words);
 
-/* Prints "nnc: error: …" and returns `code`. */
-int driver_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 #endif
