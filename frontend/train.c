@@ -493,8 +493,9 @@ void elaborate_train(Elaborator *x, Decl *decl) {
              .test_data = -1,
              .shuffle = true,
              .span = a->span};
-  if (a->items.n != 1) {
-    diag_add(x->diags, DIAG_NOT_COMPILED, a->span, "this version of nnc trains on one data set");
+  if (a->items.n != 1 || x->program->train.n) {
+    diag_add(x->diags, DIAG_NOT_COMPILED, a->items.at[0]->span,
+             a->items.n != 1 ? "this version of nnc trains on one data set" : "this version of nnc compiles one `train` block");
     return;
   }
   Value *v = name_lookup(x, NULL, a->items.at[0]->name, a->items.at[0]->span);
