@@ -126,6 +126,90 @@ static void contractions(void **state) {
       "output y = %2\n");
 }
 
+/* K in blocks: too long to pack at once, or open. */
+static void long_contractions(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 2500]\n"
+             "%1 = param w : f32[21, 2500]\n"
+             "%2 = param b : f32[21]\n"
+             "%3 = comp f32[B, 21] [i0, i1] sum(r0 < 2500: mul(%0[i0, r0], %1[i1, r0]))\n"
+             "%4 = comp f32[B, 21] [i0, i1] tanh(mul(add(%3[i0, i1], %2[i1]), 0.01))\n"
+             "output y = %4\n");
+  check(HEAD
+        "%0 = input x : f32[B, 7, 9]\n" /* a window's gradient */
+        "%1 = input g : f32[B, 7, 16]\n"
+        "%2 = comp f32[16, 3, 9] [i0, i1, i2] sum(r0 < B, r1 < 7: mul(%1[r0, r1, i0], select(and(ge0(r1 + i1 - 1), "
+        "ge0(7 - r1 - i1)), %0[r0, r1 + i1 - 1, i2], 0)))\n"
+        "output dw = %2\n");
+}
+
+/* Masked across rows and columns of the result, batched, of integers, and with a mapped operand. */
+static void odd_contractions(void **state) {
+  (void)state;
+  check(HEAD "%0 = input q : f32[B, 12, 16]\n"
+             "%1 = input k : f32[B, 12, 16]\n"
+             "%2 = comp f32[B, 12, 12] [i0, i1, i2] sum(r0 < 16: mul(%0[i0, i1, r0], %1[i0, i2, r0]))\n"
+             "%3 = comp f32[B, 12, 12] [i0, i1, i2] select(ge0(i1 - i2), %2[i0, i1, i2], -1e30)\n"
+             "%4 = comp f32[B, 12] [i0, i1] max(r0 < 12: %3[i0, i1, r0])\n"
+             "%5 = comp f32[B, 12, 12] [i0, i1, i2] exp(sub(%3[i0, i1, i2], %4[i0, i1]))\n"
+             "%6 = comp f32[B, 12] [i0, i1] sum(r0 < 12: %5[i0, i1, r0])\n"
+             "%7 = comp f32[B, 12, 12] [i0, i1, i2] div(%5[i0, i1, i2], %6[i0, i1])\n"
+             "%8 = comp f32[B, 12, 16] [i0, i1, i2] sum(r0 < 12: select(ge0(i1 - r0), mul(%7[i0, i1, r0], %1[i0, r0, "
+             "i2]), 0))\n"
+             "output y = %8\n");
+  check(HEAD "%0 = input x : i32[B, 18]\n"
+             "%1 = param w : i32[18, 20]\n"
+             "%2 = comp i32[B, 20] [i0, i1] sum(r0 < 18: mul(%0[i0, r0], %1[r0, i1]))\n"
+             "output y = %2\n");
+  check(HEAD "%0 = input x : f64[B, 18]\n"
+             "%1 = param w : f64[35, 18]\n"
+             "%2 = comp f64[B, 35] [i0, i1] sum(r0 < 18: mul(max(%0[i0, r0], 0), exp(%1[i1, r0])))\n"
+             "output y = %2\n");
+}
+
+/* Groups along columns, with values kept for each position. */
+static void column_groups(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 37]\n"
+             "%1 = comp f32[37] [i0] max(r0 < B: %0[r0, i0])\n"
+             "%2 = comp f32[B, 37] [i0, i1] exp(sub(%0[i0, i1], %1[i1]))\n"
+             "%3 = comp f32[37] [i0] sum(r0 < B: %2[r0, i0])\n"
+             "%4 = comp f32[B, 37] [i0, i1] div(%2[i0, i1], %3[i1])\n"
+             "output y = %4\n");
+}
+
+/* NaN wins in max and min, and its first place is their position; comparisons with it are false. */
+static void not_numbers(void **state) {
+  (void)state;
+  check(HEAD
+        "%0 = input x : f32[B, 21]\n"
+        "%1 = comp f32[B, 21] [i0, i1] sqrt(add(%0[i0, i1], 1.2))\n"
+        "%2 = comp f32[B] [i0] max(r0 < 21: %1[i0, r0])\n"
+        "%3 = comp i32[B] [i0] argmax(r0 < 21: %1[i0, r0])\n"
+        "%4 = comp i32[21] [i0] argmin(r0 < B: %1[r0, i0])\n"
+        "%5 = comp f32[B, 21] [i0, i1] max(%1[i0, i1], 0.5)\n"
+        "%6 = comp f32[B, 21] [i0, i1] min(0.5, %1[i0, i1])\n"
+        "%7 = comp bool[B, 21] [i0, i1] le(%1[i0, i1], 0.5)\n"
+        "%8 = comp f32[B, 21] [i0, i1] max(%1[i0, i1], %1[i0, 20 - i1])\n"
+        "output a = %2\noutput b = %3\noutput c = %4\noutput d = %5\noutput e = %6\noutput f = %7\noutput g = %8\n");
+}
+
+/* Integers: division and remainder round down, also where the divisor is 0 or negative; casts truncate and saturate.
+ */
+static void integers(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : i32[B, 21]\n"
+             "%1 = input y : i32[B, 21]\n"
+             "%2 = input z : f32[B, 21]\n"
+             "%3 = comp i32[B, 21] [i0, i1] floordiv(sub(mul(%0[i0, i1], 7), 9), sub(mul(%1[i0, i1], 2), 3))\n"
+             "%4 = comp i32[B, 21] [i0, i1] mod(sub(mul(%0[i0, i1], 7), 9), sub(mul(%1[i0, i1], 2), 3))\n"
+             "%5 = comp i32[B, 21] [i0, i1] cast(i32, mul(%2[i0, i1], 3))\n"
+             "%6 = comp u8[B, 21] [i0, i1] cast(u8, mul(%2[i0, i1], 300))\n"
+             "%7 = comp f32[B, 21] [i0, i1] cast(f32, %6[i0, i1])\n"
+             "%8 = comp i64[B, 21] [i0, i1] mul(cast(i64, %0[i0, i1]), 5000000000)\n"
+             "output a = %3\noutput b = %4\noutput c = %5\noutput d = %6\noutput e = %7\noutput f = %8\n");
+}
+
 static void scatters(void **state) {
   (void)state;
   check(HEAD "%0 = input x : f32[B, 18]\n"
@@ -146,9 +230,19 @@ static void draws(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(maps),       cmocka_unit_test(guards),  cmocka_unit_test(gathers),
-      cmocka_unit_test(reductions), cmocka_unit_test(softmax), cmocka_unit_test(contractions),
-      cmocka_unit_test(scatters),   cmocka_unit_test(draws),
+      cmocka_unit_test(maps),
+      cmocka_unit_test(guards),
+      cmocka_unit_test(gathers),
+      cmocka_unit_test(reductions),
+      cmocka_unit_test(softmax),
+      cmocka_unit_test(contractions),
+      cmocka_unit_test(long_contractions),
+      cmocka_unit_test(odd_contractions),
+      cmocka_unit_test(column_groups),
+      cmocka_unit_test(not_numbers),
+      cmocka_unit_test(integers),
+      cmocka_unit_test(scatters),
+      cmocka_unit_test(draws),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
