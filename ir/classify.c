@@ -155,19 +155,21 @@ static bool operand_is_safe(const Factoring *f, const Expr *e, SlotSet slots) {
   return true;
 }
 
-/* The masks that fit neither operand: on the result alone they belong to the scale, else to the tile. */
+static void mask_scale(const Factoring *f, Expr *mask, Contraction *c) {
+  DType t = f->n->body->dtype;
+  Expr *scale = c->scale ? c->scale : expr_real(f->ir, t, 1);
+  c->scale = expr_select(f->ir, mask, scale, expr_real(f->ir, t, 0));
+}
+
+/* The masks that fit neither operand: on the result alone they belong to the scale, else to the tile. A mask on the
+ * result alone belongs to the scale in any case: it may keep the scale from being infinite. */
 static void place_other_masks(const Factoring *f, const Partition *p, Contraction *c) {
   for (int i = 0; i < f->nmasks; i++) {
     SlotSet q = f->mask[i].slots;
-    if (!(q & ~p->a) || !(q & ~p->b)) continue;
-    Expr **where = q & f->reduced ? &c->tile_mask : NULL;
-    if (where) {
-      *where = expr_and(f->ir, *where, f->mask[i].e);
-      continue;
-    }
-    DType t = f->n->body->dtype;
-    Expr *scale = c->scale ? c->scale : expr_real(f->ir, t, 1);
-    c->scale = expr_select(f->ir, f->mask[i].e, scale, expr_real(f->ir, t, 0));
+    bool fits = !(q & ~p->a) || !(q & ~p->b);
+    if (!(q & f->reduced)) {
+      if (!fits || c->scale) mask_scale(f, f->mask[i].e, c);
+    } else if (!fits) c->tile_mask = expr_and(f->ir, c->tile_mask, f->mask[i].e);
   }
 }
 

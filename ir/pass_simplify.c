@@ -349,7 +349,10 @@ static Node *normal_sum(Simplify *s, Node *n) {
   return comp_like(s, n, RED_sum, &v, sum.body);
 }
 
-/* S6: sum(r: c * e) = c * sum(r: e), c without r. Under a guard only where c may be read without it. */
+static void find_read(void *cx, Expr *e) { *(bool *)cx |= e->kind == EXPR_READ; }
+
+/* S6: sum(r: c * e) = c * sum(r: e), c without r. Under a guard only a c that reads nothing: the guard may be what
+ * keeps it finite, and an infinite c times an empty sum is NaN. */
 static Node *factor_out(Simplify *s, Node *n) {
   if (n->reducer != RED_sum) return NULL;
   VarList v = vars_of(s, n);
@@ -357,7 +360,9 @@ static Node *factor_out(Simplify *s, Node *n) {
   Factors all = {0}, out = {0}, in = {0};
   collect_factors(s, g.value, false, &all);
   for (int i = 0; i < all.n; i++) {
-    bool moves = !uses_any(all.at[i].e, n->nred, v.at + n->rank) && (!g.guard || is_safe(s, all.at[i].e));
+    bool moves = !uses_any(all.at[i].e, n->nred, v.at + n->rank), has_read = false;
+    expr_visit(all.at[i].e, find_read, &has_read);
+    if (g.guard && has_read) moves = false;
     Factors *to = moves ? &out : &in;
     vec_push(s->scratch, to, all.at[i]);
   }
