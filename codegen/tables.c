@@ -268,13 +268,17 @@ static int64_t one(void *cx, DimAtom *symbol) {
   return 1;
 }
 
-/* A multiplication and an addition for each element of result and reduction. */
-static int64_t contraction_flops(const Schedule *s) {
+static bool is_product(const Expr *e) {
+  if (e->kind != EXPR_OP) return false;
+  return e->op == OP_mul || (e->op == OP_select && (is_product(e->arg[1]) || is_product(e->arg[2])));
+}
+
+/* Of the sums of products: a multiplication and an addition for each element of result and reduction. */
+static int64_t contraction_flops(const Graph *g) {
   int64_t flops = 0;
-  for (int i = 0; i < s->kernels.n; i++) {
-    const Kernel *k = s->kernels.at[i];
-    if (!k->contraction || !k->members.n) continue;
-    const Node *n = k->members.at[0].node;
+  for (int i = 0; i < g->nodes.n; i++) {
+    const Node *n = g->nodes.at[i];
+    if (n->kind != NODE_comp || n->reducer != RED_sum || !is_product(n->body)) continue;
     int64_t count = 2;
     for (int d = 0; d < n->rank; d++) count *= dim_evaluate(n->shape[d], one, NULL);
     for (int d = 0; d < n->nred; d++) count *= dim_evaluate(n->red[d], one, NULL);
@@ -297,7 +301,7 @@ static void build_graph(Tables *t, const Schedule *s, NnrtGraph *out) {
     vec_push(t->arena, &stored, index);
   }
   SET_INTS(t, out, stored, stored.n, stored.at);
-  out->flops = contraction_flops(s);
+  out->flops = contraction_flops(s->graph);
   out->n_dims = dims.rows.n;
   out->dims = dims.rows.at;
 }

@@ -81,7 +81,7 @@ typedef enum NnrtRole {
   F(TABLES, launches, NnrtLaunch)                                                                                    \
   F(INTS, arena, )  /* poly: bytes, the exact peak */                                                                \
   F(INTS, stored, ) /* variables that a run writes */                                                                \
-  F(INT, flops, )   /* useful floating-point operations of the contractions with every open dimension 1 */
+  F(INT, flops, )   /* floating-point operations of the sums of products, every open dimension 1 */
 
 #define NNRT_BLOB_FIELDS(F) F(BYTES, data, )
 

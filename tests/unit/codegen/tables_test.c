@@ -42,6 +42,7 @@ static void test_whole_program(void **arena) {
   const NnrtGraph *g = &p->graphs[t->step];
   assert_string_equal(g->name, "step");
   assert_int_equal(g->n_stored, 4);
+  assert_int_equal(p->graphs[p->entries[0].graph].flops, 6); /* three products, three sums */
   const NnrtPort *x = port(g->inputs, g->n_inputs, "points.x");
   assert_int_equal(g->buffers[x->buffer].place, NNRT_INPUT);
   assert_string_equal(g->inputs[g->buffers[x->buffer].index].name, "points.x");
