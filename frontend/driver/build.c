@@ -242,7 +242,8 @@ int build_program(Session *s, BuildOptions *o, Program *program) {
   b->session = s;
   b->options = o;
   b->program = program;
-  if (o->emit.n == 0) vec_push(s->arena, &o->emit, (EmitRequest){EMIT_exe, NULL});
+  EmitKind usual = o->compile.passes.stop_after ? EMIT_fused : EMIT_exe; /* where the passes stop, their graphs */
+  if (o->emit.n == 0) vec_push(s->arena, &o->emit, (EmitRequest){usual, NULL});
   int status = build_stages(b);
   if (b->compilation) compile_end(b->compilation);
   return status;
