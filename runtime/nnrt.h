@@ -2,13 +2,17 @@
  *
  * nnc writes one NnrtProgram as constants beside the kernels' code; the runtime's services (training, evaluation,
  * entries) work from it alone. Every table is one FIELDS list below: from it come the C struct and the description by
- * which codegen/tables.c writes constants, so the two cannot differ. Kinds of field: STRING(name)         const char
- * *, NULL for none        INT(name)   int64_t        REAL(name)  double INTS(name)           int64_t n_name; const
- * int64_t *name BYTES(name)          int64_t n_name; const void *name, aligned to 64 TABLES(name, T)      int64_t
- * n_name; const T *name KERNEL(name)         NnrtKernel *; while nnc prepares tables it holds the symbol's text
- * instead VERB(name)           NnrtVerb *; likewise. Only verbs that a table names are linked
+ * which codegen/constants.c writes it, so the two cannot differ. F(KIND, name, T) is a field; the kinds:
  *
- * A *poly* is an INTS field: a polynomial over a graph's open dimensions: number of terms, then for each term its
+ * - STRING: const char *, NULL for none
+ * - INT: int64_t; REAL: double
+ * - INTS: int64_t n_name; const int64_t *name
+ * - BYTES: int64_t n_name; const void *name, aligned to 64
+ * - TABLES: int64_t n_name; const T *name
+ * - KERNEL: NnrtKernel *; while nnc prepares tables it holds the symbol's text instead
+ * - VERB: NnrtVerb *; likewise. Only verbs that a table names are linked
+ *
+ * A *poly* is an INTS field: a polynomial over a graph's dims: the number of terms, then for each term its
  * coefficient, the number of factors, the factors' indices into NnrtGraph.dims (repeated for powers). An INT that is
  * an index has -1 for none. */
 #ifndef NNRT_NNRT_H
@@ -46,9 +50,8 @@ typedef enum NnrtRole {
 
 /* A place for a tensor during a run. */
 #define NNRT_BUFFER_FIELDS(F)                                                                                        \
-  F(INT, place, ) /* NnrtPlace */                                                                                    \
-  F(INT,                                                                                                             \
-    index, ) /* INPUT: into NnrtGraph.inputs; PARAM, STATE: into NnrtProgram.variables; CONST: into .constants */    \
+  F(INT, place, )   /* NnrtPlace */                                                                                  \
+  F(INT, index, )   /* INPUT: into inputs of the graph; PARAM, STATE: into variables; CONST: into constants */       \
   F(INTS, bytes, )  /* poly */                                                                                       \
   F(INTS, offset, ) /* poly: ARENA only */
 
