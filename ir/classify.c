@@ -183,6 +183,12 @@ static int *slot_list(const Factoring *f, SlotSet set, int *count) {
   return list;
 }
 
+static bool gets_all_masks(const Factoring *f, SlotSet slots) {
+  for (int i = 0; i < f->nmasks; i++)
+    if (f->mask[i].slots & ~slots) return false;
+  return true;
+}
+
 static Contraction *contraction_of(const Factoring *f, Partition p) {
   SlotSet m = p.a & ~p.b, n = p.b & ~p.a;
   bool swap = m > n; /* the highest slot is the fastest running result index: it has to be in n */
@@ -191,7 +197,8 @@ static Contraction *contraction_of(const Factoring *f, Partition p) {
   Contraction *c = NEW(f->arena, Contraction);
   c->scale = f->scale;
   place_other_masks(f, &p, c);
-  if (!operand_is_safe(f, a, p.a) || !operand_is_safe(f, b, p.b)) return NULL;
+  if (!gets_all_masks(f, p.a) && !operand_is_safe(f, a, p.a)) return NULL;
+  if (!gets_all_masks(f, p.b) && !operand_is_safe(f, b, p.b)) return NULL;
   c->a = masked(f, a, p.a);
   c->b = masked(f, b, p.b);
   SlotSet result = ~f->reduced & (((SlotSet)1 << (f->n->rank + f->n->nred)) - 1);

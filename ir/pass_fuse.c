@@ -36,6 +36,8 @@ static bool is_view(const Expr *e) {
   return e->kind == EXPR_CONST || e->kind == EXPR_READ || e->kind == EXPR_INDEX;
 }
 
+static bool is_view_map(const Node *n) { return is_map(n) && is_view(n->body); }
+
 static bool reads_data_indices(ExprList reads) {
   for (int i = 0; i < reads.n; i++)
     for (int d = 0; d < reads.at[i]->node->rank; d++)
@@ -225,6 +227,8 @@ bool pass_fuse(Graph *g, PassContext *cx) {
   f.finishes = NEW_ARRAY(a, Node *, n);
   f.needs = NEW_ARRAY(a, uint64_t *, n);
   start(&f);
+  for (int i = 0; i < n; i++) /* views first: then readers see what they really read */
+    if (is_view_map(f.now[i]) && is_worth_it(&f, f.now[i])) substitute(&f, f.now[i]);
   for (int i = 0; i < n; i++) {
     if (is_map(f.now[i])) f.finishes[i] = finished_by(&f, f.now[i]);
     if (is_worth_it(&f, f.now[i])) substitute(&f, f.now[i]);

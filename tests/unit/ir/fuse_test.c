@@ -138,6 +138,21 @@ static void finishing_maps_stay(void **state) {
                3);
 }
 
+/* A reshape between layers is substituted before anything else, so that the activation is seen to finish its product.
+ */
+static void views_first(void **state) {
+  (void)state;
+  expect_comps("%0 = input x : f32[64, 32]\n"
+               "%1 = param w : f32[48, 32]\n"
+               "%2 = param v : f32[16, 48]\n"
+               "%3 = comp f32[8, 8, 48] [i0, i1, i2] sum(r0 < 32: mul(%0[8*i0 + i1, r0], %1[i2, r0]))\n"
+               "%4 = comp f32[8, 8, 48] [i0, i1, i2] tanh(%3[i0, i1, i2])\n"
+               "%5 = comp f32[64, 48] [i0, i1] %4[(i0 // 8), i0 - 8*(i0 // 8), i1]\n"
+               "%6 = comp f32[64, 16] [i0, i1] sum(r0 < 48: mul(%5[i0, r0], %2[i1, r0]))\n"
+               "output y = %6\n",
+               3);
+}
+
 /* Reads at three places count three times: a chain of stencils stays a chain. */
 static void stencils(void **state) {
   (void)state;
@@ -192,11 +207,17 @@ static void activations_are_reused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(views_go_everywhere),     TEST(stored_views),
-      TEST(chains_of_maps),          TEST(work_is_not_repeated),
-      TEST(cheap_maps_are_repeated), TEST(operands_take_maps),
-      TEST(finishing_maps_stay),     TEST(stencils),
-      TEST(scalars_go_everywhere),   TEST(activations_are_reused),
+      TEST(views_go_everywhere),
+      TEST(stored_views),
+      TEST(chains_of_maps),
+      TEST(work_is_not_repeated),
+      TEST(cheap_maps_are_repeated),
+      TEST(operands_take_maps),
+      TEST(finishing_maps_stay),
+      TEST(views_first),
+      TEST(stencils),
+      TEST(scalars_go_everywhere),
+      TEST(activations_are_reused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

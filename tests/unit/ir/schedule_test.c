@@ -107,6 +107,29 @@ static void linear_relu(void **state) {
   assert_int_equal(s->kernels.at[0]->operands.n, 4);
 }
 
+/* A padded convolution over images that come as rows of pixels: the guard keeps the flat index inside. */
+static void convolution(void **state) {
+  (void)state;
+  Schedule *s =
+      scheduled("dim B >= 0 batch\n"
+                "%0 = input x : f32[B, 64]\n"
+                "%1 = param w : f32[16, 3, 3]\n"
+                "%2 = param b : f32[16]\n"
+                "%3 = comp f32[B, 8, 8] [i0, i1, i2] %0[i0, 8*i1 + i2]\n"
+                "%4 = comp f32[B, 8, 8, 16] [i0, i1, i2, i3] sum(r0 < 3, r1 < 3: select(and(and(ge0(i1 + r0 "
+                "- 1), ge0(8 - i1 - r0)), and(ge0(i2 + r1 - 1), ge0(8 - i2 - r1))), mul(%3[i0, i1 + r0 - 1, "
+                "i2 + r1 - 1], %1[i3, r0, r1]), 0))\n"
+                "%5 = comp f32[B, 8, 8, 16] [i0, i1, i2, i3] max(add(%4[i0, i1, i2, i3], %2[i3]), 0)\n"
+                "output y = %5\n");
+  expect(s, "contraction=1");
+  const Contraction *c = s->kernels.at[0]->contraction;
+  assert_int_equal(c->nm, 3);
+  assert_int_equal(c->nn, 1);
+  assert_int_equal(c->nk, 2);
+  assert_null(c->tile_mask);
+  assert_int_equal(c->b->kind, EXPR_READ); /* the guard is the image's */
+}
+
 #define SOFTMAX                                                                                                      \
   "%1 = comp f32[B] [i0] max(r0 < 1000: %0[i0, r0])\n"                                                               \
   "%2 = comp f32[B, 1000] [i0, i1] exp(sub(%0[i0, i1], stop(%1[i0])))\n"                                             \
@@ -296,8 +319,9 @@ static void peak(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(linear_relu), TEST(softmax),   TEST(softmax_backward),          TEST(layer_norm),   TEST(cross_entropy),
-      TEST(mlp_step),    TEST(adam_step), TEST(maps_with_several_results), TEST(equal_layers), TEST(peak),
+      TEST(linear_relu),   TEST(convolution), TEST(softmax),   TEST(softmax_backward),          TEST(layer_norm),
+      TEST(cross_entropy), TEST(mlp_step),    TEST(adam_step), TEST(maps_with_several_results), TEST(equal_layers),
+      TEST(peak),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
