@@ -66,6 +66,7 @@ typedef struct Emit {
   LLVMBasicBlockRef scopes[SCOPES]; /* where each scope's code goes next */
   int depth, grid_depth;            /* of the scope that is open; of one grid position */
   Value tail;                       /* lanes that exist; NULL: all */
+  const Var *aligned;               /* the lanes' index, where its first lane is a multiple of the lanes; NULL */
   Vec(Bound) bound;
   Vec(Memo) memo;
   Vec(Mask *) masks;

@@ -115,7 +115,7 @@ static void plan_scratch(Product *p) {
   int64_t k = 0, m = 0, used = 0;
   bool known = dim_is_const(p->vk->extent, &k), packs = p->a.packed || p->b.packed;
   p->blocked = packs && (!known || k > LARGEST_K);
-  p->kc = p->blocked ? (p->c->kc > 64 ? p->c->kc : 64) : k;
+  p->kc = p->blocked ? round_up(p->c->kc > 64 ? p->c->kc : 64, e->lanes) : k;
   p->mc = p->c->mc;
   p->nc = p->c->nc;
   if (dim_is_const(p->vm->extent, &m) && m < p->mc) p->mc = m > 0 ? m : 1;
@@ -186,7 +186,9 @@ static void pack_a(Product *p) {
   Loop rows;
   loop_open(e, &rows, p->m_from, p->m_to, 1, NULL, 0);
   emit_bind(e, p->vm, lanes_scalar(rows.index));
+  e->aligned = p->vk;
   lane_loop(e, p->vk, p->k_from, p->k_to, 1, NULL, 0, pack_a_lanes, p);
+  e->aligned = NULL;
   loop_close(e, &rows, NULL);
 }
 
@@ -207,6 +209,7 @@ static void pack_b(Product *p, Value n0, int vectors, bool masked) {
   emit_bind(e, p->vk, lanes_scalar(rows.index));
   Value at = imul(&e->b, isub(&e->b, rows.index, p->k_from), index64(&e->b, (int64_t)vectors * e->lanes));
   Value to = at_element(p, p->b.buffer, at), outer = e->tail;
+  e->aligned = p->vn;
   for (int j = 0; j < vectors; j++) {
     int mark = emit_mark(e);
     emit_enter(e, e->depth);
@@ -219,6 +222,7 @@ static void pack_b(Product *p, Value n0, int vectors, bool masked) {
     e->tail = outer;
     emit_forget(e, mark, e->depth, false);
   }
+  e->aligned = NULL;
   loop_close(e, &rows, NULL);
 }
 

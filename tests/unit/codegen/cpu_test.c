@@ -124,6 +124,14 @@ static void contractions(void **state) {
       "ge0(9 - i1 - r0)), and(ge0(i2 + r1 - 1), ge0(9 - i2 - r1))), %0[i0, i1 + r0 - 1, i2 + r1 - 1, r2], 0), "
       "%1[i3, r0, r1, r2]))\n"
       "output y = %2\n");
+  check(
+      HEAD
+      "%0 = input x : f32[B, 9, 9, 32]\n" /* whose channels are whole vectors */
+      "%1 = param w : f32[24, 3, 3, 32]\n"
+      "%2 = comp f32[B, 9, 9, 24] [i0, i1, i2, i3] sum(r0 < 3, r1 < 3, r2 < 32: mul(select(and(and(ge0(i1 + r0 - 1), "
+      "ge0(9 - i1 - r0)), and(ge0(i2 + r1 - 1), ge0(9 - i2 - r1))), %0[i0, i1 + r0 - 1, i2 + r1 - 1, r2], 0), "
+      "%1[i3, r0, r1, r2]))\n"
+      "output y = %2\n");
 }
 
 /* K in blocks: too long to pack at once, or open. */
