@@ -190,6 +190,58 @@ static void convolutions(void **state) {
   arena_free(a);
 }
 
+/* ---- random reads ---- */
+
+static int64_t random_in(int64_t lo, int64_t hi) { return lo + (int64_t)(uniform() * (double)(hi - lo + 1)); }
+
+static Form *random_form(Ir *ir, int n, Var **v) {
+  Form *f = form_const(ir, random_in(-2, 2));
+  for (int i = 0; i < n; i++)
+    if (random_in(0, 2)) f = form_add(ir, f, form_scale(ir, form_var(ir, v[i]), random_in(-2, 4)));
+  int64_t c = random_in(2, 4), kind = random_in(0, 5);
+  return kind == 0 ? form_floordiv(ir, f, c) : kind == 1 ? form_mod(ir, f, c) : f;
+}
+
+/* y[i...] = sum(r...: select(A inside x, x[A] * w[B], 0)) with B over the same indices and made to be inside w. */
+static Case random_read(Arena *a) {
+  Ir *ir = ir_new(a, str_table_new(a));
+  Graph *g = graph_new(ir, str_internz(ir->strings, "read"));
+  int n = (int)random_in(1, 4), nred = (int)random_in(0, n), rank = (int)random_in(1, 2);
+  Var *v[4];
+  for (int i = 0; i < n; i++) v[i] = var_fresh(ir, dim_const(ir, random_in(1, 4)));
+  Dim *shape[2], *other = dim_const(ir, 3);
+  Form *at[2], *of_w = form_mod(ir, random_form(ir, n, v), 3);
+  Expr *inside = NULL;
+  for (int d = 0; d < rank; d++) {
+    shape[d] = dim_const(ir, random_in(1, 6));
+    at[d] = random_form(ir, n, v);
+    inside = expr_and(ir, inside, expr_inside(ir, at[d], shape[d]));
+  }
+  Node *x = graph_input(g, str_internz(ir->strings, "x"), DT_f64, rank, shape, (Span){0});
+  Node *w = graph_input(g, str_internz(ir->strings, "w"), DT_f64, 1, &other, (Span){0});
+  Expr *body = expr_op2(ir, OP_mul, expr_read(ir, x, at), expr_read(ir, w, &of_w));
+  if (inside) body = expr_select(ir, inside, body, expr_real(ir, DT_f64, 0));
+  Node *y = graph_comp(g, n - nred, v, nred ? RED_sum : RED_none, nred, v + n - nred, body, (Span){0});
+  graph_output(g, str_internz(ir->strings, "y"), y);
+  Buf text = {0};
+  graph_print(&text, g);
+  Case c = {.name = arena_strndup(a, text.text, text.n), .n = text.n};
+  c.text = c.name;
+  buf_free(&text);
+  return c;
+}
+
+static void random_reads(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 200; seed++) {
+    Arena *a = arena_new();
+    random_state = seed * 7919;
+    Case c = random_read(a);
+    check(&c);
+    arena_free(a);
+  }
+}
+
 /* ---- random graphs ---- */
 
 /* A random graph as a model: its loss, its gradients and products, and values for all inputs. */
@@ -413,9 +465,9 @@ static void convolutions_stay_cheap(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_graph),     cmocka_unit_test(convolutions), cmocka_unit_test(convolutions_stay_cheap),
-      cmocka_unit_test(random_graphs),   cmocka_unit_test(what_depends), cmocka_unit_test(by_any_node),
-      cmocka_unit_test(narrow_adjoints), cmocka_unit_test(ties),
+      cmocka_unit_test(every_graph),  cmocka_unit_test(convolutions),    cmocka_unit_test(convolutions_stay_cheap),
+      cmocka_unit_test(random_reads), cmocka_unit_test(random_graphs),   cmocka_unit_test(what_depends),
+      cmocka_unit_test(by_any_node),  cmocka_unit_test(narrow_adjoints), cmocka_unit_test(ties),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
