@@ -1,8 +1,8 @@
 /* cost.c - see cost.h. Costs were chosen from the throughput of vector code: an addition 1, a division 4, the
- * exponential 8. */
+ * exponential 8; a draw little enough that a mask is drawn again for the derivative, not stored. */
 #include "ir/cost.h"
 
-enum { OPEN_DIM = 64, DRAW_COST = 20 };
+enum { OPEN_DIM = 64, DRAW_COST = 10 };
 
 static int64_t open_value(void *cx, DimAtom *symbol) {
   (void)cx;
