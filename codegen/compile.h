@@ -3,7 +3,7 @@
  *     Compilation *c = compile_begin(arena, program, diags, &options);
  *     compile_passes(c)       the graphs rewritten: derive, simplify, fuse
  *     compile_schedules(c)    kernels, buffers and places
- *     compile_code(c, &error) one module: every kernel once, the program's tables
+ *     compile_code(c)         one module: every kernel once, the program's tables
  *     cpu_module_write(c->module, CPU_OBJECT, &object)
  *     compile_end(c) */
 #ifndef NNC_CODEGEN_COMPILE_H
