@@ -299,20 +299,67 @@ static int64_t value(void *cx, DimAtom *symbol) {
   return *(int64_t *)cx;
 }
 
+#define CHAIN                                                                                                        \
+  "dim B >= 0 batch\n"                                                                                               \
+  "%0 = input x : f32[B, 64]\n"                                                                                      \
+  "%1 = param w1 : f32[64, 256]\n"                                                                                   \
+  "%2 = param w2 : f32[256, 128]\n"                                                                                  \
+  "%3 = param w3 : f32[128, 256]\n"                                                                                  \
+  "%4 = comp f32[B, 256] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %1[r0, i1]))\n"                                       \
+  "%5 = comp f32[B, 128] [i0, i1] sum(r0 < 256: mul(%4[i0, r0], %2[r0, i1]))\n"                                      \
+  "%6 = comp f32[B, 256] [i0, i1] sum(r0 < 128: mul(%5[i0, r0], %3[r0, i1]))\n"                                      \
+  "output y = %6\n"
+
 /* A chain of layers needs two activations at a time, whatever the batch. */
 static void peak(void **state) {
   (void)state;
-  Schedule *s = scheduled("dim B >= 0 batch\n"
-                          "%0 = input x : f32[B, 64]\n"
-                          "%1 = param w1 : f32[64, 256]\n"
-                          "%2 = param w2 : f32[256, 128]\n"
-                          "%3 = param w3 : f32[128, 256]\n"
-                          "%4 = comp f32[B, 256] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %1[r0, i1]))\n"
-                          "%5 = comp f32[B, 128] [i0, i1] sum(r0 < 256: mul(%4[i0, r0], %2[r0, i1]))\n"
-                          "%6 = comp f32[B, 256] [i0, i1] sum(r0 < 128: mul(%5[i0, r0], %3[r0, i1]))\n"
-                          "output y = %6\n");
+  Schedule *s = scheduled(CHAIN);
   for (int64_t batch = 0; batch < 100; batch += 33)
     assert_int_equal(dim_evaluate(s->arena_bytes, value, &batch), batch * (256 + 128) * 4);
+}
+
+static void expect_fault(const Schedule *s, const char *words) {
+  const char *fault = schedule_verify(s);
+  if (!fault || !strstr(fault, words)) fail_msg("'%s' instead of '%s'", fault ? fault : "no fault", words);
+}
+
+/* What the verifier is there for: schedules that are wrong. */
+static void faults(void **state) {
+  (void)state;
+  Schedule *s = scheduled(CHAIN);
+  Kernel **k = s->kernels.at, *first = k[0];
+  k[0] = k[1];
+  k[1] = first;
+  expect_fault(s, "before it is made");
+  s = scheduled(CHAIN);
+  schedule_buffer(s, s->kernels.at[1]->members.at[0].node)->offset =
+      schedule_buffer(s, s->kernels.at[0]->members.at[0].node)->offset;
+  expect_fault(s, "overlap");
+  s = scheduled(CHAIN);
+  s->kernels.at[1]->operands.n--;
+  expect_fault(s, "not among its operands");
+  s = scheduled("%0 = param w : f32[64]\n"
+                "%1 = comp f32[] [] sum(r0 < 64: %0[r0])\n"
+                "%2 = comp f32[64] [i0] mul(2, %0[i0])\n"
+                "%3 = store w = %2\n"
+                "output sum = %1\n");
+  k = s->kernels.at;
+  first = k[0]; /* the sum, which has to come before w is overwritten */
+  k[0] = k[1];
+  k[1] = first;
+  expect_fault(s, "overwritten");
+}
+
+static void printed(void **state) {
+  (void)state;
+  Schedule *s = scheduled(CHAIN);
+  Buf b = {0};
+  schedule_print(&b, s, NULL);
+  plan_print(&b, s);
+  assert_non_null(strstr(b.text, "  1 contraction grid [B, 128] k [256] tile "));
+  assert_non_null(strstr(b.text, "bytes 1536*B + 131072 at - nn_contraction_"));
+  assert_non_null(strstr(b.text, "arena 1536*B bytes"));
+  buf_free(&b);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -321,7 +368,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(linear_relu),   TEST(convolution), TEST(softmax),   TEST(softmax_backward),          TEST(layer_norm),
       TEST(cross_entropy), TEST(mlp_step),    TEST(adam_step), TEST(maps_with_several_results), TEST(equal_layers),
-      TEST(peak),
+      TEST(peak),          TEST(faults),      TEST(printed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
