@@ -130,6 +130,11 @@ static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   vec_push(x->arena, &d->fields, f);
 }
 
+static Str data_path(Elaborator *x, Str path) {
+  const char *folder = x->options->folder;
+  return folder && path[0] != '/' ? str_internf(x->strings, "%s/%s", folder, path) : path;
+}
+
 static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
   static const char *const formats[] = {"csv", "npy", "idx"};
   bool known = false;
@@ -148,8 +153,8 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
       diag_add(x->diags, DIAG_SOURCE, a->span, "a file's path is wanted here");
       return false;
     }
-    if (a->name) vec_push(x->arena, &d->files, (ColumnFile){a->name, a->value->text});
-    else if (!d->path) d->path = a->value->text;
+    if (a->name) vec_push(x->arena, &d->files, (ColumnFile){a->name, data_path(x, a->value->text)});
+    else if (!d->path) d->path = data_path(x, a->value->text);
     else
       diag_add(x->diags, DIAG_SOURCE, a->span, "one path, or a file for each column: `%s(x = \"x.%s\")`", d->format,
                d->format);

@@ -13,6 +13,7 @@ typedef struct ElaborateOptions {
   bool f64; /* --precision f64: every f32 of the program is f64 */
   int ndefinitions;
   const Definition *definitions;
+  const char *folder; /* where data files with relative paths are looked for; NULL: where the program runs */
   bool check_library; /* check the library's generic code too (tests) */
 } ElaborateOptions;
 

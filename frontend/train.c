@@ -495,7 +495,8 @@ void elaborate_train(Elaborator *x, Decl *decl) {
              .span = a->span};
   if (a->items.n != 1 || x->program->train.n) {
     diag_add(x->diags, DIAG_NOT_COMPILED, a->items.at[0]->span,
-             a->items.n != 1 ? "this version of nnc trains on one data set" : "this version of nnc compiles one `train` block");
+             a->items.n != 1 ? "this version of nnc trains on one data set"
+                             : "this version of nnc compiles one `train` block");
     return;
   }
   Value *v = name_lookup(x, NULL, a->items.at[0]->name, a->items.at[0]->span);

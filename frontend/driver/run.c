@@ -42,6 +42,7 @@ static uint64_t build_hash(const Program *p, const BuildOptions *o) {
   mix_text(&hash, o->compile.only);
   mix_text(&hash, o->cc);
   mix_text(&hash, o->runtime);
+  mix_text(&hash, o->meaning.folder);
   const int flags[] = {o->compile.passes.level, o->meaning.f64, o->is_static};
   mix(&hash, flags, sizeof flags);
   for (const char *const *pass = o->compile.passes.disabled; pass && *pass; pass++) mix_text(&hash, *pass);
@@ -50,6 +51,15 @@ static uint64_t build_hash(const Program *p, const BuildOptions *o) {
     mix_text(&hash, o->meaning.definitions[i].value);
   }
   return hash;
+}
+
+/* What runs is the source, wherever one stands: its data lie beside it. */
+static void data_beside_source(Session *s, BuildOptions *o) {
+  const char *slash = strrchr(o->file, '/');
+  if (!slash) return;
+  char *folder = realpath(arena_strndup(s->arena, o->file, (size_t)(slash - o->file) + 1), NULL);
+  if (folder) o->meaning.folder = arena_strndup(s->arena, folder, strlen(folder));
+  free(folder);
 }
 
 static const char *cache_folder(Arena *a) {
@@ -61,6 +71,7 @@ static const char *cache_folder(Arena *a) {
 
 int run_file(Session *s, BuildOptions *o, int argc, char **argv) {
   Program *p = NULL;
+  data_beside_source(s, o);
   int status = build_load(s, o, &p);
   if (status) return status;
   const char *cache = cache_folder(s->arena);
@@ -87,6 +98,7 @@ int run_file(Session *s, BuildOptions *o, int argc, char **argv) {
 
 int run_interpreted(Session *s, BuildOptions *o, int argc, char **argv) {
   Program *p = NULL;
+  data_beside_source(s, o);
   int status = build_load(s, o, &p);
   if (status) return status;
   Compilation *c = compile_begin(s->arena, p, &s->diags, &o->compile);

@@ -5,7 +5,8 @@
 #include "frontend/driver/build.h"
 
 /* nnc run FILE -- arguments: builds into the cache folder ($XDG_CACHE_HOME/nnc, ~/.cache/nnc), unless the same build
- * is there, and becomes the program: returns only an exit code of failure. argv[0] is replaced by the program's name.
+ * is there, and becomes the program (data files with relative paths lie beside the source): returns only an exit code
+ * of failure. argv[0] is replaced by the program's name.
  */
 int run_file(Session *s, BuildOptions *o, int argc, char **argv);
 
