@@ -139,7 +139,7 @@ void reduce_init(Emit *e, const Node *n, Value *acc); /* one of e->lanes for eac
 void reduce_step(Emit *e, const Node *n, Value *acc, Value x, Value position, Value mask);
 void reduce_join(Emit *e, const Node *n, Value *acc, const Value *other);
 void reduce_lanes(Emit *e, const Node *n, Value *acc); /* across the lanes, in a fixed tree: acc become scalars */
-Value reduce_value(const Node *n, const Value *acc);   /* the node's value */
+Value reduce_value(Emit *e, const Node *n, const Value *acc); /* the node's value */
 
 /* ---- kinds of kernel ---- */
 int count_nodes(Expr *x); /* distinct subexpressions */

@@ -302,12 +302,14 @@ static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
 
 Value emit_load(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
   Value v = load_raw(e, pointer, t, at, mask);
+  if (dtype_is_narrow(t)) return narrow_widen(&e->b, t, v);
   return t == DT_bool ? icmp(&e->b, LLVMIntNE, v, int_like_const(v, 0)) : v;
 }
 
 void emit_store(Emit *e, Value pointer, DType t, Lanes at, Value v) {
   Build *b = &e->b;
   if (t == DT_bool) v = LLVMBuildZExt(b->b, v, like(b->i8, v), "");
+  if (dtype_is_narrow(t)) v = narrow_bits(b, t, v);
   if (!at.vector && !at.step) {
     if (lanes_of(v)) ice("kernel %s stores many lanes in one place", e->k->symbol);
     LLVMSetAlignment(LLVMBuildStore(b->b, v, element_pointer(e, pointer, t, at.base)), align_of(t));

@@ -324,7 +324,7 @@ static void run_results(Run *r, int unroll, Value *acc) {
     for (int half = unroll / 2; half > 0; half /= 2)
       for (int u = 0; u < half; u++) reduce_join(e, m->node, acc + u * r->width + a, acc + (u + half) * r->width + a);
     if (!r->g->across) reduce_lanes(e, m->node, acc + a);
-    keep_result(r->g, m, member_slots(r->g, m, r->at), reduce_value(m->node, acc + a), true);
+    keep_result(r->g, m, member_slots(r->g, m, r->at), reduce_value(e, m->node, acc + a), true);
     a += reducer_width(m->node->reducer);
   }
 }

@@ -3,6 +3,9 @@
 
 #define INFINITY __builtin_inf()
 
+/* Narrow floats are summed in f32 and rounded once. */
+static DType accumulated(const Node *n) { return dtype_is_narrow(n->body->dtype) ? DT_f32 : n->body->dtype; }
+
 static bool has_position(Reducer r) { return r == RED_argmax || r == RED_argmin; }
 
 int reducer_width(Reducer r) { return has_position(r) ? 2 : 1; }
@@ -19,7 +22,7 @@ static Value number(Type t, DType d, double real, int64_t integer) {
 }
 
 void reduce_init(Emit *e, const Node *n, Value *acc) {
-  DType d = n->body->dtype;
+  DType d = accumulated(n);
   Type t = type_of(&e->b, d, e->lanes);
   if (has_position(n->reducer)) acc[1] = int_const(with_lanes(e->b.i32, e->lanes), INT32_MAX);
   switch (n->reducer) {
@@ -43,7 +46,7 @@ static Value scalar_op(Emit *e, ScalarOp op, DType t, Value x, Value y) {
 /* Whether (x, p) comes before (y, q): further, NaN furthest, and of equals the first. */
 static Value precedes(Emit *e, const Node *n, Value x, Value p, Value y, Value q) {
   Build *b = &e->b;
-  DType t = n->body->dtype;
+  DType t = accumulated(n);
   bool max = n->reducer == RED_argmax;
   Value a[3] = {x, y, NULL};
   Value further = emit_scalar(b, max ? OP_gt : OP_lt, t, DT_bool, a), same = emit_scalar(b, OP_eq, t, DT_bool, a);
@@ -56,7 +59,7 @@ static Value precedes(Emit *e, const Node *n, Value x, Value p, Value y, Value q
 }
 
 void reduce_join(Emit *e, const Node *n, Value *acc, const Value *other) {
-  DType t = n->body->dtype;
+  DType t = accumulated(n);
   switch (n->reducer) {
   case RED_sum: acc[0] = scalar_op(e, OP_add, t, acc[0], other[0]); return;
   case RED_prod: acc[0] = scalar_op(e, OP_mul, t, acc[0], other[0]); return;
@@ -96,4 +99,7 @@ void reduce_lanes(Emit *e, const Node *n, Value *acc) {
   for (int i = 0; i < width; i++) acc[i] = lane(&e->b, acc[i], 0);
 }
 
-Value reduce_value(const Node *n, const Value *acc) { return acc[has_position(n->reducer)]; }
+Value reduce_value(Emit *e, const Node *n, const Value *acc) {
+  Value v = acc[has_position(n->reducer)];
+  return dtype_is_narrow(n->dtype) ? narrow_round(&e->b, n->dtype, v) : v;
+}

@@ -20,9 +20,9 @@ bool dtype_is_signed(DType t) { return t == DT_i64 || t == DT_i32 || t == DT_i16
 static Type element_type(Build *b, DType t, Type boolean) {
   switch (t) {
   case DT_f64: return b->f64;
-  case DT_f32: return b->f32;
-  case DT_f16: return LLVMHalfTypeInContext(b->c);
-  case DT_bf16: return LLVMBFloatTypeInContext(b->c);
+  case DT_f32:
+  case DT_f16:
+  case DT_bf16: return b->f32;
   case DT_i64: return b->i64;
   case DT_i32: return b->i32;
   case DT_i16: return b->i16;
@@ -35,7 +35,9 @@ static Type element_type(Build *b, DType t, Type boolean) {
 
 Type type_of(Build *b, DType t, int lanes) { return with_lanes(element_type(b, t, b->i1), lanes); }
 
-Type memory_type(Build *b, DType t, int lanes) { return with_lanes(element_type(b, t, b->i8), lanes); }
+Type memory_type(Build *b, DType t, int lanes) {
+  return with_lanes(dtype_is_narrow(t) ? b->i16 : element_type(b, t, b->i8), lanes);
+}
 
 /* ---- small parts ---- */
 
@@ -756,6 +758,8 @@ static const Emitter emitters[] = {
 #undef ROW
 };
 
+static DType in_registers(DType t) { return dtype_is_narrow(t) ? DT_f32 : t; }
+
 Value emit_scalar(Build *b, ScalarOp op, DType arg, DType result, Value *a) {
   static const int arity[] = {
 #define ROW(name, n, ...) [OP_##name] = n,
@@ -763,11 +767,12 @@ Value emit_scalar(Build *b, ScalarOp op, DType arg, DType result, Value *a) {
 #undef ROW
   };
   int n = arity[op];
-  Call o = {arg, result, a[0], n > 1 ? a[1] : NULL, n > 2 ? a[2] : NULL};
+  Call o = {in_registers(arg), in_registers(result), a[0], n > 1 ? a[1] : NULL, n > 2 ? a[2] : NULL};
   if (n > 1) agree(b, &o.a, &o.b);
   if (n > 2) {
     agree(b, &o.a, &o.c);
     agree(b, &o.b, &o.c);
   }
-  return emitters[op](b, &o);
+  Value v = emitters[op](b, &o);
+  return dtype_is_narrow(result) ? narrow_round(b, result, v) : v;
 }

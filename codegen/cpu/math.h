@@ -12,6 +12,12 @@ Value emit_scalar(Build *b, ScalarOp op, DType arg, DType result, Value *a);
 /* A uniform draw for each lane (ir/philox.h): key = seed ^ the draw's key, i64; step i32; place and element i64. */
 Value emit_random(Build *b, DType t, Value key, Value step, Value place, Value element);
 
+/* f16 and bf16 (narrow.c): f32 in registers, rounded after each operation; i16 in memory. */
+bool dtype_is_narrow(DType t);
+Value narrow_widen(Build *b, DType t, Value bits);
+Value narrow_round(Build *b, DType t, Value x);
+Value narrow_bits(Build *b, DType t, Value x);
+
 Type type_of(Build *b, DType t, int lanes);     /* in a register: bool is i1 */
 Type memory_type(Build *b, DType t, int lanes); /* in memory: bool is i8 */
 bool dtype_is_signed(DType t);

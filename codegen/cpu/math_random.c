@@ -73,5 +73,5 @@ Value emit_random(Build *b, DType t, Value key, Value step, Value place, Value e
   Value w = convert_int(b, call_helper(b, "draw24", draw24, a, 4), b->i32, false);
   Value v = LLVMBuildSIToFP(b->b, w, like(b->f32, w), "");
   v = fmul(b, v, real_like(v, 0x1p-24));
-  return t == DT_f32 ? v : LLVMBuildFPTrunc(b->b, v, type_of(b, t, lanes_of(v)), "");
+  return t == DT_f32 ? v : narrow_round(b, t, v);
 }

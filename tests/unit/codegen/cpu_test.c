@@ -218,6 +218,20 @@ static void integers(void **state) {
              "output a = %3\noutput b = %4\noutput c = %5\noutput d = %6\noutput e = %7\noutput f = %8\n");
 }
 
+/* f16 and bf16: arithmetic in f32, rounded after each operation; sums rounded once. */
+static void narrow_floats(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f16[B, 21]\n"
+             "%1 = input y : bf16[B, 21]\n"
+             "%2 = comp f16[B, 21] [i0, i1] add(mul(%0[i0, i1], %0[i0, i1]), 0.1)\n"
+             "%3 = comp bf16[B, 21] [i0, i1] div(%1[i0, i1], 3)\n"
+             "%4 = comp f16[B, 21] [i0, i1] mul(cast(f16, %1[i0, i1]), 1e-5)\n"
+             "%5 = comp f16[B, 21] [i0, i1] mul(%0[i0, i1], 60000)\n"
+             "%6 = comp f32[B] [i0] sum(r0 < 21: cast(f32, %1[i0, r0]))\n"
+             "%7 = comp f16[B] [i0] max(r0 < 21: %0[i0, r0])\n"
+             "output a = %2\noutput b = %3\noutput c = %4\noutput d = %5\noutput e = %6\noutput f = %7\n");
+}
+
 static void scatters(void **state) {
   (void)state;
   check(HEAD "%0 = input x : f32[B, 18]\n"
@@ -249,6 +263,7 @@ int main(void) {
       cmocka_unit_test(column_groups),
       cmocka_unit_test(not_numbers),
       cmocka_unit_test(integers),
+      cmocka_unit_test(narrow_floats),
       cmocka_unit_test(scatters),
       cmocka_unit_test(draws),
   };
