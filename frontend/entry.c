@@ -39,6 +39,14 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
     diag_add(x->diags, DIAG_ENTRY_TYPE, param->span, "an entry's argument needs a type");
     return false;
   }
+  for (int i = 0; param->type->kind == AST_TYPE && param->type->shape && i < param->type->shape->items.n; i++) {
+    Ast *d = param->type->shape->items.at[i];
+    if (d->kind == AST_NAME && is_dimension_name(d->name) && !decl_find(x, x->module, d->name)) {
+      diag_add(x->diags, DIAG_NOT_COMPILED, d->span,
+               "this version of nnc does not compile entries with open dimensions yet (`%s`)", d->name);
+      return false;
+    }
+  }
   if (!type_resolve(x, *e, param->type, &t)) return false;
   Argument a = {.name = param->name, .dtype = t.dtype, .rank = t.rank};
   if (!number_shape(x, t.rank, t.shape, &a.shape, param->span)) return false;
