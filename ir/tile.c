@@ -7,7 +7,10 @@
 #include "ir/cost.h"
 #include "ir/scheduler.h"
 
-enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, KC = 512, MC = 96, NC = 512 };
+enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, KC = 512, MC = 96, NC = 512, SMALL = 1 << 20 };
+
+/* What an accumulator more may cost a small product, where code is read as often as data. */
+#define CODE_GROWTH 0.004
 
 typedef struct Extent { /* of several indices together */
   int64_t value;        /* nominal */
@@ -47,10 +50,10 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
   Extent m = extent_of(g, n, c->m, c->nm), columns = extent_of(g, n, c->n, c->nn), k = extent_of(g, n, c->k, c->nk);
   int64_t vectors = ceil_div(columns.value, lanes);
-  double best = 0;
+  double best = 0, growth = (double)m.value * (double)columns.value * (double)k.value <= SMALL ? CODE_GROWTH : 0;
   for (int nr = 1; nr <= MAX_NR; nr++)
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
-      double time = tile_time(mr, nr, m.value, vectors);
+      double time = tile_time(mr, nr, m.value, vectors) * (1 + growth * mr * nr);
       if (best && time >= best) continue;
       best = time;
       c->mr = mr;
