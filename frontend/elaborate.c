@@ -117,7 +117,10 @@ static void declare_item(Elaborator *x, Module *m, Ast *a) {
   case AST_ENTRY: declare(x, m, DECL_ENTRY, a); break;
   case AST_FN: declare(x, m, DECL_FUNCTION, a); break;
   case AST_DEFINE:
-  case AST_DEFINE_AT: declare(x, m, DECL_DEFINITION, a); break;
+  case AST_DEFINE_AT:
+    if (a->value) declare(x, m, DECL_DEFINITION, a);
+    else say_no_value(x, a);
+    break;
   case AST_ERROR: break;
   case AST_TEST:
   case AST_HYPER:
@@ -214,12 +217,7 @@ static Value *definition_value(Elaborator *x, Decl *d) {
   if (v && a->type &&
       !type_check_result(x, NULL, a->type, &v, a->value->span, arena_printf(x->arena, "`%s`", d->name)))
     return NULL;
-  if (v && v->kind == VALUE_INSTANCE && (a->flags & AST_FROZEN)) {
-    v->instance->frozen = true;
-    IntList params = {0};
-    instance_params(x, v->instance, &params);
-    for (int i = 0; i < params.n; i++) x->program->tensors.at[params.at[i]].role = ROLE_frozen;
-  }
+  if (v && (a->flags & AST_FROZEN)) freeze(x, v, a->span);
   return v;
 }
 

@@ -513,6 +513,25 @@ static Expr *condition(Elaborator *x, Env *e, Ast *where, bool *fails) {
   return NULL;
 }
 
+typedef struct Placing { /* binders and where they are in the result */
+  int n;
+  Var **vars;
+  Form **at;
+} Placing;
+
+static Form *placed(void *cx, Var *v) {
+  const Placing *p = cx;
+  for (int i = 0; i < p->n; i++)
+    if (p->vars[i] == v) return p->at[i];
+  return NULL;
+}
+
+/* softmax: 0 where cond leaves the element out, also where it leaves out all of them. */
+static Value *left_out(Elaborator *x, Value *v, Expr *cond, int n, Var **vars, Form **at) {
+  ExprMap m = {.ir = x->ir, .var = placed, .cx = &(Placing){n, vars, at}};
+  return value_scalar(x, expr_select(x->ir, expr_map(&m, cond), v->expr, expr_real(x->ir, v->dtype, 0)), v->span);
+}
+
 /* A function of the user's or the library's along indices: the arguments that mention a binder become tensors over
  * them. */
 static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *callee, int n, Var **vars, Env **outer,
@@ -571,7 +590,8 @@ static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *c
     }
     at[k] = value_form(x, outer[k]->value);
   }
-  return value_take(x, r, n, at);
+  r = value_take(x, r, n, at);
+  return cond && !r->rank ? left_out(x, r, cond, n, vars, at) : r;
 }
 
 Value *elaborate_apply(Elaborator *x, Env *e, Ast *a) {

@@ -144,6 +144,30 @@ Value *instances_named(Elaborator *x, Ast *a, Str path) {
   return v;
 }
 
+static bool freeze_instances(Elaborator *x, Value *v) {
+  if (v->kind == VALUE_ARRAY) {
+    bool all = true;
+    for (int i = 0; i < v->n; i++) all = v->items[i] && freeze_instances(x, v->items[i]) && all;
+    return all;
+  }
+  if (v->kind != VALUE_INSTANCE) return false;
+  v->instance->frozen = true;
+  for (int k = 0; k < v->instance->members.n; k++) {
+    InstanceMember *m = &v->instance->members.at[k];
+    if (m->kind == MEMBER_VALUE && m->value && (m->value->kind == VALUE_INSTANCE || m->value->kind == VALUE_ARRAY))
+      freeze_instances(x, m->value);
+    if (m->kind == MEMBER_PARAM) x->program->tensors.at[m->tensor].role = ROLE_frozen;
+  }
+  return true;
+}
+
+void freeze(Elaborator *x, Value *v, Span at) {
+  if (freeze_instances(x, v)) return;
+  Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "`frozen` stands after an instance of a model, and this is %s",
+                     value_type_text(x, v));
+  diag_help(d, "leave it out: only parameters are trained");
+}
+
 static void walk_members(Elaborator *x, Instance *i, Ast *block);
 
 static void walk_member(Elaborator *x, Instance *i, Ast *a) {
@@ -152,9 +176,14 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
   case AST_STATE: member_tensor(x, i, a, true); break;
   case AST_FN: member_function(x, i, a); break;
   case AST_DEFINE: {
+    if (!a->value) {
+      say_no_value(x, a);
+      break;
+    }
     Str naming = x->naming;
     Value *v = member_instances(x, i, a->value, member_path(x, i, a->name));
     x->naming = naming;
+    if (v && (a->flags & AST_FROZEN)) freeze(x, v, a->span);
     add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_VALUE, .value = v, .ast = a}, v, a->name_span);
     break;
   }

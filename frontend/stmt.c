@@ -22,7 +22,17 @@ static Env *rebind(Elaborator *x, Env *e, Ast *s, Str name, Value *v, Span at) {
   return env_bind(x, e, name, v, at);
 }
 
+void say_no_value(Elaborator *x, const Ast *a) {
+  Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` has a type and no value", a->name);
+  diag_help(d, "write `= ...` after it; only a field of `data` may leave its value to the source");
+}
+
 static bool define(Elaborator *x, Env **e, Ast *s) {
+  if (!s->value) {
+    say_no_value(x, s);
+    *e = rebind(x, *e, s, s->name, NULL, s->name_span);
+    return false;
+  }
   Type t, *expected = NULL;
   if (s->type && s->type->kind == AST_TYPE && type_rank(s->type, &(bool){false}) + (s->type->shape != NULL) > 0) {
     if (!type_resolve(x, *e, s->type, &t)) {

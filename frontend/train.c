@@ -214,6 +214,13 @@ static bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *g
 
 /* ---- minimize ---- */
 
+static bool in_groups(int n, const IntList *groups, int tensor) {
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < groups[i].n; k++)
+      if (groups[i].at[k] == tensor) return true;
+  return false;
+}
+
 static bool group_params(Elaborator *x, Env *e, Ast *a, IntList *out) {
   int before = out->n;
   if (a->kind == AST_MEMBER) { /* one parameter by its path */
@@ -222,8 +229,8 @@ static bool group_params(Elaborator *x, Env *e, Ast *a, IntList *out) {
     if (base->kind == VALUE_INSTANCE)
       for (int i = 0; i < base->instance->members.n; i++) {
         InstanceMember *m = &base->instance->members.at[i];
-        if (m->name == a->name && m->kind == MEMBER_PARAM) {
-          vec_push(x->arena, out, m->tensor);
+        if (m->name == a->name && m->kind == MEMBER_PARAM && x->program->tensors.at[m->tensor].role == ROLE_param) {
+          if (!in_groups(1, out, m->tensor)) vec_push(x->arena, out, m->tensor);
           return true;
         }
       }
@@ -258,6 +265,26 @@ static bool reaches(Elaborator *x, Node *loss, int tensor, Ast *at) {
   return false;
 }
 
+/* A loss or report under its name, which no other one has. */
+static bool name_output(Elaborator *x, Str name, Node *n, Span at, const char *help) {
+  for (int i = 0; i < x->graph->outputs.n; i++)
+    if (x->graph->outputs.at[i].name == name) {
+      Diag *d = diag_add(x->diags, DIAG_TWICE, at, "two values of this training are called `%s`", name);
+      diag_help(d, "%s", help);
+      return false;
+    }
+  graph_output(x->graph, name, n);
+  return true;
+}
+
+/* Of a parameter that two losses change: the first's. */
+static void output_gradient(Elaborator *x, int tensor, Node *gradient) {
+  Str name = str_internf(x->strings, "grad/%s", x->program->tensors.at[tensor].name);
+  for (int i = 0; i < x->graph->outputs.n; i++)
+    if (x->graph->outputs.at[i].name == name) return;
+  graph_output(x->graph, name, gradient);
+}
+
 static void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
   w->minimized = true;
   Value *v = elaborate_expr(x, w->env, a->value);
@@ -272,15 +299,23 @@ static void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
   Node *loss = value_whole(x, v);
   Str name = loss_name(x, a->value);
   if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->losses, name);
-  if (w->mode != MODE_GRADS) graph_output(x->graph, name, loss);
+  if (w->mode != MODE_GRADS && !name_output(x, name, loss, a->value->span,
+                                            "a loss carries its variable's name: `d_loss = ...`, `minimize d_loss over ...`"))
+    return;
   if (w->mode == MODE_EVAL) return;
   Vec(IntList) groups = {0};
   for (int i = 0; i < a->items.n; i++) {
     IntList params = {0};
     for (int k = 0; k < a->items.at[i]->items.n; k++)
       if (!group_params(x, w->env, a->items.at[i]->items.at[k], &params)) return;
-    for (int k = 0; k < params.n; k++)
+    for (int k = 0; k < params.n; k++) {
       if (!reaches(x, loss, params.at[k], a->items.at[i]->items.at[0])) return;
+      if (!in_groups(groups.n, groups.at, params.at[k])) continue;
+      Diag *d = diag_add(x->diags, DIAG_TWICE, a->items.at[i]->span, "`%s` is in two groups",
+                         x->program->tensors.at[params.at[k]].name);
+      diag_help(d, "each parameter is changed by one optimizer");
+      return;
+    }
     vec_push(x->arena, &groups, params);
   }
   /* All derivatives first: an update changes what a parameter is from then on. */
@@ -295,14 +330,15 @@ static void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
     if (w->mode == MODE_STEP && !optimizer_call(x, w->env, a->items.at[i]->with, &call)) return;
     for (int k = 0; k < groups.at[i].n; k++, g++) {
       int tensor = groups.at[i].at[k];
-      if (w->mode == MODE_GRADS)
-        graph_output(x->graph, str_internf(x->strings, "grad/%s", x->program->tensors.at[tensor].name), grads.at[g]);
+      if (w->mode == MODE_GRADS) output_gradient(x, tensor, grads.at[g]);
       else if (!update_param(x, &call, tensor, grads.at[g])) return;
     }
   }
 }
 
 /* ---- reports ---- */
+
+#define REPORT_NAME "give it another: `report name = ...`"
 
 static Decl *report_metric(Elaborator *x, Env *e, Ast *value) {
   if (value->kind != AST_CALL || value->callee->kind != AST_NAME || env_find(e, value->callee->name)) return NULL;
@@ -355,7 +391,7 @@ static void report_collected(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric
                value_type_text(x, v));
       return;
     }
-    graph_output(x->graph, str_internf(x->strings, "%s.%d", name, i), value_whole(x, v));
+    if (!name_output(x, str_internf(x->strings, "%s.%d", name, i), value_whole(x, v), arg->span, REPORT_NAME)) return;
   }
   if (w->mode != MODE_STEP) return;
   Graph *g = metric_graph(x, metric, n, args, arg->span);
@@ -391,7 +427,7 @@ static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
   bool is;
   if (v->rank) v = reduce_call(x, str_internz(x->strings, "mean"), v, arg->span, &is);
   if (!v) return;
-  graph_output(x->graph, name, value_whole(x, v));
+  if (!name_output(x, name, value_whole(x, v), arg->span, REPORT_NAME)) return;
   if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->reports, (Report){name, NULL, 0, arg->span});
 }
 

@@ -311,6 +311,7 @@ CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n);
  * error. */
 bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result);
 bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
+void say_no_value(Elaborator *x, const Ast *a); /* `name: type` stands in data only */
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at);
 
 /* ---- models (model.c) ---- */
@@ -321,6 +322,7 @@ Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at);
  * Program.tensors. */
 typedef Vec(int) IntList;
 Value *instances_named(Elaborator *x, Ast *a, Str path); /* a file's `name = Model(...)`, `[...]`, `... * n` */
+void freeze(Elaborator *x, Value *v, Span at); /* an instance or several: not trained from now on, and not `training` */
 void instance_params(Elaborator *x, Instance *i, IntList *out);
 Value *tensor_current(Elaborator *x, int tensor, Span at); /* a parameter's or state's value at this moment */
 void tensor_assign(Elaborator *x, int tensor, Value *v);   /* its value from now on */

@@ -64,22 +64,30 @@ static int open_dim(const Entry *x, const NnrtPort *p, int i) {
   return plain && d->terms[3] < x->run.n_open ? (int)d->terms[3] : -1;
 }
 
+/* Index of the batch among the open dimensions, -1: the entry is not batched. */
+static int batch_dim(const Entry *x) {
+  for (int i = 0; i < x->run.n_open; i++)
+    if (strcmp(x->run.graph->dims[i].name, "B") == 0) return i;
+  return -1;
+}
+
 /* An .npy file gives the argument: [N, shape...], or one example [shape...]. Open dimensions take its extents. */
 static int take_array(Entry *x, Value *v, const NnrtArray *a, const char *file) {
   const NnrtPort *p = v->port < 0 ? NULL : &x->run.graph->inputs[v->port];
-  int rank = p ? (int)p->n_shape : a->rank, lead = rank - a->rank;
-  bool batched = p && p->n_shape > v->table->n_shape;
+  /* What the graph does not read counts the examples all the same. */
+  int rank = p ? (int)p->n_shape : (int)v->table->n_shape + (batch_dim(x) >= 0), lead = rank - a->rank;
+  bool batched = rank > v->table->n_shape;
   if (lead < 0 || lead > (batched ? 1 : 0))
     return nnrt_fail(x->error, NNRT_EDATA, "%s: %s has %lld dimensions, the file %d", file, v->name,
                      (long long)v->table->n_shape, a->rank);
   int64_t expected[NNRT_MAX_RANK] = {0}, shape[NNRT_MAX_RANK] = {1};
   memcpy(shape + lead, a->shape, (size_t)a->rank * sizeof *shape);
-  for (int i = batched; p && i < rank; i++) {
-    int d = open_dim(x, p, i);
+  for (int i = batched; i < rank; i++) {
+    int d = p ? open_dim(x, p, i) : -1;
     if (d >= 0 && x->open[d] < 0) x->open[d] = shape[i];
     int64_t dims[MAX_OPEN];
     memcpy(dims, x->open, sizeof dims);
-    expected[i] = nnrt_poly(p->shape[i].terms, p->shape[i].n_terms, dims);
+    expected[i] = p ? nnrt_poly(p->shape[i].terms, p->shape[i].n_terms, dims) : v->table->shape[i - (int)batched];
     if (expected[i] != shape[i])
       return nnrt_fail(x->error, NNRT_EDATA, "%s: dimension %d of %s is %lld, but must be %lld", file,
                        i - (int)batched, v->name, (long long)shape[i], (long long)expected[i]);
@@ -210,13 +218,6 @@ static int open_values(Entry *x) {
   }
   for (int i = 0; i < MAX_OPEN; i++) x->open[i] = -1;
   return x->run.n_open > MAX_OPEN ? nnrt_fail(x->error, NNRT_EINVAL, "too many open dimensions") : NNRT_OK;
-}
-
-/* Index of the batch among the open dimensions, -1: the entry is not batched. */
-static int batch_dim(const Entry *x) {
-  for (int i = 0; i < x->run.n_open; i++)
-    if (strcmp(x->run.graph->dims[i].name, "B") == 0) return i;
-  return -1;
 }
 
 static int bind(Entry *x, int64_t n) {
