@@ -79,6 +79,14 @@ static void declare(Elaborator *x, Module *m, DeclKind kind, Ast *a) {
 
 static Module *load(Elaborator *x, Str path, const char *text, size_t n, bool library);
 
+/* One text for all ways to name a file; the path itself where there is none. */
+static Str file_identity(Elaborator *x, Str path) {
+  char *real = realpath(path, NULL);
+  Str s = real ? str_internz(x->strings, real) : path;
+  free(real);
+  return s;
+}
+
 static void import(Elaborator *x, Module *m, Ast *a) {
   if (!a->text || a->name) {
     diag_add(x->diags, DIAG_NOT_COMPILED, a->span, "this version of nnc imports files only: `import \"blocks.nn\"`");
@@ -88,9 +96,12 @@ static void import(Elaborator *x, Module *m, Ast *a) {
   Str path = a->text[0] == '/' || !slash
                  ? a->text
                  : str_internf(x->strings, "%.*s/%s", (int)(slash - m->path), m->path, a->text);
+  Str file = file_identity(x, path);
   for (int i = 0; i < x->modules.n; i++)
-    if (x->modules.at[i]->path == path) {
-      vec_push(x->arena, &m->imports, x->modules.at[i]);
+    if (x->modules.at[i]->file == file) {
+      for (int k = 0; k < m->imports.n; k++)
+        if (m->imports.at[k] == x->modules.at[i]) return;
+      if (x->modules.at[i] != m) vec_push(x->arena, &m->imports, x->modules.at[i]);
       return;
     }
   FILE *f = fopen(path, "rb");
@@ -104,6 +115,27 @@ static void import(Elaborator *x, Module *m, Ast *a) {
     vec_push(x->arena, &m->imports, other);
   }
   buf_free(&b);
+}
+
+/* An import brings these; training and entries stay with the file that has them. */
+static bool is_brought(const Decl *d) { return d->kind != DECL_TRAIN && d->kind != DECL_ENTRY; }
+
+static Decl *own(const Module *m, Str name, bool brought) {
+  for (int i = 0; i < m->decls.n; i++)
+    if (m->decls.at[i]->name == name && (!brought || is_brought(m->decls.at[i]))) return m->decls.at[i];
+  return NULL;
+}
+
+/* A name that m has from two files. */
+static void imported_twice(Elaborator *x, Module *m) {
+  for (int i = 0; i < m->imports.n; i++)
+    for (int k = 0; k < m->imports.at[i]->decls.n; k++) {
+      Decl *d = m->imports.at[i]->decls.at[k], *other = is_brought(d) ? own(m, d->name, false) : NULL;
+      for (int j = 0; is_brought(d) && !other && j < i; j++) other = own(m->imports.at[j], d->name, true);
+      if (!other) continue;
+      Diag *g = diag_add(x->diags, DIAG_TWICE, other->ast->name_span, "`%s` is defined twice", d->name);
+      diag_place(g, d->ast->name_span, "and here, in a file that is imported");
+    }
 }
 
 static void declare_item(Elaborator *x, Module *m, Ast *a) {
@@ -139,6 +171,7 @@ static void declare_item(Elaborator *x, Module *m, Ast *a) {
 static Module *load(Elaborator *x, Str path, const char *text, size_t n, bool library) {
   Module *m = NEW(x->arena, Module);
   m->path = path;
+  m->file = library ? path : file_identity(x, path);
   m->library = library;
   m->source = sources_add(x->sources, path, text, n);
   sources_get(x->sources, m->source)->library = library;
@@ -169,11 +202,8 @@ static bool reads_data(Elaborator *x, Module *m, const Ast *a, int *data, int de
   if (a->kind == AST_MEMBER && a->base->kind == AST_NAME) {
     Decl *d = decl_find(x, m, a->base->name);
     if (d && d->kind == DECL_DATA && strcmp(a->name, "classes")) {
-      for (int i = 0, k = 0; i < m->decls.n; i++) {
-        if (m->decls.at[i] == d) *data = k;
-        k += m->decls.at[i]->kind == DECL_DATA;
-      }
-      return true;
+      *data = d->value ? d->value->data->index : -1;
+      return *data >= 0;
     }
   }
   if (a->kind == AST_NAME) {
@@ -455,27 +485,32 @@ static void elaborate_init(Elaborator *x) {
 }
 
 /* File-level definitions that read data: one graph a data set, computed once from its training part. */
-static void elaborate_statistics(Elaborator *x, Module *m) {
+static void elaborate_statistics(Elaborator *x) {
   int n = x->program->data.n;
-  for (int i = 0; i < m->decls.n; i++) {
-    Decl *d = m->decls.at[i];
-    int data = -1;
-    if (d->kind != DECL_DEFINITION || !reads_data(x, m, d->ast->value, &data, 0)) continue;
-    d->statistic = true;
-    d->data = data;
+  Vec(Decl *) all = {0};
+  for (int k = 0; k < x->modules.n; k++) {
+    Module *m = x->modules.at[k];
+    for (int i = 0; i < m->decls.n; i++) {
+      Decl *d = m->decls.at[i];
+      int data = -1;
+      if (d->kind != DECL_DEFINITION || !reads_data(x, m, d->ast->value, &data, 0)) continue;
+      d->statistic = true;
+      d->data = data;
+      vec_push(x->arena, &all, d);
+    }
   }
   for (int data = 0; data < n; data++) {
     GraphState *saved = NULL;
-    for (int i = 0; i < m->decls.n; i++) {
-      Decl *d = m->decls.at[i];
-      if (!d->statistic || d->data != data) continue;
+    for (int i = 0; i < all.n; i++) {
+      Decl *d = all.at[i];
+      if (d->data != data) continue;
       if (!saved) {
         x->program->data.at[data].stats =
             graph_begin(x, str_internf(x->strings, "stats.%s", x->program->data.at[data].name), &saved);
         x->batch = dim_symbol(x->ir, str_internz(x->strings, "N"), 1);
         x->graph->batch = dim_as_symbol(x->batch);
       }
-      x->module = m;
+      x->module = d->module;
       d->graph = NULL;
       d->statistic = false;
       Value *v = definition(x, d, d->ast->name_span);
@@ -539,8 +574,11 @@ Program *elaborate_program(Arena *a, StrTable *strings, Sources *sources, DiagSi
   if (diags->errors) return p;
   load_library(x);
   unused_options(x, m);
-  each_decl(x, m, DECL_DATA, elaborate_data);
-  elaborate_statistics(x, m); /* before the checks: functions may name statistics */
+  for (int i = 0; i < x->modules.n; i++) {
+    imported_twice(x, x->modules.at[i]);
+    each_decl(x, x->modules.at[i], DECL_DATA, elaborate_data);
+  }
+  elaborate_statistics(x); /* before the checks: functions may name statistics */
   if (options->check_library && x->prelude) check_module(x, x->prelude);
   for (int i = 0; i < x->modules.n; i++) check_module(x, x->modules.at[i]);
   x->module = m;

@@ -136,7 +136,7 @@ typedef struct Decl {
 } Decl;
 typedef struct Module {
   uint32_t source;
-  Str path;
+  Str path, file; /* as it was named; the same for all names of one file */
   Ast *ast;
   bool library;
   Vec(Decl *) decls;
