@@ -1,17 +1,21 @@
 /* pass_derive.c - write the derivative that each NODE_grad asks for, in reverse mode.
  *
  * In: a graph with NODE_grad. Out: none is left, all new nodes are comps and scatters. For a comp y = red(r: body)
- * with adjoint dy, adjoint.c gives each read x[A(i, r)] of the body its adjoint G(i, r), and dx[j] += sum over { (i,
- * r) : A(i, r) = j } of G where solve.c turns the set into new indices and a guard, so the derivative is a comp that
- * reads again: a convolution's is a convolution, a pad's a slice, a broadcast's a sum. A data index that j determines
- * becomes a comparison, any other a scatter, whose own derivative is a gather. Several contributions to a tensor are
- * added in one map. Because the result is the same kind of thing as the source, derivatives of derivatives need
- * nothing more.
+ * with adjoint dy, adjoint.c gives each read x[A(i, r)] of the body its adjoint G(i, r), and
  *
- * Before fuse: a fused body would be differentiated with the recomputation in it. */
+ *   dx[j] += sum over { (i, r) : A(i, r) = j } of G
+ *
+ * where solve.c turns the set into new indices and a guard, so the derivative is a comp that reads again: a
+ * convolution's is a convolution, a pad's a slice, a broadcast's a sum. A data index that j determines becomes a
+ * comparison, any other a scatter, whose own derivative is a gather. Several contributions to a tensor are added in
+ * one map. Because the result is the same kind of thing as the source, derivatives of derivatives need nothing more.
+ *
+ * The innermost NODE_grad is answered first; gradients of one scalar share one sweep; the derivative by what the
+ * scalar does not depend on is 0. Before fuse: a fused body would be differentiated with the recomputation in it. */
 #include "ir/derive.h"
 
 #include "ir/adjoint.h"
+#include "ir/pass.h"
 #include "ir/reduce_indices.h"
 
 /* ---- dependence ---- */

@@ -9,7 +9,7 @@
  * S3 and S12 drop a NaN or infinity that the removed part might have been: adjoints need it. */
 #include <math.h>
 
-#include "ir/derive.h"
+#include "ir/pass.h"
 #include "ir/reduce_indices.h"
 #include "ir/table.h"
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ir/derive.h"
+#include "ir/pass.h"
 #include "ir/interpret.h"
 #include "tests/unit/derivative_model.h"
 #include "tests/unit/random_graph.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ir/derive.h"
+#include "ir/pass.h"
 #include "ir/scalar.h"
 #include "tests/unit/row_model.h"
 #include "tests/unit/unit.h"

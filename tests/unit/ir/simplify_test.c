@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ir/derive.h"
+#include "ir/pass.h"
 #include "ir/interpret.h"
 #include "tests/unit/unit.h"
 
