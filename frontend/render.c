@@ -136,6 +136,17 @@ static void write_marks(const Renderer *r, const Place *p, const Line *l, int fr
   buf_puts(r->out, "\n");
 }
 
+/* The first column that is shown of a line: 0, or so that the primary mark, else the first, is in sight. */
+static int window_of(const Line *l, const Place *places, int n, const Source *source, int line) {
+  int left = -1;
+  for (int i = 0; i < n && !(left >= 0 && places[0].primary && places[0].line == line); i++) {
+    if (places[i].source != source || places[i].line != line) continue;
+    int column = column_of(l, places[i].label->span.begin - l->begin);
+    if (left < 0 || column < left) left = column;
+  }
+  return left > WINDOW - BEFORE ? left - BEFORE : 0;
+}
+
 /* The lines of `source` that the message marks, from top to bottom, each with its marks from left to right. */
 static void write_snippet(const Renderer *r, const Source *source, const Place *places, int n) {
   int shown = 0; /* the last line written */
@@ -147,18 +158,12 @@ static void write_snippet(const Renderer *r, const Source *source, const Place *
     if (!line) return;
     shown = line;
     Line l = line_at(source, line);
-    int left = WINDOW * 1000000, from = 0;
-    for (int i = 0; i < n; i++)
-      if (places[i].source == source && places[i].line == line) {
-        int column = column_of(&l, places[i].label->span.begin - l.begin);
-        if (column < left) left = column;
-      }
-    if (left > WINDOW - BEFORE) from = left - BEFORE;
+    int from = window_of(&l, places, n, source, line);
     gutter(r, line);
     if (l.n) buf_puts(r->out, " ");
     write_line(r, &l, from);
     buf_puts(r->out, "\n");
-    for (int mark = -1;;) { /* this line's marks by column; those far to the right of the window are left out */
+    for (int mark = -1;;) { /* this line's marks by column; those outside of the window are left out */
       int next = -1;
       for (int i = 0; i < n; i++)
         if (places[i].source == source && places[i].line == line &&
@@ -168,8 +173,8 @@ static void write_snippet(const Renderer *r, const Source *source, const Place *
           next = i;
       if (next < 0) break;
       mark = next;
-      if (places[mark].primary || column_of(&l, places[mark].label->span.begin - l.begin) < from + WINDOW)
-        write_marks(r, &places[mark], &l, from);
+      int column = column_of(&l, places[mark].label->span.begin - l.begin);
+      if (column >= from && column <= from + WINDOW) write_marks(r, &places[mark], &l, from);
     }
   }
 }

@@ -78,7 +78,7 @@ Ast *ast_child(const Ast *node, int i) {
 
 typedef struct Printer {
   Buf *out;
-  const Source *source;
+  PositionCursor begin, end;
 } Printer;
 
 /* The shortest text that reads back as the same number, with a point or exponent so that it looks real. */
@@ -116,16 +116,16 @@ static void print_flags(Buf *out, uint32_t flags) {
     if (flags & words[i].flag) buf_printf(out, " %s", words[i].word);
 }
 
-static void print_span(const Printer *p, Span s) {
-  int line, column, end_line, end_column;
+static void print_span(Printer *p, Span s) {
   if (!s.source) return;
-  source_position(p->source, s.begin, &line, &column);
-  source_position(p->source, s.end, &end_line, &end_column);
-  if (line == end_line) buf_printf(p->out, "  %d:%d-%d", line, column, end_column);
-  else buf_printf(p->out, "  %d:%d-%d:%d", line, column, end_line, end_column);
+  position_seek(&p->begin, s.begin);
+  position_seek(&p->end, s.end);
+  buf_printf(p->out, "  %d:%d-", p->begin.line, p->begin.column);
+  if (p->begin.line != p->end.line) buf_printf(p->out, "%d:", p->end.line);
+  buf_printf(p->out, "%d", p->end.column);
 }
 
-static void print_head(const Printer *p, const Ast *n) {
+static void print_head(Printer *p, const Ast *n) {
   Buf *out = p->out;
   buf_puts(out, ast_word(n->kind));
   if (n->op) buf_printf(out, " %s", op_spelling(n->op));
@@ -142,7 +142,7 @@ static void print_head(const Printer *p, const Ast *n) {
   buf_puts(out, "\n");
 }
 
-static void print_node(const Printer *p, const Ast *n, const char *role, size_t role_length, int indent) {
+static void print_node(Printer *p, const Ast *n, const char *role, size_t role_length, int indent) {
   buf_printf(p->out, "%*s", indent, "");
   if (role) buf_printf(p->out, "%.*s: ", (int)role_length, role);
   print_head(p, n);
@@ -157,6 +157,7 @@ static void print_node(const Printer *p, const Ast *n, const char *role, size_t 
 }
 
 void ast_print(Buf *out, const Ast *root, const Sources *sources) {
-  Printer p = {out, sources_get(sources, root->span.source)};
+  PositionCursor start = {.source = sources_get(sources, root->span.source), .line = 1, .column = 1};
+  Printer p = {out, start, start};
   print_node(&p, root, NULL, 0, 0);
 }

@@ -55,7 +55,7 @@ static Token take(Lexer *l) {
   return t;
 }
 
-static bool in_brackets(const Lexer *l) { return l->open.n && l->open.at[l->open.n - 1].token.kind != T_LBRACE; }
+static bool in_brackets(const Lexer *l) { return l->open.n && l->open.at[l->open.n - 1].kind != T_LBRACE; }
 
 /* Whether the newline that comes next ends a statement. */
 static bool newline_counts(Lexer *l) {
@@ -76,28 +76,17 @@ static bool makes_name(int next) {
          next == T_LBRACKET || next == T_LARROW;
 }
 
-int lexer_indent(const Lexer *l, uint32_t offset) {
-  const char *text = l->source->text;
-  while (offset > 0 && text[offset - 1] != '\n') offset--;
-  int columns = 0;
-  for (; text[offset] == ' ' || text[offset] == '\t'; offset++)
-    columns = text[offset] == '\t' ? columns / 8 * 8 + 8 : columns + 1;
-  return columns;
-}
-
 /* Keeps the list of open brackets. A closing bracket that does not fit is left for the parser to complain about. */
 static void note_bracket(Lexer *l, Token t) {
   static const int opener[][2] = {{T_RPAREN, T_LPAREN}, {T_RBRACKET, T_LBRACKET}, {T_RBRACE, T_LBRACE}};
-  if (t.kind == T_LPAREN || t.kind == T_LBRACKET || t.kind == T_LBRACE)
-    vec_push(l->arena, &l->open, (Open){t, lexer_indent(l, t.span.begin)});
+  if (t.kind == T_LPAREN || t.kind == T_LBRACKET || t.kind == T_LBRACE) vec_push(l->arena, &l->open, t);
   l->unmatched = false;
   for (int i = 0; i < 3; i++) {
     if (t.kind != opener[i][0]) continue;
-    l->unmatched = !l->open.n || l->open.at[l->open.n - 1].token.kind != opener[i][1];
+    l->unmatched = !l->open.n || l->open.at[l->open.n - 1].kind != opener[i][1];
     if (l->unmatched) continue;
-    Open o = l->open.at[--l->open.n];
-    if (t.kind == T_RBRACE && t.first_on_line && !l->misfit.token.kind && o.indent > lexer_indent(l, t.span.begin))
-      l->misfit = o;
+    Token o = l->open.at[--l->open.n];
+    if (t.kind == T_RBRACE && t.first_on_line && !l->misfit.kind && o.indent > t.indent) l->misfit = o;
   }
 }
 
@@ -105,7 +94,7 @@ static void begin_statement(Lexer *l, Token *t) {
   int word = t->kind == T_NAME ? token_word(t->text, TOKEN_WORD) : 0;
   if (word && !makes_name(next_kind(l))) t->kind = word;
   t->starts = true;
-  l->statement_indent = lexer_indent(l, t->span.begin);
+  l->statement_indent = t->indent;
 }
 
 void lexer_drop(Lexer *l) {
@@ -142,11 +131,11 @@ Str lexer_doc(const Lexer *l, uint32_t offset) {
 void tokens_print(Buf *out, Arena *arena, StrTable *names, const Sources *sources, uint32_t source, DiagSink *sink) {
   Lexer l;
   lexer_init(&l, arena, names, sources, source, sink);
+  PositionCursor at = {.source = l.source, .line = 1, .column = 1};
   for (;;) {
     Token t = lexer_next(&l);
-    int line, column;
-    source_position(l.source, t.span.begin, &line, &column);
-    buf_printf(out, "%d:%d\t%s", line, column, token_kind_name(t.kind));
+    position_seek(&at, t.span.begin);
+    buf_printf(out, "%d:%d\t%s", at.line, at.column, token_kind_name(t.kind));
     if (t.kind != T_NEWLINE && t.kind != T_END) {
       buf_puts(out, "\t");
       buf_write(out, l.source->text + t.span.begin, t.span.end - t.span.begin);

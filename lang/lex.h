@@ -20,6 +20,7 @@ enum { /* token.def's flags */
 typedef struct Token {
   Span span;
   int kind;           /* T_... */
+  int indent;         /* columns of white space before the line that it stands on */
   bool first_on_line; /* nothing but white space before it */
   bool starts;        /* begins a statement */
   union {
@@ -34,11 +35,6 @@ typedef struct Doc {
   Str text;
 } Doc;
 
-typedef struct Open { /* a bracket not yet closed */
-  Token token;
-  int indent; /* of the line it stands on */
-} Open;
-
 typedef struct Lexer {
   Arena *arena;
   StrTable *names;
@@ -48,6 +44,7 @@ typedef struct Lexer {
 
   /* lex.re */
   const char *cursor;
+  int indent;         /* of the line */
   bool line_start;    /* only blanks since the line began */
   int depth, angle;   /* brackets open; depth + 1 of an open `i32<`, or 0 */
   Buf doc;            /* `##` lines waiting for their token */
@@ -60,9 +57,9 @@ typedef struct Lexer {
   int last;      /* kind of the last token given, T_NEWLINE at the start */
   bool at_start; /* the next token begins a statement */
   int statement_indent;
-  Vec(Open) open;
+  Vec(Token) open;
   bool unmatched; /* the last token was a closing bracket that fits none */
-  Open misfit;    /* a `{` whose `}` stands further left than it: probably the one that lacks its own; kind 0: none */
+  Token misfit;   /* a `{` whose `}` stands further left than it: probably the one that lacks its own; kind 0: none */
 } Lexer;
 
 void lexer_init(Lexer *l, Arena *arena, StrTable *names, const Sources *sources, uint32_t source, DiagSink *sink);
@@ -73,7 +70,6 @@ const Token *lexer_peek(Lexer *l); /* the raw token that comes next */
  */
 void lexer_drop(Lexer *l);
 void lexer_restart(Lexer *l, Token *t);
-int lexer_indent(const Lexer *l, uint32_t offset); /* columns of white space before the line that offset stands on */
 /* The comment that stood right before the token at this offset, or NULL. */
 Str lexer_doc(const Lexer *l, uint32_t offset);
 

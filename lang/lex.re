@@ -127,6 +127,7 @@ static bool skip_blanks(Lexer *l, const char **line_end) {
     if (*s == '\n') {
       if (!ended) *line_end = s;
       ended = l->line_start = true;
+      l->indent = 0;
     } else if (*s == '#') {
       while (*l->cursor && *l->cursor != '\n') l->cursor++;
       vec_push(l->arena, &l->comments, span_of(l, s, l->cursor));
@@ -134,6 +135,8 @@ static bool skip_blanks(Lexer *l, const char **line_end) {
       l->cursor--;
     } else if (*s != ' ' && *s != '\t' && *s != '\r') {
       return ended;
+    } else if (l->line_start) {
+      l->indent += *s == '\t' ? 8 - l->indent % 8 : *s == ' ';
     }
   }
 }
@@ -149,6 +152,7 @@ Token lexer_raw(Lexer *l) {
   }
   const char *begin = l->cursor;
   t.first_on_line = l->line_start;
+  t.indent = l->indent;
   l->line_start = false;
 #define TOKEN_IS(k) do { t.kind = (k); goto done; } while (0)
 #define CLOSE(k) do { l->depth -= l->depth > 0; TOKEN_IS(k); } while (0)

@@ -75,7 +75,7 @@ static Token skip_statement(Parser *p, Token t) {
     if (t.kind == T_NEWLINE && braces == 0) return t;
     bool bracket = t.kind == T_RPAREN || t.kind == T_RBRACKET || t.kind == T_LPAREN || t.kind == T_LBRACKET ||
                    t.kind == T_LBRACE;
-    if (!first && t.first_on_line && braces == 0 && !bracket && lexer_indent(l, t.span.begin) <= indent) return t;
+    if (!first && t.first_on_line && braces == 0 && !bracket && t.indent <= indent) return t;
   }
 }
 
@@ -90,7 +90,7 @@ static void restart(Parser *p, Token t) {
 static void close_blocks(Parser *p, Token at) {
   Lexer *l = &p->lexer;
   for (; l->open.n; l->open.n--)
-    if (l->open.at[l->open.n - 1].token.kind == T_LBRACE) feed(p, token_here(T_RBRACE, at));
+    if (l->open.at[l->open.n - 1].kind == T_LBRACE) feed(p, token_here(T_RBRACE, at));
 }
 
 /* Token t did not fit, and the grammar has dropped what it had of the statement. Gives it what makes it ready for the
@@ -127,8 +127,8 @@ static void recover(Parser *p, Token t) {
 /* Ends the last statement and closes what is open, so that what was understood becomes a tree. */
 static void finish(Parser *p, Token end) {
   Lexer *l = &p->lexer;
-  const Open *o = l->open.n ? &l->open.at[l->open.n - 1] : NULL;
-  bool in_brackets = o && o->token.kind != T_LBRACE;
+  const Token *o = l->open.n ? &l->open.at[l->open.n - 1] : NULL;
+  bool in_brackets = o && o->kind != T_LBRACE;
   if (!in_brackets) {
     Token t = token_here(T_NEWLINE, end);
     feed(p, t);

@@ -6,7 +6,10 @@
 #include "lang/ast.h"
 #include "lang/lex.h"
 
-enum { MAX_HEIGHT = 1000 }; /* of a tree: everything after the parser may recurse */
+enum {
+  MAX_HEIGHT = 1000, /* of a tree: everything after the parser may recurse */
+  MAX_ERRORS = 200,  /* then the rest is not read: it is no program */
+};
 
 /* What to do after an error; syntax_error() decides, parse.c does it. */
 typedef enum Recovery {

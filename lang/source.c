@@ -35,6 +35,21 @@ void source_position(const Source *s, uint32_t offset, int *line, int *column) {
     *column += ((unsigned char)s->text[i] & 0xc0) != 0x80;
 }
 
+static bool begins_character(const Source *s, uint32_t offset) {
+  return offset < s->n && ((unsigned char)s->text[offset] & 0xc0) != 0x80;
+}
+
+void position_seek(PositionCursor *c, uint32_t offset) {
+  const Source *s = c->source;
+  bool far = offset > c->offset + 4096 || offset + 4096 < c->offset;
+  if (far || (c->line < s->lines && offset >= s->line_starts[c->line]) || offset < s->line_starts[c->line - 1]) {
+    source_position(s, offset, &c->line, &c->column);
+    c->offset = offset;
+  }
+  for (; c->offset < offset; c->offset++) c->column += begins_character(s, c->offset);
+  for (; c->offset > offset; c->offset--) c->column -= begins_character(s, c->offset - 1);
+}
+
 Span span_join(Span a, Span b) {
   if (!a.source) return b;
   if (!b.source || b.source != a.source) return a;

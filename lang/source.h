@@ -30,6 +30,15 @@ Source *sources_get(const Sources *s, uint32_t number); /* NULL for 0 or an unkn
 /* Line and column (both from 1, columns count UTF-8 characters) of a byte offset. */
 void source_position(const Source *s, uint32_t offset, int *line, int *column);
 
+/* The same for many offsets close to each other, in time that does not depend on the lines' lengths. Begins as
+ * {.source = s, .line = 1, .column = 1}. */
+typedef struct PositionCursor {
+  const Source *source;
+  uint32_t offset;
+  int line, column;
+} PositionCursor;
+void position_seek(PositionCursor *c, uint32_t offset);
+
 Span span_join(Span a, Span b); /* from the beginning of a to the end of b; the other, where one is no place */
 
 #endif

@@ -32,25 +32,25 @@ static const char *source_text(const Case *c, Span s) {
 
 /* ---- brackets */
 
-static const Open *innermost(const Lexer *l) { return l->open.n ? &l->open.at[l->open.n - 1] : NULL; }
+static const Token *innermost(const Lexer *l) { return l->open.n ? &l->open.at[l->open.n - 1] : NULL; }
 
 /* The bracket around the token that does not fit, which may be one itself. */
-static const Open *around(const Case *c) {
-  const Open *o = innermost(&c->p->lexer);
-  if (o && o->token.span.begin == c->t.span.begin) o = o == c->p->lexer.open.at ? NULL : o - 1;
+static const Token *around(const Case *c) {
+  const Token *o = innermost(&c->p->lexer);
+  if (o && o->span.begin == c->t.span.begin) o = o == c->p->lexer.open.at ? NULL : o - 1;
   return o;
 }
 
-static void unclosed(Parser *p, const Open *o, Span here, const char *what) {
-  Diag *d = diag_add(p->sink, DIAG_UNCLOSED, o->token.span, "this `%s` is not closed", token_text(o->token.kind));
+static void unclosed(Parser *p, const Token *o, Span here, const char *what) {
+  Diag *d = diag_add(p->sink, DIAG_UNCLOSED, o->span, "this `%s` is not closed", token_text(o->kind));
   diag_place(d, here, "%s", what);
 }
 
-static const Open *unclosed_brace(const Lexer *l) { return l->misfit.token.kind ? &l->misfit : innermost(l); }
+static const Token *unclosed_brace(const Lexer *l) { return l->misfit.kind ? &l->misfit : innermost(l); }
 
 void unclosed_at_end(Parser *p) {
-  const Open *o = innermost(&p->lexer);
-  if (o->token.kind == T_LBRACE) o = unclosed_brace(&p->lexer);
+  const Token *o = innermost(&p->lexer);
+  if (o->kind == T_LBRACE) o = unclosed_brace(&p->lexer);
   unclosed(p, o, p->end, "the file ends here");
 }
 
@@ -58,8 +58,8 @@ static bool is_closer(int kind) { return kind == T_RPAREN || kind == T_RBRACKET 
 
 static bool bracket_case(const Case *c) {
   Lexer *l = &c->p->lexer;
-  const Open *o = around(c);
-  bool inside = o && o->token.kind != T_LBRACE; /* of ( or [ */
+  const Token *o = around(c);
+  bool inside = o && o->kind != T_LBRACE; /* of ( or [ */
   Token t = c->t;
   if (is_closer(t.kind) && l->unmatched) {
     if (inside) {
@@ -71,14 +71,13 @@ static bool bracket_case(const Case *c) {
     return true;
   }
   bool last_new = inside && c->p->last.first_on_line && !c->p->last.starts && t.kind == T_EQUALS &&
-                  c->p->last.span.begin > o->token.span.begin &&
-                  lexer_indent(l, c->p->last.span.begin) <= l->statement_indent;
+                  c->p->last.span.begin > o->span.begin && c->p->last.indent <= l->statement_indent;
   if (last_new) { /* `name =` on a new line: the statement ended before the name */
     unclosed(c->p, o, c->p->last.span, "before this");
     c->p->recovery = RECOVER_LAST;
     return true;
   }
-  bool new_line = t.first_on_line && !t.starts && lexer_indent(l, t.span.begin) <= l->statement_indent;
+  bool new_line = t.first_on_line && !t.starts && t.indent <= l->statement_indent;
   if (inside && (new_line || t.kind == T_LBRACE || at_end(c))) {
     unclosed(c->p, o, t.span, at_end(c) ? "the file ends here" : "before this");
     if (new_line && !is_closer(t.kind)) c->p->recovery = RECOVER_STATEMENT;
@@ -104,14 +103,14 @@ static bool declaration_case(const Case *c) {
   bool declares = false;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) declares |= c->t.kind == words[i];
   if (!declares || !l->open.n) return false;
-  const Open *o = innermost(l);
-  if (lexer_indent(l, c->t.span.begin) <= o->indent) {
+  const Token *o = innermost(l);
+  if (c->t.indent <= o->indent) {
     unclosed(c->p, unclosed_brace(l), c->t.span, arena_printf(c->p->arena, "`%s` begins something new", c->t.text));
     c->p->recovery = RECOVER_CLOSE;
     return true;
   }
   Diag *d = diag_add(c->p->sink, DIAG_NESTED_DECLARATION, c->t.span, "`%s` can't stand inside a block", c->t.text);
-  diag_place(d, o->token.span, "the block begins here");
+  diag_place(d, o->span, "the block begins here");
   diag_help(d, "move it out of the block; if this is a name, write `%s = …`", c->t.text);
   return true;
 }
@@ -260,7 +259,7 @@ static const char *expected(const Case *c) {
 static bool unfinished_case(const Case *c) {
   Parser *p = c->p;
   bool goes_on = p->last.first_on_line && !p->last.starts && (token_flags(p->before_last.kind) & TOKEN_AFTER) &&
-                 !(around(c) && around(c)->token.kind != T_LBRACE);
+                 !(around(c) && around(c)->kind != T_LBRACE);
   if (!goes_on || c->t.kind == T_NEWLINE) return false;
   Token sign = p->before_last;
   Diag *d =
@@ -273,8 +272,9 @@ static void general_case(const Case *c) {
   const char *what = expected(c);
   Span at = c->t.span;
   if (at_end(c)) at = c->p->end; /* not the empty line after the text */
-  Diag *d = what ? diag_add(c->p->sink, DIAG_UNEXPECTED, at, "expected %s, found %s", what, found(c))
-                 : diag_add(c->p->sink, DIAG_UNEXPECTED, at, "did not expect %s here", found(c));
+  Diag *d = c->t.starts ? diag_add(c->p->sink, DIAG_UNEXPECTED, at, "no statement begins with %s", found(c))
+            : what      ? diag_add(c->p->sink, DIAG_UNEXPECTED, at, "expected %s, found %s", what, found(c))
+                        : diag_add(c->p->sink, DIAG_UNEXPECTED, at, "did not expect %s here", found(c));
   if (c->p->last.kind == T_COMMA && is_closer(c->t.kind)) diag_help(d, "no comma stands after the last one");
   else if (c->t.kind == T_COLON && accepts(c, T_LBRACE)) diag_help(d, "a block stands in braces, `{ … }`");
   else if (c->t.kind == T_LBRACE && accepts(c, T_THEN))
@@ -288,6 +288,7 @@ static void general_case(const Case *c) {
 void syntax_error(Parser *p, void *machine, Token t) {
   Case c = {p, machine, t};
   p->recovery = RECOVER_SKIP;
+  p->abandoned |= p->sink->errors >= MAX_ERRORS;
   if (t.kind == T_BAD) return; /* the scanner gave the message */
   (void)(bracket_case(&c) || block_case(&c) || declaration_case(&c) || unfinished_case(&c) || word_case(&c) ||
          sign_case(&c) || unknown_word_case(&c) || lone_case(&c) || (general_case(&c), true));
@@ -297,7 +298,7 @@ void parser_too_deep(Parser *p) {
   p->abandoned = true;
   if (p->too_deep) return;
   p->too_deep = true;
-  diag_help(diag_add(p->sink, DIAG_TOO_DEEP, p->lexer.open.n ? innermost(&p->lexer)->token.span : p->last.span,
+  diag_help(diag_add(p->sink, DIAG_TOO_DEEP, p->lexer.open.n ? innermost(&p->lexer)->span : p->last.span,
                      "this is nested more than %d levels deep", MAX_HEIGHT),
             "give names to some of its parts");
 }

@@ -26,7 +26,23 @@ const char *output_start(Arena *a, const char *temporary, const char *path) {
   return write_file(temporary, NULL, 0) ? NULL : failed(a, "write", path);
 }
 
+/* A device, a pipe: a thing to write to, not to put another in the place of. */
+static bool is_special(const char *path) {
+  struct stat s;
+  return stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
+}
+
+static const char *copy_into(Arena *a, const char *from, const char *path) {
+  char *bytes;
+  size_t n;
+  const char *error = input_read(a, from, &bytes, &n);
+  if (!error && !write_file(path, bytes, n)) error = failed(a, "write", path);
+  output_drop(from);
+  return error;
+}
+
 const char *output_finish(Arena *a, const char *temporary, const char *path) {
+  if (is_special(path)) return copy_into(a, temporary, path);
   if (rename(temporary, path) == 0) return NULL;
   const char *error = failed(a, "write", path);
   output_drop(temporary);
@@ -40,6 +56,7 @@ const char *output_write(Arena *a, const char *path, const void *bytes, size_t n
     bool ok = (n == 0 || fwrite(bytes, 1, n, stdout) == n) && fflush(stdout) == 0;
     return ok ? NULL : failed(a, "write", "stdout");
   }
+  if (is_special(path)) return write_file(path, bytes, n) ? NULL : failed(a, "write", path);
   const char *temporary = output_temporary(a, path);
   if (write_file(temporary, bytes, n)) return output_finish(a, temporary, path);
   const char *error = failed(a, "write", path);
