@@ -440,7 +440,13 @@ static void reports(Elaborator *x, TrainWalk *w, Ast *a) {
     updated[i] = x->current.at[i].value;
     x->current.at[i].value = NULL;
   }
-  for (int i = 0; i < a->items.n; i++) report(x, w, a->items.at[i]);
+  Frame *frame = x->frame;
+  for (int i = 0; i < a->items.n; i++) {
+    x->frame = NULL; /* calls are named from the start again, so that a dropout mask is the loss's */
+    frame_enter(x, str_internz(x->strings, "train"));
+    report(x, w, a->items.at[i]);
+  }
+  x->frame = frame;
   for (int i = 0; i < n; i++) x->current.at[i].value = updated[i];
 }
 
