@@ -1,4 +1,4 @@
-/* replay.c - a main() for a fuzz target where there is no libFuzzer: runs it on each file, on its first halves and
+/* replay_bytes.c - a main() for a fuzz target without libFuzzer: runs it on each file, on its first halves and
  * with single bytes changed, the same ones every time. So that CI (gcc, ASan) runs the target on a small corpus. */
 #include <stdint.h>
 #include <stdio.h>
