@@ -215,7 +215,10 @@ static void integers(void **state) {
              "%6 = comp u8[B, 21] [i0, i1] cast(u8, mul(%2[i0, i1], 300))\n"
              "%7 = comp f32[B, 21] [i0, i1] cast(f32, %6[i0, i1])\n"
              "%8 = comp i64[B, 21] [i0, i1] mul(cast(i64, %0[i0, i1]), 5000000000)\n"
-             "output a = %3\noutput b = %4\noutput c = %5\noutput d = %6\noutput e = %7\noutput f = %8\n");
+             "%9 = comp i32[B, 21] [i0, i1] floordiv(%0[i0, i1], sub(%1[i0, i1], 1))\n"
+             "%10 = comp i32[B, 21] [i0, i1] mod(%0[i0, i1], sub(%1[i0, i1], 1))\n"
+             "output a = %3\noutput b = %4\noutput c = %5\noutput d = %6\noutput e = %7\noutput f = %8\noutput g = "
+             "%9\noutput h = %10\n");
 }
 
 /* f16 and bf16: arithmetic in f32, rounded after each operation; sums rounded once. */
