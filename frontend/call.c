@@ -62,6 +62,24 @@ CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n) 
   return fails ? NULL : out;
 }
 
+void say_not_compiled(Elaborator *x, Span at, const char *what) {
+  diag_add(x->diags, DIAG_NOT_COMPILED, at, "this version of nnc does not compile %s yet", what);
+}
+
+void check_function(Elaborator *x, const Ast *a) {
+  const Ast *params = a->params;
+  bool function = a->kind == AST_FN || a->kind == AST_ENTRY;
+  if (function && a->where) say_not_compiled(x, a->where->span, "`where` after a signature");
+  if (a->kind == AST_FN && a->with) say_not_compiled(x, a->with->span, "a function's own derivative");
+  for (int i = 0; i < params->items.n; i++)
+    for (int k = 0; k < i; k++)
+      if (params->items.at[i]->name == params->items.at[k]->name) {
+        Diag *d = diag_add(x->diags, DIAG_TWICE, params->items.at[i]->name_span, "`%s` is a parameter already",
+                           params->items.at[i]->name);
+        diag_place(d, params->items.at[k]->name_span, "the first is here");
+      }
+}
+
 /* Which argument each parameter gets: by name, else by position. false after a message. */
 static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg **out, Span at, Str name) {
   int np = params->items.n, position = 0;
@@ -213,7 +231,7 @@ static Value *with_batch_of_one(Elaborator *x, Value *v) {
     forms[i] = form_var(x->ir, vars[i + 1]);
   }
   Value *r = value_tensor(x, v->rank + 1, vars, value_element(x, v, forms), v->span);
-  r->bound = v->bound;
+  if (r) r->bound = v->bound;
   return r;
 }
 
@@ -265,9 +283,9 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   Value *r = NULL;
   Env *e = f->env;
   for (int p = 0; p < np; p++)
-    if (given[p] && !lift_of(x, e, params->items.at[p], given[p], &lift, &extra[p])) goto done;
-  Var *vars[8];
-  Form *forms[8];
+    if (given[p] && (!given[p]->value || !lift_of(x, e, params->items.at[p], given[p], &lift, &extra[p]))) goto done;
+  Var *vars[MAX_RANK];
+  Form *forms[MAX_RANK];
   for (int i = 0; i < lift.n; i++) {
     vars[i] = var_fresh(x->ir, lift.shape[i]);
     forms[i] = form_var(x->ir, vars[i]);
@@ -350,7 +368,7 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
       forms[i] = form_var(x->ir, vars[i]);
     }
     Value *r = value_tensor(x, v->rank, vars, expr_cast(x->ir, callee->dtype, value_element(x, v, forms)), at);
-    if (dtype_is_int(callee->dtype) && dtype_is_int(v->dtype)) r->bound = v->bound;
+    if (r && dtype_is_int(callee->dtype) && dtype_is_int(v->dtype)) r->bound = v->bound;
     return r;
   }
   default: break;
@@ -455,7 +473,7 @@ static Value *call_grad(Elaborator *x, Env *e, Ast *a) {
   }
   /* Inside a lifted function each example's scalar depends on its own part of v only: the derivative of the sum over
    * examples. */
-  Var *used[32];
+  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
   int n = 0;
   for (int i = 0; i < x->stack.n; i++)
     if (expr_uses(s->expr, x->stack.at[i].var)) used[n++] = x->stack.at[i].var;
@@ -557,7 +575,7 @@ static Expr *uniform(Elaborator *x, DType t, Str path, int rank, Var **own, Span
     if (x->stack.at[i].place) place = x->stack.at[i].place, from = i + 1;
   if (!place) from = 0;
   if (!place && rank && (place = place_of(x, own[0], at))) first = 1;
-  Var *all[48];
+  Var **all = NEW_ARRAY(x->arena, Var *, x->stack.n + rank);
   int n = 0;
   for (int i = from; i < x->stack.n; i++) {
     bool is_own = false;
@@ -568,7 +586,8 @@ static Expr *uniform(Elaborator *x, DType t, Str path, int rank, Var **own, Span
   int64_t stride = 1, extent;
   for (int i = n - 1; i >= 0; i--) {
     element = form_add(x->ir, element, form_scale(x->ir, form_var(x->ir, all[i]), stride));
-    stride *= dim_is_const(all[i]->extent, &extent) ? extent : (int64_t)1 << 20;
+    if (!dim_is_const(all[i]->extent, &extent)) extent = (int64_t)1 << 20;
+    stride = stride < (int64_t)1 << 40 && extent < 1 << 22 ? stride * extent : 1; /* beyond it, numbers repeat */
   }
   Node *seed = graph_named_input(x, "$seed", DT_i64, 0, NULL, at);
   bool init = x->graph == x->program->init;

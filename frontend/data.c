@@ -96,20 +96,23 @@ static void field_value(Elaborator *x, Field *f, Ast *a, const Type *t) {
     return;
   x->stack.n = 0;
   v = value_abstract(x, v, 1, &b);
-  graph_output(x->graph, str_internz(x->strings, "value"), value_whole(x, v));
+  if (v) graph_output(x->graph, str_internz(x->strings, "value"), value_whole(x, v));
 }
 
 static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   if (a->kind != AST_DEFINE || !a->type || (a->flags & AST_DRAW)) {
     if (a->kind == AST_ERROR) return;
-    Diag *g = diag_add(x->diags, DIAG_FIELD, a->span,
-                       a->kind == AST_AUGMENT ? "this version of nnc does not compile `augment` yet"
-                                              : "a field is wanted here");
-    if (a->kind != AST_AUGMENT) diag_help(g, "name: type = what it reads, as in `x: f32[64] = columns(0, 64)`");
+    if (a->kind == AST_AUGMENT) {
+      say_not_compiled(x, a->span, "`augment`");
+      return;
+    }
+    Diag *g = diag_add(x->diags, DIAG_FIELD, a->span, "a field is wanted here");
+    diag_help(g, "name: type = what it reads, as in `x: f32[64] = columns(0, 64)`");
     return;
   }
   Type t;
-  if (!type_resolve(x, NULL, a->type, &t)) return;
+  if (type_is_open(x, NULL, a->type, "fields")) return;
+  if (!type_resolve(x, NULL, a->type, &t) || !rank_fits(x, t.rank + 1, a->type->span)) return;
   Field f = {.name = a->name, .dtype = t.dtype, .rank = t.rank, .span = a->span};
   f.shape = NEW_ARRAY(x->arena, int64_t, t.rank + 1);
   for (int i = 0; i < t.rank; i++) dim_is_const(t.shape[i], &f.shape[i]);
@@ -137,7 +140,16 @@ static Str data_path(Elaborator *x, Str path) {
 
 static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
   static const char *const formats[] = {"csv", "npy", "idx"};
-  bool known = false;
+  static const char *const later[] = {"images", "text", "tokens", "safetensors"};
+  static const char *const options[] = {"window", "horizon", "stride", "tokenizer"};
+  bool known = false, planned = false;
+  if (from->kind == AST_CALL && from->callee->kind == AST_NAME)
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+      planned = planned || !strcmp(later[i], from->callee->name);
+  if (planned) {
+    say_not_compiled(x, from->span, arena_printf(x->arena, "data from `%s`", from->callee->name));
+    return false;
+  }
   if (from->kind == AST_CALL && from->callee->kind == AST_NAME)
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
       known = known || !strcmp(formats[i], from->callee->name);
@@ -149,6 +161,11 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
   d->format = from->callee->name;
   for (int i = 0; i < from->args->items.n; i++) {
     Ast *a = from->args->items.at[i];
+    for (size_t k = 0; a->name && k < sizeof options / sizeof *options; k++)
+      if (!strcmp(a->name, options[k]) && a->value->kind != AST_STRING) {
+        say_not_compiled(x, a->span, arena_printf(x->arena, "the option `%s`", a->name));
+        return false;
+      }
     if (a->value->kind != AST_STRING) {
       diag_add(x->diags, DIAG_SOURCE, a->span, "a file's path is wanted here");
       return false;

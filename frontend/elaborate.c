@@ -68,6 +68,7 @@ static void declare(Elaborator *x, Module *m, DeclKind kind, Ast *a) {
     diag_place(d, old->ast->name_span, "the first is here");
     return;
   }
+  if (kind == DECL_FUNCTION || kind == DECL_MODEL || kind == DECL_METRIC || kind == DECL_ENTRY) check_function(x, a);
   Decl *d = NEW(x->arena, Decl);
   d->kind = kind;
   d->name = a->name ? a->name : "";
@@ -138,12 +139,21 @@ static void imported_twice(Elaborator *x, Module *m) {
     }
 }
 
+static bool metric_streams(const Ast *a) {
+  for (int i = 0; a->body->kind == AST_BLOCK && i < a->body->items.n; i++)
+    if (a->body->items.at[i]->kind == AST_STATE || a->body->items.at[i]->kind == AST_FN) return true;
+  return false;
+}
+
 static void declare_item(Elaborator *x, Module *m, Ast *a) {
   switch ((AstKind)a->kind) {
   case AST_IMPORT: import(x, m, a); break;
   case AST_MODEL:
   case AST_OPTIMIZER: declare(x, m, DECL_MODEL, a); break;
-  case AST_METRIC: declare(x, m, DECL_METRIC, a); break;
+  case AST_METRIC:
+    if (metric_streams(a)) say_not_compiled(x, a->span, "streaming metrics");
+    declare(x, m, DECL_METRIC, a);
+    break;
   case AST_DATA: declare(x, m, DECL_DATA, a); break;
   case AST_TRAIN: declare(x, m, DECL_TRAIN, a); break;
   case AST_ENTRY: declare(x, m, DECL_ENTRY, a); break;
@@ -155,10 +165,7 @@ static void declare_item(Elaborator *x, Module *m, Ast *a) {
     break;
   case AST_ERROR: break;
   case AST_TEST:
-  case AST_HYPER:
-    diag_add(x->diags, DIAG_NOT_COMPILED, a->span, "this version of nnc does not compile `%s` yet",
-             ast_word((AstKind)a->kind));
-    break;
+  case AST_HYPER: say_not_compiled(x, a->span, arena_printf(x->arena, "`%s`", ast_word((AstKind)a->kind))); break;
   default: {
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` does not belong at the top of a file",
                        ast_word((AstKind)a->kind));
@@ -434,7 +441,8 @@ static void check_module(Elaborator *x, Module *m) {
   x->module = m;
   for (int i = 0; i < m->decls.n; i++) {
     Decl *d = m->decls.at[i];
-    if (d->kind == DECL_FUNCTION) generic_check(x, decl_value(x, d, d->ast->name_span)->function);
+    if (d->kind == DECL_FUNCTION || d->kind == DECL_METRIC)
+      generic_check(x, decl_value(x, d, d->ast->name_span)->function);
     if (d->kind == DECL_MODEL) check_model(x, decl_value(x, d, d->ast->name_span)->model);
   }
 }

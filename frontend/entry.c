@@ -47,7 +47,8 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
       return false;
     }
   }
-  if (!type_resolve(x, *e, param->type, &t)) return false;
+  if (type_is_open(x, *e, param->type, "entries")) return false;
+  if (!type_resolve(x, *e, param->type, &t) || !rank_fits(x, t.rank + 1, param->type->span)) return false;
   Argument a = {.name = param->name, .dtype = t.dtype, .rank = t.rank};
   if (!number_shape(x, t.rank, t.shape, &a.shape, param->span)) return false;
   if (t.bound) dim_is_const(t.bound, &a.bound);
@@ -74,8 +75,10 @@ static void add_result(Elaborator *x, EntryPoint *p, Value *v, Str name, Var *b,
   Argument r = {.name = name, .dtype = v->dtype, .rank = v->rank, .data = -1, .field = -1};
   if (v->bound) dim_is_const(v->bound, &r.bound);
   if (!number_shape(x, v->rank, v->shape, &r.shape, at)) return;
+  v = value_abstract(x, v, 1, &b);
+  if (!v) return;
   vec_push(x->arena, &p->results, r);
-  graph_output(x->graph, name, value_whole(x, value_abstract(x, v, 1, &b)));
+  graph_output(x->graph, name, value_whole(x, v));
 }
 
 void elaborate_entry(Elaborator *x, Decl *decl) {

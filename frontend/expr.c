@@ -217,10 +217,27 @@ static Value *int_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
   return value_int(x, d, at);
 }
 
+/* Whether the numbers of f times k stay far from 64 bits. */
+static bool form_is_small(const Form *f, int64_t k) {
+  const int64_t limit = (int64_t)1 << 50;
+  int64_t c;
+  bool small = !__builtin_mul_overflow(f->c0, k, &c) && c < limit && c > -limit;
+  for (int i = 0; small && i < f->n; i++)
+    small = !__builtin_mul_overflow(f->terms[i].coefficient, k, &c) && c < limit && c > -limit;
+  return small;
+}
+
 /* Indices: affine arithmetic stays an index form. NULL where the operation leaves them. */
 static Value *form_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
+  if ((a->dim && dim_overflowed(a->dim)) || (b->dim && dim_overflowed(b->dim))) return NULL;
   Form *l = value_form(x, a), *r = value_form(x, b);
-  int64_t c;
+  int64_t c = 1;
+  if (op == OP_MUL && !form_is_const(r, &c)) form_is_const(l, &c);
+  if (!form_is_small(l, 1) || !form_is_small(r, 1) ||
+      (op == OP_MUL && !form_is_small(form_is_const(r, NULL) ? l : r, c))) {
+    diag_add(x->diags, DIAG_DIM_OVERFLOW, at, "this index does not fit in 63 bits");
+    return NULL;
+  }
   switch (op) {
   case OP_ADD: return value_index(x, form_add(x->ir, l, r), NULL, at);
   case OP_SUB: return value_index(x, form_sub(x->ir, l, r), NULL, at);
@@ -301,13 +318,13 @@ Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
     r->unknown = a->unknown || b->unknown;
     return r;
   }
+  int errors = x->diags->errors;
   if (a->kind == VALUE_INT && b->kind == VALUE_INT) {
-    int errors = x->diags->errors;
     if ((r = int_binary(x, op, a, b, at)) || x->diags->errors > errors) return r;
   } else if (is_compile_time(a) && is_compile_time(b)) {
     if ((r = fold(x, op, a, b, at))) return r;
   } else if (value_is_form(a) && value_is_form(b)) {
-    if ((r = form_binary(x, op, a, b, at))) return r;
+    if ((r = form_binary(x, op, a, b, at)) || x->diags->errors > errors) return r;
   }
   if (op == OP_DIV && is_run_time_int(a) && (is_run_time_int(b) || b->kind == VALUE_INT || b->weak)) {
     Diag *d = diag_add(x->diags, DIAG_INT_DIVISION, at, "`/` of integers has no one meaning");
@@ -371,21 +388,23 @@ static Value *array(Elaborator *x, Env *e, Ast *a) {
   Value *v = value_new(x, VALUE_ARRAY, a->span);
   v->n = n;
   v->items = NEW_ARRAY(x->arena, Value *, n);
-  bool numbers = true, real = false;
+  bool numbers = true, real = false, wide = false;
   for (int i = 0; i < n; i++) {
     if (!(v->items[i] = elaborate_expr(x, e, a->items.at[i]))) return NULL;
-    double d;
+    double d = 0;
     numbers = numbers && as_real(v->items[i], &d);
     real = real || v->items[i]->kind == VALUE_REAL;
+    wide = wide || d < INT32_MIN || d > INT32_MAX;
   }
   if (!numbers) return v;
-  DType t = real ? float_default(x) : DT_i32;
+  DType t = real ? float_default(x) : wide ? DT_i64 : DT_i32;
   char *data = NEW_ARRAY(x->arena, char, n *dtype_bytes(t));
   for (int i = 0; i < n; i++) {
     double d = 0;
     as_real(v->items[i], &d);
     if (t == DT_f64) ((double *)data)[i] = d;
     else if (t == DT_f32) ((float *)data)[i] = (float)d;
+    else if (t == DT_i64) ((int64_t *)data)[i] = dim_value(v->items[i]->dim);
     else ((int32_t *)data)[i] = (int32_t)d;
   }
   Dim *shape[1] = {dim_const(x->ir, n)};

@@ -302,7 +302,7 @@ Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
   Expr *read = value_element(x, base, at);
   if (g.inside) read = expr_select(x->ir, g.inside, read, out->expr);
   Value *v = value_tensor(x, nkept, kept, read, a->span);
-  v->bound = base->bound;
+  if (v) v->bound = base->bound;
   return v;
 }
 
@@ -314,7 +314,7 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
     diag_add(x->diags, DIAG_RANK_LIMIT, at, "a tensor has at most 8 dimensions");
     return NULL;
   }
-  Dim *extents[8];
+  Dim *extents[8] = {0};
   Ast *names[8];
   for (int i = 0; i < n; i++) {
     Ast *item = items->at[i], *written = NULL;
@@ -337,6 +337,7 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
     if (written && !extents[i]) return NULL;
     if (!extents[i] && !(extents[i] = find_range(x, e, item->name, &body, 1, item->span))) return NULL;
   }
+  if (!size_fits(x, n, extents, at)) return NULL;
   Var *vars[8];
   for (int i = 0; i < n; i++) vars[i] = bind_index(x, &e, names[i]->name, extents[i], names[i]->span);
   Value *v = elaborate_expr(x, e, body);
@@ -349,7 +350,7 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
   }
   v = value_runtime(x, v);
   if (v->weak && !v->rank) v = value_coerce(x, v, dtype_is_float(v->dtype) ? float_default(x) : DT_i32, v->span);
-  v = value_abstract(x, v, n, vars);
+  if (!v || !(v = value_abstract(x, v, n, vars))) return NULL;
   if (v->span.source != at.source || !v->node) v->span = at;
   return v;
 }
@@ -376,8 +377,8 @@ static bool is_reduction(Str name) { return reduce_word(name) != NULL; }
 
 /* A reduction of body over red, its result over own: a tensor of own's extents. */
 static Value *reduce(Elaborator *x, Reducer r, int nred, Var **red, int nown, Var **own, Expr *body, Span at) {
-  Var *all[32];
-  Form *prefix[16];
+  Var **all = NEW_ARRAY(x->arena, Var *, x->stack.n + nown);
+  Form **prefix = NEW_ARRAY(x->arena, Form *, x->stack.n);
   int n = 0;
   for (int i = 0; i < x->stack.n; i++) {
     Var *v = x->stack.at[i].var;
@@ -389,6 +390,10 @@ static Value *reduce(Elaborator *x, Reducer r, int nred, Var **red, int nown, Va
     }
   }
   for (int i = 0; i < nown; i++) all[n + i] = own[i];
+  Dim **extents = NEW_ARRAY(x->arena, Dim *, n + nown + nred);
+  for (int i = 0; i < n + nown; i++) extents[i] = all[i]->extent;
+  for (int i = 0; i < nred; i++) extents[n + nown + i] = red[i]->extent;
+  if (!rank_fits(x, n + nown, at) || !size_fits(x, n + nown + nred, extents, at)) return NULL;
   Node *node = graph_comp(x->graph, n + nown, all, r, nred, red, body, at);
   Value *v = value_node(x, node, at);
   v = n ? value_take(x, v, n, prefix) : v;
@@ -452,7 +457,7 @@ static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars
   }
   if (cond) body = expr_select(x->ir, cond, body, identity_of(x, r, body->dtype));
   Value *s = reduce(x, r, n, vars, v->rank, own, body, at);
-  if (!mean) return s;
+  if (!mean || !s) return s;
   Value *k;
   if (cond) {
     k = reduce(x, RED_sum, n, vars, 0, NULL, expr_cast(x->ir, v->dtype, cond), at);
@@ -463,7 +468,7 @@ static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars
           x, OP_mul, 2, (Value *[]){s, value_scalar(x, expr_real(x->ir, v->dtype, 1.0 / (double)c), at)}, at);
     k = value_scalar(x, expr_cast(x->ir, v->dtype, expr_index(x->ir, DT_i64, form_dim(x->ir, size))), at);
   }
-  return elaborate_scalar_row(x, OP_div, 2, (Value *[]){s, k}, at);
+  return k ? elaborate_scalar_row(x, OP_div, 2, (Value *[]){s, k}, at) : NULL;
 }
 
 Value *reduce_whole(Elaborator *x, Reducer r, Value *v, Span at) {
@@ -571,6 +576,7 @@ static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *c
       int keep = x->stack.n;
       x->stack.n = mark;
       args[i].value = value_abstract(x, v, n, vars);
+      if (!args[i].value) fails = true;
       x->stack.n = keep;
     }
   }

@@ -64,6 +64,7 @@ static Str member_path(Elaborator *x, Instance *i, Str name) {
 }
 
 static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
+  if (a->flags & AST_NODECAY) say_not_compiled(x, a->span, "`nodecay`");
   Type t = {.dtype = float_default(x)};
   if (a->type && !type_resolve(x, i->env, a->type, &t)) return;
   Str path = member_path(x, i, a->name);
@@ -90,6 +91,7 @@ static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
 }
 
 static void member_function(Elaborator *x, Instance *i, Ast *a) {
+  check_function(x, a);
   Function *f = NEW(x->arena, Function);
   f->name = a->name;
   f->ast = a;
@@ -180,6 +182,7 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
       say_no_value(x, a);
       break;
     }
+    if (a->from) say_not_compiled(x, a->from->span, "`from`");
     Str naming = x->naming;
     Value *v = member_instances(x, i, a->value, member_path(x, i, a->name));
     x->naming = naming;

@@ -101,10 +101,20 @@ static bool name_exists(Elaborator *x, Env *e, Str name) {
   return ok || env_find(e, name) || decl_find(x, x->module, name);
 }
 
+/* What the language's reference names and the library does not have yet. */
+static const char *const planned[] = {"jvp",  "concat", "stack",   "split", "reshape",
+                                      "pad",  "sort",   "argsort", "top_k", "one_hot",
+                                      "iota", "update", "add_at",  "len",   "categorical"};
+
 Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   if (!strcmp(name, "training")) return value_flag(x, x->training, at);
   if (name_exists(x, e, name)) return name_find(x, e, name, at);
   if (x->field) return data_part(x, name, at);
+  for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
+    if (!strcmp(planned[i], name)) {
+      say_not_compiled(x, at, arena_printf(x->arena, "`%s`", name));
+      return NULL;
+    }
   Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, at, "`%s` is not defined", name);
   const char *near = closest_name(x, e, name);
   if (near) diag_fix(diag_help(d, "did you mean `%s`?", near), at, "%s", near);

@@ -28,6 +28,11 @@ void say_no_value(Elaborator *x, const Ast *a) {
 }
 
 static bool define(Elaborator *x, Env **e, Ast *s) {
+  if (s->from || (s->flags & AST_FROZEN)) {
+    Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`%s` is no member: it is neither frozen nor loaded",
+                       s->name);
+    diag_help(d, "an instance of a model is made in a model or at the top of the file");
+  }
   if (!s->value) {
     say_no_value(x, s);
     *e = rebind(x, *e, s, s->name, NULL, s->name_span);
@@ -155,9 +160,27 @@ static Env *leave_block(Elaborator *x, Env *outer, Env *inner) {
   return e;
 }
 
-static Env *keep_names(Elaborator *x, Env *outer, Env *inner) {
+/* Whether a branch defines the name, or is left by `return` (then nothing after it sees the name). */
+static bool branch_defines(const Ast *branch, Str name) {
+  if (branch->kind == AST_IF)
+    return branch->otherwise && branch_defines(branch->then, name) && branch_defines(branch->otherwise, name);
+  for (int i = 0; i < branch->items.n; i++) {
+    const Ast *s = branch->items.at[i];
+    if (s->kind == AST_RETURN || s->kind == AST_ERROR ||
+        (s->name == name && s->kind != AST_SCAN && s->kind != AST_REPEAT))
+      return true;
+    for (int k = 0; s->kind == AST_UNPACK && k < s->items.n; k++)
+      if (s->items.at[k]->name == name) return true;
+    if (s->kind == AST_IF && branch_defines(s, name)) return true;
+  }
+  return false;
+}
+
+/* After a branch that was taken: what it defines goes on if the other one, `other`, would define it too. */
+static Env *keep_names(Elaborator *x, Env *outer, Env *inner, const Ast *other) {
   Vec(Env *) all = {0};
-  for (Env *b = inner; b != outer; b = b->up) vec_push(x->arena, &all, b);
+  for (Env *b = inner; b != outer; b = b->up)
+    if (env_find(outer, b->name) || branch_defines(other, b->name)) vec_push(x->arena, &all, b);
   Env *e = outer;
   for (int i = all.n - 1; i >= 0; i--) e = env_bind(x, e, all.at[i]->name, all.at[i]->value, all.at[i]->span);
   return e;
@@ -181,7 +204,7 @@ static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
       ok = (s->otherwise->kind == AST_IF ? elaborate_statement(x, &two, s->otherwise, &other)
                                          : elaborate_block(x, &two, s->otherwise, &other)) &&
            ok;
-      *e = keep_names(x, *e, one);
+      *e = keep_names(x, *e, one, s->otherwise);
     } else {
       *e = leave_block(x, *e, one);
     }
@@ -193,8 +216,8 @@ static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
   Env *inner = *e;
   bool ok = taken->kind == AST_IF ? elaborate_statement(x, &inner, taken, result)
                                   : elaborate_block(x, &inner, taken, result);
-  /* With two branches, a name that each of them defines goes on; the checker of the other branch sees to that. */
-  *e = s->otherwise ? keep_names(x, *e, inner) : leave_block(x, *e, inner);
+  const Ast *other = c->truth ? s->otherwise : s->then;
+  *e = other ? keep_names(x, *e, inner, other) : leave_block(x, *e, inner);
   return ok;
 }
 
@@ -231,6 +254,7 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
 }
 
 static bool local_function(Elaborator *x, Env **e, Ast *s) {
+  check_function(x, s);
   Function *f = NEW(x->arena, Function);
   f->name = s->name;
   f->ast = s;
@@ -287,6 +311,17 @@ bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result) {
   return ok;
 }
 
+/* Whether there is a `return` in it, perhaps one that is not reached. */
+static bool returns(const Ast *a) {
+  if (a->kind == AST_RETURN) return true;
+  if (a->kind == AST_FN) return false;
+  for (int i = 0; i < ast_child_count(a); i++) {
+    const Ast *c = ast_child(a, i);
+    if (c && returns(c)) return true;
+  }
+  return false;
+}
+
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at) {
   if (body->kind != AST_BLOCK) return elaborate_expr_as(x, e, body, expected);
   Value *result = NULL;
@@ -302,9 +337,9 @@ Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Sp
       ok = (result = elaborate_expr_as(x, e, s->items.at[0], expected)) && ok;
     else ok = elaborate_statement(x, &e, s, &result) && ok;
   }
-  if (!result && ok && !x->generic) {
+  if (!result && ok && !(x->generic && returns(body))) {
     Diag *d = diag_add(x->diags, DIAG_NO_RETURN, body->span, "this body returns nothing");
-    diag_place(d, at, "called here");
+    if (at.source) diag_place(d, at, "called here");
   }
   return result;
 }

@@ -95,7 +95,13 @@ static int read_settings(Elaborator *x, Train *t, Ast *body) {
       setting_value(x, t, which, a);
       continue;
     }
-    bool read = false;
+    static const char *const later[] = {"precision", "folds", "accumulate", "clip_norm"};
+    bool read = false, known = false;
+    for (size_t k = 0; k < sizeof later / sizeof *later; k++) known = known || !strcmp(a->name, later[k]);
+    if (known) {
+      say_not_compiled(x, a->name_span, arena_printf(x->arena, "the setting `%s`", a->name));
+      continue;
+    }
     for (int k = i + 1; k < body->items.n; k++) read = read || mentions_name(body->items.at[k], a->name);
     if (read) break;
     const char *near = NULL;
@@ -299,8 +305,9 @@ static void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
   Node *loss = value_whole(x, v);
   Str name = loss_name(x, a->value);
   if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->losses, name);
-  if (w->mode != MODE_GRADS && !name_output(x, name, loss, a->value->span,
-                                            "a loss carries its variable's name: `d_loss = ...`, `minimize d_loss over ...`"))
+  if (w->mode != MODE_GRADS &&
+      !name_output(x, name, loss, a->value->span,
+                   "a loss carries its variable's name: `d_loss = ...`, `minimize d_loss over ...`"))
     return;
   if (w->mode == MODE_EVAL) return;
   Vec(IntList) groups = {0};
@@ -374,13 +381,6 @@ static Graph *metric_graph(Elaborator *x, Decl *metric, int n, CallArg *args, Sp
 }
 
 static void report_collected(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric, Str name) {
-  if (metric->ast->body->kind == AST_BLOCK)
-    for (int i = 0; i < metric->ast->body->items.n; i++)
-      if (metric->ast->body->items.at[i]->kind == AST_STATE) {
-        diag_add(x->diags, DIAG_NOT_COMPILED, arg->span,
-                 "this version of nnc does not compile streaming metrics yet");
-        return;
-      }
   int n;
   CallArg *args = elaborate_args(x, w->env, arg->value->args, NULL, &n);
   if (!args) return;

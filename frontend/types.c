@@ -94,6 +94,18 @@ static Value *bound_dtype(Env *e, Str name) {
 
 static bool generic_dtype_name(Str name) { return !strcmp(name, "float") || !strcmp(name, "num"); }
 
+bool size_fits(Elaborator *x, int rank, Dim *const *shape, Span at) {
+  int64_t elements = 1, c;
+  for (int i = 0; i < rank; i++)
+    if (dim_is_const(shape[i], &c) && c > 1 &&
+        (__builtin_mul_overflow(elements, c, &elements) || elements > MAX_ELEMENTS)) {
+      diag_add(x->diags, DIAG_DIM_OVERFLOW, at, "a tensor %s of more than 2^48 elements",
+               shape_text(x, rank, (Dim **)shape));
+      return false;
+    }
+  return true;
+}
+
 bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   memset(out, 0, sizeof *out);
   if (type->kind != AST_TYPE) {
@@ -124,8 +136,9 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
         diag_add(x->diags, DIAG_UNKNOWN_NAME, a->span, "`..%s` stands for no dimensions yet", a->name);
         return false;
       }
-      for (int k = 0; b->value && k < b->value->rank && out->rank < 12; k++)
-        out->shape[out->rank++] = b->value->shape[k];
+      int n = b->value && b->value->kind == VALUE_PACK ? b->value->rank : 0;
+      if (!rank_fits(x, out->rank + n, type->span)) return false;
+      for (int k = 0; k < n; k++) out->shape[out->rank++] = b->value->shape[k];
       continue;
     }
     Dim *d = dim_of(x, e, a);
@@ -141,7 +154,19 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
     }
     out->shape[out->rank++] = d;
   }
-  return true;
+  return size_fits(x, out->rank, out->shape, type->span);
+}
+
+bool type_is_open(Elaborator *x, Env *e, const Ast *type, const char *where) {
+  for (int i = 0; type->kind == AST_TYPE && type->shape && i < type->shape->items.n; i++) {
+    const Ast *a = type->shape->items.at[i];
+    bool open = a->kind == AST_PACK || (a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(e, a->name) &&
+                                        !decl_find(x, x->module, a->name));
+    if (!open) continue;
+    say_not_compiled(x, a->span, arena_printf(x->arena, "%s with open dimensions (%s)", where, a->name));
+    return true;
+  }
+  return false;
 }
 
 static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char *what, const char *wanted) {
@@ -300,8 +325,10 @@ Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span a
   Ast *type = param->kind == AST_PARAMETER ? param->type : param;
   if (!type) return v;
   if (type->kind == AST_TYPE_TUPLE || v->kind == VALUE_TUPLE) {
-    if (v->kind != VALUE_TUPLE || type->kind != AST_TYPE_TUPLE || v->n != type->items.n)
-      return mismatch(x, type, v, at, what, "so many parts");
+    if (v->kind != VALUE_TUPLE || type->kind != AST_TYPE_TUPLE || v->n != type->items.n) {
+      int parts = type->kind == AST_TYPE_TUPLE ? type->items.n : 1;
+      return mismatch(x, type, v, at, what, parts == 1 ? "one part" : arena_printf(x->arena, "%d parts", parts));
+    }
     Value *t = NEW(x->arena, Value);
     *t = *v;
     t->items = NEW_ARRAY(x->arena, Value *, v->n);

@@ -147,6 +147,15 @@ static Value *view(Elaborator *x, Node *node, int nprefix, Form **prefix, Span a
   return nprefix ? value_take(x, v, nprefix, prefix) : v;
 }
 
+/* Whether a node may have so many dimensions. */
+bool rank_fits(Elaborator *x, int rank, Span at) {
+  if (rank <= MAX_RANK) return true;
+  Diag *d = diag_add(x->diags, DIAG_RANK_LIMIT, at,
+                     "this tensor has %d dimensions, with those that it is mapped over", rank);
+  diag_note(d, "a tensor has at most %d", MAX_RANK);
+  return false;
+}
+
 Value *value_tensor(Elaborator *x, int rank, Var **vars, Expr *body, Span at) {
   int n;
   if (rank && is_view(body, rank, vars, &n) && body->node->shape[n] == vars[0]->extent) {
@@ -155,12 +164,15 @@ Value *value_tensor(Elaborator *x, int rank, Var **vars, Expr *body, Span at) {
     if (whole) return view(x, body->node, n, body->at, at);
   }
   if (!rank) return value_scalar(x, body, at);
-  Var *all[32];
+  Var **all = NEW_ARRAY(x->arena, Var *, x->stack.n + rank);
   n = stack_used(x, body, all);
-  if (n + rank > 16) ice("a tensor of more than 16 dimensions");
-  Form *prefix[16];
+  if (!rank_fits(x, n + rank, at)) return NULL;
+  Form *prefix[MAX_RANK];
   for (int i = 0; i < n; i++) prefix[i] = form_var(x->ir, all[i]);
+  Dim *extents[MAX_RANK];
   for (int i = 0; i < rank; i++) all[n + i] = vars[i];
+  for (int i = 0; i < n + rank; i++) extents[i] = all[i]->extent;
+  if (!size_fits(x, n + rank, extents, at)) return NULL;
   Node *node = graph_comp(x->graph, n + rank, all, RED_none, 0, NULL, body, at);
   return view(x, node, n, prefix, at);
 }
@@ -190,15 +202,16 @@ Value *value_abstract(Elaborator *x, Value *v, int n, Var **vars) {
     r->shape = v->node->shape + head;
     return r;
   }
-  Var *all[32];
-  Form *at[16];
+  if (!rank_fits(x, n + v->rank, v->span)) return NULL;
+  Var *all[MAX_RANK];
+  Form *at[MAX_RANK];
   for (int i = 0; i < n; i++) all[i] = vars[i];
   for (int i = 0; i < v->rank; i++) {
     all[n + i] = var_fresh(x->ir, v->shape[i]);
     at[i] = form_var(x->ir, all[n + i]);
   }
   r = value_tensor(x, n + v->rank, all, value_element(x, v, at), v->span);
-  r->bound = v->bound;
+  if (r) r->bound = v->bound;
   return r;
 }
 
@@ -227,8 +240,13 @@ Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
     return value_scalar(x, expr_cast(x->ir, t, value_runtime(x, v)->expr), at);
   }
   if (v->kind == VALUE_FLAG && t == DT_bool) return value_runtime(x, v);
+  if (v->kind == VALUE_REAL && t != DT_bool) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "this is a real where %s is wanted", dtype_name(t));
+    diag_help(d, "no type converts silently; write `%s(...)` where a conversion is meant", dtype_name(t));
+    return NULL;
+  }
   if (v->kind != VALUE_TENSOR) {
-    diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is not a number", value_type_text(x, v));
+    diag_add(x->diags, DIAG_WRONG_TYPE, at, "this is %s where %s is wanted", value_type_text(x, v), dtype_name(t));
     return NULL;
   }
   if (v->dtype == t && !v->weak) return v;

@@ -15,6 +15,8 @@
 #include "frontend/elaborate.h"
 #include "lang/ast.h"
 
+enum { MAX_RANK = 8 }; /* of a value with the indices that it is mapped over */
+
 typedef struct Value Value;
 typedef struct Env Env;
 typedef struct Function Function;
@@ -246,6 +248,7 @@ Value *value_runtime(Elaborator *x, Value *v);
 void value_describe(Elaborator *x, Buf *out, const Value *v); /* `f32[B, 64]`, as in messages */
 const char *value_type_text(Elaborator *x, const Value *v);
 const char *shape_text(Elaborator *x, int rank, Dim **shape);
+bool rank_fits(Elaborator *x, int rank, Span at); /* false after a message: more than MAX_RANK dimensions */
 void stack_push(Elaborator *x, Var *v, Expr *place);
 
 /* ---- names (scope.c) ---- */
@@ -267,6 +270,10 @@ typedef struct Type { /* resolved */
   int rank;
   Dim **shape;
 } Type;
+#define MAX_ELEMENTS ((int64_t)1 << 48)
+bool size_fits(Elaborator *x, int rank, Dim *const *shape, Span at); /* false after a message: over MAX_ELEMENTS */
+/* A dimension that nothing binds, where that has a meaning that is not compiled yet: true after a message. */
+bool type_is_open(Elaborator *x, Env *e, const Ast *type, const char *where);
 bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out); /* every dimension bound; false after a message */
 int type_rank(const Ast *type, bool *pack);                     /* dimensions that it writes, a pack not counted */
 /* Binds what the signature's type leaves unbound (dimensions, float, num, ..S) to what v has after its first `lift`
@@ -311,6 +318,9 @@ CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n);
  * error. */
 bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result);
 bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
+void check_function(Elaborator *x,
+                    const Ast *a); /* its head: each parameter once, nothing that is not compiled yet */
+void say_not_compiled(Elaborator *x, Span at, const char *what);
 void say_no_value(Elaborator *x, const Ast *a); /* `name: type` stands in data only */
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at);
 
@@ -322,7 +332,8 @@ Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at);
  * Program.tensors. */
 typedef Vec(int) IntList;
 Value *instances_named(Elaborator *x, Ast *a, Str path); /* a file's `name = Model(...)`, `[...]`, `... * n` */
-void freeze(Elaborator *x, Value *v, Span at); /* an instance or several: not trained from now on, and not `training` */
+void freeze(Elaborator *x, Value *v,
+            Span at); /* an instance or several: not trained from now on, and not `training` */
 void instance_params(Elaborator *x, Instance *i, IntList *out);
 Value *tensor_current(Elaborator *x, int tensor, Span at); /* a parameter's or state's value at this moment */
 void tensor_assign(Elaborator *x, int tensor, Value *v);   /* its value from now on */

@@ -14,19 +14,24 @@ typedef struct Mutation {
   Vec(Piece) pieces;
 } Mutation;
 
-static const char *const numbers[] = {"0",  "1",   "2",    "3",     "7",          "8",          "9",
-                                      "64", "100", "1000", "65536", "2147483648", "4294967297", "9223372036854775807",
-                                      "0.5", "-1", "1e30", "inf",   "nan",        "N"};
-static const char *const words[] = {
-    "f32",   "f64",  "f16",  "i32",     "i64",    "u8",     "bool",    "float",   "num",    "int",    "real",
-    "flag",  "fn",   "B",    "N",       "step",   "true",   "false",   "x",       "y",      "net",    "sum",
-    "mean",  "max",  "prod", "argmax",  "any",    "all",    "count",   "softmax", "grad",   "stop",   "exp",
-    "Linear", "Adam", "if",  "return",  "for",    "in",     "then",    "else",    "where",  "over",   "with",
-    "param", "state", "train", "entry", "model",  "data",   "frozen",  "classes", "weight", "concat", "relu",
-    "cross_entropy", "normal", "training", "i", "j", "dropout", "column", "columns", "epochs", "batch", "report"};
-static const char *const signs[] = {"+", "-",  "*",  "/",  "//", "%",  "**", "==", "<",  "<=", "=",  "~",  "<-", "|>",
-                                    "=>", "->", ":", ",",  ".",  "(",  ")",  "[",  "]",  "{",  "}",  ";",  "..", "\n",
-                                    "[0]", "[i]", "[1:2]", "(x)", "i32<3>", "[N]", "[2, 3]", " and ", " or ", " not "};
+static const char *const numbers[] = {
+    "0",   "1",   "2",    "3",     "7",          "8",          "9",
+    "64",  "100", "1000", "65536", "2147483648", "4294967297", "9223372036854775807",
+    "0.5", "-1",  "1e30", "inf",   "nan",        "N"};
+static const char *const words[] = {"f32",    "f64",      "f16",     "i32",    "i64",     "u8",     "bool",
+                                    "float",  "num",      "int",     "real",   "flag",    "fn",     "B",
+                                    "N",      "step",     "true",    "false",  "x",       "y",      "net",
+                                    "sum",    "mean",     "max",     "prod",   "argmax",  "any",    "all",
+                                    "count",  "softmax",  "grad",    "stop",   "exp",     "Linear", "Adam",
+                                    "if",     "return",   "for",     "in",     "then",    "else",   "where",
+                                    "over",   "with",     "param",   "state",  "train",   "entry",  "model",
+                                    "data",   "frozen",   "classes", "weight", "concat",  "relu",   "cross_entropy",
+                                    "normal", "training", "i",       "j",      "dropout", "column", "columns",
+                                    "epochs", "batch",    "report"};
+static const char *const signs[] = {
+    "+",  "-",  "*",   "/",   "//",    "%",   "**",     "==",  "<",      "<=",    "=",    "~",    "<-",
+    "|>", "=>", "->",  ":",   ",",     ".",   "(",      ")",   "[",      "]",     "{",    "}",    ";",
+    "..", "\n", "[0]", "[i]", "[1:2]", "(x)", "i32<3>", "[N]", "[2, 3]", " and ", " or ", " not "};
 
 static uint64_t next_random(Mutation *m) { /* splitmix64 */
   uint64_t z = m->random += 0x9e3779b97f4a7c15u;
@@ -128,7 +133,8 @@ static void mutate_once(Mutation *m) {
   if (!n) return;
   int i = below(m, n), k = below(m, n);
   Piece p = m->pieces.at[i];
-  for (int tries = 0; tries < 8 && (first(&p) == '#' || first(&p) == '\n'); tries++) p = m->pieces.at[i = below(m, n)];
+  for (int tries = 0; tries < 8 && (first(&p) == '#' || first(&p) == '\n'); tries++)
+    p = m->pieces.at[i = below(m, n)];
   switch (below(m, 12)) {
   case 0: leave_out(m, i, 1); break;
   case 1: put_in(m, i, &p, 1); break;
