@@ -16,9 +16,11 @@ typedef struct Group {
   Form **at;   /* by grid index, its form over the loops' indices */
 } Group;
 
+enum { RUN_MEMBERS = 64, RUN_REDUCTIONS = 12 }; /* more go into a second loop: accumulators are registers */
+
 typedef struct Run { /* members that share one loop over the row */
   Group *g;
-  int members[64], n;
+  int members[RUN_MEMBERS], n;
   int nd;
   Dim **extent; /* of the row's indices */
   Var **index;  /* that are bound: nd of them, or one in all */
@@ -214,7 +216,9 @@ static bool run_takes(Run *r, const Member *m) {
   Group *g = r->g;
   int nd = row_rank(g->k, m);
   if (r->n == 0) return true;
-  if (r->n == 64 || nd != r->nd || !same_extents(nd, r->extent, row_extents(g, m))) return false;
+  if (r->n == RUN_MEMBERS || r->width >= RUN_REDUCTIONS || nd != r->nd ||
+      !same_extents(nd, r->extent, row_extents(g, m)))
+    return false;
   Form **row = fresh_row(g->e, nd, r->extent);
   Expr *body = emit_at(g->e, m->node->body, member_slots(g, m, row));
   for (int i = 0; i < r->n; i++) {
