@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/refuse.h"
 #include "lang/parse.h"
 #include "stdlib/stdlib.h"
 
@@ -185,6 +186,7 @@ static Module *load(Elaborator *x, Str path, const char *text, size_t n, bool li
   if (!library) vec_push(x->arena, &x->modules, m);
   for (size_t i = 0; i < n; i++) x->program->hash = (x->program->hash ^ (unsigned char)text[i]) * 1099511628211u;
   m->ast = parse_source(x->arena, x->strings, x->sources, m->source, x->diags);
+  refuse_ignored(x->diags, m->ast);
   for (int i = 0; i < m->ast->items.n; i++) declare_item(x, m, m->ast->items.at[i]);
   return m;
 }
