@@ -24,11 +24,12 @@ static const char *text_run(const char *text, const KernelRun *how) {
 }
 
 static void check(const char *text) {
-  static const char *const marches[] = {"native", "x86-64-v2", "x86-64-v3"};
+  static const char *const marches[] = {"native", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
   for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
-    for (int variant = 0; variant < 4; variant++) {
+    for (int variant = 0; variant < 5; variant++) {
       int march = variant < 2 ? 0 : variant - 1;
       if (march == 2 && !__builtin_cpu_supports("fma")) continue;
+      if (march == 3 && !__builtin_cpu_supports("avx512vl")) continue;
       if (march && batches[i] != 7 && batches[i] != 33) continue;
       KernelRun how = {.march = marches[march], .level = variant == 0 ? 0 : 2, .batch = batches[i]};
       how.chunks = 1 + (int)i % 3;
