@@ -68,9 +68,6 @@ void say_not_compiled(Elaborator *x, Span at, const char *what) {
 
 void check_function(Elaborator *x, const Ast *a) {
   const Ast *params = a->params;
-  bool function = a->kind == AST_FN || a->kind == AST_ENTRY;
-  if (function && a->where) say_not_compiled(x, a->where->span, "`where` after a signature");
-  if (a->kind == AST_FN && a->with) say_not_compiled(x, a->with->span, "a function's own derivative");
   for (int i = 0; i < params->items.n; i++)
     for (int k = 0; k < i; k++)
       if (params->items.at[i]->name == params->items.at[k]->name) {
@@ -197,7 +194,8 @@ static Expr *place_of(Elaborator *x, Var *v, Span at) {
 }
 
 static void apply_pending(Elaborator *x, int mark) {
-  for (int i = mark; i < x->pending.n; i++) tensor_assign(x, x->pending.at[i].tensor, x->pending.at[i].value);
+  for (int i = mark; i < x->pending.n && !x->generic; i++)
+    tensor_assign(x, x->pending.at[i].state->tensor, x->pending.at[i].value);
   x->pending.n = mark;
 }
 
@@ -274,7 +272,8 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
   Module *module = x->module;
   bool training = x->training;
-  int stack = x->stack.n, pending = x->pending.n;
+  int stack = x->stack.n, pending = x->pending.n, outer_pending = x->call_pending;
+  x->call_pending = pending;
   x->module = f->module;
   if (f->self && f->self->frozen) x->training = false;
   bool single = batch_of_one(x, params, given);
@@ -322,13 +321,9 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   x->stack.n = stack;
   if (single) r = drop_batch(x, r, f->ast->type);
   if (r && lift.n) r = value_abstract(x, r, lift.n, vars);
-  if (r && lift.n && x->pending.n > pending && !x->generic) {
-    diag_add(x->diags, DIAG_LIFTED_STATE, x->pending.at[pending].span,
-             "a state is written in a function that is mapped over dimensions");
-    r = NULL;
-  }
 done:
   x->stack.n = stack;
+  x->call_pending = outer_pending;
   apply_pending(x, pending);
   x->module = module;
   x->training = training;

@@ -27,6 +27,7 @@ Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   memset(&x->current, 0, sizeof x->current);
   memset(&x->inputs, 0, sizeof x->inputs);
   memset(&x->pending, 0, sizeof x->pending);
+  x->call_pending = x->examples = 0;
   x->frame = NULL;
   x->training = x->in_entry = x->sample = false;
   x->batch = NULL;
@@ -41,6 +42,8 @@ void graph_end(Elaborator *x, GraphState *saved) {
   x->current = s->current;
   x->inputs = s->inputs;
   x->pending = s->pending;
+  x->call_pending = s->call_pending;
+  x->examples = s->examples;
   x->frame = s->frame;
   x->training = s->training;
   x->in_entry = s->in_entry;

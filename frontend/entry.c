@@ -39,14 +39,6 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
     diag_add(x->diags, DIAG_ENTRY_TYPE, param->span, "an entry's argument needs a type");
     return false;
   }
-  for (int i = 0; param->type->kind == AST_TYPE && param->type->shape && i < param->type->shape->items.n; i++) {
-    Ast *d = param->type->shape->items.at[i];
-    if (d->kind == AST_NAME && is_dimension_name(d->name) && !decl_find(x, x->module, d->name)) {
-      diag_add(x->diags, DIAG_NOT_COMPILED, d->span,
-               "this version of nnc does not compile entries with open dimensions yet (`%s`)", d->name);
-      return false;
-    }
-  }
   if (type_is_open(x, *e, param->type, "entries")) return false;
   if (!type_resolve(x, *e, param->type, &t) || !rank_fits(x, t.rank + 1, param->type->span)) return false;
   Argument a = {.name = param->name, .dtype = t.dtype, .rank = t.rank};
@@ -101,6 +93,7 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   Dim *shape[1] = {x->batch};
   Form *f = form_var(x->ir, b);
   stack_push(x, b, expr_read(x->ir, graph_named_input(x, "$place", DT_i64, 1, shape, a->span), &f));
+  x->examples = 1;
   Env *e = NULL;
   bool ok = true;
   for (int i = 0; i < a->params->items.n; i++) ok = bind_argument(x, &p, &e, a->params->items.at[i], f) && ok;

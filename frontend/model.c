@@ -64,7 +64,6 @@ static Str member_path(Elaborator *x, Instance *i, Str name) {
 }
 
 static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
-  if (a->flags & AST_NODECAY) say_not_compiled(x, a->span, "`nodecay`");
   Type t = {.dtype = float_default(x)};
   if (a->type && !type_resolve(x, i->env, a->type, &t)) return;
   Str path = member_path(x, i, a->name);

@@ -8,7 +8,8 @@ static void refuse(DiagSink *sink, Span at, const char *what) {
 
 void refuse_ignored(DiagSink *sink, const Ast *n) {
   if (n->kind == AST_FN && n->with) refuse(sink, n->with->span, "a function's own derivative");
-  if ((n->kind == AST_FN || n->kind == AST_ENTRY) && n->where) refuse(sink, n->where->span, "a `where` of a signature");
+  if ((n->kind == AST_FN || n->kind == AST_ENTRY) && n->where)
+    refuse(sink, n->where->span, "a `where` of a signature");
   if (n->flags & AST_NODECAY) refuse(sink, n->name_span, "`nodecay`");
   for (int i = 0; i < ast_child_count(n); i++) {
     const Ast *child = ast_child(n, i);

@@ -86,37 +86,41 @@ static bool unpack(Elaborator *x, Env **e, Ast *s) {
   return ok;
 }
 
-/* `s <- e`: the tensor that s names. -1 after a message. */
-static int next_target(Elaborator *x, Env *e, Ast *target) {
+/* `s <- e`: the state that s names. NULL after a message. */
+static const InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
   Str name = target->kind == AST_NAME ? target->name : NULL;
-  Env *b = name ? env_find(e, name) : NULL;
-  (void)b;
   for (Env *k = e; name && k; k = k->up)
     if (k->name && !strcmp(k->name, "$self") && k->value && k->value->kind == VALUE_INSTANCE) {
       Instance *self = k->value->instance;
       for (int i = 0; i < self->members.n; i++)
-        if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_STATE)
-          return self->members.at[i].tensor;
+        if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_STATE) return &self->members.at[i];
       break;
     }
   Diag *d = diag_add(x->diags, DIAG_NOT_A_STATE, target->span, "`<-` gives a state its next value, and this is none");
   if (name)
     diag_help(d, "declare it: `state %s = 0`; for a comparison with a negative number write `%s < -1`", name, name);
-  return -1;
+  else diag_help(d, "a state is given its next value by a function of its own model");
+  return NULL;
 }
 
 static bool next(Elaborator *x, Env **e, Ast *s) {
   Value *v = elaborate_expr(x, *e, s->value);
-  int tensor = next_target(x, *e, s->target);
-  if (!v || tensor < 0) return false;
-  for (int i = 0; i < x->pending.n; i++)
-    if (x->pending.at[i].tensor == tensor) {
+  const InstanceMember *state = next_target(x, *e, s->target);
+  if (!v || !state) return false;
+  if (x->stack.n > x->examples) {
+    Diag *d = diag_add(x->diags, DIAG_LIFTED_STATE, s->span,
+                       "a state is written in a function that is mapped over dimensions");
+    say_calls(x, d);
+    return false;
+  }
+  for (int i = x->call_pending; i < x->pending.n; i++)
+    if (x->pending.at[i].state == state) {
       Diag *d = diag_add(x->diags, DIAG_STATE_TWICE, s->span, "this state is given two next values in one call");
       diag_place(d, x->pending.at[i].span, "the first");
       return false;
     }
-  if (x->generic) return true;
-  Value *now = tensor_current(x, tensor, s->span);
+  Value *now = x->generic ? state->value : tensor_current(x, state->tensor, s->span);
+  if (!now) return false;
   v = value_runtime(x, v);
   if (v->kind == VALUE_TENSOR && !v->rank) v = value_coerce(x, v, now->dtype, s->value->span);
   if (!v) return false;
@@ -127,7 +131,7 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
              value_type_text(x, now), value_type_text(x, v));
     return false;
   }
-  vec_push(x->arena, &x->pending, (Next){tensor, v, s->span});
+  vec_push(x->arena, &x->pending, (Next){state, v, s->span});
   return true;
 }
 

@@ -163,7 +163,7 @@ bool type_is_open(Elaborator *x, Env *e, const Ast *type, const char *where) {
     bool open = a->kind == AST_PACK || (a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(e, a->name) &&
                                         !decl_find(x, x->module, a->name));
     if (!open) continue;
-    say_not_compiled(x, a->span, arena_printf(x->arena, "%s with open dimensions (%s)", where, a->name));
+    say_not_compiled(x, a->span, arena_printf(x->arena, "%s with open dimensions (`%s`)", where, a->name));
     return true;
   }
   return false;

@@ -181,7 +181,7 @@ typedef struct Init { /* a tensor's first value */
 } Init;
 
 typedef struct Next { /* a state's next value */
-  int tensor;
+  const InstanceMember *state;
   Value *value;
   Span span;
 } Next;
@@ -207,9 +207,11 @@ typedef struct Elaborator {
   bool in_entry, sample; /* a draw needs `sample` */
   struct Frame *frame;   /* the call that is walked: names draws */
   Vec(Next) pending;     /* `s <- e`, effective when the member call returns */
-  Vec(Init) inits;       /* first values, elaborated into Program.init at the end */
-  int instances;         /* how deeply models are nested */
-  Str naming;            /* the full name that an instance made here gets; NULL: none may be made */
+  int call_pending;      /* those before it are of outer calls */
+  int examples;    /* indices at the stack's bottom, for each of which there is a copy of the states (entries) */
+  Vec(Init) inits; /* first values, elaborated into Program.init at the end */
+  int instances;   /* how deeply models are nested */
+  Str naming;      /* the full name that an instance made here gets; NULL: none may be made */
   int depth;
   Vec(CallPlace) calls; /* for "in this use of" places */
   Dim *batch;           /* the symbol B of the graph */
