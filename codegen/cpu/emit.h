@@ -78,7 +78,8 @@ typedef struct Emit {
     unsigned generation;
     int depth;
   } depths[DEPTHS];
-  const char *why; /* why something is not in vectors; NULL */
+  int64_t scratch_bytes, scratch_times; /* as in CpuKernelDone */
+  const char *why;                      /* why something is not in vectors; NULL */
 } Emit;
 
 /* ---- scopes and positions (emit_expr.c) ---- */

@@ -135,7 +135,8 @@ static void plan_scratch(Product *p) {
     p->partial = scratch_at(e, used);
     used += round_up(p->mc * p->nc * p->size, 64);
   }
-  e->k->scratch = dim_const(e->ir, used);
+  e->scratch_bytes = used;
+  e->scratch_times = 0;
 }
 
 static Value at_element(Product *p, Value base, Value index) {
@@ -635,7 +636,6 @@ static void emit_plain_sum(Emit *e) {
   e->begin = index64(b, 0);
   e->end = choose(b, first, extent, index64(b, 0));
   emit_group(e);
-  outer->scratch = whole.scratch;
   e->k = outer;
 }
 

@@ -435,7 +435,7 @@ void emit_kept_rows(Emit *e, bool across) {
     row.base = LLVMBuildGEP2(e->b.b, e->b.i8, e->scratch, &at, 1, "");
     vec_push(e->arena, &e->kept, row);
   }
-  if (lanes && e->kept.n) k->scratch = dim_mul(e->ir, k->scratch, dim_const(e->ir, lanes));
+  if (lanes && e->kept.n) e->scratch_times = lanes;
 }
 
 /* ---- expressions ---- */

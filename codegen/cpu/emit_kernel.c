@@ -115,20 +115,26 @@ static void emit_loops(Emit *e) {
   }
 }
 
-static bool emitted_before(CpuModule *m, Kernel *k) {
+/* The schedule's own may hold dimensions of its graph: another graph's kernel with this symbol has others. */
+static void set_scratch(Ir *ir, Kernel *k, const CpuKernelDone *d) {
+  Dim *times = dim_mul(ir, k->scratch, dim_const(ir, d->scratch_times));
+  k->scratch = dim_add(ir, times, dim_const(ir, d->scratch_bytes));
+}
+
+static bool emitted_before(CpuModule *m, Ir *ir, Kernel *k) {
   for (int i = 0; i < m->done.n; i++) {
     const CpuKernelDone *d = &m->done.at[i];
     if (strcmp(d->symbol, k->symbol) != 0) continue;
     k->vector = d->vector;
     k->why = d->why;
-    k->scratch = d->scratch;
+    set_scratch(ir, k, d);
     return true;
   }
   return false;
 }
 
 void cpu_emit_kernel(CpuModule *m, const Schedule *s, Kernel *k) {
-  if (emitted_before(m, k)) return;
+  if (emitted_before(m, s->graph->ir, k)) return;
   Emit *e = NEW(m->arena, Emit);
   build_open(&e->b, m);
   e->m = m;
@@ -136,6 +142,7 @@ void cpu_emit_kernel(CpuModule *m, const Schedule *s, Kernel *k) {
   e->k = k;
   e->ir = s->graph->ir;
   e->arena = m->arena;
+  e->scratch_times = 1;
   e->lanes = choose_lanes(m, k);
   open_function(e);
   emit_loops(e);
@@ -144,5 +151,7 @@ void cpu_emit_kernel(CpuModule *m, const Schedule *s, Kernel *k) {
   build_close(&e->b);
   k->vector = e->why ? 1 : e->lanes;
   k->why = e->why;
-  vec_push(m->arena, &m->done, (CpuKernelDone){k->symbol, k->vector, k->why, k->scratch});
+  CpuKernelDone done = {k->symbol, k->vector, k->why, e->scratch_bytes, e->scratch_times};
+  set_scratch(e->ir, k, &done);
+  vec_push(m->arena, &m->done, done);
 }

@@ -11,7 +11,7 @@ typedef struct CpuKernelDone { /* a symbol that has its code, and what was found
   const char *symbol;
   int vector;
   const char *why;
-  Dim *scratch;
+  int64_t scratch_bytes, scratch_times; /* scratch memory is so many bytes, and so many times the schedule's */
 } CpuKernelDone;
 
 typedef struct CpuText {
