@@ -132,6 +132,7 @@ SWITCH(set_verify, build.compile.passes.verify)
 SWITCH(set_time_passes, build.time_passes)
 SWITCH(set_print_link, build.print_link)
 SWITCH(set_interpret, interpret)
+SWITCH(set_check, check)
 SWITCH(set_werror, werror)
 SWITCH(set_quiet, quiet)
 #undef SWITCH
