@@ -233,7 +233,8 @@ static Value *with_batch_of_one(Elaborator *x, Value *v) {
   return r;
 }
 
-/* When not training, a call whose arguments lack just the leading B runs with B = 1, and drops it from the result. */
+/* Outside of training an example may be given where a batch is declared: it is made a batch of one, and its result
+ * taken out again. */
 static bool batch_of_one(Elaborator *x, Ast *params, CallArg **given) {
   bool any = false, pack;
   for (int p = 0; p < params->items.n; p++) {

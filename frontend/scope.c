@@ -35,7 +35,7 @@ static Decl *find_in(Module *m, Str name) {
 Decl *decl_find(Elaborator *x, Module *m, Str name) {
   Decl *d = find_in(m, name);
   for (int i = 0; !d && i < m->imports.n; i++) d = find_in(m->imports.at[i], name);
-  /* A definition of the user's takes the place of the library's, inside the library too. */
+  /* The user's own relu is meant wherever relu is called, by the library's layers too. */
   if (!d && m->library && x->modules.n) d = find_in(x->modules.at[0], name);
   if (!d && x->prelude) d = find_in(x->prelude, name);
   return d;

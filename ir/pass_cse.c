@@ -1,7 +1,7 @@
-/* pass_cse.c - common subexpressions. In, out: a graph in topological order. Two pure nodes that are equal become
- * one. Bodies are hash-consed and index slots are positions, so equal comprehensions have the same body pointer once
- * their operands are merged: one walk in topological order finds them all. Draws are merged only if key, seed, step,
- * place and element are the same, and then they are the same numbers. After derive: gradients reuse the forward pass.
+/* pass_cse.c - nodes that compute the same become one. Bodies are hash-consed and index slots are positions, so equal
+ * comprehensions have the same body pointer once their operands are merged: one walk in topological order finds them
+ * all. Draws are merged only if key, seed, step, place and element are the same, and then they are the same numbers.
+ * After derive: gradients reuse the forward pass.
  */
 #include "ir/pass.h"
 #include "ir/table.h"
