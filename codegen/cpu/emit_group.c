@@ -1,9 +1,9 @@
 /* emit_group.c - maps, and groups around reductions: one loop nest over the grid, in it one loop over the row a
  * level.
  *
- * Vectors lie across the grid (maps; columns: every lane is a result, accumulators are lane by lane) or inside the
- * row (row and full: the row's positions are lanes, four accumulators, joined in a fixed tree at the row's end).
- * Indices that every member walks through contiguously are collapsed into one. */
+ * Vectors lie across the grid (maps; columns: every lane is a result, accumulators are lane by lane; very short rows
+ * too) or inside the row (row and full: the row's positions are lanes, four accumulators, joined in a fixed tree at
+ * the row's end). Indices that every member walks through contiguously are collapsed into one. */
 #include "codegen/cpu/emit.h"
 
 typedef struct Group {
@@ -439,13 +439,28 @@ static void grid_units(Group *g) {
   emit_units(e, g->grid, grid_unit, g);
 }
 
+/* Rows of a few elements leave most lanes empty: there a vector is better made of as many rows. */
+static bool rows_are_short(Group *g) {
+  for (int i = 0; i < g->k->members.n; i++) {
+    const Member *m = &g->k->members.at[i];
+    Dim **extent = row_extents(g, m);
+    int64_t elements = 1, c;
+    for (int j = 0; j < row_rank(g->k, m); j++) {
+      if (!dim_is_const(extent[j], &c)) return false;
+      elements *= c;
+    }
+    if (elements > g->e->lanes / 4) return false;
+  }
+  return true;
+}
+
 void emit_group(Emit *e) {
   Kernel *k = e->k;
   Group g = {.e = e, .k = k, .n = k->ngrid};
   g.grid = NEW_ARRAY(e->arena, Var *, g.n + 1);
   g.at = NEW_ARRAY(e->arena, Form *, g.n + 1);
   g.flat = g.n;
-  g.across = g.n > 0 && k->kind != KERNEL_row;
+  g.across = g.n > 0 && (k->kind != KERNEL_row || rows_are_short(&g));
   emit_kept_rows(e, g.across);
   if (g.across) collapse_grid(&g);
   else plain_grid(&g);

@@ -103,6 +103,12 @@ static void softmax(void **state) {
              "%3 = comp f32[B] [i0] sum(r0 < 37: %2[i0, r0])\n"
              "%4 = comp f32[B, 37] [i0, i1] div(%2[i0, i1], %3[i0])\n"
              "output y = %4\n");
+  check(HEAD "%0 = input x : f32[B, 3]\n"
+             "%1 = comp f32[B] [i0] max(r0 < 3: %0[i0, r0])\n"
+             "%2 = comp f32[B, 3] [i0, i1] exp(sub(%0[i0, i1], %1[i0]))\n"
+             "%3 = comp f32[B] [i0] sum(r0 < 3: %2[i0, r0])\n"
+             "%4 = comp f32[B, 3] [i0, i1] div(%2[i0, i1], %3[i0])\n"
+             "output y = %4\n");
 }
 
 static void contractions(void **state) {
