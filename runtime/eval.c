@@ -123,6 +123,13 @@ static int write_report(const Eval *v) {
 
 /* ---- --assert ---- */
 
+static bool is_sign(const char *sign) {
+  static const char *const signs[] = {">=", "<=", "==", "!=", ">", "<"};
+  for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+    if (strcmp(sign, signs[i]) == 0) return true;
+  return false;
+}
+
 static bool holds(double a, const char *sign, double b) {
   if (strcmp(sign, ">=") == 0) return a >= b;
   if (strcmp(sign, "<=") == 0) return a <= b;
@@ -136,8 +143,7 @@ static int check_assert(const Eval *v, const char *text) {
   char name[64], sign[3], rest[2], value[32];
   double bound;
   NnrtError *e = &v->cli->error;
-  if (sscanf(text, " %63[^<>=! ] %2[<>=!] %lf %1s", name, sign, &bound, rest) != 3 || strcmp(sign, "!") == 0 ||
-      strcmp(sign, "=") == 0)
+  if (sscanf(text, " %63[^<>=! ] %2[<>=!] %lf %1s", name, sign, &bound, rest) != 3 || !is_sign(sign))
     return nnrt_fail(e, NNRT_EUSAGE, "--assert takes a test such as 'accuracy >= 0.97', not '%s'", text);
   NnrtClosest near = {0};
   for (int i = 0; i < v->evaluation.meter.n; i++) {
