@@ -224,11 +224,29 @@ static bool signal_came(const sigset_t *set) {
   return sigtimedwait(set, NULL, &now) > 0;
 }
 
+/* The options that a resumed run must be given again: a checkpoint does not hold how long the run is, or what it
+ * reads.
+ */
+static void options_again(const NnrtCli *c, char *text, size_t room) {
+  static const NnrtOptionId kept[] = {NNRT_OPT_DATA, NNRT_OPT_EPOCHS, NNRT_OPT_STEPS, NNRT_OPT_BATCH,
+                                      NNRT_OPT_NO_SHUFFLE};
+  size_t n = 0;
+  text[0] = 0;
+  for (int i = 0; i < c->n_given; i++)
+    for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
+      if (c->given[i].id != kept[k] || n >= room) continue;
+      const char *value = c->given[i].value;
+      n += (size_t)snprintf(text + n, room - n, " --%s%s%s", nnrt_option(kept[k])->name, *value ? " " : "", value);
+    }
+}
+
 static int stopped(NnrtTraining *t) {
+  char again[256];
   int status = nnrt_training_save(t);
   if (status != NNRT_OK) return status;
-  return nnrt_fail(t->error, NNRT_STOPPED, "stopped by a signal after step %lld, saved: go on with --resume %s",
-                   (long long)t->step, t->run.path);
+  options_again(t->cli, again, sizeof again);
+  return nnrt_fail(t->error, NNRT_STOPPED, "stopped by a signal after step %lld, saved: go on with --resume %s%s",
+                   (long long)t->step, t->run.path, again);
 }
 
 static int loop(NnrtTraining *t, const sigset_t *signals) {
@@ -285,6 +303,10 @@ static int train(NnrtTraining *t, NnrtSafetensors *resumed) {
   if (status != NNRT_OK) return status;
   nnrt_progress_start(&t->progress, quiet, t->by_steps ? 0 : t->epochs, t->steps, t->step);
   describe(t);
+  if (resumed && t->step >= t->steps)
+    nnrt_progress_say(&t->progress, "nothing is left to do: %lld steps are made, %lld were asked for; %s goes on",
+                      (long long)t->step, (long long)t->steps,
+                      t->by_steps ? "a larger --steps" : "a larger --epochs");
   t->last_save = nnrt_seconds();
   t->last_save_step = resumed ? t->step : 0;
   t->last_save_epoch = t->epoch;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FIXED_META = 7, VALUE_ROOM = 32 };
+enum { FIXED_META = 8, VALUE_ROOM = 32 };
 
 /* ---- saving ---- */
 
@@ -41,6 +41,7 @@ static void fill_meta(const NnrtTraining *t, Meta *m, bool best) {
   add_integer(m, "epoch", best ? t->best_epoch : t->epoch);
   add_integer(m, "position", position);
   add_integer(m, "seed", t->seed);
+  add_integer(m, "batch", t->batch);
   add_text(m, "source", t->cli->program->build ? t->cli->program->build : "");
   if (!isnan(t->best)) {
     add_real(m, "best", t->best);
@@ -185,8 +186,20 @@ static int resume_sums(NnrtTraining *t, const NnrtSafetensors *s) {
   return nnrt_meter_restore(&t->meter, s, t->position, t->error);
 }
 
+/* Batches of another size would be another run: other steps to an epoch, other draws. Older checkpoints say nothing.
+ */
+static int resume_batch(NnrtTraining *t, const NnrtSafetensors *s) {
+  int64_t batch;
+  if (!nnrt_safetensors_meta(s, "batch")) return NNRT_OK;
+  int status = read_integer(t, s, "batch", INT64_MAX, &batch);
+  if (status != NNRT_OK || batch == t->batch) return status;
+  return nnrt_fail(t->error, NNRT_EUSAGE, "%s was made with batches of %lld, not %lld: --batch %lld goes on with it",
+                   s->path, (long long)batch, (long long)t->batch, (long long)batch);
+}
+
 int nnrt_training_resume(NnrtTraining *t, const NnrtSafetensors *s) {
-  int status = read_integer(t, s, "step", INT32_MAX, &t->step);
+  int status = resume_batch(t, s);
+  if (status == NNRT_OK) status = read_integer(t, s, "step", INT32_MAX, &t->step);
   if (status == NNRT_OK) status = read_integer(t, s, "epoch", INT32_MAX, &t->epoch);
   if (status == NNRT_OK) status = read_integer(t, s, "position", t->n - 1, &t->position);
   if (status == NNRT_OK) status = nnrt_checkpoint_load(&t->model, s, NNRT_LOAD_ALL, t->error);
