@@ -126,6 +126,7 @@ void nnrt_cli_help(const NnrtCli *c) {
     if (v && id != NNRT_OPT_HELP)
       printf(" [%s, %s]", *v ? v : "yes", on_command_line(c, id) ? "command line" : "environment");
     else if (s) printf(" [%s, source]", s);
+    else if (o->fallback) printf(" [%s]", o->fallback);
     putchar('\n');
   }
 }
@@ -149,7 +150,8 @@ static int wrong_verb(const NnrtProgram *p, const char *name) {
   NnrtClosest near = {0};
   char hint[96];
   for (int64_t i = 0; i < p->n_verbs; i++) nnrt_closest_try(&near, name, p->verbs[i].name);
-  fprintf(stderr, "%s: there is no verb \"%s\"%s\n", p->name, name, nnrt_closest_text(&near, name, hint));
+  if (!*nnrt_closest_text(&near, name, hint)) snprintf(hint, sizeof hint, "; `%.60s --help` lists them", p->name);
+  fprintf(stderr, "%s: there is no verb \"%s\"%s\n", p->name, name, hint);
   return NNRT_EUSAGE;
 }
 

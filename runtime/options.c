@@ -40,8 +40,9 @@ static int unknown(NnrtCli *c, const char *name) {
   char hint[96];
   for (int id = 0; id < NNRT_OPT_COUNT; id++)
     if (applies(c, id)) nnrt_closest_try(&near, name, nnrt_option(id)->name);
-  return nnrt_fail(&c->error, NNRT_EUSAGE, "%s has no option --%s%s", c->verb->name, name,
-                   nnrt_closest_text(&near, name, hint));
+  if (!*nnrt_closest_text(&near, name, hint))
+    snprintf(hint, sizeof hint, "; `%.40s %.32s --help` lists them", c->program->name, c->verb->name);
+  return nnrt_fail(&c->error, NNRT_EUSAGE, "%s has no option --%s%s", c->verb->name, name, hint);
 }
 
 static void give(NnrtCli *c, int id, const char *value) {

@@ -178,8 +178,10 @@ static int read_all(NnrtSafetensors *s, NnrtError *e) {
   uint64_t length = 0;
   for (int i = 8; i-- > 0;) length = length << 8 | s->file.data[i];
   if (length > s->file.size - 8)
-    return nnrt_fail(e, NNRT_EDATA, "%s: a header of %llu bytes is said to be in a file of %zu", s->path,
-                     (unsigned long long)length, s->file.size);
+    return nnrt_fail(
+        e, NNRT_EDATA,
+        "%s: not a safetensors file, or cut short: its header is said to be of %llu bytes, the file is of %zu",
+        s->path, (unsigned long long)length, s->file.size);
   Reader r = {.s = s, .text_room = (size_t)length + 1};
   s->text = malloc(r.text_room);
   if (!s->text) return nnrt_fail_memory(e, r.text_room, s->path);
