@@ -201,7 +201,9 @@ static bool unknown_word_case(const Case *c) {
   if (!last.starts && !help) return false;
   Diag *d = diag_add(c->p->sink, DIAG_UNKNOWN_WORD, last.span,
                      last.starts ? "no statement begins like this" : "`%s` is no word of the language", last.text);
+  bool typed = c->t.kind == T_NAME && lexer_peek(&c->p->lexer)->kind == T_EQUALS; /* `f32 x = 3` */
   if (help) diag_help(d, "%s", help);
+  else if (typed) diag_help(d, "a name's type stands after it, `%s: %s = …`", c->t.text, last.text);
   else if (close) {
     diag_help(d, "did you mean `%s`?", close);
     diag_fix(d, last.span, "%s", close);
@@ -268,21 +270,58 @@ static bool unfinished_case(const Case *c) {
   return true;
 }
 
+/* Helps for what is written otherwise in other languages: the token found, one that would have fit, and the one
+ * before (0: any), and a token that follows. The first that applies is shown. */
+static const struct {
+  int found, fits, last, next;
+  const char *help;
+} hints[] = {
+    {T_RPAREN, 0, T_COMMA, 0, "no comma stands after the last one"},
+    {T_RBRACKET, 0, T_COMMA, 0, "no comma stands after the last one"},
+    {T_RBRACKET, 0, T_LBRACKET, 0, "an empty array has no type; leave it away"},
+    {T_COLON, T_LBRACE, T_RPAREN, T_NAME, "a result's type is written `-> type`"},
+    {T_COLON, T_LBRACE, T_RPAREN, T_TYPE_LT, "a result's type is written `-> type`"},
+    {T_COLON, T_LBRACE, 0, 0, "a block stands in braces, `{ … }`"},
+    {T_LBRACE, T_THEN, 0, 0, "a choice inside a value is written `if c then a else b`"},
+    {T_THEN, T_LBRACE, 0, 0,
+     "a statement is written `if c { … } else { … }`, a choice inside a value `if c then a else b`"},
+    {T_IF, T_NEWLINE, 0, 0, "a choice is written `if c then a else b`"},
+    {T_FOR, T_COMMA, 0, 0, "a tensor's elements are given by `[i] => …`"},
+    {T_IN, T_COLON, 0, 0, "the range of an index is written `i < N`"},
+    {T_ARROW, T_EQUALS, 0, 0, "a body is written `= expression`, or `{ … return expression }`"},
+    {T_RARROW, T_ARROW, 0, 0, "a tensor's elements are given by `[i] => …`"},
+    {T_WITH, T_OVER, 0, 0, "write `minimize loss over model with optimizer`"},
+    {T_NEWLINE, T_OVER, 0, 0, "write `minimize loss over model with optimizer`"},
+    {T_NEWLINE, T_WITH, 0, 0, "an optimizer follows, `with Adam(lr = 1e-3)`"},
+    {T_TILDE, T_COLON, T_NAME, 0, "a parameter has a type, `param w: f32[N] ~ …`"},
+    {T_EQUALS, T_COLON, T_NAME, 0, "it has a type, `name: f32[N] = …`"},
+    {T_LPAREN, T_NAME, T_FOR, 0, "no brackets stand around it: `for x in y { … }`"},
+    {T_NAME, T_COMMA, T_NAME, 0, "a comma is missing; a parameter is written with its type after it, `x: f32`"},
+    {T_WHILE, 0, 0, 0, "a loop is written `repeat n in N while c { … }`"},
+    {T_DOTDOT, T_LBRACE, 0, 0, "a loop that runs N times is written `for i in N { … }`"},
+    {T_DOTDOT, 0, 0, 0, "a range has its bounds as arguments, `f(0, 64)`; a slice is written `x[0:64]`"},
+    {T_TYPE_LT, T_REAL, 0, 0, "a type can't stand inside a value; a cast is written `i32(x)`"},
+};
+
+static const char *hint_of(const Case *c) {
+  Parser *p = c->p;
+  int next = lexer_peek(&p->lexer)->kind;
+  for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
+    if (hints[i].found == c->t.kind && (!hints[i].fits || accepts(c, hints[i].fits)) &&
+        (!hints[i].last || hints[i].last == p->last.kind) && (!hints[i].next || hints[i].next == next))
+      return hints[i].help;
+  return NULL;
+}
+
 static void general_case(const Case *c) {
-  const char *what = expected(c);
-  Span at = c->t.span;
-  if (at_end(c)) at = c->p->end; /* not the empty line after the text */
-  Diag *d = c->t.starts ? diag_add(c->p->sink, DIAG_UNEXPECTED, at, "no statement begins with %s", found(c))
-            : what      ? diag_add(c->p->sink, DIAG_UNEXPECTED, at, "expected %s, found %s", what, found(c))
-                        : diag_add(c->p->sink, DIAG_UNEXPECTED, at, "did not expect %s here", found(c));
-  if (c->p->last.kind == T_COMMA && is_closer(c->t.kind)) diag_help(d, "no comma stands after the last one");
-  else if (c->t.kind == T_COLON && accepts(c, T_LBRACE)) diag_help(d, "a block stands in braces, `{ … }`");
-  else if (c->t.kind == T_LBRACE && accepts(c, T_THEN))
-    diag_help(d, "a choice inside a value is written `if c then a else b`");
-  else if (c->t.kind == T_RARROW && accepts(c, T_ARROW)) diag_help(d, "a tensor's elements are given by `[i] => …`");
-  else if (c->t.kind == T_TYPE_LT) diag_help(d, "a type can't stand inside a value; a cast is written `i32(x)`");
-  else if (c->t.kind == T_RBRACKET && c->p->last.kind == T_LBRACKET)
-    diag_help(d, "an empty array has no type; leave it away");
+  const char *what = expected(c), *help = hint_of(c);
+  DiagSink *s = c->p->sink;
+  Span at = at_end(c) ? c->p->end : c->t.span; /* not the empty line after the text */
+  Diag *d;
+  if (c->t.starts) d = diag_add(s, DIAG_UNEXPECTED, at, "no statement begins with %s", found(c));
+  else if (what) d = diag_add(s, DIAG_UNEXPECTED, at, "expected %s, found %s", what, found(c));
+  else d = diag_add(s, DIAG_UNEXPECTED, at, "did not expect %s here", found(c));
+  if (help) diag_help(d, "%s", help);
 }
 
 void syntax_error(Parser *p, void *machine, Token t) {
