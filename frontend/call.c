@@ -331,6 +331,13 @@ done:
   return r;
 }
 
+/* Whether an integer below v's bound is the same number as a t: i8 of 200 is not. */
+static bool keeps_bound(const Value *v, DType t) {
+  int64_t c;
+  bool small = v->bound && dim_is_const(v->bound, &c) && c <= 128;
+  return dtype_is_int(t) && (small || t == v->dtype || dtype_bytes(t) > dtype_bytes(v->dtype));
+}
+
 Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
   switch (callee->kind) {
   case VALUE_FUNCTION: return call_function(x, callee->function, n, args, at);
@@ -364,7 +371,7 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
       forms[i] = form_var(x->ir, vars[i]);
     }
     Value *r = value_tensor(x, v->rank, vars, expr_cast(x->ir, callee->dtype, value_element(x, v, forms)), at);
-    if (r && dtype_is_int(callee->dtype) && dtype_is_int(v->dtype)) r->bound = v->bound;
+    if (r && dtype_is_int(v->dtype) && keeps_bound(v, callee->dtype)) r->bound = v->bound;
     return r;
   }
   default: break;
@@ -596,6 +603,7 @@ Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path,
   if (x->in_entry && !x->sample) {
     Diag *d = diag_add(x->diags, DIAG_DRAW_IN_ENTRY, at, "this entry can reach a draw");
     diag_help(d, "declare it `sample entry`");
+    say_calls(x, d);
     return NULL;
   }
   Ast *callee = dist->kind == AST_CALL ? dist->callee : dist;

@@ -338,7 +338,8 @@ Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
   }
   if (op == OP_POW) return power(x, a, b, at);
   r = elaborate_scalar_row(x, rows[op], 2, (Value *[]){a, b}, at);
-  if (r && op == OP_MOD && b->kind == VALUE_INT && dtype_is_int(r->dtype)) r->bound = b->dim;
+  if (r && op == OP_MOD && b->kind == VALUE_INT && dtype_is_int(r->dtype) && dim_at_least(x->ir, b->dim, 1))
+    r->bound = b->dim;
   return r;
 }
 
@@ -379,7 +380,9 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   }
   Value *v = elaborate_scalar_row(x, OP_select, 3, (Value *[]){c, l, r}, a->span);
   if (v && l->bound && r->bound && dtype_is_int(v->dtype))
-    v->bound = dim_at_least(x->ir, dim_sub(x->ir, l->bound, r->bound), 0) ? l->bound : r->bound;
+    v->bound = dim_at_least(x->ir, dim_sub(x->ir, l->bound, r->bound), 0)   ? l->bound
+               : dim_at_least(x->ir, dim_sub(x->ir, r->bound, l->bound), 0) ? r->bound
+                                                                            : NULL;
   return v;
 }
 

@@ -35,10 +35,10 @@ static Decl *find_in(Module *m, Str name) {
 Decl *decl_find(Elaborator *x, Module *m, Str name) {
   Decl *d = find_in(m, name);
   for (int i = 0; !d && i < m->imports.n; i++) d = find_in(m->imports.at[i], name);
-  /* The user's own relu is meant wherever relu is called, by the library's layers too. */
-  if (!d && m->library && x->modules.n) d = find_in(x->modules.at[0], name);
   if (!d && x->prelude) d = find_in(x->prelude, name);
-  return d;
+  /* The user's own relu is meant wherever relu is called, by the library's layers too; data called relu is not. */
+  Decl *users = m->library && d && x->modules.n ? find_in(x->modules.at[0], name) : NULL;
+  return users && users->kind == d->kind ? users : d;
 }
 
 int edit_distance(const char *a, const char *b, int limit) {

@@ -151,7 +151,7 @@ static bool give_back(Elaborator *x, Env *e, Ast *s, Value **result) {
 
 /* After an inner block: names that existed outside keep the block's value; `first` names of a new kind are dropped.
  */
-static Env *leave_block(Elaborator *x, Env *outer, Env *inner) {
+Env *leave_block(Elaborator *x, Env *outer, Env *inner) {
   Vec(Env *) changed = {0};
   for (Env *b = inner; b != outer; b = b->up) {
     bool seen = false;

@@ -466,11 +466,42 @@ static void stop_when(Elaborator *x, TrainWalk *w, Ast *a) {
   w->train->stall_epochs = epochs;
 }
 
+static void statement(Elaborator *x, TrainWalk *w, Ast *a);
+
+static bool trains(const Ast *a) {
+  if (a->kind == AST_MINIMIZE || a->kind == AST_REPORT || a->kind == AST_STOP_WHEN) return true;
+  for (int i = 0; i < ast_child_count(a); i++) {
+    const Ast *c = ast_child(a, i);
+    if (c && trains(c)) return true;
+  }
+  return false;
+}
+
+/* `if` at compile time around what only `train` has. */
+static void choose_training(Elaborator *x, TrainWalk *w, Ast *a, const Value *c) {
+  Ast *taken = c->truth ? a->then : a->otherwise;
+  if (!taken) return;
+  Env *outer = w->env;
+  if (taken->kind == AST_IF) statement(x, w, taken);
+  for (int i = 0; taken->kind == AST_BLOCK && i < taken->items.n; i++) statement(x, w, taken->items.at[i]);
+  w->env = leave_block(x, outer, w->env);
+}
+
+static void train_if(Elaborator *x, TrainWalk *w, Ast *a) {
+  Value *c = elaborate_expr(x, w->env, a->cond), *result = NULL;
+  if (!c) return;
+  if (c->kind == VALUE_TENSOR && c->dtype == DT_bool && !c->rank)
+    say_not_compiled(x, a->cond->span, "an `if` that is decided at each step");
+  else if (c->kind == VALUE_FLAG && trains(a)) choose_training(x, w, a, c);
+  else elaborate_statement(x, &w->env, a, &result);
+}
+
 static void statement(Elaborator *x, TrainWalk *w, Ast *a) {
   switch ((AstKind)a->kind) {
   case AST_MINIMIZE: minimize(x, w, a); break;
   case AST_REPORT: reports(x, w, a); break;
   case AST_STOP_WHEN: stop_when(x, w, a); break;
+  case AST_IF: train_if(x, w, a); break;
   case AST_PARAM:
   case AST_STATE:
   case AST_RETURN:

@@ -335,7 +335,12 @@ Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span a
     t->names = NEW_ARRAY(x->arena, Str, v->n);
     for (int i = 0; i < v->n; i++) {
       t->names[i] = type->items.at[i]->name;
-      t->items[i] = v->items[i] ? type_match(x, e, type->items.at[i]->type, v->items[i], lift, at, what) : NULL;
+      Str part = type->items.at[i]->name;
+      Value *item = v->items[i];
+      const char *which = part ? arena_printf(x->arena, "`%s` of %s", part, what)
+                               : arena_printf(x->arena, "part %d of %s", i + 1, what);
+      Span place = item && item->span.source ? item->span : at;
+      t->items[i] = item ? type_match(x, e, type->items.at[i]->type, item, lift, place, which) : NULL;
       if (!t->items[i]) return NULL;
     }
     return t;

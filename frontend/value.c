@@ -228,11 +228,23 @@ Node *value_whole(Elaborator *x, Value *v) {
   return graph_comp(x->graph, v->rank, vars, RED_none, 0, NULL, value_element(x, v, at), v->span);
 }
 
+static bool literal_fits(int64_t c, DType t) {
+  if (!dtype_is_int(t) || t == DT_i64) return true;
+  if (t == DT_u8) return c >= 0 && c <= 255;
+  int64_t limit = (int64_t)1 << (8 * dtype_bytes(t) - 1);
+  return c >= -limit && c < limit;
+}
+
 Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
   if (v->kind == VALUE_REAL && dtype_is_float(t)) return value_scalar(x, expr_real(x->ir, t, v->real), at);
   if (v->kind == VALUE_INT) {
     int64_t c;
     if (dim_is_const(v->dim, &c)) {
+      if (!literal_fits(c, t)) {
+        Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%lld does not fit in %s", (long long)c, dtype_name(t));
+        diag_help(d, "cast the other side to a wider type, as in i64(...)");
+        return NULL;
+      }
       Value *r = value_scalar(x, expr_int(x->ir, t, c), at);
       if (dtype_is_int(t) && c >= 0) r->bound = dim_const(x->ir, c + 1);
       return r;

@@ -319,6 +319,8 @@ CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n);
 /* Walks statements; *e grows. Gives the returned value through *result, if a return was reached. False after an
  * error. */
 bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result);
+/* After an inner block: `outer` with what the block made of its names. */
+Env *leave_block(Elaborator *x, Env *outer, Env *inner);
 bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
 void check_function(Elaborator *x,
                     const Ast *a); /* its head: each parameter once, nothing that is not compiled yet */
