@@ -3,6 +3,7 @@
  * which makes the parser skip the statement without a word of its own. The text ends in NUL, which no rule passes. */
 #include "lang/lex.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,11 @@ static double real_value(Lexer *l, const char *s, size_t n) {
 static void bad_number(Lexer *l, const char *begin, const char *message, const char *help) {
   Diag *d = diag_add(l->sink, DIAG_BAD_NUMBER, span_of(l, begin, l->cursor), "%s", message);
   if (help) diag_help(d, "%s", help);
+}
+
+/* Whether what stands right before can be picked from: `blocks.0`. */
+static bool follows_operand(const Lexer *l, const char *begin) {
+  return begin > l->source->text && (isalnum((unsigned char)begin[-1]) || strchr("_])", begin[-1]));
 }
 
 /* The text between the quotes with its escapes resolved. */
@@ -208,8 +214,7 @@ Token lexer_raw(Lexer *l) {
       TOKEN_IS(T_REAL);
     }
     "." digits exponent? {
-      if (begin > l->source->text && strchr("_])", begin[-1]) == NULL && !(begin[-1] >= 'a' && begin[-1] <= 'z') &&
-          !(begin[-1] >= 'A' && begin[-1] <= 'Z') && !(begin[-1] >= '0' && begin[-1] <= '9')) {
+      if (!follows_operand(l, begin)) {
         bad_number(l, begin, "a number does not begin with a point", "write the zero, `0.5`");
         TOKEN_IS(T_REAL);
       }

@@ -56,34 +56,40 @@ void unclosed_at_end(Parser *p) {
 
 static bool is_closer(int kind) { return kind == T_RPAREN || kind == T_RBRACKET || kind == T_RBRACE; }
 
-static bool bracket_case(const Case *c) {
-  Lexer *l = &c->p->lexer;
+static bool is_inside(const Token *o) { return o && o->kind != T_LBRACE; } /* of ( or [ */
+
+/* A closing bracket that fits none. */
+static bool closer_case(const Case *c) {
   const Token *o = around(c);
-  bool inside = o && o->kind != T_LBRACE; /* of ( or [ */
   Token t = c->t;
-  if (is_closer(t.kind) && l->unmatched) {
-    if (inside) {
-      unclosed(c->p, o, t.span, arena_printf(c->p->arena, "before this `%s`", token_text(t.kind)));
-    } else {
-      diag_add(c->p->sink, DIAG_UNOPENED, t.span, "this `%s` closes nothing", token_text(t.kind));
-      if (t.kind == T_RBRACE && !o) c->p->recovery = RECOVER_NEXT;
-    }
+  if (!is_closer(t.kind) || !c->p->lexer.unmatched) return false;
+  if (is_inside(o)) {
+    unclosed(c->p, o, t.span, arena_printf(c->p->arena, "before this `%s`", token_text(t.kind)));
     return true;
   }
-  bool last_new = inside && c->p->last.first_on_line && !c->p->last.starts && t.kind == T_EQUALS &&
-                  c->p->last.span.begin > o->span.begin && c->p->last.indent <= l->statement_indent;
-  if (last_new) { /* `name =` on a new line: the statement ended before the name */
-    unclosed(c->p, o, c->p->last.span, "before this");
-    c->p->recovery = RECOVER_LAST;
+  diag_add(c->p->sink, DIAG_UNOPENED, t.span, "this `%s` closes nothing", token_text(t.kind));
+  if (t.kind == T_RBRACE && !o) c->p->recovery = RECOVER_NEXT;
+  return true;
+}
+
+/* A bracket is open, and the token looks like the beginning of another statement, or is one token after it. */
+static bool open_case(const Case *c) {
+  Parser *p = c->p;
+  const Token *o = around(c);
+  Token t = c->t, last = p->last;
+  if (!is_inside(o)) return false;
+  int indent = p->lexer.statement_indent;
+  bool names = last.first_on_line && !last.starts && last.span.begin > o->span.begin && last.indent <= indent;
+  if (names && t.kind == T_EQUALS) {
+    unclosed(p, o, last.span, "before this");
+    p->recovery = RECOVER_LAST;
     return true;
   }
-  bool new_line = t.first_on_line && !t.starts && t.indent <= l->statement_indent;
-  if (inside && (new_line || t.kind == T_LBRACE || at_end(c))) {
-    unclosed(c->p, o, t.span, at_end(c) ? "the file ends here" : "before this");
-    if (new_line && !is_closer(t.kind)) c->p->recovery = RECOVER_STATEMENT;
-    return true;
-  }
-  return false;
+  bool begins = t.first_on_line && !t.starts && t.indent <= indent;
+  if (!begins && t.kind != T_LBRACE && !at_end(c)) return false;
+  unclosed(p, o, t.span, at_end(c) ? "the file ends here" : "before this");
+  if (begins && !is_closer(t.kind)) p->recovery = RECOVER_STATEMENT;
+  return true;
 }
 
 /* The block of a statement begins on the next line. */
@@ -329,8 +335,8 @@ void syntax_error(Parser *p, void *machine, Token t) {
   p->recovery = RECOVER_SKIP;
   p->abandoned |= p->sink->errors >= MAX_ERRORS;
   if (t.kind == T_BAD) return; /* the scanner gave the message */
-  (void)(bracket_case(&c) || block_case(&c) || declaration_case(&c) || unfinished_case(&c) || word_case(&c) ||
-         sign_case(&c) || unknown_word_case(&c) || lone_case(&c) || (general_case(&c), true));
+  (void)(closer_case(&c) || open_case(&c) || block_case(&c) || declaration_case(&c) || unfinished_case(&c) ||
+         word_case(&c) || sign_case(&c) || unknown_word_case(&c) || lone_case(&c) || (general_case(&c), true));
 }
 
 void parser_too_deep(Parser *p) {
