@@ -137,7 +137,7 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
 
 static bool give_back(Elaborator *x, Env *e, Ast *s, Value **result) {
   if (s->items.n == 1) {
-    *result = elaborate_expr(x, e, s->items.at[0]);
+    *result = elaborate_expr_as(x, e, s->items.at[0], x->result);
     return *result != NULL;
   }
   Value *v = value_new(x, VALUE_TUPLE, s->span);
@@ -329,18 +329,10 @@ static bool returns(const Ast *a) {
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at) {
   if (body->kind != AST_BLOCK) return elaborate_expr_as(x, e, body, expected);
   Value *result = NULL;
-  bool ok = true;
-  for (int i = 0; i < body->items.n; i++) {
-    Ast *s = body->items.at[i];
-    if (result && body->items.at[i - 1]->kind != AST_RETURN) break; /* returned from a chosen branch */
-    if (result) {
-      diag_add(x->diags, DIAG_AFTER_RETURN, s->span, "nothing after `return` is reached");
-      return NULL;
-    }
-    if (s->kind == AST_RETURN && s->items.n == 1 && expected)
-      ok = (result = elaborate_expr_as(x, e, s->items.at[0], expected)) && ok;
-    else ok = elaborate_statement(x, &e, s, &result) && ok;
-  }
+  const Type *outer = x->result;
+  x->result = expected;
+  bool ok = elaborate_block(x, &e, body, &result);
+  x->result = outer;
   if (!result && ok && !(x->generic && returns(body))) {
     Diag *d = diag_add(x->diags, DIAG_NO_RETURN, body->span, "this body returns nothing");
     if (at.source) diag_place(d, at, "called here");

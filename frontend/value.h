@@ -216,6 +216,8 @@ typedef struct Elaborator {
   Vec(CallPlace) calls; /* for "in this use of" places */
   Dim *batch;           /* the symbol B of the graph */
   Field *field;         /* the data field whose expression is walked; NULL */
+  const struct Type
+      *result; /* what the body that is walked is declared to return, or NULL: `return` takes ranges from it */
 } Elaborator;
 
 /* ---- values (value.c) ---- */
