@@ -9,6 +9,7 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   EXAMPLE.predict.{f32,f64}.safetensors `result`: what the entry predict says of the test rows after Adam's 20 steps
   losses.tsv                       a row for each run: example, f32|f64, the optimizer as .nn writes it, its losses
   library.safetensors              activations, softmaxes and losses with their derivatives, f64
+  layers.safetensors               convolutions, pooling, norms, attention ... with the derivatives of each argument, f64
 
 Runs take the training rows in file order, 32 at a time, the last short batch too, epoch after epoch. The
 statistics that standardise iris and diabetes are computed in the run's own precision, as nnc does.
@@ -200,11 +201,54 @@ def library(out):
     save_file({k: np.ascontiguousarray(v) for k, v in got.items()}, os.path.join(out, "library.safetensors"))
 
 
+# ---------------------------------------------------------------- the layers
+# NAME: the function, then its arguments' shapes. An argument of integers is (shape, how many there are).
+LAYERS = {
+    "conv1d": (lambda x, weight: F.conv1d(x, weight), dict(x=(3, 10), weight=(4, 3, 3))),
+    "conv1d_stride": (lambda x, weight: F.conv1d(x, weight, stride=2, padding=2, dilation=2), dict(x=(2, 11), weight=(5, 2, 3))),
+    "conv1d_groups": (lambda x, weight: F.conv1d(x, weight, padding=1, groups=3), dict(x=(6, 9), weight=(6, 2, 3))),
+    "conv2d": (lambda x, weight: F.conv2d(x, weight, padding=1), dict(x=(3, 8, 7), weight=(4, 3, 3, 3))),
+    "conv2d_stride": (lambda x, weight: F.conv2d(x, weight, stride=2, padding=1), dict(x=(3, 8, 7), weight=(4, 3, 3, 3))),
+    "conv2d_dilation": (lambda x, weight: F.conv2d(x, weight, padding=2, dilation=2), dict(x=(2, 7, 8), weight=(3, 2, 3, 2))),
+    "conv2d_groups": (lambda x, weight: F.conv2d(x, weight, padding=1, groups=2), dict(x=(4, 6, 7), weight=(6, 2, 3, 3))),
+    "conv2d_depthwise": (lambda x, weight: F.conv2d(x, weight, stride=2, padding=1, groups=5), dict(x=(5, 7, 7), weight=(5, 1, 3, 3))),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), dict(x=(3, 8, 7))),
+    "max_pool2d_overlap": (lambda x: F.max_pool2d(x, 3, stride=2, padding=1), dict(x=(3, 8, 7))),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, 2), dict(x=(3, 8, 7))),
+    "avg_pool2d_overlap": (lambda x: F.avg_pool2d(x, 3, stride=2, padding=1), dict(x=(3, 8, 7))),
+    "global_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, 1).flatten(1), dict(x=(5, 4, 6))),
+    "global_max_pool2d": (lambda x: F.adaptive_max_pool2d(x, 1).flatten(1), dict(x=(5, 4, 6))),
+}
+
+
+def layers(out):
+    """NAME.ARGUMENT for two examples; NAME.value, and NAME.grad.ARGUMENT of the sum of the values times NAME.dy."""
+    got, rng = {}, np.random.default_rng(4)
+    for name, (f, shapes) in LAYERS.items():
+        args = {}
+        for arg, shape in shapes.items():
+            if isinstance(shape[0], tuple):
+                args[arg] = torch.tensor(rng.integers(0, shape[1], (2, *shape[0])))
+            else:                                          # multiples of 1/64: f32 starts from the same numbers
+                args[arg] = torch.tensor(np.round(rng.standard_normal((2, *shape)) * 64) / 64, requires_grad=True)
+        # One example after the other, each with its own weights; functions get the leading dimension of one.
+        y = torch.cat([f(**{k: v[i:i + 1] if k in ("x", "y") else v[i] for k, v in args.items()}) for i in range(2)])
+        dy = torch.tensor(np.round(rng.standard_normal(y.shape) * 64) / 64)
+        (y * dy).sum().backward()
+        got.update({f"{name}.value": y.detach().numpy(), f"{name}.dy": dy.numpy()})
+        for arg, v in args.items():
+            got[f"{name}.{arg}"] = v.detach().numpy().astype(np.int32 if v.grad is None else np.float64)
+            if v.grad is not None:
+                got[f"{name}.grad.{arg}"] = v.grad.numpy()
+    save_file({k: np.ascontiguousarray(v) for k, v in got.items()}, os.path.join(out, "layers.safetensors"))
+
+
 def main():
     torch.set_num_threads(1)
     out = sys.argv[1] if len(sys.argv) > 1 else HERE
     examples(out)
     library(out)
+    layers(out)
 
 
 if __name__ == "__main__":
