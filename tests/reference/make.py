@@ -202,7 +202,7 @@ def library(out):
 
 
 # ---------------------------------------------------------------- the layers
-# NAME: the function, then its arguments' shapes. An argument of integers is (shape, how many there are).
+# NAME: the function, then its arguments' shapes. x, the first, has PyTorch's leading dimension.
 LAYERS = {
     "conv1d": (lambda x, weight: F.conv1d(x, weight), dict(x=(3, 10), weight=(4, 3, 3))),
     "conv1d_stride": (lambda x, weight: F.conv1d(x, weight, stride=2, padding=2, dilation=2), dict(x=(2, 11), weight=(5, 2, 3))),
@@ -218,6 +218,17 @@ LAYERS = {
     "avg_pool2d_overlap": (lambda x: F.avg_pool2d(x, 3, stride=2, padding=1), dict(x=(3, 8, 7))),
     "global_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, 1).flatten(1), dict(x=(5, 4, 6))),
     "global_max_pool2d": (lambda x: F.adaptive_max_pool2d(x, 1).flatten(1), dict(x=(5, 4, 6))),
+    "layer_norm": (lambda x, weight, bias: F.layer_norm(x, (7,), weight, bias), dict(x=(7,), weight=(7,), bias=(7,))),
+    "rms_norm": (lambda x, weight: F.rms_norm(x, (7,), weight, 1e-5), dict(x=(7,), weight=(7,))),
+    "group_norm": (lambda x, weight, bias: F.group_norm(x, 3, weight, bias), dict(x=(6, 4, 5), weight=(6,), bias=(6,))),
+    "attention": (lambda x, k, v: F.scaled_dot_product_attention(x, k, v), dict(x=(5, 8), k=(6, 8), v=(6, 7))),
+    "attention_causal": (lambda x, k, v: F.scaled_dot_product_attention(x, k, v, is_causal=True), dict(x=(6, 8), k=(6, 8), v=(6, 8))),
+    "pad": (lambda x: F.pad(x, (2, 3), value=0.5), dict(x=(4, 5))),
+    "pad2d": (lambda x: F.pad(x, (2, 2, 2, 2)), dict(x=(2, 4, 5))),
+    "concat": (lambda x, b: torch.cat((x, b[None]), 1), dict(x=(3, 4), b=(2, 4))),
+    "stack": (lambda x, b: torch.stack((x, b[None]), 1), dict(x=(3, 4), b=(3, 4))),
+    "upsample_nearest2d": (lambda x: F.interpolate(x, scale_factor=2), dict(x=(3, 4, 5))),
+    "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), dict(x=(8, 3, 5))),
 }
 
 
@@ -227,19 +238,15 @@ def layers(out):
     for name, (f, shapes) in LAYERS.items():
         args = {}
         for arg, shape in shapes.items():
-            if isinstance(shape[0], tuple):
-                args[arg] = torch.tensor(rng.integers(0, shape[1], (2, *shape[0])))
-            else:                                          # multiples of 1/64: f32 starts from the same numbers
-                args[arg] = torch.tensor(np.round(rng.standard_normal((2, *shape)) * 64) / 64, requires_grad=True)
+            # Multiples of 1/64: f32 starts from the same numbers.
+            args[arg] = torch.tensor(np.round(rng.standard_normal((2, *shape)) * 64) / 64, requires_grad=True)
         # One example after the other, each with its own weights; functions get the leading dimension of one.
-        y = torch.cat([f(**{k: v[i:i + 1] if k in ("x", "y") else v[i] for k, v in args.items()}) for i in range(2)])
+        y = torch.cat([f(**{k: v[i:i + 1] if k == "x" else v[i] for k, v in args.items()}) for i in range(2)])
         dy = torch.tensor(np.round(rng.standard_normal(y.shape) * 64) / 64)
         (y * dy).sum().backward()
         got.update({f"{name}.value": y.detach().numpy(), f"{name}.dy": dy.numpy()})
         for arg, v in args.items():
-            got[f"{name}.{arg}"] = v.detach().numpy().astype(np.int32 if v.grad is None else np.float64)
-            if v.grad is not None:
-                got[f"{name}.grad.{arg}"] = v.grad.numpy()
+            got.update({f"{name}.{arg}": v.detach().numpy(), f"{name}.grad.{arg}": v.grad.numpy()})
     save_file({k: np.ascontiguousarray(v) for k, v in got.items()}, os.path.join(out, "layers.safetensors"))
 
 
