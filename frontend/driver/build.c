@@ -115,10 +115,18 @@ static bool entry_exists(const Program *p, const char *only) {
   return false;
 }
 
+static int no_entry(const Program *p, const char *only) {
+  Buf names = {0};
+  for (int i = 0; i < p->entries.n; i++) buf_printf(&names, "%s`%s`", i ? ", " : "", p->entries.at[i].name);
+  int code = driver_error(EXIT_USAGE, "--only: there is no entry `%s`; the program has %s", only,
+                          names.text ? names.text : "none");
+  buf_free(&names);
+  return code;
+}
+
 static int build_passes(Build *b) {
   CompileOptions *o = &b->options->compile;
-  if (o->only && !entry_exists(b->program, o->only))
-    return driver_error(EXIT_USAGE, "--only=%s: the program has no entry of this name", o->only);
+  if (o->only && !entry_exists(b->program, o->only)) return no_entry(b->program, o->only);
   o->sources = &b->session->sources;
   b->dump_after = o->passes.dump_after;
   if (wants(b, EMIT_grad)) o->passes.dump_after = "all";

@@ -15,6 +15,7 @@ typedef enum EmitKind {
 bool emit_kind_named(const char *name, size_t n, EmitKind *out);
 const char *emit_name(EmitKind kind);
 const char *emit_ending(EmitKind kind); /* NULL for a text */
+const char *emit_what(EmitKind kind);   /* a few words */
 
 typedef struct EmitRequest {
   EmitKind kind;

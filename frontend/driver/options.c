@@ -29,7 +29,7 @@ static const char *set_emit(Options *o, Arena *a, const char *value) {
       for (int i = 0; i < EMIT_COUNT; i++) names[i] = emit_name((EmitKind)i);
       const char *close = name_closest(wrong, names, EMIT_COUNT);
       return close ? arena_printf(a, "there is no kind `%s`; did you mean `%s`?", wrong, close)
-                   : arena_printf(a, "there is no kind `%s`", wrong);
+                   : arena_printf(a, "there is no kind `%s`; `nnc --help` lists them", wrong);
     }
     if (value[n] == '=') r.path = arena_strndup(a, value + n + 1, all - n - 1);
     vec_push(a, &o->build.emit, r);
@@ -229,4 +229,6 @@ void options_help(Buf *out) {
     int n = snprintf(left, sizeof left, "%s%s%s", rows[i].spelling, between, argument);
     buf_printf(out, "  %s%*s%s\n", left, n < 32 ? 32 - n : 1, "", rows[i].help);
   }
+  buf_puts(out, "\nKINDs of --emit:\n");
+  for (int i = 0; i < EMIT_COUNT; i++) buf_printf(out, "  %-32s%s\n", emit_name((EmitKind)i), emit_what((EmitKind)i));
 }
