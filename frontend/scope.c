@@ -60,13 +60,19 @@ int edit_distance(const char *a, const char *b, int limit) {
   return row[m];
 }
 
+/* Of two names as close as each other, is `a` the one that begins in the case in which `name` does? */
+static bool same_case(Str name, const char *a, const char *b) {
+  bool upper = isupper((unsigned char)name[0]) != 0;
+  return b && (isupper((unsigned char)a[0]) != 0) == upper && (isupper((unsigned char)b[0]) != 0) != upper;
+}
+
 const char *closest_name(Elaborator *x, Env *e, Str name) {
   int best = (int)strlen(name) > 4 ? 3 : (int)strlen(name) > 2 ? 2 : 1;
   const char *found = NULL;
 #define CONSIDER(candidate)                                                                                          \
   do {                                                                                                               \
-    int d_ = (candidate) && (candidate) != name ? edit_distance((candidate), name, best) : best;                     \
-    if (d_ < best) best = d_, found = (candidate);                                                                   \
+    int d_ = (candidate) && (candidate) != name ? edit_distance((candidate), name, best) : best + 1;                 \
+    if (d_ < best || (d_ == best && same_case(name, (candidate), found))) best = d_, found = (candidate);            \
   } while (0)
   for (; e; e = e->up)
     if (e->name) CONSIDER(e->name);
