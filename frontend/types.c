@@ -228,7 +228,9 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
   if (v->kind == VALUE_TENSOR && !v->weak && v->dtype != t) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and %s is wanted", what, value_type_text(x, v),
                        dtype_name(t));
-    diag_help(d, "write %s(...) around it", dtype_name(t));
+    if (type->bound && v->rank && dtype_is_float(v->dtype))
+      diag_help(d, "of scores, `argmax(...)` gives the place of the largest");
+    else diag_help(d, "write %s(...) around it", dtype_name(t));
     return NULL;
   }
   return v->kind == VALUE_TENSOR && v->rank ? v : value_coerce(x, v, t, at);
