@@ -84,7 +84,7 @@ int nnrt_cli_load(NnrtCli *c, NnrtModel *m, int64_t *seed) {
   char path[4096];
   nnrt_cli_run_file(c, run, "best.safetensors", path, sizeof path);
   if (access(path, F_OK) != 0) nnrt_cli_run_file(c, run, "last.safetensors", path, sizeof path);
-  if (access(path, F_OK) != 0 && !run)
+  if (access(path, F_OK) != 0)
     return nnrt_fail(&c->error, NNRT_EDATA, "%s: no weights: `%s train` makes them, --weights FILE names others",
                      path, c->program->name);
   return load_file(c, m, path, seed);

@@ -138,6 +138,15 @@ static bool holds(double a, const char *sign, double b) {
   return strcmp(sign, ">") == 0 ? a > b : a < b;
 }
 
+/* " loss, accuracy"; cut where the room ends. */
+static const char *list_metrics(const Eval *v, char *text, size_t room) {
+  size_t n = 0;
+  text[0] = 0;
+  for (int i = 0; i < v->evaluation.meter.n && n < room; i++)
+    n += (size_t)snprintf(text + n, room - n, "%s %s", i ? "," : "", v->evaluation.meter.metrics[i].name);
+  return text;
+}
+
 /* "accuracy >= 0.97" */
 static int check_assert(const Eval *v, const char *text) {
   char name[64], sign[3], rest[2], value[32];
@@ -154,9 +163,9 @@ static int check_assert(const Eval *v, const char *text) {
     return nnrt_fail(e, NNRT_EASSERT, "%s is %s, but '%s' was asked for", name,
                      nnrt_real_text(v->values[i], false, value), text);
   }
-  char hint[96];
-  return nnrt_fail(e, NNRT_EUSAGE, "--assert: there is no metric \"%s\"%s", name,
-                   nnrt_closest_text(&near, name, hint));
+  char hint[96], all[256];
+  return nnrt_fail(e, NNRT_EUSAGE, "--assert: there is no metric \"%s\"%s; there are%s", name,
+                   nnrt_closest_text(&near, name, hint), list_metrics(v, all, sizeof all));
 }
 
 static int check_asserts(const Eval *v) {
