@@ -421,7 +421,10 @@ static Value *member(Elaborator *x, Env *e, Ast *a) {
   if (b->kind == VALUE_DATASET) return data_field(x, b->data, a->name, a->span);
   for (int i = 0; b->kind == VALUE_TUPLE && b->names && i < b->n; i++)
     if (b->names[i] == a->name) return b->items[i];
-  diag_add(x->diags, DIAG_NO_MEMBER, a->name_span, "%s has no part `%s`", value_type_text(x, b), a->name);
+  Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, a->name_span, "%s has no part `%s`", value_type_text(x, b), a->name);
+  Decl *function = b->kind == VALUE_TENSOR ? decl_find(x, x->module, a->name) : NULL;
+  if (function && function->kind == DECL_FUNCTION)
+    diag_help(d, "functions are called `%s(x)`, or `x |> %s`", a->name, a->name);
   return NULL;
 }
 

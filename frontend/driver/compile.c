@@ -12,7 +12,9 @@
 static const char *one_file(int nwords, const char *const *words) {
   if (nwords == 1) return words[0];
   if (nwords == 0) driver_error(EXIT_USAGE, "no file was given; `nnc --help` shows how nnc is called");
-  else driver_error(EXIT_USAGE, "one file was expected, and `%s` comes after it", words[1]);
+  else
+    driver_error(EXIT_USAGE, "one file was expected, and `%s` comes after it; a program's own words go after `--`",
+                 words[1]);
   return NULL;
 }
 
