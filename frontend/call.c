@@ -261,8 +261,12 @@ static Value *drop_batch(Elaborator *x, Value *v, const Ast *type) {
   return v;
 }
 
+static ScalarOp row_named(Str name);
+static Value *call_row(Elaborator *x, ScalarOp op, int n, CallArg *args, Span at);
+
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
+  if (!f->ast) return call_row(x, row_named(f->name), n, args, at);
   if (x->calls.n > 120) {
     diag_add(x->diags, DIAG_RECURSION, at, "`%s` calls itself, or calls are nested over 120 deep", f->name);
     return NULL;
@@ -408,6 +412,21 @@ static bool callable_row(ScalarOp op) {
   }
 }
 
+static ScalarOp row_named(Str name) {
+  for (int i = 0; i < SCALAR_OP_COUNT; i++)
+    if (!strcmp(scalar_names[i].name, name) && callable_row((ScalarOp)i)) return (ScalarOp)i;
+  return SCALAR_OP_COUNT;
+}
+
+Value *row_function(Elaborator *x, Str name, Span at) {
+  if (row_named(name) == SCALAR_OP_COUNT) return NULL;
+  Value *v = value_new(x, VALUE_FUNCTION, at);
+  v->function = NEW(x->arena, Function);
+  v->function->name = name;
+  v->function->checked = true;
+  return v;
+}
+
 static Value *fold_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at, bool *folded) {
   *folded = false;
   Expr *e[3];
@@ -506,20 +525,18 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
   *is = true;
   if (!strcmp(name, "grad") && !piped) return call_grad(x, e, a);
   int n;
-  ScalarOp op = SCALAR_OP_COUNT;
-  for (int i = 0; i < SCALAR_OP_COUNT; i++)
-    if (!strcmp(scalar_names[i].name, name) && callable_row((ScalarOp)i)) op = (ScalarOp)i;
+  ScalarOp op = row_named(name);
   int given = a->args->items.n + (piped != NULL);
   bool reduces = given == 1;
   if (op == SCALAR_OP_COUNT && !reduces) {
-    *is = false;
+    *is = is_reduction(name);
+    if (!*is) return NULL;
+    Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`%s` takes one tensor, and uses all of it up", name);
+    diag_help(d, "the indices say which dimensions are: `[j] => %s(i: x[i, j])`", name);
     return NULL;
   }
   if (reduces && (op == SCALAR_OP_COUNT || op == OP_max || op == OP_min)) {
-    static const char *const words[] = {"sum", "mean", "prod",   "max",    "min",
-                                        "any", "all",  "argmax", "argmin", "count"};
-    *is = false;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) *is = *is || !strcmp(words[i], name);
+    *is = is_reduction(name);
     if (!*is) return NULL;
     CallArg *args = elaborate_args(x, e, a->args, piped, &n);
     if (!args) return NULL;
@@ -609,7 +626,7 @@ Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path,
   Ast *callee = dist->kind == AST_CALL ? dist->callee : dist;
   Value *f = elaborate_expr(x, e, callee);
   if (!f) return NULL;
-  bool is = f->kind == VALUE_FUNCTION && f->function->ast->params->items.n &&
+  bool is = f->kind == VALUE_FUNCTION && f->function->ast && f->function->ast->params->items.n &&
             !strcmp(f->function->ast->params->items.at[0]->name, "u");
   if (!is) {
     Diag *d = diag_add(x->diags, DIAG_NOT_A_DISTRIBUTION, dist->span, "what stands after `~` is a distribution");

@@ -285,7 +285,7 @@ static bool outlives_graph(const Value *v) { return v->kind != VALUE_TENSOR && v
 
 static Value *definition(Elaborator *x, Decl *d, Span at) {
   if (d->statistic && d->graph != x->graph) return d->tensor < 0 ? NULL : tensor_current(x, d->tensor, at);
-  if (d->graph == x->graph || (d->value && outlives_graph(d->value))) return d->value;
+  if (d->graph == x->graph || d->failed || (d->value && outlives_graph(d->value))) return d->value;
   if (d->busy) {
     diag_add(x->diags, DIAG_RECURSION, at, "`%s` is defined by itself", d->name);
     return NULL;
@@ -305,6 +305,7 @@ static Value *definition(Elaborator *x, Decl *d, Span at) {
     d->value = definition_value(x, d);
     x->generic = generic;
   }
+  d->failed = !d->value;
   d->graph = x->graph;
   x->stack.at = kept;
   x->stack.n = stack;

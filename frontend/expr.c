@@ -26,9 +26,13 @@ static int common_shape(Elaborator *x, int n, Value **args, Dim ***shape, Span a
     if (same) continue;
     Diag *d = diag_add(x->diags, DIAG_SHAPES_DIFFER, at, "the shapes %s and %s differ", shape_text(x, rank, *shape),
                        shape_text(x, v->rank, v->shape));
-    if (v->rank < rank || rank < v->rank)
+    bool one = false;
+    for (int k = 0; k < rank && k < v->rank; k++)
+      one = one || (*shape)[k] == dim_const(x->ir, 1) || v->shape[k] == dim_const(x->ir, 1);
+    if (v->rank != rank)
       diag_help(d,
                 "an operator takes equal shapes or a scalar; say which index is meant: `[b, d] => x[b, d] - m[d]`");
+    else if (one) diag_help(d, "a dimension of 1 is not stretched; read it at 0: `[b, d] => x[b, d] - m[b, 0]`");
     return -1;
   }
   return rank;

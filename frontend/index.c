@@ -78,8 +78,6 @@ static const char *ordinal(int n) {
   return words[n < 8 ? n : 7];
 }
 
-static bool is_reduction(Str name);
-
 static void search(RangeSearch *s, Ast *a) {
   if (!a || s->conflict) return;
   int mark = s->bound.n;
@@ -373,7 +371,7 @@ static const ReduceWord *reduce_word(Str name) {
   return NULL;
 }
 
-static bool is_reduction(Str name) { return reduce_word(name) != NULL; }
+bool is_reduction(Str name) { return reduce_word(name) != NULL; }
 
 /* A reduction of body over red, its result over own: a tensor of own's extents. */
 static Value *reduce(Elaborator *x, Reducer r, int nred, Var **red, int nown, Var **own, Expr *body, Span at) {

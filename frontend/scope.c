@@ -98,13 +98,13 @@ Value *name_find(Elaborator *x, Env *e, Str name, Span at) {
     v->dtype = t;
     return v;
   }
-  return NULL;
+  return row_function(x, name, at);
 }
 
 static bool name_exists(Elaborator *x, Env *e, Str name) {
   bool ok;
   dtype_of_name(x, name, &ok);
-  return ok || env_find(e, name) || decl_find(x, x->module, name);
+  return ok || env_find(e, name) || decl_find(x, x->module, name) || row_function(x, name, (Span){0});
 }
 
 /* What the language's reference names and the library does not have yet. */
@@ -116,6 +116,10 @@ Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   if (!strcmp(name, "training")) return value_flag(x, x->training, at);
   if (name_exists(x, e, name)) return name_find(x, e, name, at);
   if (x->field) return data_part(x, name, at);
+  if (is_reduction(name)) {
+    say_not_compiled(x, at, arena_printf(x->arena, "`%s` as a value", name));
+    return NULL;
+  }
   for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
     if (!strcmp(planned[i], name)) {
       say_not_compiled(x, at, arena_printf(x->arena, "`%s`", name));

@@ -76,7 +76,7 @@ struct Env {
 
 struct Function {
   Str name;
-  Ast *ast;       /* FN, ENTRY or METRIC */
+  Ast *ast;       /* FN, ENTRY or METRIC; NULL: a row of scalar.def, by its name */
   Env *env;       /* what its body sees: its model's parameters; NULL at file level */
   Instance *self; /* the instance it is a member of; NULL */
   struct Module *module;
@@ -134,6 +134,7 @@ typedef struct Decl {
   int tensor;     /* statistic: its ProgramTensor */
   int data;       /* statistic: of which data set */
   int busy;
+  bool failed;  /* with a message */
   Graph *graph; /* for which `value` was made (a definition at run time belongs to one graph) */
 } Decl;
 typedef struct Module {
@@ -315,6 +316,8 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at);
 Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at);
 /* Binds compile-time parameters of a model, optimizer or metric head. */
 Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *args, Span at, Str name);
+bool is_reduction(Str name);                           /* sum, mean, ..., count */
+Value *row_function(Elaborator *x, Str name, Span at); /* tanh, as a value; NULL: no such row */
 CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n); /* piped: comes first; or NULL */
 
 /* ---- statements (stmt.c) ---- */
