@@ -9,6 +9,8 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   EXAMPLE.predict.{f32,f64}.safetensors `result`: what the entry predict says of the test rows after Adam's 20 steps
   losses.tsv                       a row for each run: example, f32|f64, the optimizer as .nn writes it, its losses
   library.safetensors              activations, softmaxes and losses with their derivatives, f64
+  net.init.safetensors, net.trained.{f32,f64}.safetensors   weights of tests/programs/layers.nn, what three steps of
+                                   Sgd(lr = 0.1) in batches of 16 make of them and of the states, and the test rows' scores
   layers.safetensors               convolutions, pooling, norms, attention ... with the derivatives of each argument, f64
 
 Runs take the training rows in file order, 32 at a time, the last short batch too, epoch after epoch. The
@@ -250,12 +252,67 @@ def layers(out):
     save_file({k: np.ascontiguousarray(v) for k, v in got.items()}, os.path.join(out, "layers.safetensors"))
 
 
+# ---------------------------------------------------------------- the layers' models
+class Mlp(nn.Module):
+    def __init__(self, d, hidden):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(d, hidden), nn.Linear(hidden, d)
+
+    def forward(self, x):
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class LayersNet(nn.Module):
+    """tests/programs/layers.nn"""
+
+    def __init__(self, d=8):
+        super().__init__()
+        self.fc = nn.Linear(4, 48)
+        self.wide = nn.Conv1d(3, 6, 3, stride=2, padding=2, dilation=2, groups=3)
+        self.deep = nn.Conv2d(1, 6, 3, padding=1, bias=False)
+        self.bn1, self.bn2, self.gn = nn.BatchNorm1d(48), nn.BatchNorm2d(6), nn.GroupNorm(3, 6)
+        self.token, self.mix = nn.Embedding(5, d), nn.MultiheadAttention(d, 2, batch_first=True)
+        self.ln, self.mlp, self.rms, self.out = nn.LayerNorm(d), Mlp(d, 16), nn.RMSNorm(d, eps=1e-5), nn.Linear(d + 12, 3)
+
+    def forward(self, x):
+        h = self.bn1(self.fc(x))
+        a = self.wide(h.view(-1, 3, 16)).relu()
+        c = F.max_pool2d(self.gn(self.bn2(self.deep(h.relu().view(-1, 1, 6, 8))).relu()), 2)
+        e = self.token((x * 2).floor().long() % 5)
+        q, future = self.ln(e), torch.ones(4, 4, dtype=torch.bool).triu(1)
+        e = e + self.mix(q, q, q, attn_mask=future, need_weights=False)[0]
+        e = self.rms(e + self.mlp(e))
+        return self.out(torch.cat((e.mean(1), c.mean((2, 3)), a.mean(2)), 1))
+
+
+def models(out):
+    for precision, dtype in DTYPES.items():
+        torch.manual_seed(5)
+        net = LayersNet()
+        with torch.no_grad():                              # nothing stays at 0 or 1
+            for p in net.parameters():
+                p += 0.1 * torch.randn_like(p)
+        save_file(arrays(dict(net.named_parameters())), os.path.join(out, "net.init.safetensors"))
+        net = net.to(dtype)
+        (x, y), (xt, _) = ([torch.as_tensor(a) for a in rows("iris", p)] for p in ("train", "test"))
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        for _, xs, ys in zip(range(3), (x.to(dtype) / 4).split(16), y.long().split(16)):
+            optimizer.zero_grad()
+            F.cross_entropy(net(xs), ys).backward()
+            optimizer.step()
+        net.eval()
+        states = {"state/net." + k: v.numpy() for k, v in net.named_buffers() if "running" in k}
+        save_file({**arrays(dict(net.named_parameters())), **states, "score": net(xt.to(dtype) / 4).softmax(1).detach().numpy()},
+                  os.path.join(out, f"net.trained.{precision}.safetensors"))
+
+
 def main():
     torch.set_num_threads(1)
     out = sys.argv[1] if len(sys.argv) > 1 else HERE
     examples(out)
     library(out)
     layers(out)
+    models(out)
 
 
 if __name__ == "__main__":
