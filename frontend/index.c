@@ -426,8 +426,11 @@ static bool reducible(Elaborator *x, const ReduceWord *w, DType t, Span at, cons
 
 /* word(vars where cond: v), v over vars and perhaps dimensions of its own. */
 static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars, Value *v, Expr *cond, Span at) {
-  if (v->kind == VALUE_FLAG) v = value_runtime(x, v);
   v = value_runtime(x, v);
+  if (v->kind != VALUE_TENSOR) {
+    diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s of %s", w->name, value_type_text(x, v));
+    return NULL;
+  }
   if (v->weak)
     v = value_coerce(x, v, dtype_is_float(v->dtype) || !strcmp(w->name, "mean") ? float_default(x) : DT_i32, at);
   if (!v || !reducible(x, w, v->dtype, at, v)) return NULL;

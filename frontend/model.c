@@ -216,15 +216,14 @@ static void walk_members(Elaborator *x, Instance *i, Ast *block) {
 }
 
 Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path, Span at) {
-  if (x->instances > 64) {
-    diag_add(x->diags, DIAG_RECURSION, at, "models are nested over 64 deep; a model cannot contain itself");
+  if (m->busy) {
+    diag_add(x->diags, DIAG_RECURSION, at, "a `%s` cannot contain another one, itself or in a part", m->name);
     return NULL;
   }
   Module *module = x->module;
   int errors = x->diags->errors;
   vec_push(x->arena, &x->calls, (CallPlace){at, m->name});
   x->module = m->module;
-  x->instances++;
   Instance *i = NEW(x->arena, Instance);
   i->model = m;
   i->path = path;
@@ -232,10 +231,11 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
   v->instance = i;
   Env *outer = env_bind(x, NULL, str_internz(x->strings, "$self"), v, at);
   i->env = bind_parameters(x, outer, m->ast->params, n, args, at, m->name);
+  m->busy = true;
   if (i->env) walk_members(x, i, m->ast->body);
+  m->busy = false;
   for (int k = 0; k < i->members.n; k++) /* a function sees every member, whatever the order */
     if (i->members.at[k].kind == MEMBER_FUNCTION) i->members.at[k].value->function->env = i->env;
-  x->instances--;
   x->module = module;
   x->calls.n--;
   return i->env && errors == x->diags->errors ? v : NULL;

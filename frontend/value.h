@@ -97,6 +97,7 @@ struct ModelDecl {
   Str name;
   Ast *ast; /* MODEL or OPTIMIZER */
   struct Module *module;
+  bool busy; /* an instance's members are being made */
 };
 
 struct Instance {
@@ -211,7 +212,6 @@ typedef struct Elaborator {
   int call_pending;      /* those before it are of outer calls */
   int examples;    /* indices at the stack's bottom, for each of which there is a copy of the states (entries) */
   Vec(Init) inits; /* first values, elaborated into Program.init at the end */
-  int instances;   /* how deeply models are nested */
   Str naming;      /* the full name that an instance made here gets; NULL: none may be made */
   int depth;
   Vec(CallPlace) calls; /* for "in this use of" places */
