@@ -6,13 +6,24 @@ static void refuse(DiagSink *sink, Span at, const char *what) {
   diag_add(sink, DIAG_NOT_COMPILED, at, "this version of nnc does not compile %s yet", what);
 }
 
-void refuse_ignored(DiagSink *sink, const Ast *n) {
+/* What a body computes is a value; it is not loaded or frozen. */
+static bool is_body(AstKind kind) {
+  return kind == AST_FN || kind == AST_ENTRY || kind == AST_METRIC || kind == AST_TRAIN || kind == AST_DATA ||
+         kind == AST_TEST;
+}
+
+static void walk(DiagSink *sink, const Ast *n, bool in_body) {
   if (n->kind == AST_FN && n->with) refuse(sink, n->with->span, "a function's own derivative");
   if ((n->kind == AST_FN || n->kind == AST_ENTRY) && n->where)
     refuse(sink, n->where->span, "a `where` of a signature");
   if (n->flags & AST_NODECAY) refuse(sink, n->name_span, "`nodecay`");
+  if (n->kind == AST_DEFINE && in_body && (n->from || (n->flags & AST_FROZEN)))
+    refuse(sink, n->span, n->from ? "`from` in a body" : "`frozen` in a body");
   for (int i = 0; i < ast_child_count(n); i++) {
     const Ast *child = ast_child(n, i);
-    if (child && child->kind != AST_LIST) refuse_ignored(sink, child); /* lists hold no statements */
+    if (child && child->kind != AST_LIST)
+      walk(sink, child, in_body || is_body(n->kind)); /* lists hold no statements */
   }
 }
+
+void refuse_ignored(DiagSink *sink, const Ast *file) { walk(sink, file, false); }
