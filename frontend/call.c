@@ -88,12 +88,9 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
         if (params->items.at[p]->name == args[i].name) k = p;
       if (k < 0) {
         Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, args[i].span, "`%s` has no parameter `%s`", name, args[i].name);
-        const char *near = NULL;
-        for (int p = 0, best = 3; p < np; p++) {
-          int distance = edit_distance(args[i].name, params->items.at[p]->name, best);
-          if (distance < best) best = distance, near = params->items.at[p]->name;
-        }
-        if (near) diag_help(d, "did you mean `%s`?", near);
+        Nearest near = {args[i].name, 3, NULL};
+        for (int p = 0; p < np; p++) nearest_consider(&near, params->items.at[p]->name);
+        if (near.found) diag_help(d, "did you mean `%s`?", near.found);
         ok = false;
         continue;
       }

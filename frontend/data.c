@@ -219,11 +219,8 @@ Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
     return NULL;
   }
   Diag *g = diag_add(x->diags, DIAG_NO_MEMBER, at, "the data `%s` has no field `%s`", decl->name, name);
-  const char *near = NULL;
-  for (int i = 0, best = 3; i < d->fields.n; i++) {
-    int distance = edit_distance(name, d->fields.at[i].name, best);
-    if (distance < best) best = distance, near = d->fields.at[i].name;
-  }
-  if (near) diag_help(g, "did you mean `%s`?", near);
+  Nearest near = {name, 3, NULL};
+  for (int i = 0; i < d->fields.n; i++) nearest_consider(&near, d->fields.at[i].name);
+  if (near.found) diag_help(g, "did you mean `%s`?", near.found);
   return NULL;
 }

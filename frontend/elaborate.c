@@ -13,16 +13,13 @@
 /* ---- graphs ---- */
 
 struct GraphState {
-  Graph *graph;
   Elaborator saved;
 };
 
 Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   *saved = NEW(x->arena, GraphState);
-  (*saved)->graph = x->graph;
   (*saved)->saved = *x;
   x->graph = graph_new(x->ir, name);
-  x->stack.n = 0;
   memset(&x->stack, 0, sizeof x->stack);
   memset(&x->current, 0, sizeof x->current);
   memset(&x->inputs, 0, sizeof x->inputs);

@@ -23,7 +23,7 @@ typedef struct RangeSearch {
   Dim *fallback;
 } RangeSearch;
 
-static bool mentions(const Ast *a, Str name) {
+bool mentions(const Ast *a, Str name) {
   if (a->kind == AST_NAME && a->name == name) return true;
   for (int i = 0; i < ast_child_count(a); i++) {
     const Ast *c = ast_child(a, i);

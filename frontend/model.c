@@ -249,12 +249,9 @@ Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
     return m->value;
   }
   Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "a `%s` has no member `%s`", i->model->name, name);
-  const char *near = NULL;
-  for (int k = 0, best = 3; k < i->members.n; k++) {
-    int distance = edit_distance(name, i->members.at[k].name, best);
-    if (distance < best) best = distance, near = i->members.at[k].name;
-  }
-  if (near) diag_help(d, "did you mean `%s`?", near);
+  Nearest near = {name, 3, NULL};
+  for (int k = 0; k < i->members.n; k++) nearest_consider(&near, i->members.at[k].name);
+  if (near.found) diag_help(d, "did you mean `%s`?", near.found);
   return NULL;
 }
 

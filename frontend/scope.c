@@ -41,7 +41,7 @@ Decl *decl_find(Elaborator *x, Module *m, Str name) {
   return users && users->kind == d->kind ? users : d;
 }
 
-int edit_distance(const char *a, const char *b, int limit) {
+static int edit_distance(const char *a, const char *b, int limit) {
   int n = (int)strlen(a), m = (int)strlen(b);
   if (n > 63 || m > 63 || n - m > limit || m - n > limit) return limit + 1;
   int row[64];
@@ -66,20 +66,20 @@ static bool same_case(Str name, const char *a, const char *b) {
   return b && (isupper((unsigned char)a[0]) != 0) == upper && (isupper((unsigned char)b[0]) != 0) != upper;
 }
 
+void nearest_consider(Nearest *n, const char *candidate) {
+  if (!candidate || candidate == n->name) return;
+  int distance = edit_distance(candidate, n->name, n->limit);
+  if (distance > n->limit || (distance == n->limit && !same_case(n->name, candidate, n->found))) return;
+  n->limit = distance;
+  n->found = candidate;
+}
+
 const char *closest_name(Elaborator *x, Env *e, Str name) {
-  int best = (int)strlen(name) > 4 ? 3 : (int)strlen(name) > 2 ? 2 : 1;
-  const char *found = NULL;
-#define CONSIDER(candidate)                                                                                          \
-  do {                                                                                                               \
-    int d_ = (candidate) && (candidate) != name ? edit_distance((candidate), name, best) : best + 1;                 \
-    if (d_ < best || (d_ == best && same_case(name, (candidate), found))) best = d_, found = (candidate);            \
-  } while (0)
-  for (; e; e = e->up)
-    if (e->name) CONSIDER(e->name);
-  for (int i = 0; i < x->module->decls.n; i++) CONSIDER(x->module->decls.at[i]->name);
-  for (int i = 0; x->prelude && i < x->prelude->decls.n; i++) CONSIDER(x->prelude->decls.at[i]->name);
-#undef CONSIDER
-  return found;
+  Nearest near = {name, (int)strlen(name) > 4 ? 3 : (int)strlen(name) > 2 ? 2 : 1, NULL};
+  for (; e; e = e->up) nearest_consider(&near, e->name);
+  for (int i = 0; i < x->module->decls.n; i++) nearest_consider(&near, x->module->decls.at[i]->name);
+  for (int i = 0; x->prelude && i < x->prelude->decls.n; i++) nearest_consider(&near, x->prelude->decls.at[i]->name);
+  return near.found;
 }
 
 Value *name_find(Elaborator *x, Env *e, Str name, Span at) {

@@ -75,15 +75,6 @@ static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
   return true;
 }
 
-static bool mentions_name(const Ast *a, Str name) {
-  if (a->kind == AST_NAME && a->name == name) return true;
-  for (int i = 0; i < ast_child_count(a); i++) {
-    const Ast *c = ast_child(a, i);
-    if (c && mentions_name(c, name)) return true;
-  }
-  return false;
-}
-
 /* Reads the settings that open the body; gives how many statements they are. */
 static int read_settings(Elaborator *x, Train *t, Ast *body) {
   int i = 0;
@@ -102,15 +93,13 @@ static int read_settings(Elaborator *x, Train *t, Ast *body) {
       say_not_compiled(x, a->name_span, arena_printf(x->arena, "the setting `%s`", a->name));
       continue;
     }
-    for (int k = i + 1; k < body->items.n; k++) read = read || mentions_name(body->items.at[k], a->name);
+    for (int k = i + 1; k < body->items.n; k++) read = read || mentions(body->items.at[k], a->name);
     if (read) break;
-    const char *near = NULL;
-    for (int s = 0, best = 4; s < SETTING_COUNT; s++) {
-      int distance = edit_distance(a->name, settings[s].name, best);
-      if (distance < best) best = distance, near = settings[s].name;
-    }
+    Nearest near = {a->name, 4, NULL};
+    for (int s = 0; s < SETTING_COUNT; s++) nearest_consider(&near, settings[s].name);
     Diag *d = diag_add(x->diags, DIAG_UNREAD, a->name_span, "nothing reads `%s`, and it is no setting", a->name);
-    if (near) diag_fix(diag_help(d, "did you mean the setting `%s`?", near), a->name_span, "%s", near);
+    if (near.found)
+      diag_fix(diag_help(d, "did you mean the setting `%s`?", near.found), a->name_span, "%s", near.found);
     else diag_help(d, "the settings are epochs, steps, batch, seed, validate, test and shuffle");
   }
   return i;

@@ -265,8 +265,14 @@ Value *name_find(Elaborator *x, Env *e, Str name, Span at); /* the same; NULL wi
 Value *decl_value(Elaborator *x, Decl *d, Span at);
 Decl *decl_find(Elaborator *x, Module *m, Str name);
 const char *closest_name(Elaborator *x, Env *e, Str name); /* for "did you mean"; NULL */
-int edit_distance(const char *a, const char *b, int limit);
-bool is_dimension_name(Str s); /* ALL_CAPS */
+typedef struct Nearest { /* a search for the name that was meant, among candidates of any kind */
+  Str name;
+  int limit;         /* letters apart: nearer ones only, and of two as near the one that begins in the name's case */
+  const char *found; /* NULL: none so far */
+} Nearest;
+void nearest_consider(Nearest *n, const char *candidate); /* the name itself and NULL do not count */
+bool mentions(const Ast *a, Str name);                    /* anywhere in the tree */
+bool is_dimension_name(Str s);                            /* ALL_CAPS */
 
 /* ---- types (types.c) ---- */
 typedef struct Type { /* resolved */

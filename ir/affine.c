@@ -39,15 +39,6 @@ static int64_t mul(int64_t a, int64_t b) {
   return c;
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t r = a % b;
-    a = b;
-    b = r;
-  }
-  return a < 0 ? -a : a;
-}
-
 /* ---- interning ---- */
 
 static bool same_var(const void *key, const void *object) {

@@ -216,7 +216,7 @@ Dim *dim_exact_div(Ir *ir, Dim *a, Dim *b) {
   return q;
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
+int64_t gcd(int64_t a, int64_t b) {
   while (b) {
     int64_t r = a % b;
     a = b;
