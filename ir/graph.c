@@ -44,6 +44,12 @@ static Node *append(Graph *g, NodeKind kind, DType t, int rank, Dim *const *shap
   return n;
 }
 
+static void set_operands(Graph *g, Node *n, int nin, Node *const *in) {
+  n->nin = nin;
+  n->in = NEW_ARRAY(g->arena, Node *, nin);
+  memcpy(n->in, in, sizeof *in * (size_t)nin);
+}
+
 static Node *append_named(Graph *g, NodeKind kind, Str name, DType t, int rank, Dim **shape, Span at) {
   Node *n = append(g, kind, t, rank, shape, at);
   n->name = name;
@@ -75,15 +81,13 @@ Node *graph_const(Graph *g, DType t, int rank, Dim **shape, const void *data, Sp
 
 Node *graph_grad(Graph *g, Node *scalar, Node *variable, Span at) {
   Node *n = append(g, NODE_grad, variable->dtype, variable->rank, variable->shape, at);
-  n->in[0] = scalar;
-  n->in[1] = variable;
+  set_operands(g, n, 2, (Node *[]){scalar, variable});
   return n;
 }
 
 Node *graph_store(Graph *g, Node *target, Node *value, Span at) {
   Node *n = append(g, NODE_store, target->dtype, target->rank, target->shape, at);
-  n->in[0] = value;
-  n->in[1] = target;
+  set_operands(g, n, 2, (Node *[]){value, target});
   vec_push(g->arena, &g->stores, n);
   return n;
 }
@@ -190,8 +194,7 @@ static void operands_of_form(const Form *f, Operands *o) {
 
 void node_operands(const Node *n, void (*f)(void *cx, Node *operand), void *cx) {
   Operands o = {f, cx};
-  for (int i = 0; i < 2; i++)
-    if (n->in[i]) f(cx, n->in[i]);
+  for (int i = 0; i < n->nin; i++) f(cx, n->in[i]);
   if (n->body) expr_visit(n->body, operand_of, &o);
   if (n->at)
     for (int i = 0; i < n->rank; i++) operands_of_form(n->at[i], &o);
@@ -227,8 +230,7 @@ static Expr *resolve_read(void *cx, Expr *read) {
 
 static void rewrite_operands(Renewal *r, Node *n) {
   ExprMap m = {.ir = r->g->ir, .read = resolve_read, .cx = r};
-  for (int i = 0; i < 2; i++)
-    if (n->in[i]) n->in[i] = resolve(n->in[i]);
+  for (int i = 0; i < n->nin; i++) n->in[i] = resolve(n->in[i]);
   if (n->body) n->body = expr_map(&m, n->body);
   if (n->at)
     for (int i = 0; i < n->rank; i++) n->at[i] = form_map(&m, n->at[i]);

@@ -44,7 +44,8 @@ struct Node {
   Expr *body;
   Form **at;
 
-  Node *in[2];   /* grad: scalar, variable; store: value, target */
+  int nin;       /* operands beside what the body reads */
+  Node **in;     /* grad: scalar, variable; store: value, target */
   void *data;    /* const: dense row-major elements of dtype; all extents are numbers */
   bool trained;  /* param: false if frozen */
   Node *forward; /* scratch for one pass: what this node became */

@@ -21,17 +21,18 @@ static uint64_t node_hash(const Node *n) {
   if (n->body) h = hash_mix(h, (uint64_t)n->body->id);
   if (n->at)
     for (int i = 0; i < n->rank; i++) h = hash_mix(h, (uint64_t)n->at[i]->id);
-  for (int i = 0; i < 2; i++) h = hash_mix(h, (uintptr_t)n->in[i]);
+  for (int i = 0; i < n->nin; i++) h = hash_mix(h, (uintptr_t)n->in[i]);
   return h;
 }
 
 static bool same_node(const void *key, const void *object) {
   const Node *a = key, *b = object;
   bool same = a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank && a->nred == b->nred &&
-              a->reducer == b->reducer && a->body == b->body && a->in[0] == b->in[0] && a->in[1] == b->in[1] &&
+              a->reducer == b->reducer && a->body == b->body && a->nin == b->nin &&
               !a->at == !b->at && !a->data == !b->data;
   for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i] && (!a->at || a->at[i] == b->at[i]);
   for (int i = 0; same && i < a->nred; i++) same = a->red[i] == b->red[i];
+  for (int i = 0; same && i < a->nin; i++) same = a->in[i] == b->in[i];
   return same && (!a->data || !memcmp(a->data, b->data, const_bytes(a)));
 }
 
@@ -49,8 +50,8 @@ static void merge_operands(Graph *g, Node *n) {
   if (n->body) n->body = expr_map(&m, n->body);
   if (n->at)
     for (int i = 0; i < n->rank; i++) n->at[i] = form_map(&m, n->at[i]);
-  for (int i = 0; i < 2; i++)
-    if (n->in[i] && n->in[i]->forward) n->in[i] = n->in[i]->forward;
+  for (int i = 0; i < n->nin; i++)
+    if (n->in[i]->forward) n->in[i] = n->in[i]->forward;
 }
 
 static void find_merged(void *cx, Node *operand) { *(bool *)cx |= operand->forward != NULL; }

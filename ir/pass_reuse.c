@@ -54,7 +54,7 @@ static bool reads(Reuse *r, const Node *n) {
 }
 
 static void look_at_uses(Reuse *r, const Node *n) {
-  if (n->in[0] == r->z || n->in[1] == r->z) r->other_use = true;
+  for (int i = 0; i < n->nin; i++) r->other_use |= n->in[i] == r->z;
   if (n == r->h || !n->body || !reads(r, n)) return;
   if (n->kind != NODE_comp || n->body->kind == EXPR_READ) r->other_use = true;
   expr_visit(n->body, find_other_use, r);

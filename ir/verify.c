@@ -218,14 +218,14 @@ static void check_const(Verifier *v) {
 
 static void check_grad(Verifier *v) {
   const Node *n = v->n;
-  if (!n->in[0] || !n->in[1]) fault(v, "lacks an operand");
+  if (n->nin != 2) fault(v, "lacks an operand");
   else if (n->in[0]->rank || !dtype_is_float(n->in[0]->dtype)) fault(v, "of what is no scalar of a float type");
   else if (!same_type(n, n->in[1])) fault(v, "has another type than its variable");
 }
 
 static void check_store(Verifier *v) {
   const Node *n = v->n;
-  if (!n->in[0] || !n->in[1]) fault(v, "lacks an operand");
+  if (n->nin != 2) fault(v, "lacks an operand");
   else if (n->in[1]->kind != NODE_param && n->in[1]->kind != NODE_state)
     fault(v, "to what is neither param nor state");
   else if (!same_type(n->in[0], n->in[1])) fault(v, "to %s of a value of another type or shape", n->in[1]->name);
