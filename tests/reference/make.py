@@ -11,6 +11,7 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   library.safetensors              activations, softmaxes and losses with their derivatives, f64
   net.init.safetensors, net.trained.{f32,f64}.safetensors   weights of tests/programs/layers.nn, what three steps of
                                    Sgd(lr = 0.1) in batches of 16 make of them and of the states, and the test rows' scores
+  cases.safetensors                the cases of the algebra with second derivatives: cases.py says what it holds
   layers.safetensors               convolutions, pooling, norms, attention ... with the derivatives of each argument, f64
 
 Runs take the training rows in file order, 32 at a time, the last short batch too, epoch after epoch. The
@@ -25,6 +26,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.numpy import save_file
 from torch import nn
+
+import cases
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = os.path.join(HERE, "..", "..", "examples")
@@ -313,6 +316,7 @@ def main():
     library(out)
     layers(out)
     models(out)
+    cases.write(out)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,18 @@
  *
  *   stcmp [--tol T] [--floor F] GOT REF     every tensor of REF is in GOT, of its shape, and close
  *   stcmp --copy FILE:NAME OUT.npy          one tensor, as it is stored
+ *   stcmp --copy FILE:PREFIX* FOLDER        those whose names begin so, a .npy file each, named by the rest
  *   stcmp --list FILE                       name, type, shape, largest magnitude
  *
- * GOT and REF are a .npy file, a .safetensors file, or one tensor of it, FILE.safetensors:NAME; a lone tensor is
+ * GOT and REF are a .npy file, a folder of them, a .safetensors file, one tensor of it, FILE.safetensors:NAME, or
+ * those whose names begin with a prefix, FILE.safetensors:PREFIX*, under the rest of their names. A lone tensor is
  * compared with a lone tensor whatever their names. Close means, for each tensor of REF,
  *
  *   max |got - ref| <= T * max(max |ref|, F * the largest |ref| of any tensor)        (T = 0, F = 0 unless given)
  *
  * and non-finite elements are equal in kind. Says the worst tensor; exit 0 close, 1 not, 2 usage or unreadable file.
  * It has a reader of its own on purpose: the runtime's is what the tests test. It trusts its files' numbers. */
+#include <dirent.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_DIMS = 8, NAME_SIZE = 256 };
 
@@ -172,19 +176,64 @@ static TensorList load_safetensors(const char *path) {
   return list;
 }
 
-/* A path, or PATH:NAME for one tensor, which then has no name. */
+static bool ends_with(const char *s, const char *end) {
+  size_t n = strlen(s), m = strlen(end);
+  return n > m && !strcmp(s + n - m, end);
+}
+
+static bool is_folder(const char *path) {
+  struct stat s;
+  return !stat(path, &s) && S_ISDIR(s.st_mode);
+}
+
+/* Each .npy file, under its name without the ending. */
+static TensorList load_folder(const char *path) {
+  DIR *d = opendir(path);
+  if (!d) fail("cannot read %s", path);
+  size_t files = 0;
+  while (readdir(d)) files++;
+  rewinddir(d);
+  TensorList list = {allocate(files + 1, sizeof(Tensor)), 0};
+  for (struct dirent *e; list.count < files && (e = readdir(d));) {
+    if (!ends_with(e->d_name, ".npy")) continue;
+    char file[4096 + NAME_SIZE];
+    snprintf(file, sizeof file, "%s/%s", path, e->d_name);
+    Tensor *t = &list.tensors[list.count++];
+    *t = load_npy(file).tensors[0];
+    snprintf(t->name, sizeof t->name, "%.*s", (int)strlen(e->d_name) - 4, e->d_name);
+  }
+  closedir(d);
+  return list;
+}
+
+/* The tensors named so, or, where a * ends the pattern, whose names begin so; their names lose that part. */
+static TensorList pick(TensorList list, const char *pattern) {
+  TensorList picked = {list.tensors, 0};
+  size_t n = strlen(pattern);
+  bool several = n && pattern[n - 1] == '*';
+  if (several) n--;
+  for (size_t i = 0; i < list.count; i++) {
+    Tensor t = list.tensors[i];
+    if (strncmp(t.name, pattern, n) || (!several && t.name[n])) continue;
+    memmove(t.name, t.name + n, strlen(t.name + n) + 1);
+    list.tensors[picked.count++] = t;
+  }
+  return picked;
+}
+
+/* A path, PATH:NAME for one tensor, or PATH:PREFIX* for several. */
 static TensorList load(const char *what) {
   char path[4096];
   snprintf(path, sizeof path, "%s", what);
   char *colon = strrchr(path, ':');
   if (colon) *colon = 0;
-  size_t n = strlen(path);
-  if (n > 4 && !strcmp(path + n - 4, ".npy")) return load_npy(path);
+  if (is_folder(path)) return load_folder(path);
+  if (ends_with(path, ".npy")) return load_npy(path);
   TensorList list = load_safetensors(path);
   if (!colon) return list;
-  for (size_t i = 0; i < list.count; i++)
-    if (!strcmp(list.tensors[i].name, colon + 1)) return (TensorList){&list.tensors[i], 1};
-  fail("%s has no tensor %s", path, colon + 1);
+  TensorList picked = pick(list, colon + 1);
+  if (!picked.count) fail("%s has no tensor %s", path, colon + 1);
+  return picked;
 }
 
 /* The data need not be aligned, so elements are copied out. */
@@ -275,10 +324,7 @@ static int compare(const char *got_path, const char *ref_path, double tol, doubl
   return ok ? 0 : 1;
 }
 
-static int copy(const char *from, const char *to) {
-  TensorList list = load(from);
-  if (list.count != 1) fail("%s is not one tensor", from);
-  const Tensor *t = &list.tensors[0];
+static void write_npy(const Tensor *t, const char *to) {
   static const char *const codes[][2] = {{"F64", "<f8"}, {"F32", "<f4"}, {"I64", "<i8"},
                                          {"I32", "<i4"}, {"U8", "|u1"},  {"BOOL", "|b1"}};
   const char *descr = NULL;
@@ -299,6 +345,20 @@ static int copy(const char *from, const char *to) {
   fwrite(head, 1, (size_t)n, f);
   fwrite(t->bytes, dtype_size(t->dtype), t->count, f);
   if (fclose(f)) fail("cannot write %s", to);
+}
+
+static int copy(const char *from, const char *to) {
+  TensorList list = load(from);
+  if (is_folder(to)) {
+    for (size_t i = 0; i < list.count; i++) {
+      char file[4096 + NAME_SIZE];
+      snprintf(file, sizeof file, "%s/%s.npy", to, list.tensors[i].name);
+      write_npy(&list.tensors[i], file);
+    }
+    return 0;
+  }
+  if (list.count != 1) fail("%s is not one tensor", from);
+  write_npy(&list.tensors[0], to);
   return 0;
 }
 
@@ -322,6 +382,6 @@ int main(int argc, char **argv) {
     else if (!strcmp(argv[i], "--floor")) floor_share = strtod(argv[i + 1], NULL);
     else fail("no option %s", argv[i]);
   }
-  if (argc - i != 2) fail("usage: stcmp [--tol T] [--floor F] GOT REF | --copy FILE:NAME OUT.npy | --list FILE");
+  if (argc - i != 2) fail("usage: stcmp [--tol T] [--floor F] GOT REF | --copy FILE:NAME OUT | --list FILE");
   return compare(argv[i], argv[i + 1], tol, floor_share);
 }
