@@ -240,6 +240,14 @@ static const char *kernel_name(const Kernel *k) {
   return k->symbol;
 }
 
+/* A multiplication and an addition for each element of result and reduction. */
+static Dim *point_flops(Ir *ir, const Node *n) {
+  Dim *count = dim_const(ir, 2);
+  for (int d = 0; d < n->rank; d++) count = dim_mul(ir, count, n->shape[d]);
+  for (int d = 0; d < n->nred; d++) count = dim_mul(ir, count, n->red[d]);
+  return count;
+}
+
 static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
   Tables *t = dims->tables;
   NnrtLaunch *rows = NEW_ARRAY(t->arena, NnrtLaunch, s->kernels.n + 1);
@@ -256,6 +264,7 @@ static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
     SET_INTS(t, row, buffers, buffers.n, buffers.at);
     SET_POLY(dims, row, units, k->units);
     SET_POLY(dims, row, work, k->work);
+    SET_POLY(dims, row, flops, k->contraction ? point_flops(s->graph->ir, k->members.at[0].node) : NULL);
     SET_POLY(dims, row, scratch, k->scratch);
   }
   out->n_launches = s->kernels.n;
@@ -273,16 +282,12 @@ static bool is_product(const Expr *e) {
   return e->op == OP_mul || (e->op == OP_select && (is_product(e->arg[1]) || is_product(e->arg[2])));
 }
 
-/* Of the sums of products: a multiplication and an addition for each element of result and reduction. */
-static int64_t contraction_flops(const Graph *g) {
+static int64_t product_flops(const Graph *g) {
   int64_t flops = 0;
   for (int i = 0; i < g->nodes.n; i++) {
     const Node *n = g->nodes.at[i];
-    if (n->kind != NODE_comp || n->reducer != RED_sum || !is_product(n->body)) continue;
-    int64_t count = 2;
-    for (int d = 0; d < n->rank; d++) count *= dim_evaluate(n->shape[d], one, NULL);
-    for (int d = 0; d < n->nred; d++) count *= dim_evaluate(n->red[d], one, NULL);
-    flops += count;
+    if (n->kind == NODE_comp && n->reducer == RED_sum && is_product(n->body))
+      flops += dim_evaluate(point_flops(g->ir, n), one, NULL);
   }
   return flops;
 }
@@ -301,7 +306,7 @@ static void build_graph(Tables *t, const Schedule *s, NnrtGraph *out) {
     vec_push(t->arena, &stored, index);
   }
   SET_INTS(t, out, stored, stored.n, stored.at);
-  out->flops = contraction_flops(s->graph);
+  out->flops = product_flops(s->graph);
   out->n_dims = dims.rows.n;
   out->dims = dims.rows.at;
 }

@@ -1,8 +1,9 @@
 /* bench.c - the verb `bench`: the time of each entry and of a whole training step (from the batch's gathering to the
  * optimizer), for every --batch and --threads. The training step comes last and is the result. A case is timed call
  * by call for a while, in
- * --repeat rounds after a warm-up; the figure is the median of the rounds' medians. */
-#include "runtime/cli.h"
+ * --repeat rounds after a warm-up; the figure is the median of the rounds' medians.
+ * With --kernels, the kernels of each case instead (bench_kernels.c). */
+#include "runtime/bench.h"
 #include "runtime/feed.h"
 #include "runtime/progress.h"
 
@@ -19,7 +20,8 @@ typedef struct Bench {
   NnrtError *error;
   int64_t batch[MAX_LIST], threads[MAX_LIST], rounds;
   int n_batch, n_threads;
-  int format;  /* 'm' md, 'c' csv, 'j' json */
+  char format; /* 'm' md, 'c' csv, 'j' json */
+  bool kernels;
   double last; /* median of the last case, microseconds */
 } Bench;
 
@@ -174,6 +176,23 @@ static void close_memory(Memory *m) {
   free(m->rounds);
 }
 
+static int time_kernels(Bench *b, const Case *c, Memory *m, int threads) {
+  NnrtFeed *f = c->train ? &m->feed : NULL;
+  call(f, m->places, c->batch, &m->run, 1);
+  NnrtKernelBench k = {.cli = b->cli, .run = f ? &f->run : &m->run, .name = c->name, .batch = c->batch};
+  k.threads = threads;
+  k.format = b->format;
+  k.seconds = (double)b->rounds * round_seconds;
+  return nnrt_bench_kernels(&k, b->error);
+}
+
+static int time_case(Bench *b, const Case *c, Memory *m, int threads) {
+  if (b->kernels) return time_kernels(b, c, m, threads);
+  double us = time_calls(b, c->train ? &m->feed : NULL, m->places, c->batch, &m->run, m->calls, m->rounds);
+  report(b, c, threads, us, m->rounds);
+  return NNRT_OK;
+}
+
 static int run_case(Bench *b, const Case *c, int threads) {
   Memory m = {0};
   NnrtPool *pool;
@@ -184,10 +203,7 @@ static int run_case(Bench *b, const Case *c, int threads) {
   if (!m.calls || !m.rounds) status = nnrt_fail_memory(b->error, MAX_CALLS * sizeof *m.calls, "timings");
   if (status == NNRT_OK) status = nnrt_model_open(&m.model, b->cli->program, pool, b->error);
   if (status == NNRT_OK) status = c->train ? open_training(b, c, &m) : open_entry(b, c, &m);
-  if (status == NNRT_OK) {
-    double us = time_calls(b, c->train ? &m.feed : NULL, m.places, c->batch, &m.run, m.calls, m.rounds);
-    report(b, c, threads ? threads : nnrt_pool_threads(pool), us, m.rounds);
-  }
+  if (status == NNRT_OK) status = time_case(b, c, &m, nnrt_pool_threads(pool));
   close_memory(&m);
   nnrt_pool_close(pool);
   return status;
@@ -222,6 +238,7 @@ static int read_options(Bench *b) {
   const char *format = nnrt_cli_text(b->cli, NNRT_OPT_FORMAT);
   b->n_batch = b->n_threads = 1; /* one of value 0: each case's own, all processors */
   b->format = b->cli->json ? 'j' : 'm';
+  b->kernels = nnrt_cli_flag(b->cli, NNRT_OPT_KERNELS);
   if (format && strcmp(format, "md") != 0 && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0)
     return nnrt_fail(b->error, NNRT_EUSAGE, "--format takes md, csv or json, not \"%s\"", format);
   if (format) b->format = format[0];
@@ -232,6 +249,10 @@ static int read_options(Bench *b) {
 }
 
 static void print_head(const Bench *b) {
+  if (b->kernels) {
+    nnrt_bench_kernels_head(b->format);
+    return;
+  }
   if (b->format == 'm')
     printf("| %-16s | %6s | %7s | %12s | %12s | %12s | %14s |\n|---|---|---|---|---|---|---|\n", "case", "batch",
            "threads", "median us", "least us", "most us", "examples/s");
@@ -239,7 +260,7 @@ static void print_head(const Bench *b) {
 }
 
 static void print_result(Bench *b) {
-  if (b->format != 'j') return;
+  if (b->format != 'j' || b->kernels) return;
   NnrtLine *l = &b->cli->line;
   nnrt_line_open(l, NULL, '{');
   nnrt_line_string(l, "event", "result");

@@ -64,6 +64,7 @@ typedef enum NnrtRole {
   F(INTS, units, )   /* poly */                                                                                      \
   F(INT, grain, )    /* units in a chunk */                                                                          \
   F(INTS, work, )    /* poly: estimated nanoseconds on one thread */                                                 \
+  F(INTS, flops, )   /* poly: multiplications and additions of a sum of products; 0 for other kernels */             \
   F(INTS, scratch, ) /* poly: bytes for each thread */
 
 /* A named tensor at a graph's edge. */

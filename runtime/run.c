@@ -246,15 +246,17 @@ static void run_chunk(void *context, int64_t chunk, int thread) {
   s->kernel(s->operands, l->run->dims, begin, end, l->run->scratch + thread * l->run->scratch_bytes);
 }
 
-void nnrt_run_go(NnrtRun *r) {
-  for (int64_t i = 0; i < r->graph->n_launches; i++) {
-    const NnrtStep *s = &r->steps[i];
-    if (s->units <= 0) continue;
-    if (s->chunks == 1) {
-      s->kernel(s->operands, r->dims, 0, s->units, r->scratch);
-      continue;
-    }
-    Launch l = {r, s};
-    nnrt_pool_run(r->model->pool, run_chunk, &l, s->chunks);
+void nnrt_run_launch(NnrtRun *r, int64_t i) {
+  const NnrtStep *s = &r->steps[i];
+  if (s->units <= 0) return;
+  if (s->chunks == 1) {
+    s->kernel(s->operands, r->dims, 0, s->units, r->scratch);
+    return;
   }
+  Launch l = {r, s};
+  nnrt_pool_run(r->model->pool, run_chunk, &l, s->chunks);
+}
+
+void nnrt_run_go(NnrtRun *r) {
+  for (int64_t i = 0; i < r->graph->n_launches; i++) nnrt_run_launch(r, i);
 }

@@ -55,6 +55,7 @@ void nnrt_run_input(NnrtRun *r, int port, const void *data);
 const void *nnrt_run_output(const NnrtRun *r, int port);
 
 void nnrt_run_go(NnrtRun *r);
+void nnrt_run_launch(NnrtRun *r, int64_t launch); /* one of graph->launches, after those before it */
 
 /* The index of a port by name, -1 for none. */
 int nnrt_port(const NnrtPort *ports, int64_t n, const char *name);
