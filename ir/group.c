@@ -64,7 +64,7 @@ static bool reads_where_written(Scheduler *sc, int ngrid, const Member *reader, 
   ExprList reads = reads_of(sc, reader->node);
   for (int i = 0; i < reads.n; i++) {
     if (reads.at[i]->node != param) continue;
-    if (!earlier && !read_is_identity(sc->g, reader->node, reads.at[i])) return false;
+    if (!earlier && (reader->node->nred || !read_is_identity(sc->g, reader->node, reads.at[i]))) return false;
     for (int k = 0; k < ngrid; k++)
       if (form_result_slot(sc->g, reader->node, reads.at[i]->at[writer->grid_slot[k]]) != reader->grid_slot[k])
         return false;

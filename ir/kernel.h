@@ -22,9 +22,10 @@
  *
  * scatter: one member; its buffer is zeroed first.
  *
- * In-place updates: a member's `buffer` may be that of a param or state that it and members before it read. All such
- * reads are at the position (in the grid and the row) that is written, or in an earlier level: load before you store.
- * Parts of a body without an index (a learning rate's correction) are worth computing once, outside the loops. */
+ * In-place updates: a member's `buffer` may be that of a param or state that it and members before it read, or lie
+ * over that of an operand (Buffer.over). All such reads are at the position (in the grid and the row) that is
+ * written, or in an earlier level: load before you store. Parts of a body without an index (a learning rate's
+ * correction) are worth computing once, outside the loops. */
 #ifndef NNC_IR_KERNEL_H
 #define NNC_IR_KERNEL_H
 
@@ -51,8 +52,9 @@ typedef struct Buffer {
   BufferClass place;
   Node *node; /* the source, or the node whose value it holds (row-major, dense) */
   Dim *bytes;
-  Dim *offset;     /* arena: a multiple of 64, by pass plan_memory */
-  int first, last; /* kernels that write it first and read it last; outputs live to the end */
+  Dim *offset;         /* arena: a multiple of 64, by pass plan_memory */
+  int first, last;     /* kernels that write it first and read it last; outputs live to the end */
+  struct Buffer *over; /* its memory is this one's, which dies in the kernel that writes it; NULL: its own */
 } Buffer;
 
 typedef enum Storage {
@@ -97,10 +99,10 @@ typedef struct Kernel {
   Vec(Buffer *) operands; /* every buffer read or written, in the order the code gets their addresses */
   Dim *scratch;           /* bytes of scratch memory that one thread needs; the number 0 for none */
   /* The pieces that the grid can be cut into; the backend's begin..end counts these, row-major. All kinds but
-   * contraction, full and scatter: the positions of grid indices 0 .. cut-1, times blocks of `block` positions of index `cut`
-   * (the last may be short); a unit holds all of the indices after `cut`. cut < ngrid, or 0 where ngrid is 0.
-   * contraction: positions of the batch indices, times blocks of mc rows (m flattened), times blocks of nc columns (n
-   * flattened). full, scatter: 1. */
+   * contraction, full and scatter: the positions of grid indices 0 .. cut-1, times blocks of `block` positions of
+   * index `cut` (the last may be short); a unit holds all of the indices after `cut`. cut < ngrid, or 0 where ngrid
+   * is 0. contraction: positions of the batch indices, times blocks of mc rows (m flattened), times blocks of nc
+   * columns (n flattened). full, scatter: 1. */
   Dim *units;
   int cut;
   int64_t block;

@@ -348,7 +348,9 @@ Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
     share_out(&sc, s->kernels.at[i]);
   }
   for (int i = 0; i < s->kernels.n; i++) set_operands(&sc, s->kernels.at[i]);
+  if (level >= 1) order_for_memory(&sc);
   set_lifetimes(s);
+  if (level >= 1) write_in_place(s);
   schedule_find_dims(s);
   name_kernels(s);
   plan_memory(s);

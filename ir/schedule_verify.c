@@ -103,12 +103,25 @@ static void check_disjoint(Verifier *v, const Buffer *a, const Buffer *b) {
   }
 }
 
+static const Buffer *owner(const Buffer *b) {
+  while (b->over) b = b->over;
+  return b;
+}
+
+/* A buffer over another's memory begins where that ends, in the kernel that reads the one and writes the other. */
+static void check_heir(Verifier *v, const Buffer *b) {
+  const Buffer *a = b->over;
+  if (a->last != b->first || a->first >= b->first) fault(v, "a buffer is written over one that lives on", b->node);
+  if (a->bytes != b->bytes || a->offset != b->offset) fault(v, "a buffer does not fit over its operand", b->node);
+}
+
 static void check_buffers(Verifier *v) {
   for (int i = 0; i < v->s->buffers.n; i++)
     for (int j = 0; j <= i; j++) {
       const Buffer *a = v->s->buffers.at[i], *b = v->s->buffers.at[j];
       if (a->place != BUFFER_arena || b->place != BUFFER_arena) continue;
-      if (i != j) check_disjoint(v, a, b);
+      if (i == j && a->over) check_heir(v, a);
+      if (owner(a) != owner(b)) check_disjoint(v, a, b);
     }
 }
 

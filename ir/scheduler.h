@@ -1,5 +1,5 @@
 /* scheduler.h - what the parts of the scheduler share: settle.c (stores and outputs), group.c, tile.c, schedule.c,
- * dedupe.c. Nobody else includes it. */
+ * order.c, in_place.c, dedupe.c. Nobody else includes it. */
 #ifndef NNC_IR_SCHEDULER_H
 #define NNC_IR_SCHEDULER_H
 
@@ -42,6 +42,12 @@ void group_kernels(Scheduler *sc);
 
 /* tile.c: the register tile and cache blocks of a contraction. */
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g);
+
+/* order.c: kernels in another order where that needs less memory. */
+void order_for_memory(Scheduler *sc);
+
+/* in_place.c: which buffers take over the memory of an operand (Buffer.over). */
+void write_in_place(Schedule *s);
 
 /* dedupe.c: the same symbol for kernels that are the same code. */
 void name_kernels(Schedule *s);

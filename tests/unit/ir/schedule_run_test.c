@@ -187,8 +187,7 @@ static void check_setting(const Case *c, Setting *s) {
     Tensor got = run_value(plan, &run, n);
     compare(c, expected[i].name, &expected[i].value, &got);
   }
-  /* The peak is what is used, but for rounding to 64 bytes: of a buffer, or of its bytes per example. */
-  assert_true(run.touched <= run.arena_bytes && run.touched + run.arena_bytes / 4 + 64 >= run.arena_bytes);
+  assert_int_equal(run.touched, run.arena_bytes); /* the peak is exact */
 }
 
 static void check(const Case *c) {
