@@ -26,10 +26,12 @@ static Sums add_up(const NnrtProgram *p) {
 
 /* A graph's arena with every open dimension at `size`. */
 static int64_t arena_at(const NnrtGraph *g, int64_t size) {
-  int64_t open[16];
-  if (g->n_dims > 16) return -1;
-  for (int i = 0; i < 16; i++) open[i] = size;
-  return nnrt_graph_arena(g, open);
+  int64_t *open = malloc(((size_t)g->n_dims + 1) * sizeof *open); /* more than are open: quotients are dims too */
+  if (!open) return -1;
+  for (int64_t i = 0; i < g->n_dims; i++) open[i] = size;
+  int64_t bytes = nnrt_graph_arena(g, open);
+  free(open);
+  return bytes;
 }
 
 static int64_t batch_of(const NnrtProgram *p, int64_t graph) {

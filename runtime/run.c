@@ -1,5 +1,6 @@
 /* run.c - see run.h. */
 #include "runtime/run.h"
+#include "runtime/arena_check.h"
 #include "runtime/philox.h"
 
 #include <stdlib.h>
@@ -163,7 +164,8 @@ static int reserve_all(NnrtRun *r, NnrtError *e) {
     if (bytes > scratch) scratch = bytes;
   }
   int64_t threads = nnrt_pool_threads(r->model->pool), have = r->scratch_bytes * threads;
-  int status = reserve(&r->arena, &r->arena_bytes, nnrt_poly(g->arena, g->n_arena, r->dims), g->name, e);
+  int status =
+      reserve(&r->arena, &r->arena_bytes, nnrt_poly(g->arena, g->n_arena, r->dims) + NNRT_ARENA_GUARD, g->name, e);
   if (status != NNRT_OK || (r->scratch && r->scratch_bytes >= scratch)) return status;
   status = reserve(&r->scratch, &have, scratch * threads, g->name, e);
   r->scratch_bytes = scratch;
@@ -258,5 +260,7 @@ void nnrt_run_launch(NnrtRun *r, int64_t i) {
 }
 
 void nnrt_run_go(NnrtRun *r) {
+  nnrt_arena_prepare(r);
   for (int64_t i = 0; i < r->graph->n_launches; i++) nnrt_run_launch(r, i);
+  nnrt_arena_check(r);
 }

@@ -39,6 +39,7 @@ typedef struct NnrtRun {
   void **operands; /* of all launches, one after the other */
   char *arena, *scratch;
   int64_t arena_bytes, scratch_bytes; /* scratch: of one thread */
+  int64_t checked_arena;              /* arena_check.c: the plan that was reported last */
 } NnrtRun;
 
 /* After a failure there is nothing to close. */
