@@ -351,6 +351,10 @@ static NnrtData build_data_set(Tables *t, const DataSet *from) {
                     .path = from->path,
                     .n_files = from->files.n,
                     .files = files,
+                    .window = from->window,
+                    .stride = from->stride,
+                    .n_vocabulary = from->tokens,
+                    .vocabulary = from->vocabulary,
                     .n_fields = from->fields.n,
                     .fields = fields,
                     .stats = graph_index(t, from->stats)};

@@ -25,6 +25,11 @@ static Value *raw_part(Elaborator *x, RawColumn c, int rank, Dim **shape, Span a
   return v;
 }
 
+static void say_tokens_only(Elaborator *x, Span at) {
+  Diag *d = diag_add(x->diags, DIAG_COLUMN, at, "a text has no columns; its fields read `tokens`");
+  diag_help(d, "x: i32<V>[%lld] = tokens[0:%lld]", (long long)x->set->window, (long long)x->set->window);
+}
+
 static bool column_number(Elaborator *x, Env *e, Ast *a, int *out) {
   Dim *d = dim_of(x, e, a);
   int64_t c;
@@ -37,11 +42,17 @@ static bool column_number(Elaborator *x, Env *e, Ast *a, int *out) {
   return true;
 }
 
+static bool is_text(const DataSet *d) { return !strcmp(d->format, "text"); }
+
 /* column(3), column("name"), columns(0, 64). *is: the call is one of these. */
 Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
   bool many = !strcmp(a->callee->name, "columns");
   *is = x->field && (many || !strcmp(a->callee->name, "column"));
   if (!*is) return NULL;
+  if (is_text(x->set)) {
+    say_tokens_only(x, a->span);
+    return NULL;
+  }
   int n = a->args->items.n;
   if (n != (many ? 2 : 1)) {
     Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`%s` takes %s", a->callee->name,
@@ -71,19 +82,25 @@ Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
 Value *data_part(Elaborator *x, Str name, Span at) {
   Field *f = x->field;
   Dim *shape[8];
+  if (is_text(x->set)) {
+    if (strcmp(name, "tokens") != 0) {
+      say_tokens_only(x, at);
+      return NULL;
+    }
+    shape[0] = dim_const(x->ir, x->set->window);
+    Value *v = raw_part(x, (RawColumn){.dtype = DT_i32, .from = -1, .to = -1, .name = name}, 1, shape, at);
+    v->bound = dim_const(x->ir, x->set->tokens);
+    return v;
+  }
   for (int i = 0; i < f->rank; i++) shape[i] = dim_const(x->ir, f->shape[i]);
   return raw_part(x, (RawColumn){.dtype = f->dtype, .from = -1, .to = -1, .name = name, .single = !f->rank}, f->rank,
                   shape, at);
 }
 
-static void field_value(Elaborator *x, Field *f, Ast *a, const Type *t) {
+static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) {
   Var *b = var_fresh(x->ir, x->batch);
-  Dim *shape[1] = {x->batch};
-  Form *at[1] = {form_var(x->ir, b)};
-  (void)shape;
-  (void)at;
   stack_push(x, b, NULL);
-  Value *v = a->value ? elaborate_expr_as(x, NULL, a->value, t) : data_part(x, f->name, a->name_span);
+  Value *v = a->value ? elaborate_expr_as(x, e, a->value, t) : data_part(x, f->name, a->name_span);
   if (!v) return;
   Value *loose = value_runtime(x, v);
   if (loose->kind == VALUE_TENSOR && t->bound) { /* the loader proves it */
@@ -91,7 +108,7 @@ static void field_value(Elaborator *x, Field *f, Ast *a, const Type *t) {
     *v = *loose;
     v->bound = t->bound;
   }
-  if (!type_check_result(x, NULL, a->type, &v, a->value ? a->value->span : a->name_span,
+  if (!type_check_result(x, e, a->type, &v, a->value ? a->value->span : a->name_span,
                          arena_printf(x->arena, "`%s`", f->name)))
     return;
   x->stack.n = 0;
@@ -111,8 +128,9 @@ static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
     return;
   }
   Type t;
-  if (type_is_open(x, NULL, a->type, "fields")) return;
-  if (!type_resolve(x, NULL, a->type, &t) || !rank_fits(x, t.rank + 1, a->type->span)) return;
+  Env *e = text_names(x, d, a->span);
+  if (type_is_open(x, e, a->type, "fields")) return;
+  if (!type_resolve(x, e, a->type, &t) || !rank_fits(x, t.rank + 1, a->type->span)) return;
   Field f = {.name = a->name, .dtype = t.dtype, .rank = t.rank, .span = a->span};
   f.shape = NEW_ARRAY(x->arena, int64_t, t.rank + 1);
   for (int i = 0; i < t.rank; i++) dim_is_const(t.shape[i], &f.shape[i]);
@@ -127,7 +145,8 @@ static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 0);
   x->graph->batch = dim_as_symbol(x->batch);
   x->field = &f;
-  field_value(x, &f, a, &t);
+  x->set = d;
+  field_value(x, e, &f, a, &t);
   x->field = NULL;
   graph_end(x, saved);
   vec_push(x->arena, &d->fields, f);
@@ -139,8 +158,8 @@ static Str data_path(Elaborator *x, Str path) {
 }
 
 static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
-  static const char *const formats[] = {"csv", "npy", "idx"};
-  static const char *const later[] = {"images", "text", "tokens", "safetensors"};
+  static const char *const formats[] = {"csv", "npy", "idx", "text"};
+  static const char *const later[] = {"images", "tokens", "safetensors"};
   static const char *const options[] = {"window", "horizon", "stride", "tokenizer"};
   bool known = false, planned = false;
   if (from->kind == AST_CALL && from->callee->kind == AST_NAME)
@@ -155,12 +174,15 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
       known = known || !strcmp(formats[i], from->callee->name);
   if (!known) {
     Diag *g = diag_add(x->diags, DIAG_SOURCE, from->span, "this is no source of data that this version of nnc reads");
-    diag_help(g, "csv(\"file.csv\"), npy(x = \"x.npy\", y = \"y.npy\") or idx(...)");
+    diag_help(g, "csv(\"file.csv\"), npy(x = \"x.npy\", y = \"y.npy\"), idx(...) or text(\"file.txt\", window = 65)");
     return false;
   }
   d->format = from->callee->name;
   for (int i = 0; i < from->args->items.n; i++) {
     Ast *a = from->args->items.at[i];
+    bool text;
+    if (!text_option(x, d, a, &text)) return false;
+    if (text) continue;
     for (size_t k = 0; a->name && k < sizeof options / sizeof *options; k++)
       if (!strcmp(a->name, options[k]) && a->value->kind != AST_STRING) {
         say_not_compiled(x, a->span, arena_printf(x->arena, "the option `%s`", a->name));
@@ -180,7 +202,7 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
     diag_add(x->diags, DIAG_SOURCE, from->span, "the path of a file is missing");
     return false;
   }
-  return true;
+  return text_complete(x, d, from);
 }
 
 void elaborate_data(Elaborator *x, Decl *decl) {

@@ -89,15 +89,31 @@ static Str file_identity(Elaborator *x, Str path) {
   return s;
 }
 
+Str path_beside(Elaborator *x, const Module *m, Str path) {
+  const char *slash = strrchr(m->path, '/');
+  return path[0] == '/' || !slash ? path : str_internf(x->strings, "%.*s/%s", (int)(slash - m->path), m->path, path);
+}
+
+bool file_read(Str path, Buf *out) {
+  FILE *f = fopen(path, "rb");
+  char chunk[65536];
+  for (size_t n; f && (n = fread(chunk, 1, sizeof chunk, f)) > 0;) buf_write(out, chunk, n);
+  bool ok = f && !ferror(f);
+  if (f) fclose(f);
+  return ok;
+}
+
+void program_mix(Elaborator *x, const void *bytes, size_t n) {
+  const unsigned char *p = bytes;
+  for (size_t i = 0; i < n; i++) x->program->hash = (x->program->hash ^ p[i]) * 1099511628211u;
+}
+
 static void import(Elaborator *x, Module *m, Ast *a) {
   if (!a->text || a->name) {
     diag_add(x->diags, DIAG_NOT_COMPILED, a->span, "this version of nnc imports files only: `import \"blocks.nn\"`");
     return;
   }
-  const char *slash = strrchr(m->path, '/');
-  Str path = a->text[0] == '/' || !slash
-                 ? a->text
-                 : str_internf(x->strings, "%.*s/%s", (int)(slash - m->path), m->path, a->text);
+  Str path = path_beside(x, m, a->text);
   Str file = file_identity(x, path);
   for (int i = 0; i < x->modules.n; i++)
     if (x->modules.at[i]->file == file) {
@@ -106,15 +122,12 @@ static void import(Elaborator *x, Module *m, Ast *a) {
       if (x->modules.at[i] != m) vec_push(x->arena, &m->imports, x->modules.at[i]);
       return;
     }
-  FILE *f = fopen(path, "rb");
   Buf b = {0};
-  char chunk[65536];
-  for (size_t n; f && (n = fread(chunk, 1, sizeof chunk, f)) > 0;) buf_write(&b, chunk, n);
-  if (!f || ferror(f)) diag_add(x->diags, DIAG_IMPORT, a->span, "`%s` cannot be read", path);
-  if (f) fclose(f);
-  if (f) {
+  if (file_read(path, &b)) {
     Module *other = load(x, path, b.text ? b.text : "", b.n, false);
     vec_push(x->arena, &m->imports, other);
+  } else {
+    diag_add(x->diags, DIAG_IMPORT, a->span, "`%s` cannot be read", path);
   }
   buf_free(&b);
 }
@@ -184,7 +197,7 @@ static Module *load(Elaborator *x, Str path, const char *text, size_t n, bool li
   m->source = sources_add(x->sources, path, text, n);
   sources_get(x->sources, m->source)->library = library;
   if (!library) vec_push(x->arena, &x->modules, m);
-  for (size_t i = 0; i < n; i++) x->program->hash = (x->program->hash ^ (unsigned char)text[i]) * 1099511628211u;
+  program_mix(x, text, n);
   m->ast = parse_source(x->arena, x->strings, x->sources, m->source, x->diags);
   refuse_ignored(x->diags, m->ast);
   for (int i = 0; i < m->ast->items.n; i++) declare_item(x, m, m->ast->items.at[i]);

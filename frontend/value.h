@@ -217,6 +217,7 @@ typedef struct Elaborator {
   Vec(CallPlace) calls; /* for "in this use of" places */
   Dim *batch;           /* the symbol B of the graph */
   Field *field;         /* the data field whose expression is walked; NULL */
+  const DataSet *set;   /* the data set that it belongs to */
   const struct Type
       *result; /* what the body that is walked is declared to return, or NULL: `return` takes ranges from it */
 } Elaborator;
@@ -355,6 +356,11 @@ void tensor_assign(Elaborator *x, int tensor, Value *v);   /* its value from now
 int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at);
 int tensor_find(Elaborator *x, Str name); /* -1 */
 
+/* ---- files (elaborate.c) ---- */
+Str path_beside(Elaborator *x, const struct Module *m, Str path); /* a relative path begins at m's folder */
+bool file_read(Str path, Buf *out);                               /* all of a file; false: it cannot be read */
+void program_mix(Elaborator *x, const void *bytes, size_t n);     /* into Program.hash */
+
 /* ---- graphs (elaborate.c) ---- */
 typedef struct GraphState GraphState;
 Graph *graph_begin(Elaborator *x, Str name,
@@ -368,6 +374,10 @@ void generic_check(Elaborator *x, Function *f);
 void elaborate_data(Elaborator *x, Decl *d);
 void elaborate_train(Elaborator *x, Decl *d);
 void elaborate_entry(Elaborator *x, Decl *d);
+/* The options of `text("train.txt", ...)` (text.c), into *d; false after a message. */
+bool text_option(Elaborator *x, DataSet *d, Ast *option, bool *is);
+bool text_complete(Elaborator *x, DataSet *d, Ast *from);  /* what no option said; nothing to do for other formats */
+Env *text_names(Elaborator *x, const DataSet *d, Span at); /* what its fields see: V, the vocabulary's size */
 Value *data_column(Elaborator *x, Env *e, Ast *call, bool *is); /* column(...), columns(...) in a field */
 Value *data_part(Elaborator *x, Str name, Span at);             /* the source's part of a name, in a field */
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);

@@ -26,7 +26,7 @@ typedef struct ProgramTensor {
 typedef struct RawColumn { /* what a field reads of its source: graph input `raw.<k>` of Field.graph */
   DType dtype;
   int from, to; /* columns from .. to-1 by number; from -1: by name */
-  Str name;     /* header name, or the array's name in an npy or idx source; NULL: by number */
+  Str name;     /* header name, the array's name in an npy or idx source, a text's `tokens`; NULL: by number */
   bool single;  /* one column as a scalar (column(n)), not a row of to - from */
 } RawColumn;
 
@@ -47,9 +47,12 @@ typedef struct ColumnFile { /* `from npy(x = "train-x.npy")` */
 
 typedef struct DataSet {
   Str name;
-  Str format; /* csv, npy, idx, ... */
+  Str format; /* csv, npy, idx, text */
   Str path;   /* NULL where files go by column */
   Vec(ColumnFile) files;
+  int64_t window, stride;          /* text: tokens of an example, bytes from one example to the next */
+  const unsigned char *vocabulary; /* text: the byte that each of its tokens stands for */
+  int tokens;
   Vec(Field) fields;
   Graph *stats; /* fields of the training part [N, ...] -> stores of ROLE_statistic; NULL: none */
   Span span;

@@ -165,7 +165,8 @@ int nnrt_data_open(NnrtDataset *d, NnrtModel *m, int64_t index, const NnrtOverri
   if (!files) return e ? e->status : NNRT_EUSAGE;
   keep_read(t, files, &n_files, only);
   NnrtSource s;
-  int status = nnrt_source_open(&s, t->format, files, n_files, e);
+  NnrtTextOptions text = {t->window, t->stride, t->vocabulary, t->n_vocabulary};
+  int status = nnrt_source_open(&s, t->format, files, n_files, &text, e);
   if (status == NNRT_OK) {
     d->count = s.count;
     d->fields = calloc((size_t)t->n_fields + 1, sizeof *d->fields);

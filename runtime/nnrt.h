@@ -120,6 +120,9 @@ typedef enum NnrtRole {
   F(STRING, format, )                                                                                                \
   F(STRING, path, )                                                                                                  \
   F(TABLES, files, NnrtColumnFile)                                                                                   \
+  F(INT, window, ) /* of a text: see NnrtTextOptions */                                                              \
+  F(INT, stride, )                                                                                                   \
+  F(BYTES, vocabulary, )                                                                                             \
   F(TABLES, fields, NnrtField)                                                                                       \
   F(INT, stats, ) /* graph: fields of the training part -> statistics, stored */
 

@@ -8,15 +8,17 @@
 
 /* ---- opening ---- */
 
-static int open_array(NnrtArray *a, const char *format, const char *path, NnrtError *e) {
-  return strcmp(format, "npy") == 0 ? nnrt_npy_open(a, path, e) : nnrt_idx_open(a, path, e);
+static int open_array(NnrtArray *a, NnrtFormat format, const char *path, NnrtError *e) {
+  return format == NNRT_NPY ? nnrt_npy_open(a, path, e) : nnrt_idx_open(a, path, e);
 }
 
 static int64_t examples(const NnrtArray *a) { return a->rank ? a->shape[0] : 1; }
 
-static int open_arrays(NnrtSource *s, const char *format, NnrtError *e) {
+static int open_arrays(NnrtSource *s, NnrtError *e) {
+  s->arrays = calloc((size_t)s->n, sizeof *s->arrays);
+  if (!s->arrays) return nnrt_fail_memory(e, (size_t)s->n * sizeof *s->arrays, "a source");
   for (int i = 0; i < s->n; i++) {
-    int status = open_array(&s->arrays[i], format, s->files[i].path, e);
+    int status = open_array(&s->arrays[i], s->format, s->files[i].path, e);
     if (status != NNRT_OK) return status;
     if (i == 0) s->count = examples(&s->arrays[0]);
     if (examples(&s->arrays[i]) != s->count)
@@ -26,22 +28,40 @@ static int open_arrays(NnrtSource *s, const char *format, NnrtError *e) {
   return NNRT_OK;
 }
 
-int nnrt_source_open(NnrtSource *s, const char *format, const NnrtSourceFile *files, int n, NnrtError *e) {
-  *s = (NnrtSource){0};
-  bool csv = strcmp(format, "csv") == 0;
-  if (!csv && strcmp(format, "npy") != 0 && strcmp(format, "idx") != 0)
-    return nnrt_fail(e, NNRT_EINVAL, "sources of format \"%s\" are not known", format);
-  if (n < 1 || (csv && n != 1)) return nnrt_fail(e, NNRT_EUSAGE, "%s data from %d files", format, n);
-  s->files = calloc((size_t)n, sizeof *s->files);
-  s->arrays = csv ? NULL : calloc((size_t)n, sizeof *s->arrays);
-  int status = NNRT_OK;
-  if (!s->files || (!csv && !s->arrays)) status = nnrt_fail_memory(e, (size_t)n * sizeof *s->arrays, "a source");
-  if (status == NNRT_OK) {
-    memcpy(s->files, files, (size_t)n * sizeof *files);
-    s->n = n;
-    status = csv ? nnrt_csv_open(&s->csv, files[0].path, e) : open_arrays(s, format, e);
-    if (csv) s->count = s->csv.rows;
+/* The place in NnrtFormat of its name; NNRT_FORMAT_COUNT: none. */
+static NnrtFormat format_named(const char *name) {
+  static const char *const names[] = {"csv", "text", "npy", "idx"};
+  int f = 0;
+  while (f < NNRT_FORMAT_COUNT && strcmp(names[f], name) != 0) f++;
+  return (NnrtFormat)f;
+}
+
+static int open_files(NnrtSource *s, const NnrtTextOptions *text, NnrtError *e) {
+  int status;
+  if (s->format == NNRT_CSV) {
+    status = nnrt_csv_open(&s->csv, s->files[0].path, e);
+    s->count = s->csv.rows;
+  } else if (s->format == NNRT_TEXT) {
+    status = nnrt_text_open(&s->text, s->files[0].path, text, e);
+    s->count = s->text.count;
+  } else {
+    status = open_arrays(s, e);
   }
+  return status;
+}
+
+int nnrt_source_open(NnrtSource *s, const char *format, const NnrtSourceFile *files, int n,
+                     const NnrtTextOptions *text, NnrtError *e) {
+  *s = (NnrtSource){.format = format_named(format)};
+  if (s->format == NNRT_FORMAT_COUNT)
+    return nnrt_fail(e, NNRT_EINVAL, "sources of format \"%s\" are not known", format);
+  bool single = s->format == NNRT_CSV || s->format == NNRT_TEXT;
+  if (n < 1 || (single && n != 1)) return nnrt_fail(e, NNRT_EUSAGE, "%s data from %d files", format, n);
+  s->files = calloc((size_t)n, sizeof *s->files);
+  if (!s->files) return nnrt_fail_memory(e, (size_t)n * sizeof *s->files, "a source");
+  memcpy(s->files, files, (size_t)n * sizeof *files);
+  s->n = n;
+  int status = open_files(s, text, e);
   if (status != NNRT_OK) nnrt_source_close(s);
   return status;
 }
@@ -49,6 +69,7 @@ int nnrt_source_open(NnrtSource *s, const char *format, const NnrtSourceFile *fi
 void nnrt_source_close(NnrtSource *s) {
   for (int i = 0; s->arrays && i < s->n; i++) nnrt_array_close(&s->arrays[i]);
   nnrt_csv_close(&s->csv);
+  nnrt_text_close(&s->text);
   free(s->arrays);
   free(s->files);
   *s = (NnrtSource){0};
@@ -103,12 +124,21 @@ static int view_array(const NnrtSource *s, int64_t from, const char *name, NnrtV
 
 int nnrt_source_view(const NnrtSource *s, int64_t from, int64_t to, const char *name, bool single, NnrtView *v,
                      NnrtError *e) {
-  return s->arrays ? view_array(s, from, name, v, e) : view_csv(s, from, to, name, single, v, e);
+  if (s->format == NNRT_CSV) return view_csv(s, from, to, name, single, v, e);
+  if (s->format != NNRT_TEXT) return view_array(s, from, name, v, e);
+  *v = (NnrtView){.width = (int)s->text.window, .rank = 1, .shape = {s->text.window}};
+  return NNRT_OK;
 }
 
 /* ---- reading ---- */
 
 const char *nnrt_source_place(const NnrtSource *s, const NnrtView *v, int64_t example, int64_t i, char text[256]) {
+  if (s->format == NNRT_TEXT) {
+    int64_t at, column;
+    nnrt_text_position(&s->text, example * s->text.stride + i, &at, &column);
+    snprintf(text, 256, "%.200s:%lld: column %lld", s->files[0].path, (long long)at, (long long)column);
+    return text;
+  }
   if (s->arrays) {
     snprintf(text, 256, "%.200s: row %lld", s->files[v->first].path, (long long)example);
     return text;
@@ -142,11 +172,14 @@ static int read_csv(const NnrtSource *s, const NnrtView *v, int64_t first, int64
 
 int nnrt_source_read(const NnrtSource *s, const NnrtView *v, int64_t first, int64_t n, NnrtDtype t, void *to,
                      NnrtError *e) {
-  if (!s->arrays) return read_csv(s, v, first, n, t, to, e);
-  const NnrtArray *a = &s->arrays[v->first];
-  int64_t done = nnrt_array_read(a, first * v->width, n * v->width, t, to);
+  if (s->format == NNRT_CSV) return read_csv(s, v, first, n, t, to, e);
+  const NnrtArray *a = s->arrays ? &s->arrays[v->first] : NULL;
+  int64_t done =
+      a ? nnrt_array_read(a, first * v->width, n * v->width, t, to) : nnrt_text_read(&s->text, first, n, t, to);
   if (done == n * v->width) return NNRT_OK;
   double value;
-  nnrt_array_read(a, first * v->width + done, 1, NNRT_F64, &value);
-  return refuse(s, v, first + done / v->width, done % v->width, t, value, e);
+  int64_t row = first + done / v->width, i = done % v->width;
+  if (a) nnrt_array_read(a, row * v->width + i, 1, NNRT_F64, &value);
+  else value = s->text.token[s->text.file.data[row * s->text.stride + i]];
+  return refuse(s, v, row, i, t, value, e);
 }

@@ -16,7 +16,8 @@ static void read_source(const char *format, const char *path, NnrtError *e) {
   NnrtSource s;
   NnrtSourceFile file = {NULL, path};
   NnrtView v;
-  if (nnrt_source_open(&s, format, &file, 1, e) != NNRT_OK) return;
+  NnrtTextOptions text = {3, 2, (const unsigned char *)"abc\n", 4};
+  if (nnrt_source_open(&s, format, &file, 1, &text, e) != NNRT_OK) return;
   if (s.count > 0 && nnrt_source_view(&s, 0, 1, NULL, false, &v, e) == NNRT_OK) {
     double *row = malloc(sizeof *row * ((size_t)v.width + 1));
     int32_t *integers = (int32_t *)row;
@@ -28,14 +29,14 @@ static void read_source(const char *format, const char *path, NnrtError *e) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const char *const formats[] = {"csv", "npy", "idx", "safetensors"};
+  static const char *const formats[] = {"csv", "npy", "idx", "safetensors", "text"};
   if (size == 0) return 0;
   int fd = memfd_create("fuzz", 0);
   char path[64];
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   if (!nnrt_write_all(fd, data + 1, size - 1)) abort();
   NnrtError e = {0};
-  const char *format = formats[data[0] % 4];
+  const char *format = formats[data[0] % 5];
   if (strcmp(format, "safetensors") != 0) {
     read_source(format, path, &e);
   } else {

@@ -1,4 +1,4 @@
-/* rt_source_test.c - csv, npy and idx files, alone and as sources. */
+/* rt_source_test.c - csv, npy, idx and text files, alone and as sources. */
 #include "rt_test.h"
 
 #include "runtime/source.h"
@@ -6,12 +6,15 @@
 #include <dirent.h>
 #include <math.h>
 
+/* Windows of three of the letters a, b, c and the line's end, two apart. */
+static const NnrtTextOptions letters = {3, 2, (const unsigned char *)"abc\n", 4};
+
 /* ---- the odd files ---- */
 
 static int open_any(const char *path, NnrtError *e) {
   NnrtSource s;
   NnrtSourceFile file = {NULL, path};
-  int status = nnrt_source_open(&s, strrchr(path, '.') + 1, &file, 1, e);
+  int status = nnrt_source_open(&s, strrchr(path, '.') + 1, &file, 1, &letters, e);
   if (status == NNRT_OK) nnrt_source_close(&s);
   return status;
 }
@@ -193,7 +196,7 @@ static void views(void **state) {
   NnrtSourceFile file = {NULL, "s.csv"};
   NnrtView v;
   NnrtError e = {0};
-  assert_int_equal(nnrt_source_open(&s, "csv", &file, 1, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_open(&s, "csv", &file, 1, NULL, &e), NNRT_OK);
   assert_int_equal(s.count, 2);
   float x[4];
   assert_int_equal(nnrt_source_view(&s, 0, 2, NULL, false, &v, &e), NNRT_OK);
@@ -223,7 +226,7 @@ static void arrays(void **state) {
   nnrt_npy_write("x.npy", NNRT_F32, 2, (int64_t[]){3, 2}, x, &e);
   nnrt_npy_write("y.npy", NNRT_I64, 1, (int64_t[]){3}, y, &e);
   NnrtSourceFile files[] = {{"x", "x.npy"}, {"y", "y.npy"}};
-  assert_int_equal(nnrt_source_open(&s, "npy", files, 2, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_open(&s, "npy", files, 2, NULL, &e), NNRT_OK);
   assert_int_equal(s.count, 3);
   assert_int_equal(nnrt_source_view(&s, -1, 0, "x", false, &v, &e), NNRT_OK);
   assert_int_equal(v.rank, 1);
@@ -239,15 +242,69 @@ static void arrays(void **state) {
   assert_int_equal(nnrt_source_view(&s, -1, 0, "z", true, &v, &e), NNRT_EDATA);
   nnrt_source_close(&s);
   nnrt_npy_write("y.npy", NNRT_I64, 1, (int64_t[]){2}, y, &e);
-  assert_int_equal(nnrt_source_open(&s, "npy", files, 2, &e), NNRT_EDATA);
+  assert_int_equal(nnrt_source_open(&s, "npy", files, 2, NULL, &e), NNRT_EDATA);
   assert_string_equal(e.text, "y.npy: 2 examples, but x.npy has 3");
 }
 
+/* ---- texts ---- */
+
+static void text_windows(void **state) {
+  (void)state;
+  NnrtSource s;
+  NnrtSourceFile file = {NULL, "w.text"};
+  NnrtError e = {0};
+  NnrtView v;
+  test_text("w.text", "abc\nba\na");
+  assert_int_equal(nnrt_source_open(&s, "text", &file, 1, &letters, &e), NNRT_OK);
+  assert_int_equal(s.count, 3); /* abc, c\nb, ba\n; the last byte begins none */
+  assert_int_equal(nnrt_source_view(&s, -1, -1, "tokens", false, &v, &e), NNRT_OK);
+  assert_true(v.width == 3 && v.rank == 1 && v.shape[0] == 3);
+  int32_t got[6];
+  static const int32_t expected[] = {2, 3, 1, 1, 0, 3};
+  assert_int_equal(nnrt_source_read(&s, &v, 1, 2, NNRT_I32, got, &e), NNRT_OK);
+  assert_memory_equal(got, expected, sizeof got);
+  bool bits[3];
+  assert_int_equal(nnrt_source_read(&s, &v, 1, 1, NNRT_BOOL, bits, &e), NNRT_EDATA);
+  assert_says(e.text, "w.text:1: column 3: 2 is not a bool");
+  char place[256];
+  assert_string_equal(nnrt_source_place(&s, &v, 2, 1, place), "w.text:2: column 2");
+  nnrt_source_close(&s);
+  test_text("w.text", "abc"); /* one window exactly */
+  assert_int_equal(nnrt_source_open(&s, "text", &file, 1, &letters, &e), NNRT_OK);
+  assert_int_equal(s.count, 1);
+  nnrt_source_close(&s);
+}
+
+static void text_refusals(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *says;
+  } bad[] = {
+      {"", "w.text: 0 characters, but one example takes 3"},
+      {"ab", "w.text: 2 characters, but one example takes 3"},
+      {"abc\nabd", "w.text:2: column 3: `d` is not in the vocabulary"},
+      {"ab \n", "w.text:1: column 3: byte 32 is not"},
+      {"abc\n\nb\xc3\xa9", "w.text:3: column 2: byte 195 is not"},
+      {"abc\r\n", "w.text:1: column 4: byte 13 is not"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    NnrtError e = {0};
+    test_file("w.text", bad[i].text, strlen(bad[i].text));
+    assert_int_equal(open_any("w.text", &e), NNRT_EDATA);
+    assert_refusal(e.text, "w.text");
+    assert_says(e.text, bad[i].says);
+  }
+  NnrtError e = {0};
+  NnrtSourceFile files[2] = {{"a", "w.text"}, {"b", "w.text"}};
+  NnrtSource s;
+  assert_int_equal(nnrt_source_open(&s, "text", files, 2, &letters, &e), NNRT_EUSAGE);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(odd_files),      cmocka_unit_test(mutants),
-                                     cmocka_unit_test(numbers),        cmocka_unit_test(csv_content),
-                                     cmocka_unit_test(csv_refusals),   cmocka_unit_test(npy_orders),
-                                     cmocka_unit_test(npy_round_trip), cmocka_unit_test(npy_version_2),
-                                     cmocka_unit_test(views),          cmocka_unit_test(arrays)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(odd_files),      cmocka_unit_test(mutants),       cmocka_unit_test(numbers),
+      cmocka_unit_test(csv_content),    cmocka_unit_test(csv_refusals),  cmocka_unit_test(npy_orders),
+      cmocka_unit_test(npy_round_trip), cmocka_unit_test(npy_version_2), cmocka_unit_test(views),
+      cmocka_unit_test(arrays),         cmocka_unit_test(text_windows),  cmocka_unit_test(text_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
