@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Write the examples' data: digits/ iris/ diabetes/, each a {train,test}.csv with a header.
+"""Write the examples' data: digits/ iris/ diabetes/, each a {train,test}.csv with a header, and the texts of text/.
 
-usage: make_data.py [OUT]        (OUT: this folder; needs numpy and scikit-learn)
+usage: make_data.py [OUT]        (OUT: this folder; needs numpy and scikit-learn, and Debian 12's licence texts)
 
-The sets are those bundled with scikit-learn (BSD-3-Clause); where they come from is in DATA.md.
+The tables are those bundled with scikit-learn (BSD-3-Clause); where they come from is in DATA.md.
 A fifth of each is the test part, chosen with a fixed seed, so the same bytes come out every time.
 """
 import csv
@@ -15,6 +15,8 @@ from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+LICENCES = ["Apache-2.0", "Artistic", "BSD", "CC0-1.0", "GFDL-1.2", "GFDL-1.3", "GPL-1", "GPL-2", "GPL-3",
+            "LGPL-2", "LGPL-2.1", "LGPL-3", "MPL-1.1", "MPL-2.0"]
 
 
 def write(folder, header, rows, target, stratify):
@@ -38,6 +40,22 @@ def numbers(a):
     return [[number(v) for v in row] for row in a]
 
 
+def texts(folder):
+    """The printable characters of the licence texts in blocks of 2,000, dealt 8:1:1, so that each part has some of each."""
+    whole = b""
+    for name in LICENCES:
+        with open(os.path.join(os.sep, "usr", "share", "common-licenses", name), "rb") as f:
+            whole += f.read().rstrip() + b"\n\n"
+    whole = bytes(c for c in whole if c == 10 or 32 <= c < 127)
+    parts = {"train": b"", "val": b"", "test": b""}
+    for i in range(0, len(whole), 2000):
+        parts[{8: "val", 9: "test"}.get(i // 2000 % 10, "train")] += whole[i:i + 2000]
+    os.makedirs(folder, exist_ok=True)
+    for name, text in {**parts, "vocab": b"".join(b"%d\n" % c for c in sorted(set(whole)))}.items():
+        with open(os.path.join(folder, name + ".txt"), "wb") as f:
+            f.write(text)
+
+
 def main():
     out = sys.argv[1] if len(sys.argv) > 1 else HERE
     d = datasets.load_digits()                       # pixels are counts of ink, 0..16
@@ -49,6 +67,7 @@ def main():
     d = datasets.load_diabetes(scaled=False)         # as measured, not as scikit-learn scales them
     names = ["age", "sex", "bmi", "bp", "tc", "ldl", "hdl", "tch", "ltg", "glu"]
     write(os.path.join(out, "diabetes"), names + ["progression"], numbers(d.data), [number(v) for v in d.target], False)
+    texts(os.path.join(out, "text"))
 
 
 if __name__ == "__main__":

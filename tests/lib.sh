@@ -10,7 +10,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 reference=$root/tests/reference
 NNC=${NNC:-$root/build/nnc}
 STCMP=${STCMP:-$root/build/tests/tools/stcmp}
-examples="digits/mlp iris/iris diabetes/diabetes" # folder/program
+examples="digits/mlp iris/iris diabetes/diabetes" # folder/program; those that train in a second
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export NO_COLOR=1
@@ -25,7 +25,7 @@ fail() {
 # copy_example FOLDER/PROGRAM NAME - a copy of the example's folder at $scratch/NAME; nothing is made beside the sources.
 copy_example() {
   mkdir -p "$scratch/$2"
-  cp "$root/examples/${1%/*}"/*.nn "$root/examples/${1%/*}"/*.csv "$scratch/$2"
+  find "$root/examples/${1%/*}" -type f \( -name '*.nn' -o -name '*.csv' -o -name '*.txt' \) -exec cp -t "$scratch/$2" {} +
 }
 
 # build_example FOLDER/PROGRAM [nnc's options] - copies and compiles it; the program is $scratch/FOLDER/PROGRAM.
