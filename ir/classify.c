@@ -222,17 +222,6 @@ static Contraction *find_contraction(Graph *g, const Node *n, Arena *a) {
 
 /* ---- row or column ---- */
 
-static void find_largest(ExprList reads, Expr **largest) {
-  double most = -1;
-  for (int i = 0; i < reads.n; i++) {
-    Expr *r = reads.at[i];
-    double count = node_result_count(r->node);
-    if (r->node->rank == 0 || count <= most) continue;
-    most = count;
-    *largest = r;
-  }
-}
-
 /* The form of the fastest running dimension of what is read: the last that has more than one element and is not held
  * constant. NULL: there is none. */
 static const Form *fastest_form(const Expr *read) {
@@ -261,6 +250,21 @@ static bool is_reduced(Graph *g, const Node *n, const Expr *read) {
   return false;
 }
 
+/* The largest operand with a reduction index, or, where there is none, the largest of all. */
+static Expr *find_largest(Graph *g, const Node *n, ExprList reads) {
+  Expr *largest = NULL;
+  double most = -1;
+  for (int i = 0; i < reads.n; i++) {
+    Expr *r = reads.at[i];
+    bool reduced = is_reduced(g, n, r), better = !largest || reduced > is_reduced(g, n, largest);
+    double count = node_result_count(r->node);
+    if (r->node->rank == 0 || (!better && (count <= most || reduced < is_reduced(g, n, largest)))) continue;
+    most = count;
+    largest = r;
+  }
+  return largest;
+}
+
 static bool some_reduced_runs_with(Graph *g, const Node *n, ExprList reads, const Var *v) {
   for (int i = 0; i < reads.n; i++)
     if (runs_with(reads.at[i], v) && is_reduced(g, n, reads.at[i])) return true;
@@ -270,9 +274,8 @@ static bool some_reduced_runs_with(Graph *g, const Node *n, ExprList reads, cons
 /* The largest operand decides: its fastest dimension runs with a reduction index (row) or not (column). A row too
  * short for vectors becomes a column where the result is longer and some reduced operand runs with it. */
 static KernelKind row_or_column(Graph *g, const Node *n, Arena *a) {
-  Expr *largest = NULL;
   ExprList reads = node_reads(a, n);
-  find_largest(reads, &largest);
+  Expr *largest = find_largest(g, n, reads);
   if (!largest || !runs_with_a_reduction(g, n, largest)) return largest ? KERNEL_column : KERNEL_row;
   const Var *lane = node_result_var(g, n, n->rank - 1);
   if (runs_with(largest, lane)) return KERNEL_column;

@@ -15,25 +15,38 @@ enum { MAX_MEMBERS = 24, MAX_READS = 40 };
 
 /* ---- paths ---- */
 
-typedef struct PathSearch {
-  Scheduler *sc;
-  const Kernel *from, *to;
-  bool *seen; /* by kernel id */
-} PathSearch;
-
-static bool path_through(PathSearch *p, const Kernel *k) {
+static void set_place(Scheduler *sc, const Kernel *k, int *places) {
+  if (sc->seen[k->id] == sc->searches) return;
+  sc->seen[k->id] = sc->searches;
   for (int m = 0; m < k->members.n; m++) {
-    NodeList *after = &p->sc->after[k->members.at[m].node->id];
+    const NodeList *before = &sc->before[k->members.at[m].node->id];
+    for (int i = 0; i < before->n; i++)
+      if (sc->kernel_of[before->at[i]->id]) set_place(sc, sc->kernel_of[before->at[i]->id], places);
+  }
+  sc->place[k->id] = (*places)++;
+}
+
+/* An order in which the kernels, as they are now, can run: paths are looked for between two places only. */
+static void set_places(Scheduler *sc) {
+  int places = 0;
+  sc->searches++;
+  for (int i = 0; i < sc->n; i++)
+    if (sc->kernel_of[i]) set_place(sc, sc->kernel_of[i], &places);
+}
+
+static bool path_through(Scheduler *sc, const Kernel *from, const Kernel *k, const Kernel *to) {
+  for (int m = 0; m < k->members.n; m++) {
+    NodeList *after = &sc->after[k->members.at[m].node->id];
     for (int i = 0; i < after->n; i++) {
-      Kernel *next = p->sc->kernel_of[after->at[i]->id];
-      if (!next || next == p->from || next == k) continue;
-      if (next == p->to) {
-        if (k != p->from) return true;
+      const Kernel *next = sc->kernel_of[after->at[i]->id];
+      if (!next || next == k) continue;
+      if (next == to) {
+        if (k != from) return true;
         continue;
       }
-      if (p->seen[next->id]) continue;
-      p->seen[next->id] = true;
-      if (path_through(p, next)) return true;
+      if (sc->seen[next->id] == sc->searches || sc->place[next->id] > sc->place[to->id]) continue;
+      sc->seen[next->id] = sc->searches;
+      if (path_through(sc, from, next, to)) return true;
     }
   }
   return false;
@@ -41,8 +54,9 @@ static bool path_through(PathSearch *p, const Kernel *k) {
 
 /* Whether some third kernel has to run after `from` and before `to`. */
 static bool kernel_between(Scheduler *sc, const Kernel *from, const Kernel *to) {
-  PathSearch p = {sc, from, to, NEW_ARRAY(sc->arena, bool, sc->n)};
-  return path_through(&p, from);
+  if (sc->place[from->id] > sc->place[to->id]) return false;
+  sc->searches++;
+  return path_through(sc, from, from, to);
 }
 
 static bool can_be_one(Scheduler *sc, const Kernel *a, const Kernel *b) {
@@ -115,6 +129,7 @@ static bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots) {
   k->members.at[place] = d;
   sc->kernel_of[d.node->id] = k;
   other->members.n = 0;
+  set_places(sc);
   return true;
 }
 
@@ -269,11 +284,22 @@ static bool only_members_read(Scheduler *sc, const Kernel *k, const Node *d) {
   return is_map(d) && !sc->kept[d->id] && sc->after[d->id].n > 0;
 }
 
+static bool a_member_reads(Scheduler *sc, const Kernel *k, const Node *d) {
+  for (int i = 0; i < k->members.n; i++)
+    if (reads_value(sc, k->members.at[i].node, d)) return true;
+  return false;
+}
+
 static bool may_join(const Kernel *k, const Kernel *other) {
   const Node *d = other->members.at[0].node;
   if (d->kind != NODE_comp || other->kind == KERNEL_contraction) return false;
   if (d->nred) return other->kind == k->kind && d->rank == k->ngrid;
-  return k->kind == KERNEL_row || d->rank == k->ngrid; /* only row kernels hold maps over the row */
+  return k->kind != KERNEL_full || d->rank == 0;
+}
+
+/* A column kernel's lanes run along its last grid index: in a map over the row that has to be the fastest. */
+static bool lanes_fit(const Kernel *k, const Node *d, const int *slots) {
+  return k->kind != KERNEL_column || d->rank == k->ngrid || slots[k->ngrid - 1] == d->rank - 1;
 }
 
 static bool try_join(Scheduler *sc, Kernel *k, Kernel *other) {
@@ -281,33 +307,54 @@ static bool try_join(Scheduler *sc, Kernel *k, Kernel *other) {
   if (!may_join(k, other)) return false;
   int *slots = NEW_ARRAY(sc->arena, int, k->ngrid + 1);
   for (int j = 0; j < k->ngrid; j++) slots[j] = -1;
-  bool related = reads_a_member(sc, k, d) || only_members_read(sc, k, d);
+  bool related = reads_a_member(sc, k, d) || only_members_read(sc, k, d) || (d->nred && a_member_reads(sc, k, d));
   if (!related && !is_sibling(sc, k, d)) return false;
   for (int i = 0; i < k->members.n; i++)
     if (!match_reads_of(sc, k, &k->members.at[i], d, slots) || !match_reads_by(sc, k, &k->members.at[i], d, slots))
       return false;
   if (!related) identity_slots(slots, k->ngrid);
-  return slots_fit(k, d, slots) && absorb(sc, k, other, slots);
+  return slots_fit(k, d, slots) && lanes_fit(k, d, slots) && absorb(sc, k, other, slots);
 }
 
 typedef bool (*TryRule)(Scheduler *sc, Kernel *k, Kernel *other);
 
+/* The nodes that the rules can take into k: what its members read, what reads them, and, for maps and reductions that
+ * share a read, what else reads their operands. Of one value or of none at all, any. */
+static void mark_candidates(Scheduler *sc, const Kernel *k, bool *candidate) {
+  memset(candidate, k->ngrid == 0, sizeof *candidate * (size_t)sc->n);
+  for (int m = 0; m < k->members.n; m++) {
+    const Node *n = k->members.at[m].node;
+    for (int i = 0; i < sc->after[n->id].n; i++) candidate[sc->after[n->id].at[i]->id] = true;
+    for (int i = 0; i < sc->before[n->id].n; i++) {
+      const Node *operand = sc->before[n->id].at[i];
+      candidate[operand->id] = true;
+      for (int j = 0; operand->rank && k->kind != KERNEL_contraction && j < sc->after[operand->id].n; j++)
+        candidate[sc->after[operand->id].at[j]->id] = true;
+    }
+  }
+}
+
 /* Grows every kernel of this kind by the rule until nothing more fits. */
 static void grow(Scheduler *sc, KernelKind kind, TryRule rule) {
+  bool *candidate = NEW_ARRAY(sc->arena, bool, sc->n);
   for (int i = 0; i < sc->n; i++) {
     Kernel *k = sc->kernel_of[i];
     if (!k || k->kind != kind || k->members.at[0].node->id != i) continue;
     for (bool again = true; again;) {
       again = false;
+      mark_candidates(sc, k, candidate);
       for (int j = 0; j < sc->n; j++) {
-        Kernel *other = sc->kernel_of[j];
-        if (other != k && stands_alone(other) && rule(sc, k, other)) again = true;
+        Kernel *other = candidate[j] ? sc->kernel_of[j] : NULL;
+        if (other && other != k && stands_alone(other) && rule(sc, k, other)) again = true;
       }
     }
   }
 }
 
 void group_kernels(Scheduler *sc) {
+  sc->place = NEW_ARRAY(sc->arena, int, sc->n);
+  sc->seen = NEW_ARRAY(sc->arena, int, sc->n);
+  set_places(sc);
   grow(sc, KERNEL_contraction, try_epilogue);
   grow(sc, KERNEL_row, try_join);
   grow(sc, KERNEL_column, try_join);

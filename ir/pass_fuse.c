@@ -7,7 +7,8 @@
  * A map that only moves or converts values (a view) is substituted everywhere. Another one is, into all its readers
  * or none, if that adds little work: with k the evaluations after it per element now, k <= 1 or cost * (k - 1) <= 12,
  * the cost of a miss in the last cache. A map that finishes a reduction (bias, activation) is not substituted into
- * further reductions: the kernel that makes the reduction applies it in registers. Bodies stop growing at 256
+ * further reductions: the kernel that makes the reduction applies it in registers, and stores it instead of the
+ * reduction, unless that is needed too. Bodies stop growing at 256
  * distinct subexpressions or 24 reads. */
 #include "ir/classify.h"
 #include "ir/cost.h"
@@ -15,11 +16,14 @@
 
 enum { MISS_COST = 12, MAX_SIZE = 256, MAX_READS = 24 };
 
+typedef Vec(int) IntList;
+
 typedef struct Fusion {
   Graph *g;
   Arena *scratch;
   Node **now;       /* by node id: a copy of the node with the body as it is so far */
   ExprList *reads;  /* by node id: of the body so far */
+  IntList *readers; /* by node id: those whose bodies read it, and perhaps some that no longer do */
   bool *stored;     /* by node id: an output or a next value */
   Node **finishes;  /* by node id: the reduction whose result a map finishes, element by element */
   uint64_t **needs; /* by node id: a bit for each node that its value depends on, itself too */
@@ -85,19 +89,34 @@ static double visits(Fusion *f, const Node *c, double elements) {
   return node_point_count(c) / elements;
 }
 
+static int count_uses(const Fusion *f, int reader, const Node *p) {
+  int uses = 0;
+  for (int i = 0; i < f->reads[reader].n; i++) uses += f->reads[reader].at[i]->node->id == p->id;
+  return uses;
+}
+
+/* Whether reduction q is in memory even if the maps that finish it are not made apart. */
+static bool is_stored_anyway(Fusion *f, const Node *q) {
+  bool stored = f->stored[q->id];
+  for (int i = 0; i < f->readers[q->id].n; i++) {
+    int reader = f->readers[q->id].at[i];
+    stored |= count_uses(f, reader, q) > 0 && !is_map(f->now[reader]);
+  }
+  return stored;
+}
+
 /* Sets *k to the evaluations per element of p after substitution. False if some reader does not take maps like p. */
 static bool count_evaluations(Fusion *f, const Node *p, double *k) {
   double elements = node_result_count(p);
-  bool view = is_view(p->body);
+  bool view = is_view(p->body), finishes = f->finishes[p->id] && !is_stored_anyway(f, f->finishes[p->id]);
   *k = 0;
-  for (int i = p->id + 1; i < f->g->nodes.n; i++) {
-    const Node *c = f->now[i];
-    int uses = 0;
-    for (int j = 0; j < f->reads[i].n; j++) uses += f->reads[i].at[j]->node->id == p->id;
+  for (int i = 0; i < f->readers[p->id].n; i++) {
+    const Node *c = f->now[f->readers[p->id].at[i]];
+    int uses = count_uses(f, c->id, p);
     if (!uses) continue;
     bool reduces = c->nred > 0;
     if (c->kind == NODE_scatter && !view) return false;
-    if (reduces && !view && f->finishes[p->id]) return false;
+    if (reduces && !view && finishes) return false;
     if (reduces && reads_data_indices(f->reads[p->id])) return false;
     *k += uses * visits(f, c, elements > 0 ? elements : 1);
   }
@@ -139,10 +158,11 @@ static void substitute_forms(Fusion *f, const Node *p, Node *c) {
   c->at = at;
 }
 
-static bool reads_node(const Fusion *f, int reader, const Node *p) {
-  for (int i = 0; i < f->reads[reader].n; i++)
-    if (f->reads[reader].at[i]->node->id == p->id) return true;
-  return false;
+static void add_reader(Fusion *f, const Node *operand, int reader) {
+  IntList *readers = &f->readers[operand->id];
+  for (int i = readers->n - 1; i >= 0; i--)
+    if (readers->at[i] == reader) return;
+  vec_push(f->scratch, readers, reader);
 }
 
 static bool fits(Fusion *f, Expr *body) {
@@ -151,18 +171,21 @@ static bool fits(Fusion *f, Expr *body) {
 
 /* Into all readers, or into none where one would grow too large. */
 static void substitute(Fusion *f, const Node *p) {
-  int n = f->g->nodes.n;
-  Expr **bodies = NEW_ARRAY(f->scratch, Expr *, n);
-  for (int i = p->id + 1; i < n; i++) {
-    if (!reads_node(f, i, p)) continue;
-    bodies[i] = substituted(f, p, f->now[i]);
+  int n = f->readers[p->id].n;
+  Expr **bodies = NEW_ARRAY(f->scratch, Expr *, n + 1);
+  for (int i = 0; i < n; i++) {
+    int reader = f->readers[p->id].at[i];
+    if (!count_uses(f, reader, p)) continue;
+    bodies[i] = substituted(f, p, f->now[reader]);
     if (!is_view(p->body) && !fits(f, bodies[i])) return;
   }
-  for (int i = p->id + 1; i < n; i++) {
+  for (int i = 0; i < n; i++) {
     if (!bodies[i]) continue;
-    f->now[i]->body = bodies[i];
-    if (f->now[i]->kind == NODE_scatter) substitute_forms(f, p, f->now[i]);
-    f->reads[i] = node_reads(f->scratch, f->now[i]);
+    Node *c = f->now[f->readers[p->id].at[i]];
+    c->body = bodies[i];
+    if (c->kind == NODE_scatter) substitute_forms(f, p, c);
+    f->reads[c->id] = node_reads(f->scratch, c);
+    for (int j = 0; j < f->reads[c->id].n; j++) add_reader(f, f->reads[c->id].at[j]->node, c->id);
     f->changed = true;
   }
 }
@@ -212,6 +235,7 @@ static void start(Fusion *f) {
     f->now[i] = NEW(f->scratch, Node);
     *f->now[i] = *g->nodes.at[i];
     f->reads[i] = node_reads(f->scratch, g->nodes.at[i]);
+    for (int j = 0; j < f->reads[i].n; j++) add_reader(f, f->reads[i].at[j]->node, i);
   }
   find_needs(f);
   for (int i = 0; i < g->outputs.n; i++) f->stored[g->outputs.at[i].node->id] = true;
@@ -223,6 +247,7 @@ bool pass_fuse(Graph *g, PassContext *cx) {
   int n = g->nodes.n;
   Arena *a = arena_new();
   Fusion f = {.g = g, .scratch = a, .now = NEW_ARRAY(a, Node *, n), .reads = NEW_ARRAY(a, ExprList, n)};
+  f.readers = NEW_ARRAY(a, IntList, n);
   f.stored = NEW_ARRAY(a, bool, n);
   f.finishes = NEW_ARRAY(a, Node *, n);
   f.needs = NEW_ARRAY(a, uint64_t *, n);

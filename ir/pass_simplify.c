@@ -439,15 +439,30 @@ static bool is_mean_of(Simplify *s, Expr *m, Expr *x, const Node *n) {
   return false;
 }
 
-/* S12: sum(r: x[r] - m) = 0, m the mean of x over r. Factors without r have left by S6. */
+static bool is_fixed(Simplify *s, const Node *n, const VarList *v, Expr *e) {
+  return !uses_any(through(s, e), n->nred, v->at + n->rank);
+}
+
+/* e without its factors that hold none of n's reduction indices, also those in the maps that it reads. */
+static Expr *varying_factor(Simplify *s, const Node *n, const VarList *v, Expr *e) {
+  for (;;) {
+    e = through(s, e);
+    if (is_op(e, OP_neg)) e = e->arg[0];
+    else if (is_op(e, OP_mul) && is_fixed(s, n, v, e->arg[0])) e = e->arg[1];
+    else if ((is_op(e, OP_mul) || is_op(e, OP_div)) && is_fixed(s, n, v, e->arg[1])) e = e->arg[0];
+    else return e;
+  }
+}
+
+/* S12: sum(r: c * (x[r] - m)) = 0, m the mean of x over r and c without r. */
 static Node *deviations(Simplify *s, Node *n) {
   if (n->reducer != RED_sum) return NULL;
-  Expr *e = through(s, n->body), *x = NULL, *m = NULL;
+  VarList v = vars_of(s, n);
+  Expr *e = varying_factor(s, n, &v, n->body), *x = NULL, *m = NULL;
   if (is_op(e, OP_sub)) x = e->arg[0], m = e->arg[1];
   for (int k = 0; k < 2 && is_op(e, OP_add); k++)
     if (is_op(e->arg[k], OP_neg)) x = e->arg[1 - k], m = e->arg[k]->arg[0];
   if (!x || !(is_mean_of(s, m, x, n) || is_mean_of(s, x, m, n))) return NULL;
-  VarList v = vars_of(s, n);
   return comp_like(s, n, RED_none, &v, expr_real(s->ir, n->dtype, 0));
 }
 

@@ -195,7 +195,13 @@ static Dim *row_bytes(Scheduler *sc, const Kernel *k, const Member *m) {
   return round_up(sc->g->ir, bytes);
 }
 
-/* Rows are kept in scratch memory as long as all of them fit half of the first cache. */
+/* Rows are kept in scratch memory as long as all of them fit half of the second cache: a row of a large vocabulary is
+ * read from there again, and not from memory. Lanes of a column kernel have a row each. */
+static bool rows_fit(const Scheduler *sc, const Kernel *k, const Dim *bytes) {
+  int64_t rows = k->kind == KERNEL_column ? sc->target->vector_bytes / dtype_bytes(k->members.at[0].node->dtype) : 1;
+  return dim_nominal(bytes) * rows <= sc->target->l2 / 2;
+}
+
 static void set_storage(Scheduler *sc, Kernel *k) {
   k->scratch = dim_const(sc->g->ir, 0);
   for (int i = 0; i < k->members.n; i++) {
@@ -205,7 +211,7 @@ static void set_storage(Scheduler *sc, Kernel *k) {
     if (used_outside(sc, k, m->node) || k->kind == KERNEL_scatter) m->storage = STORE_buffer;
     if (m->storage == STORE_row) {
       Dim *end = dim_add(sc->g->ir, k->scratch, row_bytes(sc, k, m));
-      if (dim_nominal(end) > sc->target->l1 / 2) m->storage = STORE_buffer;
+      if (!rows_fit(sc, k, end)) m->storage = STORE_buffer;
       else {
         m->offset = k->scratch;
         k->scratch = end;
@@ -292,9 +298,12 @@ static void share_positions(Scheduler *sc, Kernel *k) {
   cut_at(sc, k, cut, block < 1 ? 1 : (int64_t)block);
 }
 
+/* A vector of columns at least, and no more of them than make a unit. */
 static void share_column(Scheduler *sc, Kernel *k) {
   int lanes = sc->target->vector_bytes / dtype_bytes(k->members.at[0].node->dtype);
-  cut_at(sc, k, k->ngrid - 1, (int64_t)COLUMN_VECTORS * lanes);
+  double vectors = UNIT_ELEMENTS / (points_per_position(k) * lanes + 1);
+  if (vectors > COLUMN_VECTORS) vectors = COLUMN_VECTORS;
+  cut_at(sc, k, k->ngrid - 1, (vectors < 1 ? 1 : (int64_t)vectors) * lanes);
 }
 
 /* Thousandths of a nanosecond for one evaluation of n's body: vector arithmetic, and a few bytes from near caches. */

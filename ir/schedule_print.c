@@ -45,11 +45,31 @@ static int count_stored(const Kernel *k) {
   return n;
 }
 
+/* Whether a body only moves values: reads and numbers, chosen by conditions on indices, perhaps converted. */
+static bool only_moves(const Expr *e) {
+  if (e->kind == EXPR_OP && (e->op == OP_cast || e->op == OP_stop)) return only_moves(e->arg[0]);
+  if (e->kind == EXPR_OP && e->op == OP_select)
+    return !e->arg[0]->reads && only_moves(e->arg[1]) && only_moves(e->arg[2]);
+  return e->kind == EXPR_READ || e->kind == EXPR_CONST;
+}
+
+/* Results that are nothing but values from elsewhere. */
+static int count_copies(const Kernel *k) {
+  int n = 0;
+  for (int i = 0; i < k->members.n; i++) {
+    const Node *node = k->members.at[i].node;
+    n += k->members.at[i].buffer && node->reducer == RED_none && node->kind == NODE_comp && node->body->reads &&
+         only_moves(node->body);
+  }
+  return n;
+}
+
 static void print_kernel(Buf *out, const Schedule *s, const Kernel *k, const Sources *sources) {
   buf_printf(out, "%3d %-11s grid ", k->id, kernel_kind_name(k->kind));
   print_shape(out, k->ngrid, k->grid);
   if (k->contraction) print_contraction(out, k);
-  buf_printf(out, " members %d stored %d vector %d bytes ", k->members.n, count_stored(k), k->vector);
+  buf_printf(out, " members %d stored %d copies %d vector %d bytes ", k->members.n, count_stored(k), count_copies(k),
+             k->vector);
   dim_print(out, bytes_moved(s, k));
   buf_puts(out, " at ");
   print_place(out, k->span, sources);

@@ -22,6 +22,9 @@ typedef struct Scheduler {
   ExprList *reads;    /* by node id: node_reads of it */
   Kernel **kernel_of; /* by node id; NULL for sources and stores */
   bool *kept;         /* by node id: an output, or written in place */
+  int *place;         /* by kernel id: in an order in which all can run; group.c */
+  int *seen;          /* by kernel id: the last search that came by */
+  int searches;
 } Scheduler;
 
 bool node_is_computed(const Node *n); /* comp or scatter: some kernel makes it */

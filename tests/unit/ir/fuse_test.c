@@ -1,4 +1,4 @@
-/* fuse_test.c - passes fuse and reuse: what is substituted, and what must not be. */
+/* fuse_test.c - passes fuse, reuse and squeeze: what is substituted, and what must not be. */
 #include "ir/cost.h"
 #include "ir/pass.h"
 #include "tests/unit/unit.h"
@@ -203,6 +203,43 @@ static void activations_are_reused(void **state) {
   assert_false(pass_reuse(kept, &(PassContext){0})); /* the input is kept anyway */
 }
 
+/* A map that finishes a reduction goes into the next one where the reduction is stored for somebody else anyway. */
+static void finishing_maps_of_stored_reductions(void **state) {
+  (void)state;
+  expect_comps("%0 = input x : f32[32, 64]\n"
+               "%1 = input w : f32[16, 64]\n"
+               "%2 = input c : f32[16]\n"
+               "%3 = comp f32[32, 16] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %1[i1, r0]))\n"
+               "%4 = comp f32[32, 16] [i0, i1] mul(%3[i0, i1], %2[i1])\n"
+               "%5 = comp f32[32] [i0] sum(r0 < 16: %4[i0, r0])\n"
+               "%6 = comp f32[16] [i0] sum(r0 < 32: %3[r0, i0])\n"
+               "output a = %5\noutput b = %6\n",
+               3);
+}
+
+/* Dimensions of one element go, but for what is seen from outside and what is on the grid of that. */
+static void squeezed(void **state) {
+  (void)state;
+  Graph *g = graph_of("%0 = input x : f32[8, 1, 6]\n"
+                      "%1 = input k : i32[8, 1]\n"
+                      "%2 = comp f32[8, 1, 6] [i0, i1, i2] exp(%0[i0, i1, i2])\n"
+                      "%3 = comp f32[8, 1] [i0, i1] sum(r0 < 6: %2[i0, i1, r0])\n"
+                      "%4 = comp i32[8, 1] [i0, i1] max(%1[i0, i1], 0)\n"
+                      "%5 = comp f32[1, 6] [i0, i1] sum(r0 < 8: %2[r0, i0, %4[r0, i0]])\n"
+                      "%6 = comp f32[1, 6] [i0, i1] mul(%5[i0, i1], 2)\n"
+                      "%7 = comp f32[8] [i0] tanh(%3[i0, 0])\n"
+                      "output a = %6\noutput b = %7\n");
+  assert_true(pass_squeeze(g, &(PassContext){0}));
+  assert_null(graph_verify(g));
+  int ranks[4] = {0};
+  for (int i = 0; i < g->nodes.n; i++)
+    if (g->nodes.at[i]->kind == NODE_comp) ranks[g->nodes.at[i]->rank]++;
+  assert_int_equal(ranks[1], 3); /* %3, %4, %7 */
+  assert_int_equal(ranks[2], 3); /* %2, and what output a and its reduction are */
+  assert_int_equal(ranks[3], 0);
+  assert_false(pass_squeeze(g, &(PassContext){0}));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -218,6 +255,8 @@ int main(void) {
       TEST(stencils),
       TEST(scalars_go_everywhere),
       TEST(activations_are_reused),
+      TEST(finishing_maps_of_stored_reductions),
+      TEST(squeezed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,17 @@ static const struct {
      X2 "%1 = comp f64[3] [i0] sum(r0 < 5: %0[i0, r0])\n"
         "%2 = comp f64[3] [i0] div(%1[i0], 5)\n"
         "output y = %2\n"},
+    {"S12 with factors, in maps that are read",
+     X2 "%1 = comp f64[3] [i0] sum(r0 < 5: %0[i0, r0])\n"
+        "%2 = input c : f64[3]\n"
+        "%3 = comp f64[3, 5] [i0, i1] %2[i0]\n"
+        "%4 = comp f64[3, 5] [i0, i1] sub(%0[i0, i1], div(%1[i0], 5))\n"
+        "%5 = comp f64[3, 5] [i0, i1] mul(2, mul(%3[i0, i1], %4[i0, i1]))\n"
+        "%6 = comp f64[3] [i0] sum(r0 < 5: %5[i0, r0])\n"
+        "%7 = comp f64[3] [i0] add(%1[i0], %6[i0])\n"
+        "output y = %7\n",
+     X2 "%1 = comp f64[3] [i0] sum(r0 < 5: %0[i0, r0])\n"
+        "output y = %1\n"},
     {"S12 not of another mean",
      X2 "%1 = comp f64[3] [i0] sum(r0 < 5: %0[i0, r0])\n"
         "%2 = comp f64[3] [i0] sum(r0 < 5: sub(%0[i0, r0], div(%1[i0], 4)))\n"
