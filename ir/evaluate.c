@@ -361,8 +361,23 @@ static void run_instr(const Instr *i, int n, int64_t *const *index) {
   }
 }
 
+/* Monte Carlo arithmetic: Parker, Pierce, Eggert 2000, doi:10.1109/5992.852391. */
+static void shake(Program *p, const Instr *i, int n) {
+  if (!i->out->real || (i->action != DO_READ && i->action != DO_OP)) return;
+  for (int k = 0; k < n; k++) {
+    uint64_t z = p->cx.seed += 0x9E3779B97F4A7C15u; /* splitmix64 */
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    double share = 2 * ((double)((z ^ z >> 31) >> 11) * 0x1p-53) - 1; /* (-1, 1) */
+    i->out->real[k] *= 1 + p->cx.jitter * share;
+  }
+}
+
 void program_run(Program *p, int n, int64_t *const *index) {
-  for (int i = 0; i < p->code.n; i++) run_instr(&p->code.at[i], n, index);
+  for (int i = 0; i < p->code.n; i++) {
+    run_instr(&p->code.at[i], n, index);
+    if (p->cx.jitter != 0) shake(p, &p->code.at[i], n);
+  }
 }
 
 void program_free(Program *p) { ptrmap_free(&p->done); }

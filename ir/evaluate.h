@@ -23,6 +23,8 @@ typedef struct EvalContext {
   bool f64;             /* floats are evaluated in f64 */
   DimValue dim;         /* values of open dimensions */
   void *dim_cx;
+  double jitter; /* share by which every float read or computed is off, drawn; 0 */
+  uint64_t seed; /* of the draws */
 } EvalContext;
 
 typedef struct Program Program;

@@ -15,6 +15,7 @@ typedef struct Run {
   Graph *g;
   Interpretation *in;
   Arena *scratch; /* for the node being evaluated */
+  int programs;   /* made so far */
   const char *error;
 } Run;
 
@@ -174,6 +175,8 @@ static int points_next(Points *p) {
 
 static Program *node_program(Run *r) {
   EvalContext cx = {.arena = r->scratch, .values = r->in->values, .f64 = r->in->f64, .dim = dim_of, .dim_cx = r};
+  cx.jitter = r->in->jitter;
+  cx.seed = r->in->seed + ((uint64_t)r->programs++ << 32);
   return program_new(&cx);
 }
 

@@ -30,6 +30,8 @@ typedef struct Interpretation {
   bool f64;             /* evaluate every float in f64, whatever its dtype */
   Vec(Binding) given;   /* inputs, params, states */
   Vec(DimBinding) dims; /* symbols not listed are taken from the shapes of given inputs */
+  double jitter;        /* changes every float read or computed by up to this share: what its rounding is worth */
+  uint64_t seed;        /* of jitter's draws */
   Tensor *values;       /* out: one per node id; stores: the value stored */
 } Interpretation;
 

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { MAX_POOL = 64, MAX_ELEMENTS = 6000, MAX_POINTS = 200000, MAX_RANK = 4 };
+enum { MAX_POOL = 64, MAX_ELEMENTS = 6000, MAX_POINTS = 200000, MAX_RANK = 4, PALETTE = 6, MAX_GRADIENTS = 3 };
 
 typedef struct Maker {
   RandomGraph *r;
@@ -15,9 +15,10 @@ typedef struct Maker {
   uint64_t state;
   int flags;
   DType real;
-  Dim *B;
-  Node *pool[MAX_POOL]; /* of the real type */
-  int n;
+  Dim *B, *palette[PALETTE];
+  Node *pool[MAX_POOL];                /* of the real type */
+  Node *differentiated[MAX_GRADIENTS]; /* sources */
+  int n, ngradients;
 } Maker;
 
 /* ---- chance ---- */
@@ -33,10 +34,22 @@ static int below(Maker *m, int n) { return (int)(next(m) % (uint64_t)n); }
 static double uniform(Maker *m) { return 2 * ((double)(next(m) >> 11) * 0x1p-53) - 1; } /* (-1, 1) */
 static Node *any_node(Maker *m) { return m->pool[below(m, m->n)]; }
 
+/* A few extents for the whole graph, so that tensors have some in common: small ones, primes, and the edges of what
+ * the scheduler cuts into: vectors (4 to 16), tiles of rows (to 16) and of columns (to 64), blocks of 96 and 512. */
+static void choose_palette(Maker *m) {
+  static const int small[] = {1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 31, 32, 33};
+  static const int edges[] = {6, 11, 14, 15, 24, 29, 47, 48, 63, 64, 65, 95, 96, 97, 193, 511, 512, 513};
+  for (int i = 0; i < PALETTE; i++) {
+    bool edge = i >= PALETTE - 2;
+    int extent = edge ? edges[below(m, (int)(sizeof edges / sizeof *edges))]
+                      : small[below(m, (int)(sizeof small / sizeof *small))];
+    m->palette[i] = dim_const(m->ir, extent);
+  }
+}
+
 static Dim *any_extent(Maker *m) {
-  static const int extents[] = {1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 31, 32, 33};
-  int i = below(m, (int)(sizeof extents / sizeof *extents) + 4);
-  return i < 4 ? m->B : dim_const(m->ir, extents[i - 4]);
+  int i = below(m, PALETTE + 2);
+  return i < PALETTE ? m->palette[i] : m->B;
 }
 
 /* ---- shapes ---- */
@@ -365,6 +378,7 @@ static void add_source(Maker *m) {
   for (int64_t i = 0; i < count; i++) dtype_store_real(m->real, data, i, uniform(m));
   give(m, n, data);
   keep(m, n);
+  if (m->ngradients < MAX_GRADIENTS) m->differentiated[m->ngradients++] = n;
 }
 
 /* An input of indices below `limit`, of rank 1. */
@@ -446,6 +460,35 @@ static Node *make_loss(Maker *m) {
   return comp(m, 0, NULL, RED_none, 0, NULL, loss);
 }
 
+/* Adds an output for the derivative of y by each source of the first few. */
+static void add_gradients(Maker *m, Node *y, const char *prefix, Node **gradients) {
+  for (int i = 0; i < m->ngradients; i++) {
+    gradients[i] = graph_grad(m->g, y, m->differentiated[i], (Span){0});
+    graph_output(m->g, str_internf(m->ir->strings, "%s%d", prefix, i), gradients[i]);
+  }
+}
+
+/* The sum of the squares of the gradients, which is differentiated again. */
+static Node *sum_of_squares(Maker *m, Node **gradients) {
+  Expr *all = number(m, 0);
+  for (int i = 0; i < m->ngradients; i++) {
+    Var *v[MAX_RANK];
+    fresh_vars(m, gradients[i], v);
+    Expr *square = squared(m, read_at(m, gradients[i], v));
+    Node *sum =
+        graph_comp(m->g, 0, NULL, gradients[i]->rank ? RED_sum : RED_none, gradients[i]->rank, v, square, (Span){0});
+    all = op2(m, OP_add, all, expr_read(m->ir, sum, NULL));
+  }
+  return comp(m, 0, NULL, RED_none, 0, NULL, all);
+}
+
+static void add_derivatives(Maker *m) {
+  Node *first[MAX_GRADIENTS], *second[MAX_GRADIENTS];
+  if (!(m->flags & (RANDOM_GRADIENT | RANDOM_SECOND))) return;
+  add_gradients(m, m->r->loss, "d", first);
+  if (m->flags & RANDOM_SECOND) add_gradients(m, sum_of_squares(m, first), "h", second);
+}
+
 static void name_outputs(Maker *m) {
   graph_output(m->g, str_internz(m->ir->strings, "loss"), m->r->loss);
   for (int i = 0; i < m->n; i++)
@@ -468,11 +511,13 @@ RandomGraph random_graph(uint64_t seed, int flags) {
   r.g->batch = dim_as_symbol(m.B);
   r.batch = batches[below(&m, 6)];
   vec_push(r.arena, &r.in.dims, (DimBinding){r.g->batch, r.batch});
+  choose_palette(&m);
   while (m.n < 3) add_source(&m);
   int steps = 3 + below(&m, 18);
   for (int i = 0; i < steps; i++) operations[below(&m, (int)(sizeof operations / sizeof *operations))](&m);
   r.loss = make_loss(&m);
   name_outputs(&m);
+  add_derivatives(&m);
   graph_renew(r.g);
   return r;
 }

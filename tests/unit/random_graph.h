@@ -1,7 +1,7 @@
 /* random_graph.h - a generator of random well-formed graphs with inputs, from a seed: maps, broadcasts, transposes,
  * reductions, contractions, windows, slices, strides, reshapes, concatenations, softmax-like groups, gathers and
- * scatters with indices that are inside, shapes with 1, primes and the edges of tiles, an open batch. For comparing
- * the interpreter with the backends, passes with their input, and derivatives with differences. */
+ * scatters with indices that are inside, shapes with 1, primes and the edges of tiles, an open batch, derivatives.
+ * For comparing the interpreter with the backends, passes with their input, and derivatives with differences. */
 #ifndef NNC_TESTS_UNIT_RANDOM_GRAPH_H
 #define NNC_TESTS_UNIT_RANDOM_GRAPH_H
 
@@ -17,8 +17,10 @@ typedef struct RandomGraph {
 } RandomGraph;
 
 enum {
-  RANDOM_SMOOTH = 1, /* no comparison, rounding or extreme of values: differences tell the derivative */
-  RANDOM_F64 = 2,    /* floats are f64 instead of f32 */
+  RANDOM_SMOOTH = 1,   /* no comparison, rounding or extreme of values: differences tell the derivative */
+  RANDOM_F64 = 2,      /* floats are f64 instead of f32 */
+  RANDOM_GRADIENT = 4, /* outputs d0, d1, ...: the loss derived by sources, as nodes `grad` */
+  RANDOM_SECOND = 8,   /* and h0, h1, ...: the sum of the squares of those, derived again */
 };
 
 /* The same seed and flags give the same graph and data. Values stay within a few units. */
