@@ -169,6 +169,17 @@ void freeze(Elaborator *x, Value *v, Span at) {
   diag_help(d, "leave it out: only parameters are trained");
 }
 
+Ast *members_taken(Elaborator *x, Env *e, Ast *a) {
+  Value *c = elaborate_expr(x, e, a->cond);
+  if (!c) return NULL;
+  if (c->kind != VALUE_FLAG) {
+    diag_add(x->diags, DIAG_RUN_TIME_IF, a->cond->span, "members are chosen at compile time, and this is %s",
+             value_type_text(x, c));
+    return NULL;
+  }
+  return c->truth || c->unknown ? a->then : a->otherwise;
+}
+
 static void walk_members(Elaborator *x, Instance *i, Ast *block);
 
 static void walk_member(Elaborator *x, Instance *i, Ast *a) {
@@ -190,14 +201,7 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
     break;
   }
   case AST_IF: {
-    Value *c = elaborate_expr(x, i->env, a->cond);
-    if (!c) break;
-    if (c->kind != VALUE_FLAG) {
-      diag_add(x->diags, DIAG_RUN_TIME_IF, a->cond->span, "members are chosen at compile time, and this is %s",
-               value_type_text(x, c));
-      break;
-    }
-    Ast *taken = c->truth || c->unknown ? a->then : a->otherwise;
+    Ast *taken = members_taken(x, i->env, a);
     if (taken && taken->kind == AST_IF) walk_member(x, i, taken);
     else if (taken) walk_members(x, i, taken);
     break;

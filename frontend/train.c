@@ -107,31 +107,42 @@ static int read_settings(Elaborator *x, Train *t, Ast *body) {
 
 /* ---- optimizers ---- */
 
+static bool optimizer_state(Elaborator *x, Instance *o, const ProgramTensor *p, Ast *a) {
+  Str name = str_internf(x->strings, "opt/%s/%s", p->name, a->name);
+  Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
+  for (int d = 0; d < p->rank; d++) t.shape[d] = dim_const(x->ir, p->shape[d]);
+  if (a->type && !type_resolve(x, o->env, a->type, &t)) return false;
+  int tensor = tensor_find(x, name);
+  if (tensor < 0) {
+    tensor = tensor_declare(x, name, ROLE_optimizer, &t, a->name_span);
+    if (tensor < 0) return false;
+    vec_push(x->arena, &x->inits, (Init){tensor, o->env, a, name, o->model->module});
+  }
+  InstanceMember m = {.name = a->name, .kind = MEMBER_STATE, .tensor = tensor, .ast = a};
+  vec_push(x->arena, &o->members, m);
+  Value *v = value_new(x, VALUE_TENSOR, a->name_span);
+  v->n = tensor + 1;
+  o->env = env_bind(x, o->env, a->name, v, a->name_span);
+  return true;
+}
+
 /* One parameter's optimizer: an instance of which the states are the slots `opt/<param>/<slot>`. */
 static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p, Ast *body) {
-  for (int i = 0; i < body->items.n; i++) {
-    Ast *a = body->items.at[i];
+  bool block = body->kind == AST_BLOCK;
+  for (int i = 0; i < (block ? body->items.n : 1); i++) {
+    Ast *a = block ? body->items.at[i] : body;
     if (a->kind == AST_FN || a->kind == AST_ERROR) continue;
-    if (a->kind != AST_STATE) {
+    if (a->kind == AST_IF) {
+      int errors = x->diags->errors;
+      Ast *taken = members_taken(x, o->env, a);
+      if (x->diags->errors > errors || (taken && !optimizer_states(x, o, p, taken))) return false;
+    } else if (a->kind != AST_STATE) {
       diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of an optimizer",
                ast_word((AstKind)a->kind));
       return false;
+    } else if (!optimizer_state(x, o, p, a)) {
+      return false;
     }
-    Str name = str_internf(x->strings, "opt/%s/%s", p->name, a->name);
-    Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
-    for (int d = 0; d < p->rank; d++) t.shape[d] = dim_const(x->ir, p->shape[d]);
-    if (a->type && !type_resolve(x, o->env, a->type, &t)) return false;
-    int tensor = tensor_find(x, name);
-    if (tensor < 0) {
-      tensor = tensor_declare(x, name, ROLE_optimizer, &t, a->name_span);
-      if (tensor < 0) return false;
-      vec_push(x->arena, &x->inits, (Init){tensor, o->env, a, name, o->model->module});
-    }
-    InstanceMember m = {.name = a->name, .kind = MEMBER_STATE, .tensor = tensor, .ast = a};
-    vec_push(x->arena, &o->members, m);
-    Value *v = value_new(x, VALUE_TENSOR, a->name_span);
-    v->n = tensor + 1;
-    o->env = env_bind(x, o->env, a->name, v, a->name_span);
   }
   return true;
 }

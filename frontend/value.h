@@ -343,6 +343,7 @@ Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Sp
 /* ---- models (model.c) ---- */
 Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path, Span at);
 Value *instance_member(Elaborator *x, Instance *i, Str name, Span at);
+Ast *members_taken(Elaborator *x, Env *e, Ast *a); /* of an `if` around members: a block, an `if`, or NULL */
 Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at);
 /* All trained parameters below v (an instance, an array, or a parameter's own value), as indices into
  * Program.tensors. */
