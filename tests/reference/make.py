@@ -10,7 +10,7 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   losses.tsv                       a row for each run: example, f32|f64, the optimizer as .nn writes it, its losses
   library.safetensors              activations, softmaxes and losses with their derivatives, f64
   net.init.safetensors, net.trained.{f32,f64}.safetensors   weights of tests/programs/layers.nn, what three steps of
-                                   Sgd(lr = 0.1) in batches of 16 make of them and of the states, and the test rows' scores
+                                   Sgd(lr = 0.03) in batches of 16 make of them and of the states, and the test rows' scores
   cases.safetensors                the cases of the algebra with second derivatives: cases.py says what it holds
   layers.safetensors               convolutions, pooling, norms, attention ... with the derivatives of each argument, f64
 
@@ -34,6 +34,15 @@ EXAMPLES = os.path.join(HERE, "..", "..", "examples")
 BATCH, STEPS = 32, 20
 DTYPES = {"f32": torch.float32, "f64": torch.float64}
 
+def nadam(parameters):
+    """PyTorch's, but that the product of the momenta is not rounded to f32."""
+    o = torch.optim.NAdam(parameters, 0.01, weight_decay=0.1, foreach=False)
+    for p in o.param_groups[0]["params"]:
+        o.state[p] = {"step": torch.tensor(0.0), "mu_product": torch.ones((), dtype=torch.float64),
+                      "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+    return o
+
+
 # Each optimizer as nnc's library spells it, and PyTorch's of the same meaning. All but the first two run on iris alone.
 ADAM = ("Adam(lr = 1e-3)", lambda p: torch.optim.Adam(p, 1e-3, foreach=False))
 SGD = ("Sgd(lr = 0.05)", lambda p: torch.optim.SGD(p, 0.05))
@@ -46,6 +55,18 @@ OTHERS = [
     ("Adam(lr = 0.01, weight_decay = 0.1)", lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.1, foreach=False)),
     ("AdamW(lr = 0.01, weight_decay = 0.1)", lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1, foreach=False)),
     ("RMSprop(lr = 0.01)", lambda p: torch.optim.RMSprop(p, 0.01, foreach=False)),
+    ("RMSprop(lr = 0.002, weight_decay = 0.1, momentum = 0.5, centered = true)",
+     lambda p: torch.optim.RMSprop(p, 0.002, weight_decay=0.1, momentum=0.5, centered=True, foreach=False)),
+    ("Adagrad(lr = 0.05, lr_decay = 0.1, weight_decay = 0.1, initial_accumulator_value = 0.2)",
+     lambda p: torch.optim.Adagrad(p, 0.05, lr_decay=0.1, weight_decay=0.1, initial_accumulator_value=0.2, foreach=False)),
+    ("Momentum(lr = 0.05, dampening = 0.3)", lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, dampening=0.3)),
+    ("Adam(lr = 0.1, beta2 = 0.9, amsgrad = true)", lambda p: torch.optim.Adam(p, 0.1, (0.9, 0.9), amsgrad=True, foreach=False)),
+    ("AdamW(lr = 0.1, beta2 = 0.9, amsgrad = true)", lambda p: torch.optim.AdamW(p, 0.1, (0.9, 0.9), amsgrad=True, foreach=False)),
+    ("Adamax(lr = 0.01, weight_decay = 0.1)", lambda p: torch.optim.Adamax(p, 0.01, weight_decay=0.1, foreach=False)),
+    ("NAdam(lr = 0.01, weight_decay = 0.1)", nadam),
+    ("RAdam(lr = 0.01, weight_decay = 0.1)", lambda p: torch.optim.RAdam(p, 0.01, weight_decay=0.1, foreach=False)),
+    ("Adadelta(lr = 0.5, weight_decay = 0.1)", lambda p: torch.optim.Adadelta(p, 0.5, weight_decay=0.1, foreach=False)),
+    ("Rprop(lr = 0.01)", lambda p: torch.optim.Rprop(p, 0.01, foreach=False)),
     ("Adagrad(lr = 0.05)", lambda p: torch.optim.Adagrad(p, 0.05, foreach=False)),
 ]
 
@@ -170,12 +191,33 @@ LABELS = [0, 3, 1, 2, 1, 3]
 ELEMENTWISE = {
     "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "gelu": F.gelu, "silu": F.silu, "elu": F.elu,
     "leaky_relu": F.leaky_relu, "softplus": F.softplus, "logsigmoid": F.logsigmoid, "selu": F.selu, "mish": F.mish,
-    "hardsigmoid": lambda x: (x / 6 + 0.5).clamp(0, 1),            # F.hardsigmoid's derivative has 1/6 rounded to f32
-    "hardswish": F.hardswish, "softsign": F.softsign,
+    "hardsigmoid": lambda x: F.hardtanh(x / 6 + 0.5, 0, 1),        # F.hardsigmoid's derivative has 1/6 rounded to f32
+    "hardswish": F.hardswish, "softsign": F.softsign, "celu": lambda x: F.celu(x, 0.5), "tanhshrink": F.tanhshrink,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+}
+# Of these the derivatives at the kinks and bounds too.
+KINKS = [-6.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0]
+KINKED = {
+    "relu": torch.relu, "relu6": F.relu6, "hardtanh": F.hardtanh, "hardsigmoid": ELEMENTWISE["hardsigmoid"], "hardswish": F.hardswish,
+    "softshrink": F.softshrink, "hardshrink": F.hardshrink, "threshold": lambda x: F.threshold(x, 0.5, 9.0), "leaky_relu": F.leaky_relu,
+    "elu": F.elu, "selu": F.selu, "celu": F.celu, "clamp": lambda x: x.clamp(-1, 3),
 }
 ROWS = {
     "softmax": lambda s: F.softmax(s, -1), "log_softmax": lambda s: F.log_softmax(s, -1), "logsumexp": lambda s: s.logsumexp(-1),
     "cross_entropy": lambda s: F.cross_entropy(s, torch.tensor(LABELS), reduction="none"),
+    "cross_entropy_smooth": lambda s: F.cross_entropy(s, torch.tensor(LABELS), reduction="none", label_smoothing=0.1),
+    "multi_margin_loss": lambda s: F.multi_margin_loss(s, torch.tensor(LABELS), reduction="none"),
+    "nll_loss": lambda s: F.nll_loss(s, torch.tensor(LABELS), reduction="none"), "softmin": lambda s: F.softmin(s, -1),
+}
+# Distributions by their inverses, of numbers uniform in [0, 1).
+UNIFORMS = [1 / 64, 0.1, 0.25, 0.5, 0.625, 0.9, 63 / 64]
+SOME = torch.distributions.Normal(torch.tensor(0.5, dtype=torch.float64), torch.tensor(2.0, dtype=torch.float64))
+LOW, HIGH = (SOME.cdf(torch.tensor(v, dtype=torch.float64)) for v in (-1.0, 3.0))
+DRAWN = {
+    "trunc_normal": lambda u: SOME.icdf(LOW + (HIGH - LOW) * u), "exponential": lambda u: torch.distributions.Exponential(2.0).icdf(u),
+    "cauchy": lambda u: torch.distributions.Cauchy(0.5, 2.0).icdf(u), "kaiming_normal": lambda u: torch.special.ndtri(u) * (2 / (1.25 * 10)) ** 0.5,
+    "xavier_normal": lambda u: torch.special.ndtri(u) * 2 * (2 / 30) ** 0.5, "xavier_uniform": lambda u: (2 * u - 1) * 2 * (6 / 30) ** 0.5,
+    "kaiming_uniform": lambda u: (2 * u - 1) * (6 / (1.25 * 10)) ** 0.5,
 }
 # Losses of a score x and a target t, under nnc's names; its bce takes scores, not probabilities.
 PAIRS = {
@@ -195,10 +237,15 @@ def library(out):
         (y * dy).sum().backward()
         got.update({name + ".value": y.detach().numpy(), name + ".dy": dy.numpy(), name + ".grad": x.grad.numpy()})
 
+    got["kinks"], got["uniforms"] = np.array(KINKS), np.array(UNIFORMS)
     got["points"], got["logits"], got["labels"] = np.array(POINTS), np.array(LOGITS), np.array(LABELS, np.int32)
     target = got["targets"] = np.linspace(0, 1, len(POINTS))
     for name, f in ELEMENTWISE.items():
         record(name, f, POINTS)
+    for name, f in KINKED.items():
+        record(name + "_kinks", f, KINKS)
+    for name, f in DRAWN.items():
+        record(name, f, UNIFORMS)
     for name, f in ROWS.items():
         record(name, f, LOGITS)
     for name, f in PAIRS.items():
@@ -207,6 +254,7 @@ def library(out):
 
 
 # ---------------------------------------------------------------- the layers
+SIGNS = torch.tensor([1.0, -1.0] * 3, dtype=torch.float64)
 # NAME: the function, then its arguments' shapes. x, the first, has PyTorch's leading dimension.
 LAYERS = {
     "conv1d": (lambda x, weight: F.conv1d(x, weight), dict(x=(3, 10), weight=(4, 3, 3))),
@@ -252,6 +300,46 @@ LAYERS = {
     "adaptive_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, 3), dict(x=(2, 7, 5))),
     "adaptive_max_pool1d": (lambda x: F.adaptive_max_pool1d(x, 7), dict(x=(2, 5))),
     "adaptive_max_pool2d": (lambda x: F.adaptive_max_pool2d(x, 3), dict(x=(2, 7, 6))),
+    "resize_nearest": (lambda x: F.interpolate(x, size=(7, 3)), dict(x=(2, 4, 5))),
+    "resize_bilinear": (lambda x: F.interpolate(x, size=(7, 3), mode="bilinear"), dict(x=(2, 4, 5))),
+    "resize_bilinear_corners": (lambda x: F.interpolate(x, size=(3, 9), mode="bilinear", align_corners=True), dict(x=(2, 4, 5))),
+    "resize_bicubic": (lambda x: F.interpolate(x, size=(7, 3), mode="bicubic"), dict(x=(2, 4, 5))),
+    "resize_linear": (lambda x: F.interpolate(x, size=9, mode="linear"), dict(x=(3, 4))),
+    "upsample_bilinear2d": (lambda x: F.interpolate(x, scale_factor=3, mode="bilinear"), dict(x=(2, 2, 3))),
+    "upsample_nearest1d": (lambda x: F.interpolate(x, scale_factor=3), dict(x=(2, 4))),
+    "upsample_nearest3d": (lambda x: F.interpolate(x, scale_factor=2), dict(x=(2, 2, 1, 3))),
+    "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x, 2), dict(x=(2, 6, 4))),
+    "channel_shuffle": (lambda x: F.channel_shuffle(x, 3), dict(x=(6, 2, 2))),
+    "pad_reflect": (lambda x: F.pad(x, (2, 3), mode="reflect"), dict(x=(2, 4))),
+    "pad_replicate": (lambda x: F.pad(x, (2, 3), mode="replicate"), dict(x=(2, 4))),
+    "pad_circular": (lambda x: F.pad(x, (2, 3), mode="circular"), dict(x=(2, 4))),
+    "instance_norm": (lambda x: F.instance_norm(x), dict(x=(3, 4, 5))),
+    "local_response_norm": (lambda x: F.local_response_norm(x, 3, 0.1, 0.7, 2.0), dict(x=(6, 2, 3))),
+    "glu": (lambda x: F.glu(x), dict(x=(3, 8))),
+    "prelu": (lambda x, weight: F.prelu(x, weight), dict(x=(3, 2, 4), weight=(3,))),
+    "bilinear": (lambda x, b, weight: F.bilinear(x, b[None], weight), dict(x=(3,), b=(5,), weight=(4, 3, 5))),
+    "normalize": (lambda x: F.normalize(x), dict(x=(6,))),
+    "cosine_similarity": (lambda x, b: F.cosine_similarity(x, b[None], -1), dict(x=(3, 6), b=(3, 6))),
+    "pairwise_distance": (lambda x, b: F.pairwise_distance(x[0], b)[None], dict(x=(3, 6), b=(3, 6))),
+    "cumprod": (lambda x: x.cumprod(-1), dict(x=(5,))),
+    "kl_div": (lambda x, y: F.kl_div(x, y[None].sigmoid(), reduction="none"), dict(x=(6,), y=(6,))),
+    "kl_div_log": (lambda x, y: F.kl_div(x, y[None], reduction="none", log_target=True), dict(x=(6,), y=(6,))),
+    "binary_cross_entropy": (lambda x, y: F.binary_cross_entropy(x.sigmoid(), y[None].sigmoid(), reduction="none"), dict(x=(6,), y=(6,))),
+    "binary_cross_entropy_with_logits": (lambda x, y: F.binary_cross_entropy_with_logits(x, y[None].sigmoid(), reduction="none"), dict(x=(6,), y=(6,))),
+    "multilabel_soft_margin_loss": (lambda x, y: F.multilabel_soft_margin_loss(x[0], y.sigmoid(), reduction="none")[None], dict(x=(3, 4), y=(3, 4))),
+    "mse_loss": (lambda x, y: F.mse_loss(x, y[None], reduction="none"), dict(x=(6,), y=(6,))),
+    "l1_loss": (lambda x, y: F.l1_loss(x, y[None], reduction="none"), dict(x=(6,), y=(6,))),
+    "huber_loss": (lambda x, y: F.huber_loss(x, y[None], reduction="none", delta=0.7), dict(x=(6,), y=(6,))),
+    "smooth_l1_loss": (lambda x, y: F.smooth_l1_loss(x, y[None], reduction="none", beta=0.7), dict(x=(6,), y=(6,))),
+    "poisson_nll_loss": (lambda x, y: F.poisson_nll_loss(x, y[None].exp(), full=True, reduction="none"), dict(x=(6,), y=(6,))),
+    "poisson_nll_loss_rate": (lambda x, y: F.poisson_nll_loss(x.exp(), y[None], log_input=False, reduction="none"), dict(x=(6,), y=(6,))),
+    "gaussian_nll_loss": (lambda x, y, v: F.gaussian_nll_loss(x, y[None], v[None].exp(), full=True, reduction="none"), dict(x=(6,), y=(6,), v=(6,))),
+    "soft_margin_loss": (lambda x: F.soft_margin_loss(x, SIGNS[None], reduction="none"), dict(x=(6,))),
+    "hinge_embedding_loss": (lambda x: F.hinge_embedding_loss(x, SIGNS[None], 0.8, reduction="none"), dict(x=(6,))),
+    "margin_ranking_loss": (lambda x, b: F.margin_ranking_loss(x, b[None], SIGNS[None], 0.3, reduction="none"), dict(x=(6,), b=(6,))),
+    "cosine_embedding_loss": (lambda x, b: F.cosine_embedding_loss(x[0], b, SIGNS, -0.2, reduction="none")[None], dict(x=(6, 3), b=(6, 3))),
+    "triplet_margin_loss": (lambda x, p, n: F.triplet_margin_loss(x[0], p, n, reduction="none")[None], dict(x=(4, 5), p=(4, 5), n=(4, 5))),
+    "triplet_margin_loss_swap": (lambda x, p, n: F.triplet_margin_loss(x[0], p, n, margin=2.0, swap=True, reduction="none")[None], dict(x=(4, 5), p=(4, 5), n=(4, 5))),
 }
 
 
@@ -293,7 +381,11 @@ class LayersNet(nn.Module):
         self.deep = nn.Conv2d(1, 6, 3, padding=1, bias=False)
         self.bn1, self.bn2, self.gn = nn.BatchNorm1d(48), nn.BatchNorm2d(6), nn.GroupNorm(3, 6)
         self.token, self.mix = nn.Embedding(5, d), nn.MultiheadAttention(d, 2, batch_first=True)
-        self.ln, self.mlp, self.rms, self.out = nn.LayerNorm(d), Mlp(d, 16), nn.RMSNorm(d, eps=1e-5), nn.Linear(d + 12, 3)
+        self.ln, self.mlp, self.rms, self.out = nn.LayerNorm(d), Mlp(d, 16), nn.RMSNorm(d, eps=1e-5), nn.Linear(d + 17, 3)
+        self.other, self.pairs = nn.MultiheadAttention(d, 2, batch_first=True), nn.Bilinear(4, 6, 5)
+        self.solid, self.bn3 = nn.Conv3d(1, 4, 2, padding=1), nn.BatchNorm3d(4)
+        self.up = nn.ConvTranspose2d(6, 4, 3, stride=2, padding=1, output_padding=1, groups=2)
+        self.own, self.slope = nn.InstanceNorm2d(4, affine=True), nn.PReLU(4)
 
     def forward(self, x):
         h = self.bn1(self.fc(x))
@@ -302,8 +394,12 @@ class LayersNet(nn.Module):
         e = self.token((x * 2).floor().long() % 5)
         q, future = self.ln(e), torch.ones(4, 4, dtype=torch.bool).triu(1)
         e = e + self.mix(q, q, q, attn_mask=future, need_weights=False)[0]
+        e = e + self.other(e, self.ln(e), e, need_weights=False)[0]
         e = self.rms(e + self.mlp(e))
-        return self.out(torch.cat((e.mean(1), c.mean((2, 3)), a.mean(2)), 1))
+        solid = self.bn3(self.solid(h.view(-1, 1, 3, 4, 4))).relu().amax((2, 3, 4))
+        wide = self.slope(self.own(self.up(c))).amax((2, 3))
+        pairs = self.pairs(solid + wide, c.mean((2, 3)))
+        return self.out(torch.cat((e.mean(1), c.mean((2, 3)), a.mean(2), pairs), 1))
 
 
 def models(out):
@@ -316,7 +412,7 @@ def models(out):
         save_file(arrays(dict(net.named_parameters())), os.path.join(out, "net.init.safetensors"))
         net = net.to(dtype)
         (x, y), (xt, _) = ([torch.as_tensor(a) for a in rows("iris", p)] for p in ("train", "test"))
-        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        optimizer = torch.optim.SGD(net.parameters(), 0.03)
         for _, xs, ys in zip(range(3), (x.to(dtype) / 4).split(16), y.long().split(16)):
             optimizer.zero_grad()
             F.cross_entropy(net(xs), ys).backward()
