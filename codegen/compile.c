@@ -2,6 +2,7 @@
 #include "codegen/compile.h"
 
 #include "codegen/constants.h"
+#include "codegen/fit_memory.h"
 
 Compilation *compile_begin(Arena *a, const Program *p, DiagSink *diags, const CompileOptions *o) {
   Compilation *c = NEW(a, Compilation);
@@ -25,13 +26,14 @@ const char *compile_schedules(Compilation *c) {
   if (error) return error;
   for (int i = 0; i < c->graphs.n; i++) {
     Schedule *s = schedule(c->graphs.at[i], &target, c->arena, c->options->passes.level);
-    plan_memory(s);
-    schedule_find_dims(s);
-    const char *fault = c->options->passes.verify ? schedule_verify(s) : NULL;
-    if (fault) ice("schedule of graph %s: %s", s->graph->name, fault);
     vec_push(c->arena, &c->schedules, s);
   }
-  return NULL;
+  error = fit_memory(c);
+  for (int i = 0; i < c->schedules.n && c->options->passes.verify; i++) {
+    const char *fault = schedule_verify(c->schedules.at[i]);
+    if (fault) ice("schedule of graph %s: %s", c->schedules.at[i]->graph->name, fault);
+  }
+  return error;
 }
 
 /* What the program asks of the processor at its start. */

@@ -16,6 +16,7 @@ typedef struct CompileOptions {
   PipelineOptions passes; /* passes.level is -O for all stages */
   const char *march;
   const char *only;    /* an entry's name; NULL: the whole program */
+  int64_t memory;      /* bytes that the plan of a training graph may have; 0: any */
   const char *version; /* nnc's, for the build id */
   const Sources *sources;
 } CompileOptions;
@@ -37,7 +38,8 @@ Compilation *compile_begin(Arena *a, const Program *p, DiagSink *diags, const Co
 /* Runs the pipeline on every graph. False: the sink has errors. */
 bool compile_passes(Compilation *c);
 
-/* Makes and plans schedules for the target that `march` names. NULL, or a sentence about an unknown march. */
+/* Makes and plans schedules for the target that `march` names, within options->memory; the sink has an error where that
+ * can't be. NULL, or a sentence about an unknown march or a program that trains nothing. */
 const char *compile_schedules(Compilation *c);
 
 /* Makes the module, emits every kernel and then the tables, which hold what emission found out. NULL or a sentence.

@@ -66,7 +66,7 @@ static void write_form(Writer *w, const Form *f) {
 static void write_source(Writer *w, const Node *n) {
   for (int i = 0; i < w->k->members.n; i++)
     if (w->k->members.at[i].node == n) buf_printf(&w->text, "m%d", i);
-  const Buffer *b = schedule_buffer(w->s, n);
+  const Buffer *b = kernel_buffer(w->s, w->k, n);
   for (int i = 0; b && i < w->k->operands.n; i++)
     if (w->k->operands.at[i] == b) buf_printf(&w->text, "o%d", i);
   write_shape(w, n->rank, n->shape);

@@ -17,7 +17,7 @@ typedef struct Heir { /* a candidate: member `writer` of k over buffer a */
   const Buffer *a;
 } Heir;
 
-static bool reads_buffer(const Heir *h, const Expr *read) { return schedule_buffer(h->s, read->node) == h->a; }
+static bool reads_buffer(const Heir *h, const Expr *read) { return kernel_buffer(h->s, h->k, read->node) == h->a; }
 
 static int member_index(const Kernel *k, const Node *n) {
   for (int i = 0; i < k->members.n; i++)

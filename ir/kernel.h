@@ -50,7 +50,8 @@ typedef enum BufferClass {
 typedef struct Buffer {
   int id;
   BufferClass place;
-  Node *node; /* the source, or the node whose value it holds (row-major, dense) */
+  Node *node; /* the source, or the node whose value it holds (row-major, dense); of one that is computed again there
+                 are several */
   Dim *bytes;
   Dim *offset;         /* arena: a multiple of 64, by pass plan_memory */
   int first, last;     /* kernels that write it first and read it last; outputs live to the end */
@@ -115,6 +116,7 @@ typedef struct Kernel {
 typedef struct Schedule {
   Graph *graph;
   Arena *arena;
+  int level; /* of optimisation */
   Vec(Kernel *) kernels;
   Vec(Buffer *) buffers;
   Dim *arena_bytes;    /* the exact peak of BUFFER_arena */
@@ -136,6 +138,8 @@ typedef struct Target {
  * no grad. */
 Schedule *schedule(Graph *g, const Target *t, Arena *a, int level);
 void plan_memory(Schedule *s);
+/* Lives, values in place, and places, again for the kernels and operands as they are now. */
+void schedule_plan(Schedule *s);
 /* NULL, or a sentence on the first fault: an operand not written before it is read, live ranges that overlap in
  * memory, ... */
 const char *schedule_verify(const Schedule *s);
@@ -143,6 +147,8 @@ const char *schedule_verify(const Schedule *s);
  * a value that is never in memory. An output's buffer is in the arena, or a param's or state's where it is also that
  * one's next value. */
 Buffer *schedule_buffer(const Schedule *s, const Node *n);
+/* The buffer in which kernel k reads or writes n: where n is computed again, k's operands say which. NULL: none. */
+Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n);
 /* One line a kernel: kind, grid, vector width, bytes moved, source line (--emit=kernels); buffers and peak
  * (--emit=plan). */
 void schedule_print(Buf *out, const Schedule *s, const Sources *sources);

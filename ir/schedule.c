@@ -173,6 +173,14 @@ Buffer *schedule_buffer(const Schedule *s, const Node *n) {
   return NULL;
 }
 
+Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n) {
+  const Member *own = member_of(k, n);
+  if (own) return own->buffer;
+  for (int i = 0; i < k->operands.n; i++)
+    if (k->operands.at[i]->node == n) return k->operands.at[i];
+  return schedule_buffer(s, n);
+}
+
 /* ---- storage ---- */
 
 static bool used_outside(Scheduler *sc, const Kernel *k, const Node *n) {
@@ -241,6 +249,7 @@ static void set_operands(Scheduler *sc, Kernel *k) {
 }
 
 static void set_lifetimes(Schedule *s) {
+  for (int i = 0; i < s->buffers.n; i++) s->buffers.at[i]->first = s->buffers.at[i]->last = -1;
   for (int i = 0; i < s->kernels.n; i++) {
     const Kernel *k = s->kernels.at[i];
     for (int j = 0; j < k->operands.n; j++) {
@@ -250,6 +259,12 @@ static void set_lifetimes(Schedule *s) {
     }
   }
   for (int i = 0; i < s->graph->outputs.n; i++) schedule_buffer(s, s->graph->outputs.at[i].node)->last = s->kernels.n;
+}
+
+void schedule_plan(Schedule *s) {
+  set_lifetimes(s);
+  if (s->level >= 1) write_in_place(s);
+  plan_memory(s);
 }
 
 /* ---- sharing out ---- */
@@ -346,6 +361,7 @@ Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
   Schedule *s = NEW(a, Schedule);
   s->graph = g;
   s->arena = a;
+  s->level = level;
   Scheduler sc = {.s = s, .g = g, .arena = a, .target = t};
   settle(&sc);
   make_kernels(&sc);
@@ -358,10 +374,8 @@ Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
   }
   for (int i = 0; i < s->kernels.n; i++) set_operands(&sc, s->kernels.at[i]);
   if (level >= 1) order_for_memory(&sc);
-  set_lifetimes(s);
-  if (level >= 1) write_in_place(s);
   schedule_find_dims(s);
   name_kernels(s);
-  plan_memory(s);
+  schedule_plan(s);
   return s;
 }

@@ -18,10 +18,11 @@ static void fault(Verifier *v, const char *what, const Node *n) {
     v->fault = arena_printf(v->s->arena, "kernel %d: %s (node %d)", v->k ? v->k->id : -1, what, n ? n->id : -1);
 }
 
-static int kernel_index(const Schedule *s, const Node *n) {
+/* The kernel that computes n into b. */
+static int kernel_index(const Schedule *s, const Node *n, const Buffer *b) {
   for (int i = 0; i < s->kernels.n; i++)
     for (int j = 0; j < s->kernels.at[i]->members.n; j++)
-      if (s->kernels.at[i]->members.at[j].node == n) return i;
+      if (s->kernels.at[i]->members.at[j].node == n && s->kernels.at[i]->members.at[j].buffer == b) return i;
   return -1;
 }
 
@@ -38,12 +39,12 @@ static bool is_operand(const Kernel *k, const Buffer *b) {
 }
 
 /* A read of the old value of a param, after some kernel wrote the new one. */
-static void check_source(Verifier *v, int at, int member, const Node *n) {
+static void check_source(Verifier *v, int at, int member, const Node *n, const Buffer *read) {
   for (int i = 0; i <= at; i++) {
     const Kernel *k = v->s->kernels.at[i];
     for (int j = 0; j < (i < at ? k->members.n : member); j++) {
-      const Buffer *b = k->members.at[j].buffer;
-      if (b && b->node == n && k->members.at[j].node != n) fault(v, "reads a value that was overwritten", n);
+      if (k->members.at[j].buffer == read && k->members.at[j].node != n)
+        fault(v, "reads a value that was overwritten", n);
     }
   }
 }
@@ -51,14 +52,14 @@ static void check_source(Verifier *v, int at, int member, const Node *n) {
 static void check_read(Verifier *v, int at, int member, const Node *n) {
   const Member *own = member_before(v->k, member, n);
   if (own && own->storage != STORE_buffer) return;
-  const Buffer *b = schedule_buffer(v->s, n);
+  const Buffer *b = kernel_buffer(v->s, v->k, n);
   if (!b) {
     fault(v, "reads a value that is not in memory", n);
     return;
   }
   if (!is_operand(v->k, b)) fault(v, "reads what is not among its operands", n);
-  if (n->kind != NODE_comp && n->kind != NODE_scatter) check_source(v, at, member, n);
-  else if (!own && kernel_index(v->s, n) >= at) fault(v, "reads a value before it is made", n);
+  if (n->kind != NODE_comp && n->kind != NODE_scatter) check_source(v, at, member, n, b);
+  else if (!own && kernel_index(v->s, n, b) >= at) fault(v, "reads a value before it is made", n);
   if (b->place == BUFFER_arena && (b->first > at || b->last < at)) fault(v, "reads outside a buffer's life", n);
 }
 

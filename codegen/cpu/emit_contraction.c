@@ -304,7 +304,7 @@ static Value address_at(Product *p, const Operand *o, const Var *line, Value at,
   e->bound.n = bound;
   e->generation++;
   emit_forget(e, mark, e->depth, false);
-  return at_element(p, emit_operand(e, schedule_buffer(e->s, o->value->node)), l.base);
+  return at_element(p, emit_operand(e, kernel_buffer(e->s, e->k, o->value->node)), l.base);
 }
 
 static Value a_pointer(Tile *t) {

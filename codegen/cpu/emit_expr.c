@@ -486,7 +486,7 @@ static Value read_value(Emit *e, Expr *x, const Mask *mask, int depth) {
   Lanes at = emit_address(e, x->node, x->at, mask, depth);
   Value value_mask = mask ? mask->value : NULL;
   if (row) return emit_load(e, row->base, x->dtype, spread(e, row, at), value_mask);
-  return emit_load(e, emit_operand(e, schedule_buffer(e->s, x->node)), x->dtype, at, value_mask);
+  return emit_load(e, emit_operand(e, kernel_buffer(e->s, e->k, x->node)), x->dtype, at, value_mask);
 }
 
 static Value index_value(Emit *e, Expr *x, const Mask *mask, int depth) {

@@ -151,14 +151,18 @@ static int build_passes(Build *b) {
   return emit(b, EMIT_fused, &text);
 }
 
+static int build_schedules(Build *b) {
+  double start = now();
+  const char *error = compile_schedules(b->compilation);
+  if (error) return driver_error(EXIT_USAGE, "%s", error);
+  show_time(b->options, "schedule and plan", now() - start);
+  return b->session->diags.errors ? EXIT_PROGRAM : 0;
+}
+
 static int build_code(Build *b) {
   Compilation *c = b->compilation;
   double start = now();
-  const char *error = compile_schedules(c);
-  if (error) return driver_error(EXIT_USAGE, "%s", error);
-  show_time(b->options, "schedule and plan", now() - start);
-  start = now();
-  error = compile_code(c);
+  const char *error = compile_code(c);
   if (error) return driver_error(EXIT_USAGE, "%s", error);
   show_time(b->options, "emit", now() - start);
   Buf kernels = {0}, plan = {0};
@@ -227,7 +231,8 @@ static int build_outputs(Build *b) {
 static int build_stages(Build *b) {
   int status = build_passes(b);
   if (status || b->options->compile.passes.stop_after || !wants_any(b, EMIT_kernels, EMIT_exe)) return status;
-  status = build_code(b);
+  status = build_schedules(b);
+  if (!status) status = build_code(b);
   return status ? status : build_outputs(b);
 }
 
@@ -245,11 +250,22 @@ int build_load(Session *s, const BuildOptions *o, Program **program) {
   return s->diags.errors ? EXIT_PROGRAM : 0;
 }
 
-int build_program(Session *s, BuildOptions *o, Program *program) {
+static Build *build_new(Session *s, BuildOptions *o, const Program *program) {
   Build *b = NEW(s->arena, Build);
-  b->session = s;
-  b->options = o;
-  b->program = program;
+  *b = (Build){.session = s, .options = o, .program = program};
+  return b;
+}
+
+int build_check_memory(Session *s, BuildOptions *o, const Program *program) {
+  Build *b = build_new(s, o, program);
+  int status = build_passes(b);
+  if (!status) status = build_schedules(b);
+  if (b->compilation) compile_end(b->compilation);
+  return status;
+}
+
+int build_program(Session *s, BuildOptions *o, Program *program) {
+  Build *b = build_new(s, o, program);
   EmitKind usual = o->compile.passes.stop_after ? EMIT_fused : EMIT_exe; /* where the passes stop, their graphs */
   if (o->emit.n == 0) vec_push(s->arena, &o->emit, (EmitRequest){usual, NULL});
   int status = build_stages(b);

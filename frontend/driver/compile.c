@@ -76,7 +76,8 @@ int verb_compile(Session *s, Options *o, int nwords, const char *const *words) {
 int verb_check(Session *s, Options *o, int nwords, const char *const *words) {
   if (!(o->build.file = one_file(nwords, words))) return EXIT_USAGE;
   Program *program = NULL;
-  return build_load(s, &o->build, &program);
+  int status = build_load(s, &o->build, &program);
+  return status || !o->build.compile.memory ? status : build_check_memory(s, &o->build, program);
 }
 
 int verb_run(Session *s, Options *o, int nwords, const char *const *words) {

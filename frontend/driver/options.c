@@ -1,7 +1,9 @@
 /* options.c - see options.h. A setter stores one option's value; it returns NULL, or what is wrong with it. */
 #include "frontend/driver/options.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lang/closest.h"
@@ -45,6 +47,20 @@ static const char *set_level(Options *o, Arena *a, const char *value) {
   int i = choice("0|1|2|3", value);
   if (i < 0) return arena_printf(a, "`%s` is none of 0, 1, 2 and 3", value);
   o->build.compile.passes.level = i;
+  return NULL;
+}
+
+static const char *set_memory(Options *o, Arena *a, const char *value) {
+  static const char suffixes[] = "KMG";
+  char *end;
+  errno = 0;
+  long long n = strtoll(value, &end, 10);
+  const char *suffix = *end ? strchr(suffixes, *end) : NULL;
+  int shift = suffix ? 10 * (int)(suffix - suffixes + 1) : 0;
+  if (end == value || n <= 0 || errno || (*end && (!suffix || end[1])) || n > INT64_MAX >> shift)
+    return arena_printf(a, "`%s` is no size: a number of bytes, with K, M or G for 2^10, 2^20 or 2^30 of them",
+                        value);
+  o->build.compile.memory = (int64_t)n << shift;
   return NULL;
 }
 

@@ -107,7 +107,7 @@ static Value read_node(Machine *m, const Expr *e) {
   if (own && own->storage == STORE_register) return m->registers[index];
   if (own && own->storage == STORE_row)
     return load(e->dtype, m->scratch + value_of(m, own->offset), place_of(m, e->node, at, own));
-  return load(e->dtype, m->address[schedule_buffer(m->s, e->node)->id], place_of(m, e->node, at, NULL));
+  return load(e->dtype, m->address[kernel_buffer(m->s, m->k, e->node)->id], place_of(m, e->node, at, NULL));
 }
 
 static Value draw(Machine *m, const Expr *e) {

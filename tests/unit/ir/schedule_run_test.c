@@ -1,5 +1,6 @@
 /* schedule_run_test.c - schedules compute what the interpreter computes: run member by member in planned memory, with
  * and without groups, before and after the passes. The arena starts as NaN, so a value read too early shows. */
+#include "ir/recompute.h"
 #include "ir/scalar.h"
 #include "tests/unit/ir/run_schedule.h"
 #include "tests/unit/random_graph.h"
@@ -169,14 +170,7 @@ static bool has_grad(const Graph *g) {
   return false;
 }
 
-static void check_setting(const Case *c, Setting *s) {
-  DiagSink sink = {.arena = s->arena};
-  PipelineOptions options = {.level = c->level, .verify = true};
-  int count;
-  Expected *expected = has_grad(s->g) ? NULL : interpreted(s, &count);
-  assert_true(pipeline_run(s->g, &sink, &options));
-  if (!expected) expected = interpreted(s, &count);
-  Schedule *plan = schedule(s->g, &avx512, s->arena, c->level);
+static void check_run(const Case *c, Setting *s, const Schedule *plan, const Expected *expected, int count) {
   const char *fault = schedule_verify(plan);
   show(plan);
   if (fault) fail_msg("%s: %s", c->name, fault);
@@ -188,6 +182,24 @@ static void check_setting(const Case *c, Setting *s) {
     compare(c, expected[i].name, &expected[i].value, &got);
   }
   assert_int_equal(run.touched, run.arena_bytes); /* the peak is exact */
+}
+
+static int repeated; /* kernels, in all cases */
+
+static void check_setting(const Case *c, Setting *s) {
+  DiagSink sink = {.arena = s->arena};
+  PipelineOptions options = {.level = c->level, .verify = true};
+  int count;
+  Expected *expected = has_grad(s->g) ? NULL : interpreted(s, &count);
+  assert_true(pipeline_run(s->g, &sink, &options));
+  if (!expected) expected = interpreted(s, &count);
+  Schedule *plan = schedule(s->g, &avx512, s->arena, c->level);
+  check_run(c, s, plan, expected, count);
+  MemoryFit fit;
+  recompute_to_fit(plan, 1, s->open, &fit);
+  assert_true(fit.reached <= fit.planned);
+  repeated += fit.recomputed;
+  check_run(c, s, plan, expected, count);
 }
 
 static void check(const Case *c) {
@@ -437,10 +449,16 @@ static void random_graphs(void **state) {
     for (int level = 0; level <= 2; level += 2) {
       RandomGraph r = random_graph((uint64_t)seed, RANDOM_F64);
       if (seed % 2) descend(&r);
-      Setting s = {.arena = r.arena, .g = r.g, .in = r.in};
+      Setting s = {.arena = r.arena, .g = r.g, .open = r.batch, .in = r.in};
       check_setting(&(Case){.name = arena_printf(r.arena, "seed %d", seed), .level = level}, &s);
       random_graph_free(&r);
     }
+}
+
+/* That something was repeated in all these graphs, or nothing was tested. */
+static void recomputed(void **state) {
+  (void)state;
+  assert_true(repeated >= 20);
 }
 
 int main(void) {
@@ -449,7 +467,7 @@ int main(void) {
       cmocka_unit_test(in_place_rows),    cmocka_unit_test(norms),
       cmocka_unit_test(convolution),      cmocka_unit_test(attention),
       cmocka_unit_test(guarded_quotient), cmocka_unit_test(every_graph),
-      cmocka_unit_test(random_graphs),
+      cmocka_unit_test(random_graphs),    cmocka_unit_test(recomputed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
