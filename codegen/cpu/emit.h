@@ -131,6 +131,8 @@ void loop_close(Emit *e, Loop *l, const Value *next);
  * instance. */
 typedef void (*LaneBody)(Emit *e, void *cx, Value *carried, int instance);
 void lane_loop(Emit *e, Var *v, Value from, Value to, int unroll, Value *carried, int n, LaneBody body, void *cx);
+/* The same for single positions in [0, to). */
+void row_loop(Emit *e, Var *v, Value to, int unroll, Value *carried, int n, LaneBody body, void *cx);
 
 /* ---- reductions (emit_reduce.c) ---- */
 int reducer_width(Reducer r);                         /* accumulators that it needs: 1, or 2 with a position */

@@ -526,8 +526,19 @@ static Value select_value(Emit *e, Expr *x, const Mask *mask, int depth) {
   return emit_scalar(&e->b, OP_select, x->dtype, x->dtype, a);
 }
 
+/* S13: a division by what is fixed in the loop, one value a row, is a product with its reciprocal: 1 ulp. Divisors
+ * that the source writes as numbers stay: there whole quotients are expected to come out whole. */
+static bool divides_by_fixed(Emit *e, Expr *x) {
+  if (x->op != OP_div || !dtype_is_float(x->dtype) || x->arg[1]->kind == EXPR_CONST) return false;
+  return expr_depth(e, x->arg[1]) < expr_depth(e, x->arg[0]);
+}
+
 static Value op_value(Emit *e, Expr *x, const Mask *mask, int depth) {
   if (x->op == OP_select) return select_value(e, x, mask, depth);
+  if (divides_by_fixed(e, x)) {
+    Expr *reciprocal = expr_op2(e->ir, OP_div, expr_real(e->ir, x->dtype, 1), x->arg[1]);
+    return emit_masked(e, expr_op2(e->ir, OP_mul, x->arg[0], reciprocal), mask);
+  }
   Value a[3];
   for (int i = 0; i < x->n; i++) a[i] = emit_masked(e, x->arg[i], mask);
   emit_enter(e, depth);

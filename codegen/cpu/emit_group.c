@@ -2,8 +2,9 @@
  * level.
  *
  * Vectors lie across the grid (maps; columns: every lane is a result, accumulators are lane by lane; very short rows
- * too) or inside the row (row and full: the row's positions are lanes, four accumulators, joined in a fixed tree at
- * the row's end). Indices that every member walks through contiguously are collapsed into one. */
+ * too) or inside the row (row and full: the row's positions are lanes). Either way there are some accumulators, which
+ * are joined in a fixed tree at the row's end. Indices that every member walks through contiguously are collapsed
+ * into one. */
 #include "codegen/cpu/emit.h"
 
 typedef struct Group {
@@ -16,7 +17,11 @@ typedef struct Group {
   Form **at;   /* by grid index, its form over the loops' indices */
 } Group;
 
-enum { RUN_MEMBERS = 64, RUN_REDUCTIONS = 12 }; /* more go into a second loop: accumulators are registers */
+enum {
+  RUN_MEMBERS = 64,
+  RUN_REDUCTIONS = 12,
+  ACROSS_UNROLL = 4
+}; /* more go into a second loop: accumulators are registers */
 
 typedef struct Run { /* members that share one loop over the row */
   Group *g;
@@ -302,21 +307,24 @@ static void run_loops(Run *r, int level, int unroll, Value *acc) {
     lane_loop(e, v, from, to, unroll, acc, r->width, run_position, r);
     return;
   }
+  if (last) {
+    row_loop(e, v, to, unroll, acc, r->width, run_position, r);
+    return;
+  }
   Loop l;
   loop_open(e, &l, from, to, 1, acc, unroll * r->width);
   Value next[ACCUMULATORS];
   for (int i = 0; i < l.n; i++) next[i] = l.phi[i];
   emit_bind(e, v, lanes_scalar(l.index));
-  if (last) run_position(e, r, next, 0);
-  else run_loops(r, level + 1, unroll, next);
+  run_loops(r, level + 1, unroll, next);
   loop_close(e, &l, next);
   for (int i = 0; i < l.n; i++) acc[i] = l.out[i];
 }
 
 static int run_unroll(const Run *r) {
-  if (r->g->across) return 1;
-  int64_t c;
-  if (dim_is_const(r->index[r->loops - 1]->extent, &c) && c < 2 * r->g->e->lanes) return 1;
+  int64_t c, step = r->g->across ? ACROSS_UNROLL : r->g->e->lanes;
+  if (dim_is_const(r->index[r->loops - 1]->extent, &c) && c < 2 * step) return 1;
+  if (r->g->across) return r->width > 0 && r->width <= 4 ? ACROSS_UNROLL : 1;
   return r->width == 0 ? 2 : r->width <= 4 ? 4 : r->width <= 8 ? 2 : 1;
 }
 

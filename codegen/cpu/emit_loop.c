@@ -65,12 +65,13 @@ void loop_close(Emit *e, Loop *l, const Value *next) {
 }
 
 /* Instances of one trip: each has its own memo, but keeps what was moved before the loop. */
-static void instances(Emit *e, Var *v, Loop *l, int unroll, Value *carried, int n, LaneBody body, void *cx) {
+static void instances(Emit *e, Var *v, Loop *l, int unroll, int lanes, Value *carried, int n, LaneBody body,
+                      void *cx) {
   for (int u = 0; u < unroll; u++) {
     int mark = emit_mark(e);
     emit_enter(e, e->depth);
-    Value at = u ? LLVMBuildNSWAdd(e->b.b, l->index, index64(&e->b, (int64_t)u * e->lanes), "") : l->index;
-    emit_bind(e, v, lanes_from(e, at, 1));
+    Value at = u ? LLVMBuildNSWAdd(e->b.b, l->index, index64(&e->b, (int64_t)u * lanes), "") : l->index;
+    emit_bind(e, v, lanes == 1 ? lanes_scalar(at) : lanes_from(e, at, 1));
     body(e, cx, carried + u * n, u);
     e->bound.n--;
     e->generation++;
@@ -92,7 +93,7 @@ static void lanes_of_loop(Emit *e, Var *v, Value from, Value to, int unroll, boo
         b, choose(b, icmp(b, LLVMIntSLT, left, index64(b, e->lanes)), left, index64(b, e->lanes)), b->i32, true);
     e->tail = both(b, outer, icmp(b, LLVMIntULT, ids, splat(b, count, e->lanes)));
   }
-  instances(e, v, &l, unroll, next, n, body, cx);
+  instances(e, v, &l, unroll, e->lanes, next, n, body, cx);
   e->tail = outer;
   loop_close(e, &l, next);
   for (int i = 0; i < l.n; i++) carried[i] = l.out[i];
@@ -115,4 +116,29 @@ void lane_loop(Emit *e, Var *v, Value from, Value to, int unroll, Value *carried
   Value middle = LLVMBuildNSWAdd(b->b, from, imul(b, whole, index64(b, trip)), "");
   lanes_of_loop(e, v, from, middle, unroll, false, to, carried, n, body, cx);
   lanes_of_loop(e, v, middle, to, 1, true, to, carried, n, body, cx);
+}
+
+static void rows_of_loop(Emit *e, Var *v, Value from, Value to, int unroll, Value *carried, int n, LaneBody body,
+                         void *cx) {
+  Loop l;
+  Value next[ACCUMULATORS];
+  loop_open(e, &l, from, to, unroll, carried, unroll * n);
+  for (int i = 0; i < l.n; i++) next[i] = l.phi[i];
+  instances(e, v, &l, unroll, 1, next, n, body, cx);
+  loop_close(e, &l, next);
+  for (int i = 0; i < l.n; i++) carried[i] = l.out[i];
+}
+
+void row_loop(Emit *e, Var *v, Value to, int unroll, Value *carried, int n, LaneBody body, void *cx) {
+  Build *b = &e->b;
+  Value from = index64(b, 0), middle = from;
+  int64_t last;
+  emit_enter(e, e->depth);
+  if (unroll > 1) {
+    if (known(to, &last)) middle = index64(b, last / unroll * unroll);
+    else middle = imul(b, LLVMBuildSDiv(b->b, to, index64(b, unroll), ""), index64(b, unroll));
+    rows_of_loop(e, v, from, middle, unroll, carried, n, body, cx);
+    if (known(to, &last) && last % unroll == 0) return;
+  }
+  rows_of_loop(e, v, middle, to, 1, carried, n, body, cx);
 }
