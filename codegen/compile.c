@@ -43,25 +43,59 @@ static const char *target_features(const Target *t) {
   return "";
 }
 
+/* Gradients for --save-grads are a look at a model, taken once: their kernels are translated with less care. */
+static bool is_seldom_run(const Program *p, const Graph *g) {
+  for (int i = 0; i < p->train.n; i++)
+    if (p->train.at[i].grads == g) return true;
+  return false;
+}
+
+static void make_modules(Compilation *c, CpuModule *first) {
+  const CompileOptions *o = c->options;
+  vec_push(c->arena, &c->modules, first);
+  for (int i = 1; i < o->modules; i++)
+    vec_push(c->arena, &c->modules, cpu_module_beside(first, o->march, o->passes.level));
+}
+
+/* Each kernel to the module that has the least. */
+static void emit_kernels(Compilation *c, const Schedule *s) {
+  for (int k = 0; k < s->kernels.n; k++) {
+    CpuModule *least = c->modules.at[0];
+    for (int i = 1; i < c->modules.n; i++)
+      if (cpu_module_size(c->modules.at[i]) < cpu_module_size(least)) least = c->modules.at[i];
+    cpu_emit_kernel(least, s, s->kernels.at[k]);
+  }
+}
+
+/* After all others, whose kernels they may have too. */
+static void emit_seldom_run(Compilation *c) {
+  const CompileOptions *o = c->options;
+  CpuModule *m = c->modules.at[0];
+  if (c->modules.n > 1) vec_push(c->arena, &c->modules, m = cpu_module_beside(m, o->march, 0));
+  for (int i = 0; i < c->schedules.n; i++) {
+    const Schedule *s = c->schedules.at[i];
+    for (int k = 0; is_seldom_run(c->program, s->graph) && k < s->kernels.n; k++)
+      cpu_emit_kernel(m, s, s->kernels.at[k]);
+  }
+}
+
 const char *compile_code(Compilation *c) {
   const char *error = NULL;
   const CompileOptions *o = c->options;
-  c->module = cpu_module_new(c->arena, c->program->name, o->march, o->passes.level, &error);
-  if (!c->module) return error;
-  for (int i = 0; i < c->schedules.n; i++) {
-    const Schedule *s = c->schedules.at[i];
-    for (int k = 0; k < s->kernels.n; k++) cpu_emit_kernel(c->module, s, s->kernels.at[k]);
-  }
-  const TablesOptions tables = {.only = o->only,
-                                .cpu = target_features(cpu_module_target(c->module)),
-                                .build = o->version,
-                                .sources = o->sources};
+  CpuModule *first = cpu_module_new(c->arena, c->program->name, o->march, o->passes.level, &error);
+  if (!first) return error;
+  make_modules(c, first);
+  for (int i = 0; i < c->schedules.n; i++)
+    if (!is_seldom_run(c->program, c->schedules.at[i]->graph)) emit_kernels(c, c->schedules.at[i]);
+  emit_seldom_run(c);
+  const TablesOptions tables = {
+      .only = o->only, .cpu = target_features(cpu_module_target(first)), .build = o->version, .sources = o->sources};
   c->tables = tables_build(c->arena, c->program, c->schedules.at, c->schedules.n, &tables);
-  constants_write(c->module, c->tables);
+  constants_write(first, c->tables);
   return NULL;
 }
 
 void compile_end(Compilation *c) {
-  if (c->module) cpu_module_free(c->module);
-  c->module = NULL;
+  for (int i = c->modules.n - 1; i >= 0; i--) cpu_module_free(c->modules.at[i]);
+  c->modules.n = 0;
 }

@@ -3,8 +3,8 @@
  *     Compilation *c = compile_begin(arena, program, diags, &options);
  *     compile_passes(c)       the graphs rewritten: derive, simplify, fuse
  *     compile_schedules(c)    kernels, buffers and places
- *     compile_code(c)         one module: every kernel once, the program's tables
- *     cpu_module_write(c->module, CPU_OBJECT, &object)
+ *     compile_code(c)         every kernel once, in one module or several; the program's tables
+ *     cpu_modules_write(c->modules.at, c->modules.n, objects)
  *     compile_end(c) */
 #ifndef NNC_CODEGEN_COMPILE_H
 #define NNC_CODEGEN_COMPILE_H
@@ -19,6 +19,7 @@ typedef struct CompileOptions {
   int64_t memory;      /* bytes that the plan of a training graph may have; 0: any */
   const char *version; /* nnc's, for the build id */
   const Sources *sources;
+  int modules; /* that are translated at the same time; 0 and 1: one for everything */
 } CompileOptions;
 
 typedef struct Compilation {
@@ -28,11 +29,11 @@ typedef struct Compilation {
   const CompileOptions *options;
   GraphList graphs;          /* those that the program needs */
   Vec(Schedule *) schedules; /* one for each graph, in order */
-  CpuModule *module;
+  Vec(CpuModule *) modules;  /* the first has the tables */
   NnrtProgram *tables;
 } Compilation;
 
-/* Everything lives in `a`, but for the module, which compile_end frees. `o` must outlive the compilation. */
+/* Everything lives in `a`, but for the modules, which compile_end frees. `o` must outlive the compilation. */
 Compilation *compile_begin(Arena *a, const Program *p, DiagSink *diags, const CompileOptions *o);
 
 /* Runs the pipeline on every graph. False: the sink has errors. */
@@ -42,7 +43,7 @@ bool compile_passes(Compilation *c);
  * can't be. NULL, or a sentence about an unknown march or a program that trains nothing. */
 const char *compile_schedules(Compilation *c);
 
-/* Makes the module, emits every kernel and then the tables, which hold what emission found out. NULL or a sentence.
+/* Makes the modules, emits every kernel and then the tables, which hold what emission found out. NULL or a sentence.
  */
 const char *compile_code(Compilation *c);
 

@@ -1,5 +1,5 @@
 /* link.c - see link.h.
- * The object and the archive are handed over as memory files (/proc/self/fd/N, which the child inherits), so nothing
+ * The objects and the archive are handed over as memory files (/proc/self/fd/N, which the child inherits), so nothing
  * but the program is ever on disk. */
 #include "codegen/link.h"
 
@@ -76,37 +76,44 @@ static const char *run_command(Arena *a, const Words *words) {
                       words->at[0]);
 }
 
-static void link_line(Arena *a, Words *words, const char *object, const char *archive, const char *output,
+static void link_line(Arena *a, Words *words, const Words *objects, const char *archive, const char *output,
                       const LinkOptions *o) {
   add_words(a, words, o->cc ? o->cc : "cc");
   vec_push(a, words, "-o");
   vec_push(a, words, output);
   if (o->is_static) vec_push(a, words, "-static");
   for (size_t i = 0; i < sizeof link_options / sizeof *link_options; i++) vec_push(a, words, link_options[i]);
-  vec_push(a, words, object);
+  for (int i = 0; i < objects->n; i++) vec_push(a, words, objects->at[i]);
   vec_push(a, words, archive);
   vec_push(a, words, "-lm");
   vec_push(a, words, NULL);
 }
 
-const char *link_program(Arena *a, const void *object, size_t n, const char *output, const LinkOptions *o) {
-  Words words = {0};
-  const char *object_path = "", *archive = "";
-  int archive_fd = -1;
-  int object_fd = memory_file(a, "program.o", object, n, &object_path);
+const char *link_program(Arena *a, const Buf *objects, int n, const char *output, const LinkOptions *o) {
+  Words words = {0}, paths = {0};
+  const char *archive = "";
+  int archive_fd = -1, *fds = NEW_ARRAY(a, int, n);
+  bool held = true;
+  for (int i = 0; i < n; i++) {
+    const char *path = "";
+    fds[i] = memory_file(a, "program.o", objects[i].text, objects[i].n, &path);
+    held &= fds[i] >= 0;
+    vec_push(a, &paths, path);
+  }
   if (o->runtime) archive = arena_printf(a, "%s/libnnrt.a", o->runtime);
   else
     archive_fd = memory_file(a, "libnnrt.a", nnc_runtime_archive,
                              (size_t)(nnc_runtime_archive_end - nnc_runtime_archive), &archive);
   const char *error = NULL;
-  if (object_fd < 0 || (!o->runtime && archive_fd < 0))
+  if (!held || (!o->runtime && archive_fd < 0))
     error = arena_printf(a, "cannot hold the program's object in memory: %s", strerror(errno));
   else if (o->runtime && access(archive, R_OK) != 0)
     error = arena_printf(a, "cannot read %s: %s", archive, strerror(errno));
-  if (!error) link_line(a, &words, object_path, archive, output, o);
+  if (!error) link_line(a, &words, &paths, archive, output, o);
   if (!error && o->print_only) print_command(&words);
   if (!error && !o->print_only) error = run_command(a, &words);
-  if (object_fd >= 0) close(object_fd);
+  for (int i = 0; i < n; i++)
+    if (fds[i] >= 0) close(fds[i]);
   if (archive_fd >= 0) close(archive_fd);
   return error;
 }

@@ -12,8 +12,8 @@ typedef struct LinkOptions {
   bool print_only; /* print the link line on stderr, run nothing */
 } LinkOptions;
 
-/* Links `object` (n bytes) to the executable `output`. NULL, or a sentence that says what to do; what the linker
+/* Links n objects to the executable `output`. NULL, or a sentence that says what to do; what the linker
  * itself had to say is on stderr already. A file at `output` may be left half written after a failure. */
-const char *link_program(Arena *a, const void *object, size_t n, const char *output, const LinkOptions *o);
+const char *link_program(Arena *a, const Buf *objects, int n, const char *output, const LinkOptions *o);
 
 #endif

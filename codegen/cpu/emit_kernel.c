@@ -122,8 +122,9 @@ static void set_scratch(Ir *ir, Kernel *k, const CpuKernelDone *d) {
 }
 
 static bool emitted_before(CpuModule *m, Ir *ir, Kernel *k) {
-  for (int i = 0; i < m->done.n; i++) {
-    const CpuKernelDone *d = &m->done.at[i];
+  const CpuModule *first = m->first;
+  for (int i = 0; i < first->done.n; i++) {
+    const CpuKernelDone *d = &first->done.at[i];
     if (strcmp(d->symbol, k->symbol) != 0) continue;
     k->vector = d->vector;
     k->why = d->why;
@@ -131,6 +132,13 @@ static bool emitted_before(CpuModule *m, Ir *ir, Kernel *k) {
     return true;
   }
   return false;
+}
+
+static int64_t count_instructions(LLVMValueRef function) {
+  int64_t n = 0;
+  for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b; b = LLVMGetNextBasicBlock(b))
+    for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i)) n++;
+  return n;
 }
 
 void cpu_emit_kernel(CpuModule *m, const Schedule *s, Kernel *k) {
@@ -148,10 +156,11 @@ void cpu_emit_kernel(CpuModule *m, const Schedule *s, Kernel *k) {
   emit_loops(e);
   emit_enter(e, 0);
   LLVMBuildRetVoid(e->b.b);
+  m->size += count_instructions(e->b.function);
   build_close(&e->b);
   k->vector = e->why ? 1 : e->lanes;
   k->why = e->why;
   CpuKernelDone done = {k->symbol, k->vector, k->why, e->scratch_bytes, e->scratch_times};
   set_scratch(e->ir, k, &done);
-  vec_push(m->arena, &m->done, done);
+  vec_push(m->first->arena, &m->first->done, done);
 }

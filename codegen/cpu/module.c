@@ -3,6 +3,7 @@
  * The kernels come vectorised and unrolled from emit_*.c; LLVM's own pipelines double the time and gain nothing, so
  * only the passes that shorten straight-line code run. -O0 differs in these passes and in the care of instruction
  * selection: the code that is given to LLVM is the same. */
+#include <pthread.h>
 #include <string.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
@@ -13,15 +14,13 @@
 
 static void fatal(const char *reason) { ice("LLVM: %s", reason); }
 
-CpuModule *cpu_module_new(Arena *a, const char *name, const char *march, int level, const char **error) {
+static CpuModule *module_new(Arena *a, const char *name, const char *march, int level, const char **error) {
   CpuModule *m = NEW(a, CpuModule);
   m->arena = a;
   m->level = level;
+  m->first = m;
   *error = cpu_machine_new(march, level, &m->machine, &m->target);
   if (*error) return NULL;
-  static bool installed; /* the handler is LLVM's global, and there is one */
-  if (!installed) LLVMInstallFatalErrorHandler(fatal);
-  installed = true;
   m->context = LLVMContextCreate();
   m->module = LLVMModuleCreateWithNameInContext(name, m->context);
   LLVMSetTarget(m->module, "x86_64-unknown-linux-gnu");
@@ -31,11 +30,30 @@ CpuModule *cpu_module_new(Arena *a, const char *name, const char *march, int lev
   return m;
 }
 
+CpuModule *cpu_module_new(Arena *a, const char *name, const char *march, int level, const char **error) {
+  static bool installed; /* the handler is LLVM's global, and there is one */
+  if (!installed) LLVMInstallFatalErrorHandler(fatal);
+  installed = true;
+  return module_new(a, name, march, level, error);
+}
+
+CpuModule *cpu_module_beside(CpuModule *m, const char *march, int level) {
+  size_t length;
+  const char *name = LLVMGetModuleIdentifier(m->module, &length), *error;
+  CpuModule *other = module_new(arena_new(), name, march, level, &error);
+  if (!other) ice("a second module: %s", error);
+  other->first = m;
+  return other;
+}
+
 void cpu_module_free(CpuModule *m) {
   LLVMDisposeModule(m->module);
   LLVMContextDispose(m->context);
   LLVMDisposeTargetMachine(m->machine);
+  if (m->first != m) arena_free(m->arena);
 }
+
+int64_t cpu_module_size(const CpuModule *m) { return m->size; }
 
 void cpu_set_nounwind(CpuModule *m, LLVMValueRef function) {
   unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
@@ -86,4 +104,37 @@ const char *cpu_module_write(CpuModule *m, CpuForm form, Buf *out) {
   buf_write(out, LLVMGetBufferStart(memory), LLVMGetBufferSize(memory));
   LLVMDisposeMemoryBuffer(memory);
   return NULL;
+}
+
+/* ---- several at the same time ---- */
+
+typedef struct Translation {
+  CpuModule *module;
+  Buf *object;
+  const char *error;
+} Translation;
+
+static void *translate(void *argument) {
+  Translation *t = argument;
+  t->error = cpu_module_write(t->module, CPU_OBJECT, t->object);
+  return NULL;
+}
+
+const char *cpu_modules_write(CpuModule *const *m, int n, Buf *objects) {
+  Translation *all = NEW_ARRAY(m[0]->arena, Translation, n);
+  pthread_t *threads = NEW_ARRAY(m[0]->arena, pthread_t, n);
+  for (int i = 0; i < n; i++) {
+    all[i] = (Translation){m[i], &objects[i], NULL};
+    if (i && pthread_create(&threads[i], NULL, translate, &all[i]) != 0) {
+      threads[i] = 0;
+      translate(&all[i]); /* no thread to be had: one after the other */
+    }
+  }
+  translate(&all[0]);
+  const char *error = all[0].error;
+  for (int i = 1; i < n; i++) {
+    if (threads[i]) pthread_join(threads[i], NULL);
+    if (!error) error = all[i].error;
+  }
+  return error;
 }

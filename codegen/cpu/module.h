@@ -27,8 +27,10 @@ struct CpuModule {
   Target target;
   int level;
   bool optimised;
-  Vec(CpuKernelDone) done;
-  Vec(CpuText) texts; /* strings of cpu_string */
+  int64_t size;            /* instructions in kernels */
+  CpuModule *first;        /* of those beside each other, which knows what kernels all of them have */
+  Vec(CpuKernelDone) done; /* in the first */
+  Vec(CpuText) texts;      /* strings of cpu_string */
 };
 
 /* module.c. Code that never unwinds needs no tables for it. */

@@ -129,6 +129,7 @@ static int build_passes(Build *b) {
   if (o->only && !entry_exists(b->program, o->only)) return no_entry(b->program, o->only);
   o->sources = &b->session->sources;
   b->dump_after = o->passes.dump_after;
+  o->modules = wants_any(b, EMIT_llvm, EMIT_obj) ? 1 : 2; /* a program's code is shown as one text */
   if (wants(b, EMIT_grad)) o->passes.dump_after = "all";
   o->passes.dump = pass_dump;
   o->passes.timed = pass_timed;
@@ -177,26 +178,27 @@ static int build_code(Build *b) {
 static int write_form(Build *b, CpuForm form, EmitKind kind) {
   if (!wants(b, kind)) return 0;
   Buf text = {0};
-  const char *error = cpu_module_write(b->compilation->module, form, &text);
+  const char *error = cpu_module_write(b->compilation->modules.at[0], form, &text);
   if (error) ice("%s", error);
   return emit(b, kind, &text);
 }
 
-static const char *link_to(Arena *a, const BuildOptions *o, const Buf *object, const char *path) {
+static const char *link_to(Build *b, const Buf *objects, const char *path) {
+  const BuildOptions *o = b->options;
   const LinkOptions link = {
       .cc = o->cc, .runtime = o->runtime, .is_static = o->is_static, .print_only = o->print_link};
-  return link_program(a, object->text, object->n, path, &link);
+  return link_program(b->session->arena, objects, b->compilation->modules.n, path, &link);
 }
 
 /* Links to a temporary name, so that an interrupted link leaves no half of a program. The name is tried first: a
  * folder that cannot be written is not the linker's to explain. */
-static int link_executable(Build *b, const Buf *object, const char *path) {
+static int link_executable(Build *b, const Buf *objects, const char *path) {
   Arena *a = b->session->arena;
   const char *temporary = output_temporary(a, path), *error;
   if (b->options->print_link) {
-    error = link_to(a, b->options, object, path);
+    error = link_to(b, objects, path);
   } else if (!(error = output_start(a, temporary, path))) {
-    error = link_to(a, b->options, object, temporary);
+    error = link_to(b, objects, temporary);
     if (error) output_drop(temporary);
     else error = output_finish(a, temporary, path);
   }
@@ -205,17 +207,18 @@ static int link_executable(Build *b, const Buf *object, const char *path) {
 
 static int build_executable(Build *b) {
   double start = now();
-  Buf object = {0};
-  const char *error = cpu_module_write(b->compilation->module, CPU_OBJECT, &object);
+  Compilation *c = b->compilation;
+  Buf *objects = NEW_ARRAY(b->session->arena, Buf, c->modules.n);
+  const char *error = cpu_modules_write(c->modules.at, c->modules.n, objects);
   if (error) ice("%s", error);
   show_time(b->options, "llvm", now() - start);
   start = now();
   int status = 0;
   for (int i = 0; i < b->options->emit.n && !status; i++) {
     const EmitRequest *r = &b->options->emit.at[i];
-    if (r->kind == EMIT_exe) status = link_executable(b, &object, request_path(b, r));
+    if (r->kind == EMIT_exe) status = link_executable(b, objects, request_path(b, r));
   }
-  buf_free(&object);
+  for (int i = 0; i < c->modules.n; i++) buf_free(&objects[i]);
   show_time(b->options, "link", now() - start);
   return status;
 }

@@ -45,7 +45,7 @@ static void test_links_the_carried_runtime(void **state) {
   Buf b = object_of("int nnrt_dtype_named(const char *); int main(void) { return nnrt_dtype_named(\"f16\"); }");
   const char *output = arena_printf(arena, "%s/t", folder);
   LinkOptions o = {0};
-  assert_null(link_program(arena, b.text, b.n, output, &o));
+  assert_null(link_program(arena, &b, 1, output, &o));
   assert_int_equal(system(output), 2 << 8);
   buf_free(&b);
 }
@@ -54,8 +54,8 @@ static void test_says_what_is_missing(void **state) {
   (void)state;
   const char *output = arena_printf(arena, "%s/u", folder);
   LinkOptions no_linker = {.cc = "no-such-linker -x"}, no_runtime = {.runtime = "/no/such/folder"};
-  assert_non_null(strstr(link_program(arena, "", 0, output, &no_linker), "`no-such-linker`"));
-  assert_non_null(strstr(link_program(arena, "", 0, output, &no_runtime), "/no/such/folder/libnnrt.a"));
+  assert_non_null(strstr(link_program(arena, NULL, 0, output, &no_linker), "`no-such-linker`"));
+  assert_non_null(strstr(link_program(arena, NULL, 0, output, &no_runtime), "/no/such/folder/libnnrt.a"));
 }
 
 int main(void) {

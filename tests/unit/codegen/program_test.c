@@ -47,9 +47,9 @@ static void build(const char *name, int level, const char *only) {
   assert_null(compile_schedules(c));
   assert_null(compile_code(c));
   Buf object = {0};
-  assert_null(cpu_module_write(c->module, CPU_OBJECT, &object));
+  assert_null(cpu_module_write(c->modules.at[0], CPU_OBJECT, &object));
   const LinkOptions link = {0};
-  const char *error = link_program(a, object.text, object.n, arena_printf(a, "%s/%s", folder, name), &link);
+  const char *error = link_program(a, &object, 1, arena_printf(a, "%s/%s", folder, name), &link);
   if (error) fail_msg("%s", error);
   buf_free(&object);
   compile_end(c);
