@@ -15,23 +15,44 @@ enum { MAX_MEMBERS = 24, MAX_READS = 40 };
 
 /* ---- paths ---- */
 
-static void set_place(Scheduler *sc, const Kernel *k, int *places) {
-  if (sc->seen[k->id] == sc->searches) return;
+/* Gives places from *next on to the kernels of [first, last] that k waits for, and to k. */
+static void set_place(Scheduler *sc, Kernel *k, int first, int last, int *next) {
+  int place = sc->place[k->id];
+  if (sc->seen[k->id] == sc->searches || place < first || place > last) return;
   sc->seen[k->id] = sc->searches;
   for (int m = 0; m < k->members.n; m++) {
     const NodeList *before = &sc->before[k->members.at[m].node->id];
     for (int i = 0; i < before->n; i++)
-      if (sc->kernel_of[before->at[i]->id]) set_place(sc, sc->kernel_of[before->at[i]->id], places);
+      if (sc->kernel_of[before->at[i]->id]) set_place(sc, sc->kernel_of[before->at[i]->id], first, last, next);
   }
-  sc->place[k->id] = (*places)++;
+  sc->moved[(*next)++] = k;
 }
 
-/* An order in which the kernels, as they are now, can run: paths are looked for between two places only. */
-static void set_places(Scheduler *sc) {
-  int places = 0;
+/* The kernels at places first .. last in an order in which they can run as they are now: paths are looked for between
+ * two places only. */
+static void set_places(Scheduler *sc, int first, int last) {
+  int next = first;
   sc->searches++;
-  for (int i = 0; i < sc->n; i++)
-    if (sc->kernel_of[i]) set_place(sc, sc->kernel_of[i], &places);
+  for (int i = first; i <= last; i++)
+    if (sc->in_order[i]->members.n) set_place(sc, sc->in_order[i], first, last, &next);
+  for (int i = first; i < next; i++) {
+    sc->in_order[i] = sc->moved[i];
+    sc->place[sc->moved[i]->id] = i;
+  }
+}
+
+static void set_all_places(Scheduler *sc) {
+  int n = 0;
+  sc->place = NEW_ARRAY(sc->arena, int, sc->n);
+  sc->seen = NEW_ARRAY(sc->arena, int, sc->n);
+  sc->in_order = NEW_ARRAY(sc->arena, Kernel *, sc->n);
+  sc->moved = NEW_ARRAY(sc->arena, Kernel *, sc->n);
+  for (int i = 0; i < sc->n; i++) {
+    if (!sc->kernel_of[i]) continue;
+    sc->place[i] = n;
+    sc->in_order[n++] = sc->kernel_of[i];
+  }
+  set_places(sc, 0, n - 1);
 }
 
 static bool path_through(Scheduler *sc, const Kernel *from, const Kernel *k, const Kernel *to) {
@@ -129,7 +150,8 @@ static bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots) {
   k->members.at[place] = d;
   sc->kernel_of[d.node->id] = k;
   other->members.n = 0;
-  set_places(sc);
+  int p = sc->place[k->id], q = sc->place[other->id];
+  set_places(sc, p < q ? p : q, p < q ? q : p);
   return true;
 }
 
@@ -352,9 +374,7 @@ static void grow(Scheduler *sc, KernelKind kind, TryRule rule) {
 }
 
 void group_kernels(Scheduler *sc) {
-  sc->place = NEW_ARRAY(sc->arena, int, sc->n);
-  sc->seen = NEW_ARRAY(sc->arena, int, sc->n);
-  set_places(sc);
+  set_all_places(sc);
   grow(sc, KERNEL_contraction, try_epilogue);
   grow(sc, KERNEL_row, try_join);
   grow(sc, KERNEL_column, try_join);

@@ -119,6 +119,7 @@ typedef struct Schedule {
   int level; /* of optimisation */
   Vec(Kernel *) kernels;
   Vec(Buffer *) buffers;
+  Buffer **buffer_of; /* by node id, for schedule_buffer; NULL: none */
   Dim *arena_bytes;    /* the exact peak of BUFFER_arena */
   Vec(DimAtom *) dims; /* the graph's open dimensions, in the order in which kernels get their values */
 } Schedule;

@@ -155,23 +155,15 @@ static BufferClass class_of(const Node *n) {
 static Buffer *buffer_for(Scheduler *sc, Node *n) {
   Schedule *s = sc->s;
   if (sc->in_place[n->id]) n = sc->in_place[n->id];
-  for (int i = 0; i < s->buffers.n; i++)
-    if (s->buffers.at[i]->node == n) return s->buffers.at[i];
+  if (s->buffer_of[n->id]) return s->buffer_of[n->id];
   Buffer *b = NEW(sc->arena, Buffer);
   *b = (Buffer){.id = s->buffers.n, .place = class_of(n), .node = n, .bytes = bytes_of(sc->g, n), .first = -1};
   vec_push(sc->arena, &s->buffers, b);
+  s->buffer_of[n->id] = b;
   return b;
 }
 
-Buffer *schedule_buffer(const Schedule *s, const Node *n) {
-  for (int i = 0; i < s->kernels.n; i++) {
-    const Member *m = member_of(s->kernels.at[i], n);
-    if (m) return m->buffer;
-  }
-  for (int i = 0; i < s->buffers.n; i++)
-    if (s->buffers.at[i]->node == n) return s->buffers.at[i];
-  return NULL;
-}
+Buffer *schedule_buffer(const Schedule *s, const Node *n) { return s->buffer_of[n->id]; }
 
 Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n) {
   const Member *own = member_of(k, n);
@@ -225,7 +217,7 @@ static void set_storage(Scheduler *sc, Kernel *k) {
         k->scratch = end;
       }
     }
-    if (m->storage == STORE_buffer) m->buffer = buffer_for(sc, m->node);
+    if (m->storage == STORE_buffer) m->buffer = sc->s->buffer_of[m->node->id] = buffer_for(sc, m->node);
   }
 }
 
@@ -364,6 +356,7 @@ Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
   s->level = level;
   Scheduler sc = {.s = s, .g = g, .arena = a, .target = t};
   settle(&sc);
+  s->buffer_of = NEW_ARRAY(a, Buffer *, sc.n);
   make_kernels(&sc);
   if (level >= 1) group_kernels(&sc);
   order_kernels(&sc);

@@ -17,13 +17,14 @@ typedef struct Scheduler {
   /* By node id: whom it waits for and who waits for it. That is what it reads, and, where a value is written over a
    * param or state, all readers of the old value. */
   NodeList *before, *after;
-  Node **in_place;    /* by node id: the param or state whose memory gets the value; NULL: none */
-  Node **writer;      /* by node id of a param or state: the node whose value is written over it */
-  ExprList *reads;    /* by node id: node_reads of it */
-  Kernel **kernel_of; /* by node id; NULL for sources and stores */
-  bool *kept;         /* by node id: an output, or written in place */
-  int *place;         /* by kernel id: in an order in which all can run; group.c */
-  int *seen;          /* by kernel id: the last search that came by */
+  Node **in_place;            /* by node id: the param or state whose memory gets the value; NULL: none */
+  Node **writer;              /* by node id of a param or state: the node whose value is written over it */
+  ExprList *reads;            /* by node id: node_reads of it */
+  Kernel **kernel_of;         /* by node id; NULL for sources and stores */
+  bool *kept;                 /* by node id: an output, or written in place */
+  int *place;                 /* by kernel id: in an order in which all can run; group.c */
+  Kernel **in_order, **moved; /* by place; and a second such list to make it in */
+  int *seen;                  /* by kernel id: the last search that came by */
   int searches;
 } Scheduler;
 
