@@ -86,6 +86,9 @@ static Schedule *interpreted_schedule(Arena *a, Graph *g) {
   for (int i = 0; i < g->nodes.n; i++)
     if (is_source(g->nodes.at[i])) add_buffer(s, k, source_class(g->nodes.at[i]), g->nodes.at[i]);
   for (int i = 0; i < g->outputs.n; i++) add_output(s, k, g->outputs.at[i].node);
+  s->buffer_of = NEW_ARRAY(a, Buffer *, g->nodes.n);
+  for (int i = 1; i < s->buffers.n; i++)
+    s->buffer_of[s->buffers.at[i]->node->id] = s->buffers.at[i]; /* 0: the address */
   vec_push(a, &s->kernels, k);
   schedule_find_dims(s);
   return s;

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { MAX_MEMBERS = 24, MAX_READS = 40 };
+enum { MAX_MEMBERS = 32, MAX_READS = 64 };
 
 /* ---- paths ---- */
 
@@ -93,13 +93,14 @@ static Member *member_of(const Kernel *k, const Node *n) {
 }
 
 /* Whether reader reads `param` only at the position that writer writes: the same grid indices, and the same row
- * indices or, for a reduction that writer waits for, any. */
+ * indices, if it has any, or, for a reduction that writer waits for, any. */
 static bool reads_where_written(Scheduler *sc, int ngrid, const Member *reader, const Member *writer, Node *param) {
   bool earlier = reader->node->nred > 0 && reads_value(sc, writer->node, reader->node);
   ExprList reads = reads_of(sc, reader->node);
   for (int i = 0; i < reads.n; i++) {
     if (reads.at[i]->node != param) continue;
-    if (!earlier && (reader->node->nred || !read_is_identity(sc->g, reader->node, reads.at[i]))) return false;
+    bool own = !reader->node->nred && read_is_identity(sc->g, reader->node, reads.at[i]);
+    if (param->rank > ngrid && !earlier && !own) return false;
     for (int k = 0; k < ngrid; k++)
       if (form_result_slot(sc->g, reader->node, reads.at[i]->at[writer->grid_slot[k]]) != reader->grid_slot[k])
         return false;

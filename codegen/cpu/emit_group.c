@@ -366,6 +366,13 @@ static bool reads_run(const Run *r, const Node *n) {
   return false;
 }
 
+/* Whether m writes over a value, a parameter's, that the run still has to read. */
+static bool overwrites_for_run(const Run *r, const Member *m) {
+  for (int i = 0; m->buffer && m->buffer->node != m->node && i < r->n; i++)
+    if (reads_node(r->g->k->members.at[r->members[i]].node, m->buffer->node)) return true;
+  return false;
+}
+
 /* All members at one grid position (or one vector of them). */
 static void emit_position(Emit *e, void *cx, Value *carried, int instance) {
   (void)carried, (void)instance;
@@ -381,7 +388,7 @@ static void emit_position(Emit *e, void *cx, Value *carried, int instance) {
       const Member *m = &k->members.at[i];
       if (m->level != level) continue;
       if (is_plain(k, m)) {
-        if (reads_run(&run, m->node)) run_flush(&run);
+        if (reads_run(&run, m->node) || overwrites_for_run(&run, m)) run_flush(&run);
         emit_plain(g, m);
         continue;
       }
