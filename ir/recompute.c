@@ -2,8 +2,9 @@
  *
  * In: a schedule. While its plan is too large, look at the kernel where most bytes live. Values that wait there, made
  * before and not read until later, may be let go: the kernel that made them is put a second time before their next
- * reader, and from there on is the one that is read. Of all such kernels the one that frees most bytes for its time
- * is taken. What it reads must still be there, and lives longer for it; that counts against it.
+ * reader, and from there on is the one that is read. What it reads must still be there, and lives longer for it. Of
+ * all such kernels after whose repetition nothing comes up to the old peak, the one that frees most bytes for its
+ * time is taken.
  *
  * A repeated kernel has the same members, in the same nodes, and the same code: only its buffers are others. So a
  * node may have several buffers, and which one a kernel reads is said by its operands. A kernel that also writes a
@@ -20,8 +21,9 @@ enum { MOST_TIMES = 4 }; /* as many repetitions as there were kernels; then it i
 typedef struct Search {
   Schedule *s;
   int64_t size;
-  int peak_at;    /* the kernel where most bytes live */
-  int64_t *bytes; /* by buffer id; 0 outside the arena */
+  int peak_at;           /* the kernel where most bytes live */
+  int64_t *live, *trial; /* by kernel: bytes that live; the same for a try */
+  int64_t *bytes;        /* by buffer id; 0 outside the arena */
 } Search;
 
 static int64_t open_value(void *cx, DimAtom *symbol) {
@@ -50,12 +52,12 @@ static void find_peak(Search *search) {
   search->bytes = NEW_ARRAY(s->arena, int64_t, s->buffers.n + 1);
   for (int i = 0; i < s->buffers.n; i++)
     if (s->buffers.at[i]->place == BUFFER_arena) search->bytes[i] = value_of(search, s->buffers.at[i]->bytes);
-  int64_t most = -1;
+  search->live = NEW_ARRAY(s->arena, int64_t, s->kernels.n + 1);
+  search->trial = NEW_ARRAY(s->arena, int64_t, s->kernels.n + 1);
+  search->peak_at = 0;
   for (int at = 0; at < s->kernels.n; at++) {
-    int64_t bytes = live_bytes(search, at);
-    if (bytes <= most) continue;
-    most = bytes;
-    search->peak_at = at;
+    search->live[at] = live_bytes(search, at);
+    if (search->live[at] > search->live[search->peak_at]) search->peak_at = at;
   }
 }
 
@@ -71,6 +73,11 @@ static bool writes(const Kernel *k, const Buffer *b) {
   for (int i = 0; i < k->members.n; i++)
     if (k->members.at[i].buffer == b) return true;
   return false;
+}
+
+static int last_use(const Schedule *s, const Buffer *b, int until) {
+  while (until > b->first && !uses(s->kernels.at[until], b)) until--;
+  return until;
 }
 
 static int next_use(const Schedule *s, const Buffer *b, int after) {
@@ -123,33 +130,62 @@ typedef struct Choice {
   double worth; /* bytes for each nanosecond */
 } Choice;
 
-/* Bytes more at the peak because the repeated kernel reads them later. */
-static int64_t bytes_kept_longer(const Search *search, const Kernel *k, int to) {
+/* Whether b, which a kernel writes that is repeated before `to`, is read from the repetition's result from there on.
+ */
+static bool is_replaced(const Schedule *s, const Buffer *b, int to) {
+  return b->place == BUFFER_arena && b->last >= to && !is_output(s, b);
+}
+
+/* What lives while the repeated kernel runs: what waits for the kernel at `to`, its results among it, what it reads,
+ * and results that nobody reads again. */
+static int64_t bytes_there(Search *search, const Choice *c) {
+  const Schedule *s = search->s;
+  const Kernel *k = s->kernels.at[c->from];
   int64_t bytes = 0;
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.at[i]->first < c->to && s->buffers.at[i]->last >= c->to) bytes += search->bytes[i];
   for (int i = 0; i < k->operands.n; i++) {
     const Buffer *b = k->operands.at[i];
-    if (!writes(k, b) && b->last < search->peak_at && to > search->peak_at) bytes += search->bytes[b->id];
+    bool more = writes(k, b) ? !is_replaced(s, b, c->to) : b->place == BUFFER_arena && b->last < c->to;
+    if (more) bytes += value_of(search, b->bytes);
   }
   return bytes;
+}
+
+/* The most that lives from the peak on until the kernel is repeated, and earlier where it keeps something alive. */
+static int64_t most_before(Search *search, const Choice *c) {
+  const Schedule *s = search->s;
+  const Kernel *k = s->kernels.at[c->from];
+  int64_t *bytes = search->trial, most = 0;
+  int first = search->peak_at;
+  memcpy(bytes, search->live, sizeof *bytes * (size_t)s->kernels.n);
+  for (int i = 0; i < k->operands.n; i++) {
+    const Buffer *b = k->operands.at[i];
+    bool dropped = writes(k, b) && is_replaced(s, b, c->to), kept = !writes(k, b) && b->last < c->to;
+    int after = dropped ? last_use(s, b, c->to - 1) + 1 : kept ? b->last + 1 : c->to;
+    if (kept && after < first) first = after;
+    for (int at = after; at < c->to; at++) bytes[at] += dropped ? -search->bytes[b->id] : search->bytes[b->id];
+  }
+  for (int at = first; at < c->to; at++)
+    if (bytes[at] > most) most = bytes[at];
+  return most;
 }
 
 static bool look_at(Search *search, int from, Choice *c) {
   const Schedule *s = search->s;
   const Kernel *k = s->kernels.at[from];
-  int64_t freed = 0;
-  c->from = from;
-  c->to = s->kernels.n;
+  int64_t peak = search->live[search->peak_at];
+  *c = (Choice){.from = from, .to = s->kernels.n};
   for (int i = 0; i < k->operands.n; i++) {
     const Buffer *b = k->operands.at[i];
     if (!waits(search, k, b) || is_output(s, b)) continue;
-    freed += search->bytes[b->id];
     int next = next_use(s, b, search->peak_at);
     if (next < c->to) c->to = next;
   }
-  if (freed == 0 || !can_repeat(s, from, c->to)) return false;
-  freed -= bytes_kept_longer(search, k, c->to);
-  c->worth = (double)freed / ((double)value_of(search, k->work) + 1);
-  return freed > 0;
+  if (c->to == s->kernels.n || !can_repeat(s, from, c->to)) return false;
+  if (bytes_there(search, c) >= peak || most_before(search, c) >= peak) return false;
+  c->worth = (double)(peak - search->trial[search->peak_at]) / ((double)value_of(search, k->work) + 1);
+  return true;
 }
 
 static bool choose(Search *search, Choice *best) {
