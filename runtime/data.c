@@ -133,12 +133,45 @@ static void close_reading(Reading *r) {
   nnrt_run_close(&r->run);
 }
 
+/* Tokens and labels are kept as bytes where their bound allows it. */
+static NnrtDtype kept_type(const NnrtField *f) {
+  NnrtDtype given = (NnrtDtype)f->dtype;
+  NnrtDtype least = f->bound <= 256 ? NNRT_U8 : NNRT_I16;
+  bool fits = f->bound > 0 && f->bound <= 1 << 15;
+  return fits && nnrt_dtype(least)->bytes < nnrt_dtype(given)->bytes ? least : given;
+}
+
+static NnrtDtype kept_as(const NnrtDataset *d, int field) {
+  return d->kept ? d->kept[field] : (NnrtDtype)d->table->fields[field].dtype;
+}
+
+/* Bytes of one example of a field as it is kept. */
+static int64_t kept_bytes(const NnrtDataset *d, int field) {
+  int given = nnrt_dtype((NnrtDtype)d->table->fields[field].dtype)->bytes;
+  return d->bytes[field] / given * nnrt_dtype(kept_as(d, field))->bytes;
+}
+
+/* Chunk by chunk, by way of `given` where it is kept in another type. */
+static int read_chunks(NnrtDataset *d, Reading *r, int k, char *given, NnrtError *e) {
+  NnrtDtype type = (NnrtDtype)r->field->dtype;
+  int64_t row = kept_bytes(d, k), elements = d->bytes[k] / nnrt_dtype(type)->bytes;
+  for (int64_t first = 0; first < d->count; first += CHUNK) {
+    int64_t n = d->count - first < CHUNK ? d->count - first : CHUNK;
+    char *to = d->fields[k] + first * row;
+    int status = read_chunk(r, first, n, given ? given : to, d->bytes[k], e);
+    if (status != NNRT_OK) return status;
+    if (given) nnrt_convert(type, given, false, d->kept[k], to, n * elements);
+  }
+  return NNRT_OK;
+}
+
 static int read_field(NnrtDataset *d, NnrtModel *m, const NnrtSource *s, int k, NnrtError *e) {
   const NnrtField *f = &d->table->fields[k];
   Reading r = {.field = f, .source = s};
   int64_t total;
+  d->kept[k] = kept_type(f);
   if (!nnrt_shape_bytes(f->shape, (int)f->n_shape, (NnrtDtype)f->dtype, &d->bytes[k]) ||
-      __builtin_mul_overflow(d->bytes[k], d->count, &total) || !(d->fields[k] = nnrt_allocate(total)))
+      __builtin_mul_overflow(kept_bytes(d, k), d->count, &total) || !(d->fields[k] = nnrt_allocate(total)))
     return nnrt_fail_memory(e, (unsigned long long)d->bytes[k] * (unsigned long long)d->count, f->name);
   int status = nnrt_run_open(&r.run, m, f->graph, e);
   if (status != NNRT_OK) return status;
@@ -146,10 +179,11 @@ static int read_field(NnrtDataset *d, NnrtModel *m, const NnrtSource *s, int k, 
   r.raw = calloc((size_t)f->n_raw + 1, sizeof *r.raw);
   if (!r.views || !r.raw) status = nnrt_fail_memory(e, (size_t)f->n_raw * sizeof *r.views, f->name);
   for (int i = 0; status == NNRT_OK && i < f->n_raw; i++) status = open_raw(&r, i, e);
-  for (int64_t first = 0; status == NNRT_OK && first < d->count; first += CHUNK) {
-    int64_t n = d->count - first < CHUNK ? d->count - first : CHUNK;
-    status = read_chunk(&r, first, n, d->fields[k] + first * d->bytes[k], d->bytes[k], e);
-  }
+  bool converts = d->kept[k] != (NnrtDtype)f->dtype;
+  char *given = converts ? nnrt_allocate(CHUNK * d->bytes[k]) : NULL;
+  if (converts && !given) status = nnrt_fail_memory(e, (unsigned long long)(CHUNK * d->bytes[k]), f->name);
+  if (status == NNRT_OK) status = read_chunks(d, &r, k, given, e);
+  free(given);
   close_reading(&r);
   return status;
 }
@@ -171,7 +205,9 @@ int nnrt_data_open(NnrtDataset *d, NnrtModel *m, int64_t index, const NnrtOverri
     d->count = s.count;
     d->fields = calloc((size_t)t->n_fields + 1, sizeof *d->fields);
     d->bytes = calloc((size_t)t->n_fields + 1, sizeof *d->bytes);
-    if (!d->fields || !d->bytes) status = nnrt_fail_memory(e, (size_t)t->n_fields * sizeof *d->fields, t->name);
+    d->kept = calloc((size_t)t->n_fields + 1, sizeof *d->kept);
+    if (!d->fields || !d->bytes || !d->kept)
+      status = nnrt_fail_memory(e, (size_t)t->n_fields * sizeof *d->fields, t->name);
     if (d->count == 0) status = nnrt_fail(e, NNRT_EDATA, "%s: no examples", files[0].path);
     for (int k = 0; status == NNRT_OK && k < t->n_fields; k++)
       if (only < 0 || only == k) status = read_field(d, m, &s, k, e);
@@ -186,14 +222,17 @@ void nnrt_data_close(NnrtDataset *d) {
   for (int64_t k = 0; d->fields && k < d->table->n_fields; k++) free(d->fields[k]);
   free(d->fields);
   free(d->bytes);
+  free(d->kept);
   *d = (NnrtDataset){0};
 }
 
 void nnrt_data_gather(const NnrtDataset *d, int field, const int64_t *places, int64_t n, void *to) {
-  size_t bytes = (size_t)d->bytes[field];
-  const char *from = d->fields[field];
+  int64_t bytes = d->bytes[field], row = kept_bytes(d, field);
+  NnrtDtype kept = kept_as(d, field), given = (NnrtDtype)d->table->fields[field].dtype;
   char *at = to;
-  for (int64_t i = 0; i < n; i++, at += bytes) memcpy(at, from + (size_t)places[i] * bytes, bytes);
+  for (int64_t i = 0; i < n; i++, at += bytes)
+    nnrt_convert(kept, d->fields[field] + (places ? places[i] : i) * row, false, given, at,
+                 row / nnrt_dtype(kept)->bytes);
 }
 
 int nnrt_data_field(const NnrtDataset *d, const char *port) {

@@ -8,10 +8,11 @@
 
 typedef struct NnrtDataset {
   const NnrtData *table;
-  int64_t index;  /* in the program */
-  int64_t count;  /* examples */
-  char **fields;  /* of table->fields: [count, shape...], aligned to 64; NULL: not read */
-  int64_t *bytes; /* of one example of each */
+  int64_t index;   /* in the program */
+  int64_t count;   /* examples */
+  char **fields;   /* of table->fields: [count, shape...], aligned to 64; NULL: not read */
+  int64_t *bytes;  /* of one example of each, as it is given out */
+  NnrtDtype *kept; /* in what type fields[] are: bounded integers in the smallest; NULL: all as they are given out */
 } NnrtDataset;
 
 /* Another file than the source states: for `column` (NULL: for the only file, or the first). */
@@ -28,7 +29,7 @@ void nnrt_data_close(NnrtDataset *d);
 /* Runs the data set's `stats` graph over the examples listed: the statistics are stored in the model. */
 int nnrt_data_statistics(const NnrtDataset *d, NnrtModel *m, const int64_t *places, int64_t n, NnrtError *e);
 
-/* Copies rows `places` of a field into `to`. */
+/* Copies rows `places` of a field (NULL: the first n) into `to`. */
 void nnrt_data_gather(const NnrtDataset *d, int field, const int64_t *places, int64_t n, void *to);
 
 /* Which field an input port named "data.field" reads, whatever the data set's name there: test data stand in for

@@ -140,7 +140,7 @@ static int take_field(Entry *x, Value *v, const char *file) {
     status = nnrt_fail_memory(x->error, (unsigned long long)((v->n + d.count) * v->bytes), v->name);
   } else {
     if (v->n) memcpy(more, v->data, (size_t)(v->n * v->bytes));
-    memcpy(more + v->n * v->bytes, d.fields[a->field], (size_t)(d.count * v->bytes));
+    nnrt_data_gather(&d, (int)a->field, NULL, d.count, more + v->n * v->bytes);
     free(v->data);
     v->data = more;
     v->n += d.count;

@@ -46,6 +46,7 @@ int nnrt_model_open(NnrtModel *m, const NnrtProgram *p, NnrtPool *pool, NnrtErro
 
 void nnrt_model_close(NnrtModel *m) {
   free(m->block);
+  free(m->arena);
   free(m->variables);
   free(m->bytes);
   *m = (NnrtModel){0};
@@ -141,7 +142,6 @@ void nnrt_run_close(NnrtRun *r) {
   free(r->inputs);
   free(r->steps);
   free(r->operands);
-  free(r->arena);
   free(r->scratch);
   *r = (NnrtRun){0};
 }
@@ -164,8 +164,9 @@ static int reserve_all(NnrtRun *r, NnrtError *e) {
     if (bytes > scratch) scratch = bytes;
   }
   int64_t threads = nnrt_pool_threads(r->model->pool), have = r->scratch_bytes * threads;
+  NnrtModel *m = r->model;
   int status =
-      reserve(&r->arena, &r->arena_bytes, nnrt_poly(g->arena, g->n_arena, r->dims) + NNRT_ARENA_GUARD, g->name, e);
+      reserve(&m->arena, &m->arena_bytes, nnrt_poly(g->arena, g->n_arena, r->dims) + NNRT_ARENA_GUARD, g->name, e);
   if (status != NNRT_OK || (r->scratch && r->scratch_bytes >= scratch)) return status;
   status = reserve(&r->scratch, &have, scratch * threads, g->name, e);
   r->scratch_bytes = scratch;
@@ -174,6 +175,7 @@ static int reserve_all(NnrtRun *r, NnrtError *e) {
 
 static void place_buffers(NnrtRun *r) {
   const NnrtProgram *p = r->model->program;
+  r->arena = r->model->arena;
   for (int64_t i = 0; i < r->graph->n_buffers; i++) {
     const NnrtBuffer *b = &r->graph->buffers[i];
     switch ((NnrtPlace)b->place) {
@@ -260,6 +262,10 @@ void nnrt_run_launch(NnrtRun *r, int64_t i) {
 }
 
 void nnrt_run_go(NnrtRun *r) {
+  if (r->arena != r->model->arena) { /* another run needed a larger one */
+    place_buffers(r);
+    place_operands(r);
+  }
   nnrt_arena_prepare(r);
   for (int64_t i = 0; i < r->graph->n_launches; i++) nnrt_run_launch(r, i);
   nnrt_arena_check(r);

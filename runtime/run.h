@@ -1,6 +1,6 @@
 /* run.h - runs the graphs of a program. A Model is the tensors that live (parameters, states, optimizer slots,
- * statistics); a Run is one graph made ready for given sizes of its open dimensions: memory, operands and chunks are
- * settled in nnrt_run_bind, and nnrt_run_go only calls kernels. */
+ * statistics), and the arena of its runs; a Run is one graph made ready for given sizes of its open dimensions:
+ * memory, operands and chunks are settled in nnrt_run_bind, and nnrt_run_go only calls kernels. */
 #ifndef NNRT_RUN_H
 #define NNRT_RUN_H
 
@@ -14,6 +14,8 @@ typedef struct NnrtModel {
   int64_t *bytes;   /* of each */
   void *block;
   int64_t total;
+  char *arena; /* of the run that goes: they share it, as only one goes at a time */
+  int64_t arena_bytes;
 } NnrtModel;
 
 int nnrt_model_open(NnrtModel *m, const NnrtProgram *p, NnrtPool *pool, NnrtError *e);
@@ -36,10 +38,10 @@ typedef struct NnrtRun {
   void **buffers;      /* of graph->buffers */
   const void **inputs; /* of graph->inputs */
   NnrtStep *steps;
-  void **operands; /* of all launches, one after the other */
-  char *arena, *scratch;
-  int64_t arena_bytes, scratch_bytes; /* scratch: of one thread */
-  int64_t checked_arena;              /* arena_check.c: the plan that was reported last */
+  void **operands;       /* of all launches, one after the other */
+  char *arena, *scratch; /* arena: the model's, as it was when the buffers were placed */
+  int64_t scratch_bytes; /* of one thread */
+  int64_t checked_arena; /* arena_check.c: the plan that was reported last */
 } NnrtRun;
 
 /* After a failure there is nothing to close. */
@@ -52,7 +54,7 @@ int nnrt_run_bind(NnrtRun *r, const int64_t *open, NnrtError *e);
 
 /* The memory that an input is read from: row-major, at least of the port's bytes, kept until the run is done. */
 void nnrt_run_input(NnrtRun *r, int port, const void *data);
-/* Valid after nnrt_run_go, until the next one or a bind. */
+/* Valid after nnrt_run_go, until any run of the model goes or is bound. */
 const void *nnrt_run_output(const NnrtRun *r, int port);
 
 void nnrt_run_go(NnrtRun *r);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FIXED_META = 8, VALUE_ROOM = 32 };
+enum { FIXED_META = 8, VALUE_ROOM = 32, BEST_COPIED = 1 << 20 };
 
 /* ---- saving ---- */
 
@@ -81,13 +81,22 @@ static int write_checkpoint(NnrtTraining *t, const char *path, void *block, bool
   return status;
 }
 
+static int write_best(NnrtTraining *t, void *block) {
+  char path[4096];
+  nnrt_rundir_file(&t->run, "best.safetensors", path, sizeof path);
+  return write_checkpoint(t, path, block, true);
+}
+
+/* A small model is copied, to be written with the next save; for a large one the memory is worth more than the time.
+ */
 int nnrt_training_keep_best(NnrtTraining *t) {
+  t->best_step = t->step;
+  t->best_epoch = t->epoch;
+  if (t->model.total > BEST_COPIED) return write_best(t, t->model.block);
   if (!t->best_block) t->best_block = nnrt_allocate(t->model.total);
   if (!t->best_block) return nnrt_fail_memory(t->error, (unsigned long long)t->model.total, "the best weights");
   memcpy(t->best_block, t->model.block, (size_t)t->model.total);
   t->best_waits = true;
-  t->best_step = t->step;
-  t->best_epoch = t->epoch;
   return NNRT_OK;
 }
 
@@ -95,8 +104,7 @@ int nnrt_training_save(NnrtTraining *t) {
   char path[4096];
   int status = nnrt_rundir_flush(&t->run, t->error);
   if (status == NNRT_OK && t->best_waits) {
-    nnrt_rundir_file(&t->run, "best.safetensors", path, sizeof path);
-    status = write_checkpoint(t, path, t->best_block, true);
+    status = write_best(t, t->best_block);
     t->best_waits = false;
   }
   if (status != NNRT_OK) return status;
