@@ -1,9 +1,9 @@
 /* affine.c - index forms: c0 + sum of coefficient * atom, hash-consed, in the canonical form of the rules N1-N4.
  *
  * N1 quotients: exact multiples of the divisor leave it, common factors cancel, (Z // a) // b is Z // (a*b), and a
- * part whose range lies inside one step of the rest is dropped. N2, N3 remainders: Z % c is Z - c * (Z // c), so
- * quotient and remainder share Z, and c * (Z // c) + Z % c is Z. N4 ranges: interval arithmetic, with Z // c bounded
- * by Z/c as well, which keeps the two together.
+ * part whose range lies inside one step of the rest is dropped; (v + 1) // 2 of v < 2 is v. N2, N3 remainders: Z % c
+ * is Z - c * (Z // c), so quotient and remainder share Z, and c * (Z // c) + Z % c is Z. N4 ranges: interval
+ * arithmetic, with Z // c bounded by Z/c as well, which keeps the two together.
  *
  * A quotient of open dimensions alone is a Dim, never an ATOM_DIV: each value has one form. */
 #include "ir/expr.h"
@@ -24,6 +24,8 @@ static struct FormTable *table(Ir *ir) {
   if (!ir->forms) ir->forms = NEW(ir->arena, struct FormTable);
   return ir->forms;
 }
+
+enum { MAX_LINE = 64 };
 
 static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
@@ -127,6 +129,16 @@ static Form *form_of_atom(Ir *ir, int64_t coefficient, Atom *a) {
   return make(ir, 0, t, coefficient != 0);
 }
 
+/* Whether multiplying f by a divisor of its quotients keeps far from overflow. */
+static bool small(const Form *f) {
+  int64_t limit = (int64_t)1 << 40, size = f->c0 < 0 ? -(f->c0 + 1) : f->c0;
+  for (int i = 0; i < f->n; i++) {
+    int64_t c = f->terms[i].coefficient, d = f->terms[i].atom->kind == ATOM_DIV ? f->terms[i].atom->divisor : 1;
+    if (c > limit || c < -limit || d > limit) return false;
+  }
+  return size < limit;
+}
+
 /* ---- builders ---- */
 
 Form *form_const(Ir *ir, int64_t c) { return make(ir, c, NULL, 0); }
@@ -222,6 +234,17 @@ static Form *drop_low_part(Ir *ir, Form *y, int64_t c) {
   return NULL;
 }
 
+/* (k*v + b) // c as a plain term of v, where v is so short that the quotient's values lie on a line. */
+static Form *short_quotient(Ir *ir, Form *y, int64_t c) {
+  int64_t n, k = y->n == 1 ? y->terms[0].coefficient : 0;
+  if (!k || y->terms[0].atom->kind != ATOM_VAR || !dim_is_const(y->terms[0].atom->var->extent, &n)) return NULL;
+  if (n < 2 || n > MAX_LINE || !small(y)) return NULL;
+  int64_t first = floor_div(y->c0, c), step = floor_div(y->c0 + k, c) - first;
+  for (int64_t v = 2; v < n; v++)
+    if (floor_div(y->c0 + k * v, c) != first + step * v) return NULL;
+  return form_add(ir, form_const(ir, first), form_scale(ir, form_of_atom(ir, 1, y->terms[0].atom), step));
+}
+
 static Form *div_atom(Ir *ir, Form *y, int64_t c) {
   if (y->n == 1 && y->terms[0].coefficient == 1 && y->terms[0].atom->kind == ATOM_DIV) { /* (Z//a + k) // c */
     Atom *inner = y->terms[0].atom;
@@ -241,6 +264,7 @@ Form *form_floordiv(Ir *ir, Form *a, int64_t c) {
   int64_t q;
   if (single_quotient(ir, y, c, &q)) return form_add(ir, whole, form_const(ir, q));
   Form *less = drop_low_part(ir, y, c);
+  if (!less) less = short_quotient(ir, y, c);
   return form_add(ir, whole, less ? less : div_atom(ir, y, c));
 }
 
@@ -324,16 +348,6 @@ static Form *eliminate(Ir *ir, Form *f, int i, Range *error) {
   Form *rest = add_scaled(ir, f, -t.coefficient, form_of_atom(ir, 1, t.atom));
   *error = range_scale((Range){true, true, 0, t.atom->divisor - 1}, -t.coefficient);
   return add_scaled(ir, form_scale(ir, rest, t.atom->divisor), t.coefficient, t.atom->form);
-}
-
-/* Whether eliminating all quotients of f keeps far from overflow. */
-static bool small(const Form *f) {
-  int64_t limit = (int64_t)1 << 40, size = f->c0 < 0 ? -(f->c0 + 1) : f->c0;
-  for (int i = 0; i < f->n; i++) {
-    int64_t c = f->terms[i].coefficient, d = f->terms[i].atom->kind == ATOM_DIV ? f->terms[i].atom->divisor : 1;
-    if (c > limit || c < -limit || d > limit) return false;
-  }
-  return size < limit;
 }
 
 static Range range_of(Ir *ir, Form *f, int depth) {

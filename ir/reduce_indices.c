@@ -2,9 +2,11 @@
  *
  * In and out: sum(vars: select(guard, value, 0)). The derivative of a read is a sum over what solve() leaves free;
  * without these rules the derivative of that derivative is right, but visits many times the useful products: a stride
- * shows as an equation modulo s, a kernel's two halves as two indices, a pad as a guard on one index.
+ * shows as an equation modulo s, a kernel's two halves as two indices, a pad as a guard on one index, a window as one
+ * that is walked backwards.
  *
- * The rules are tried in the order of the table until none applies; each removes an index, an equation or a guard. */
+ * The rules are tried in the order of the table until none applies; each but the last removes an index, an equation
+ * or a guard. */
 #include "ir/reduce_indices.h"
 
 #include "ir/graph.h"
@@ -244,7 +246,39 @@ static bool rule_merge(Parts *p) {
   return false;
 }
 
-static bool (*const rules[])(Parts *p) = {rule_unit, rule_equation, rule_shrink, rule_absent, rule_merge};
+typedef struct Direction {
+  const Var *v;
+  bool forwards, backwards;
+} Direction;
+
+static void look_at_direction(void *cx, Expr *e) {
+  Direction *d = cx;
+  for (int i = 0; e->kind == EXPR_READ && i < e->node->rank; i++) {
+    if (!form_uses(e->at[i], d->v)) continue;
+    d->backwards |= form_coefficient(e->at[i], d->v) < 0;
+    d->forwards |= form_coefficient(e->at[i], d->v) >= 0;
+  }
+}
+
+/* An index by which everything is read backwards is counted the other way. */
+static bool rule_reverse(Parts *p) {
+  Ir *ir = p->ir;
+  Expr *body = join(p);
+  for (int i = 0; i < p->vars.n; i++) {
+    Direction d = {p->vars.at[i], false, false};
+    expr_visit(body, look_at_direction, &d);
+    if (d.forwards || !d.backwards) continue;
+    Var *other = var_fresh(ir, d.v->extent);
+    Form *last = form_dim(ir, dim_sub(ir, d.v->extent, dim_const(ir, 1)));
+    replace_everywhere(p, p->vars.at[i], form_sub(ir, last, form_var(ir, other)));
+    p->vars.at[i] = other;
+    return true;
+  }
+  return false;
+}
+
+static bool (*const rules[])(Parts *p) = {rule_unit,   rule_equation, rule_shrink,
+                                          rule_absent, rule_merge,    rule_reverse};
 
 bool sum_normalise(Ir *ir, Sum *s) {
   Parts p = {.ir = ir};

@@ -144,6 +144,11 @@ static void canonical(void **state) {
   assert_ptr_equal(form_floordiv(ir, form_sub(ir, z, form_mod(ir, z, 4)), 4), form_floordiv(ir, z, 4));
   assert_ptr_equal(form_floordiv(ir, form_floordiv(ir, z, 2), 3), form_floordiv(ir, z, 6));
   assert_int_equal(form_range(ir, form_mod(ir, z, 4)).upper, 3);
+  Form *bit = form_var(ir, var_get(ir, 9, dim_const(ir, 2))), *three = form_var(ir, var_get(ir, 9, dim_const(ir, 3)));
+  assert_ptr_equal(form_mod(ir, times(-1, bit), 2), bit); /* two points lie on a line */
+  assert_ptr_equal(form_floordiv(ir, times(4, three), 3), three);
+  assert_true(form_uses(form_floordiv(ir, plus(three, 1), 2), form_as_var(three)));
+  assert_null(form_as_var(form_floordiv(ir, plus(three, 1), 2))); /* 0, 1, 1 do not */
   assert_int_equal(form_coefficient(flat, vars[1]), 5);
   assert_true(form_uses(form_floordiv(ir, z, 4), vars[0]));
   assert_false(form_uses(form_floordiv(ir, z, 4), vars[1]));
