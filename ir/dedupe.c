@@ -1,9 +1,9 @@
 /* dedupe.c - the same symbol for kernels that are the same code: twelve equal layers are compiled once.
  *
  * A kernel's code depends on its members' bodies, with operands by number and not by name, on the shapes and types of
- * what is read, on storage, on how the grid is cut, and on the places of open dimensions among the schedule's. All
- * that is written as one text, each distinct subexpression once, and the symbol is a hash of it. With 64 bits, two
- * symbols of one program that are equal by chance are not a concern. */
+ * what is read, on storage and place, on how the grid is cut, and on the places of open dimensions among the
+ * schedule's. All that is written as one text, each distinct subexpression once, and the symbol is a hash of it. With
+ * 64 bits, two symbols of one program that are equal by chance are not a concern. */
 #include "ir/scheduler.h"
 
 #include <inttypes.h>
@@ -62,6 +62,15 @@ static void write_form(Writer *w, const Form *f) {
   buf_puts(&w->text, "}");
 }
 
+/* Where a part lies in its whole. */
+static void write_place(Writer *w, const Node *n) {
+  const Part *part = schedule_part(w->s, n);
+  if (!part) return;
+  buf_puts(&w->text, " in ");
+  write_shape(w, part->whole->rank, part->whole->shape);
+  for (int i = 0; i < part->whole->rank; i++) write_form(w, part->at[i]);
+}
+
 /* What is read: another member, or an operand, by number. */
 static void write_source(Writer *w, const Node *n) {
   for (int i = 0; i < w->k->members.n; i++)
@@ -70,6 +79,7 @@ static void write_source(Writer *w, const Node *n) {
   for (int i = 0; b && i < w->k->operands.n; i++)
     if (w->k->operands.at[i] == b) buf_printf(&w->text, "o%d", i);
   write_shape(w, n->rank, n->shape);
+  write_place(w, n);
 }
 
 /* A subexpression's number, where it was written before. */
@@ -104,6 +114,7 @@ static void write_member(Writer *w, const Member *m) {
   for (int i = 0; i < w->k->ngrid; i++) buf_printf(&w->text, " %d", m->grid_slot[i]);
   write_shape(w, n->rank, n->shape);
   write_shape(w, n->nred, n->red);
+  write_place(w, n);
   for (int i = 0; i < w->k->operands.n; i++)
     if (w->k->operands.at[i] == m->buffer) buf_printf(&w->text, " o%d ", i);
   for (int i = 0; n->at && i < n->rank; i++) write_form(w, n->at[i]);

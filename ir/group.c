@@ -238,6 +238,14 @@ static bool reads_a_member(Scheduler *sc, const Kernel *k, const Node *d) {
 
 /* ---- contraction epilogues, and maps with several results ---- */
 
+/* d's result slot that f runs upwards with, in whatever strides; -1: none. */
+static int running_slot(Scheduler *sc, const Node *d, const Form *f) {
+  if (f->n != 1 || f->terms[0].coefficient < 1) return -1;
+  for (int i = 0; i < d->rank; i++)
+    if (form_coefficient(f, node_result_var(sc->g, d, i))) return i;
+  return -1;
+}
+
 /* What an epilogue may read besides the tile: elements whose indices run in the tile's order, or not at all. */
 static bool reads_suit_a_tile(Scheduler *sc, const Node *d) {
   ExprList reads = reads_of(sc, d);
@@ -245,8 +253,8 @@ static bool reads_suit_a_tile(Scheduler *sc, const Node *d) {
     int last = -1;
     for (int j = 0; j < reads.at[i]->node->rank; j++) {
       const Form *at = reads.at[i]->at[j];
-      int slot = form_result_slot(sc->g, d, at);
       if (form_is_const(at, NULL)) continue;
+      int slot = running_slot(sc, d, at);
       if (slot <= last) return false;
       last = slot;
     }

@@ -43,6 +43,7 @@ static bool reads_own(const Heir *h, const Member *m, bool element) {
   for (int j = 0; j < reads.n; j++) {
     const Expr *read = reads.at[j];
     if (!reads_buffer(h, read)) continue;
+    if (schedule_part(h->s, read->node)) return false; /* its elements lie elsewhere in the buffer */
     if (element && !read_is_identity(h->s->graph, m->node, read)) return false;
     for (int g = 0; g < h->k->ngrid; g++)
       if (form_result_slot(h->s->graph, m->node, read->at[w->grid_slot[g]]) != m->grid_slot[g]) return false;
@@ -96,7 +97,8 @@ void write_in_place(Schedule *s) {
     const Kernel *k = s->kernels.at[at];
     for (int m = 0; m < k->members.n && writes_by_position(k); m++) {
       Buffer *b = k->members.at[m].buffer;
-      if (!b || b->place != BUFFER_arena || b->first != at || !is_map(k->members.at[m].node)) continue;
+      const Node *n = k->members.at[m].node;
+      if (!b || b->place != BUFFER_arena || b->first != at || !is_map(n) || schedule_part(s, n)) continue;
       for (int i = 0; i < k->operands.n && !b->over; i++)
         if (may_take_over(s, at, m, k->operands.at[i])) b->over = k->operands.at[i];
     }

@@ -22,6 +22,9 @@
  *
  * scatter: one member; its buffer is zeroed first.
  *
+ * A member that is a Part writes into its whole's buffer, wherever that says; the whole's other parts may be other
+ * kernels', and no kernel makes the whole.
+ *
  * In-place updates: a member's `buffer` may be that of a param or state that it and members before it read, or lie
  * over that of an operand (Buffer.over). All such reads are at the position (in the grid and the row) that is
  * written, or in an earlier level: load before you store. Parts of a body without an index (a learning rate's
@@ -50,13 +53,21 @@ typedef enum BufferClass {
 typedef struct Buffer {
   int id;
   BufferClass place;
-  Node *node; /* the source, or the node whose value it holds (row-major, dense); of one that is computed again there
-                 are several */
+  Node *node; /* the source, or the node whose value it holds (row-major, dense), which may be a whole of parts; of one
+                 that is computed again there are several */
   Dim *bytes;
   Dim *offset;         /* arena: a multiple of 64, by pass plan_memory */
   int first, last;     /* kernels that write it first and read it last; outputs live to the end */
   struct Buffer *over; /* its memory is this one's, which dies in the kernel that writes it; NULL: its own */
 } Buffer;
+
+/* A node whose value is made inside another's memory: its element i is element at(i) of `whole`. Of a concatenation,
+ * of the residue classes of a strided convolution's derivative, ... (assemble.c). `whole` is never a part; `node` may
+ * be a whole whose own parts are listed too. */
+typedef struct Part {
+  Node *node, *whole; /* the whole has no kernel, or is the buffer's node */
+  Form **at;          /* by the whole's dimension, over node's result indices */
+} Part;
 
 typedef enum Storage {
   STORE_buffer,  /* written to `buffer` (and readable from there or from registers by later members at this position)
@@ -120,6 +131,7 @@ typedef struct Schedule {
   Vec(Kernel *) kernels;
   Vec(Buffer *) buffers;
   Buffer **buffer_of; /* by node id, for schedule_buffer; NULL: none */
+  Vec(Part) parts;
   Dim *arena_bytes;    /* the exact peak of BUFFER_arena */
   Vec(DimAtom *) dims; /* the graph's open dimensions, in the order in which kernels get their values */
 } Schedule;
@@ -150,6 +162,8 @@ const char *schedule_verify(const Schedule *s);
 Buffer *schedule_buffer(const Schedule *s, const Node *n);
 /* The buffer in which kernel k reads or writes n: where n is computed again, k's operands say which. NULL: none. */
 Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n);
+/* Where in that buffer n's elements lie; NULL: densely, in n's own order. */
+const Part *schedule_part(const Schedule *s, const Node *n);
 /* One line a kernel: kind, grid, vector width, bytes moved, source line (--emit=kernels); buffers and peak
  * (--emit=plan). */
 void schedule_print(Buf *out, const Schedule *s, const Sources *sources);

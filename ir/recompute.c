@@ -115,6 +115,8 @@ static bool is_written_before(const Schedule *s, const Buffer *b, int end) {
 /* Whether the kernel at `from` computes the same before the one at `to`. */
 static bool can_repeat(const Schedule *s, int from, int to) {
   const Kernel *k = s->kernels.at[from];
+  for (int i = 0; i < k->members.n; i++)
+    if (schedule_part(s, k->members.at[i].node)) return false; /* the whole has other makers */
   for (int i = 0; i < k->operands.n; i++) {
     const Buffer *b = k->operands.at[i];
     if (b->place != BUFFER_param && b->place != BUFFER_state) continue;

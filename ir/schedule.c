@@ -39,7 +39,7 @@ static void make_kernels(Scheduler *sc) {
   for (int i = 0; i < sc->n; i++) {
     Node *n = sc->g->nodes.at[i];
     sc->reads[i] = node_reads(sc->arena, n);
-    if (node_is_computed(n)) sc->kernel_of[i] = kernel_new(sc, n);
+    if (node_is_computed(n) && !sc->assembled[i]) sc->kernel_of[i] = kernel_new(sc, n);
   }
 }
 
@@ -154,7 +154,9 @@ static BufferClass class_of(const Node *n) {
 
 static Buffer *buffer_for(Scheduler *sc, Node *n) {
   Schedule *s = sc->s;
+  const Part *part = schedule_part(s, n);
   if (sc->in_place[n->id]) n = sc->in_place[n->id];
+  if (part) n = part->whole;
   if (s->buffer_of[n->id]) return s->buffer_of[n->id];
   Buffer *b = NEW(sc->arena, Buffer);
   *b = (Buffer){.id = s->buffers.n, .place = class_of(n), .node = n, .bytes = bytes_of(sc->g, n), .first = -1};
@@ -234,7 +236,9 @@ static void set_operands(Scheduler *sc, Kernel *k) {
     for (int j = 0; j < reads.n; j++) {
       Node *n = reads.at[j]->node;
       const Member *own = member_of(k, n);
-      if (!own || own->storage == STORE_buffer) add_operand(sc, k, buffer_for(sc, n));
+      if (own && own->storage != STORE_buffer) continue;
+      sc->s->buffer_of[n->id] = buffer_for(sc, n);
+      add_operand(sc, k, sc->s->buffer_of[n->id]);
     }
     if (m->buffer) add_operand(sc, k, m->buffer);
   }
@@ -357,6 +361,7 @@ Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
   Scheduler sc = {.s = s, .g = g, .arena = a, .target = t};
   settle(&sc);
   s->buffer_of = NEW_ARRAY(a, Buffer *, sc.n);
+  if (level >= 1) assemble(&sc);
   make_kernels(&sc);
   if (level >= 1) group_kernels(&sc);
   order_kernels(&sc);

@@ -126,6 +126,23 @@ static void check_buffers(Verifier *v) {
     }
 }
 
+/* Parts lie inside their whole, in its buffer, and are as many elements. */
+static void check_parts(Verifier *v) {
+  Ir *ir = v->s->graph->ir;
+  for (int i = 0; i < v->s->parts.n; i++) {
+    const Part *p = &v->s->parts.at[i];
+    const Buffer *b = schedule_buffer(v->s, p->node);
+    if (!b || b->node != p->whole) fault(v, "a part is not in its whole", p->node);
+    for (int d = 0; d < p->whole->rank; d++)
+      if (!form_proves_inside(ir, p->at[d], p->whole->shape[d])) fault(v, "a part leaves its whole", p->node);
+    double sum = 0;
+    for (int k = 0; k < v->s->parts.n; k++)
+      if (v->s->parts.at[k].whole == p->whole && kernel_index(v->s, v->s->parts.at[k].node) >= 0)
+        sum += node_result_count(v->s->parts.at[k].node);
+    if (sum != node_result_count(p->whole)) fault(v, "parts do not fill their whole", p->whole);
+  }
+}
+
 static void check_effects(Verifier *v) {
   const Graph *g = v->s->graph;
   for (int i = 0; i < g->outputs.n; i++)
@@ -144,6 +161,7 @@ const char *schedule_verify(const Schedule *s) {
   }
   v.k = NULL;
   check_buffers(&v);
+  check_parts(&v);
   check_effects(&v);
   return v.fault;
 }

@@ -1,5 +1,5 @@
-/* scheduler.h - what the parts of the scheduler share: settle.c (stores and outputs), group.c, tile.c, schedule.c,
- * order.c, in_place.c, dedupe.c. Nobody else includes it. */
+/* scheduler.h - what the parts of the scheduler share: settle.c (stores and outputs), assemble.c, group.c, tile.c,
+ * schedule.c, order.c, in_place.c, dedupe.c. Nobody else includes it. */
 #ifndef NNC_IR_SCHEDULER_H
 #define NNC_IR_SCHEDULER_H
 
@@ -25,6 +25,7 @@ typedef struct Scheduler {
   int *place;                 /* by kernel id: in an order in which all can run; group.c */
   Kernel **in_order, **moved; /* by place; and a second such list to make it in */
   int *seen;                  /* by kernel id: the last search that came by */
+  bool *assembled;            /* by node id: a whole that its parts' kernels make */
   int searches;
 } Scheduler;
 
@@ -40,6 +41,12 @@ static inline bool reads_value(const Scheduler *sc, const Node *n, const Node *w
 /* settle.c: makes every output and every stored value a computed node (a copy where it is not), decides which are
  * written in place, and fills `before`, `after`, `in_place`, `kept`. */
 void settle(Scheduler *sc);
+
+/* `then` runs after `first`. */
+void run_before(Scheduler *sc, Node *first, Node *then);
+
+/* assemble.c: finds the maps that only put parts together; needs settle. */
+void assemble(Scheduler *sc);
 
 /* group.c: merges kernels of one member each into groups and epilogues. */
 void group_kernels(Scheduler *sc);

@@ -28,7 +28,7 @@ static Node *make_again(Graph *g, Node *n) { return map_like(g, n, n->kind == NO
 
 /* ---- edges ---- */
 
-static void add_edge(Scheduler *sc, Node *first, Node *then) {
+void run_before(Scheduler *sc, Node *first, Node *then) {
   NodeList *list = &sc->before[then->id];
   for (int i = 0; i < list->n; i++)
     if (list->at[i] == first) return;
@@ -43,13 +43,13 @@ typedef struct EdgeMaker {
 
 static void add_operand_edge(void *cx, Node *operand) {
   EdgeMaker *m = cx;
-  add_edge(m->sc, operand, m->n);
+  run_before(m->sc, operand, m->n);
 }
 
 /* A reader that is made after its operand got a writer has to run before that. */
 static void add_writer_edge(void *cx, Node *operand) {
   EdgeMaker *m = cx;
-  if (m->sc->writer[operand->id]) add_edge(m->sc, m->n, m->sc->writer[operand->id]);
+  if (m->sc->writer[operand->id]) run_before(m->sc, m->n, m->sc->writer[operand->id]);
 }
 
 static void add_node(Scheduler *sc, Node *n) {
@@ -96,7 +96,7 @@ static void overwrite(Scheduler *sc, Node *value, Node *target) {
   sc->writer[target->id] = value;
   sc->kept[value->id] = true;
   for (int i = 0; i < sc->after[target->id].n; i++)
-    if (sc->after[target->id].at[i] != value) add_edge(sc, sc->after[target->id].at[i], value);
+    if (sc->after[target->id].at[i] != value) run_before(sc, sc->after[target->id].at[i], value);
 }
 
 static void settle_store(Scheduler *sc, Node *store) {
@@ -130,6 +130,7 @@ void settle(Scheduler *sc) {
   sc->in_place = NEW_ARRAY(sc->arena, Node *, room);
   sc->writer = NEW_ARRAY(sc->arena, Node *, room);
   sc->kept = NEW_ARRAY(sc->arena, bool, room);
+  sc->assembled = NEW_ARRAY(sc->arena, bool, room);
   for (int i = 0; i < g->nodes.n; i++) add_node(sc, g->nodes.at[i]);
   for (int i = 0; i < g->outputs.n; i++) sc->kept[g->outputs.at[i].node->id] = true;
   for (int i = 0; i < g->stores.n; i++) settle_store(sc, g->stores.at[i]);

@@ -345,8 +345,19 @@ static const Kept *kept_row(const Emit *e, const Node *n) {
   return NULL;
 }
 
+/* Whose dimensions element n[at...] is addressed by: n's own, or those of the whole that n is a part of. */
+static const Node *laid_out_as(Emit *e, const Node *n, Form ***at) {
+  const Part *part = schedule_part(e->s, n);
+  if (!part) return n;
+  Form **place = NEW_ARRAY(e->arena, Form *, part->whole->rank + 1);
+  for (int i = 0; i < part->whole->rank; i++) place[i] = emit_form_at(e, part->at[i], *at);
+  *at = place;
+  return part->whole;
+}
+
 Form *flat_address(Emit *e, const Node *n, Form **at) {
   const Kept *row = kept_row(e, n);
+  n = laid_out_as(e, n, &at);
   Form *sum = form_const(e->ir, 0);
   int64_t stride = 1;
   bool known = true; /* stride is a number */
@@ -365,6 +376,7 @@ Form *flat_address(Emit *e, const Node *n, Form **at) {
 /* Strides that are not numbers: multiplied at run time. */
 static Lanes open_address(Emit *e, const Node *n, Form **at, const Mask *mask) {
   const Kept *row = kept_row(e, n);
+  n = laid_out_as(e, n, &at);
   Lanes sum = lanes_scalar(index64(&e->b, 0));
   Dim *stride = dim_const(e->ir, 1);
   for (int i = n->rank - 1; i >= 0; i--) {

@@ -79,9 +79,24 @@ static bool in_grid(const Kernel *k, const Member *m, int slot) {
   return false;
 }
 
+/* Element `at` of a part, as element `whole` of what it is a part of. */
+static void place_in_whole(Machine *m, const Part *part, const int64_t *at, int64_t *whole) {
+  int64_t saved[MAX_SLOTS];
+  size_t rank = (size_t)part->node->rank * sizeof *at;
+  memcpy(saved, m->slot, sizeof saved);
+  memmove(m->slot, at, rank);
+  for (int d = 0; d < part->whole->rank; d++) whole[d] = form_value(m, part->at[d]);
+  memcpy(m->slot, saved, sizeof saved);
+}
+
 /* The place of element `at` of n in its buffer, or, with a member, in that member's row. */
 static int64_t place_of(Machine *m, const Node *n, const int64_t *at, const Member *row) {
-  int64_t place = 0;
+  const Part *part = row ? NULL : schedule_part(m->s, n);
+  int64_t place = 0, whole[MAX_SLOTS];
+  if (part) {
+    place_in_whole(m, part, at, whole);
+    return place_of(m, part->whole, whole, NULL);
+  }
   for (int d = 0; d < n->rank; d++) {
     if (row && in_grid(m->k, row, d)) continue;
     int64_t extent = value_of(m, n->shape[d]);
