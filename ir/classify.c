@@ -1,4 +1,4 @@
-/* classify.c - finds contractions and tells row from column reductions.
+/* classify.c - finds contractions and tells windows, rows and columns from each other.
  *
  * A sum is a contraction when the factors of its body part into two operands, A over m and k and B over k and n, each
  * of m, n and k large enough for register tiles. Factors without a reduction index are applied to the finished value;
@@ -7,7 +7,7 @@
 #include "ir/classify.h"
 #include "ir/cost.h"
 
-enum { MAX_FACTORS = 6, MAX_MASKS = 16, MIN_M = 8, MIN_N = 8, MIN_K = 4, SHORT_ROW = 8 };
+enum { MAX_FACTORS = 6, MAX_MASKS = 16, MIN_M = 8, MIN_N = 8, MIN_K = 4, SHORT_ROW = 8, MAX_WINDOW = 64 };
 
 typedef uint64_t SlotSet; /* bit s: the index of slot s occurs */
 
@@ -284,13 +284,43 @@ static KernelKind row_or_column(Graph *g, const Node *n, Arena *a) {
   return row < SHORT_ROW && lanes > row && some_reduced_runs_with(g, n, reads, lane) ? KERNEL_column : KERNEL_row;
 }
 
+/* ---- windows ---- */
+
+static bool uses_a_result_index(Graph *g, const Node *n, const Form *f) {
+  for (int i = 0; i < n->rank; i++)
+    if (form_uses(f, node_result_var(g, n, i))) return true;
+  return false;
+}
+
+/* Whether reduction index v moves a read about the result's place. */
+static bool moves_a_window(Graph *g, const Node *n, ExprList reads, const Var *v) {
+  for (int i = 0; i < reads.n; i++)
+    for (int d = 0; d < reads.at[i]->node->rank; d++)
+      if (form_uses(reads.at[i]->at[d], v) && uses_a_result_index(g, n, reads.at[i]->at[d])) return true;
+  return false;
+}
+
+/* A few places about each result, and results in the order of what is read: poolings, depthwise convolutions, their
+ * derivatives. */
+static bool is_window(Graph *g, const Node *n, Arena *a) {
+  int64_t extent, places = 1;
+  ExprList reads = node_reads(a, n);
+  for (int i = 0; i < n->nred; i++) {
+    if (!dim_is_const(n->red[i], &extent) || extent > MAX_WINDOW) return false;
+    places *= extent;
+    if (places > MAX_WINDOW || !moves_a_window(g, n, reads, node_reduction_var(g, n, i))) return false;
+  }
+  return some_reduced_runs_with(g, n, reads, node_result_var(g, n, n->rank - 1));
+}
+
 KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c) {
   *c = NULL;
   if (n->kind == NODE_scatter) return KERNEL_scatter;
   if (n->reducer == RED_none) return KERNEL_map;
   if (n->rank == 0) return KERNEL_full;
   *c = find_contraction(g, n, a);
-  return *c ? KERNEL_contraction : row_or_column(g, n, a);
+  if (*c) return KERNEL_contraction;
+  return is_window(g, n, a) ? KERNEL_window : row_or_column(g, n, a);
 }
 
 int form_result_slot(Graph *g, const Node *n, const Form *f) {

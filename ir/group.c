@@ -387,6 +387,7 @@ void group_kernels(Scheduler *sc) {
   grow(sc, KERNEL_contraction, try_epilogue);
   grow(sc, KERNEL_row, try_join);
   grow(sc, KERNEL_column, try_join);
+  grow(sc, KERNEL_window, try_join);
   grow(sc, KERNEL_full, try_join);
   grow(sc, KERNEL_map, try_several_results);
 }

@@ -88,7 +88,8 @@ static bool may_take_over(const Schedule *s, int at, int writer, const Buffer *a
 }
 
 static bool writes_by_position(const Kernel *k) {
-  return k->kind == KERNEL_map || k->kind == KERNEL_row || k->kind == KERNEL_column || k->kind == KERNEL_contraction;
+  return k->kind == KERNEL_map || k->kind == KERNEL_row || k->kind == KERNEL_column || k->kind == KERNEL_window ||
+         k->kind == KERNEL_contraction;
 }
 
 void write_in_place(Schedule *s) {

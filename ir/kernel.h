@@ -15,6 +15,9 @@
  * the row; its maps of rank n are plain values. Reads of another member have its grid indices at this position. A
  * column kernel is vectorised along grid index n-1, a row kernel along the fastest reduction or row index.
  *
+ * window: as column; the reduction indices are numbers of few values, so that backends write a copy of the bodies for
+ * each of these.
+ *
  * full: n = 0, reductions to one value and maps of rank 0, sorted by level.
  *
  * contraction: members.at[0] is the contraction, the others are maps over its result (rank n, grid_slot[k] = k),

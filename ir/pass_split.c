@@ -206,8 +206,41 @@ static void find_condition(void *cx, Expr *e) {
   for (int k = 1; k < d->piece->n && condition; k++) d->found |= form_uses(e->form, d->piece->var[k]);
 }
 
+typedef struct Quotients {
+  bool compared, other_read; /* in a condition; a read is by none */
+} Quotients;
+
+static bool divides(const Form *f) {
+  for (int i = 0; i < f->n; i++)
+    if (f->terms[i].atom->kind == ATOM_DIV) return true;
+  return false;
+}
+
+static void look_for_quotients(void *cx, Expr *e) {
+  Quotients *q = cx;
+  if (e->kind == EXPR_GE0 || e->kind == EXPR_EQ0) q->compared |= divides(e->form);
+  if (e->kind != EXPR_READ || e->node->rank == 0) return;
+  bool by = false;
+  for (int i = 0; i < e->node->rank; i++) by |= divides(e->at[i]);
+  q->other_read |= !by;
+}
+
+/* A map is worth splitting where it compares quotients and does nothing else (a pooling's derivative, not a group's
+ * map that happens to hold one), and then by residue: as a last digit, its lanes' index would be short. False: it is
+ * not, or there are too many residues. */
+static bool all_classes(const Node *n, const Divisors *of, bool *by_class) {
+  double classes = 1;
+  Quotients q = {false, false};
+  expr_visit(n->body, look_for_quotients, &q);
+  for (int i = 0; i < n->rank; i++) {
+    by_class[i] = of[i].n > 0;
+    if (of[i].n) classes *= (double)of[i].by[of[i].n - 1];
+  }
+  return q.compared && !q.other_read && classes <= MAX_CLASSES;
+}
+
 /* by_class[i]: with its digits as indices some division by index i would be left, or guarded work. */
-static void find_classes(Split *s, const Node *n, const Divisors *of, bool *by_class) {
+static bool find_classes(Split *s, const Node *n, const Divisors *of, bool *by_class) {
   Expr *body = n->body;
   Pieces *digits = NEW_ARRAY(s->scratch, Pieces, n->rank + 1);
   int64_t extent = 0;
@@ -225,13 +258,29 @@ static void find_classes(Split *s, const Node *n, const Divisors *of, bool *by_c
     if (d.found) classes *= (double)of[i].by[of[i].n - 1];
   }
   for (int i = 0; i < n->rank && classes > MAX_CLASSES; i++) by_class[i] = false;
+  return true;
+}
+
+/* Digits are for an index that occurs in several reads, as a group does, divided in one and whole in another: then
+ * the high digit is a batch index. In one operand alone a flattened index is as good. */
+static bool keep_digits(Split *s, const Node *n, Divisors *of, const bool *by_class) {
+  bool any = false;
+  ExprList reads = node_reads(s->scratch, n);
+  for (int i = 0; i < n->rank; i++) {
+    int users = 0;
+    for (int k = 0; k < reads.n; k++) users += expr_uses(reads.at[k], node_result_var(s->g, n, i));
+    if (!by_class[i] && users < 2) of[i].n = 0;
+    any |= of[i].n > 0;
+  }
+  return any;
 }
 
 static Cut *cut_of(Split *s, const Node *n) {
   Divisors *of = NEW_ARRAY(s->scratch, Divisors, n->rank + 1);
-  if (n->kind != NODE_comp || !n->nred || !find_divisors(s, n, of)) return NULL;
+  if (n->kind != NODE_comp || s->stored[n->id] || !find_divisors(s, n, of)) return NULL;
   bool *by_class = NEW_ARRAY(s->scratch, bool, n->rank + 1);
-  find_classes(s, n, of, by_class);
+  if (!(n->nred ? find_classes(s, n, of, by_class) : all_classes(n, of, by_class))) return NULL;
+  if (!keep_digits(s, n, of, by_class)) return NULL;
   Cut *c = NEW(s->scratch, Cut);
   c->index = NEW_ARRAY(s->scratch, Var *, n->rank + 1);
   c->pieces = NEW_ARRAY(s->scratch, Pieces, n->rank + 1);

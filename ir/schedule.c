@@ -165,7 +165,11 @@ static Buffer *buffer_for(Scheduler *sc, Node *n) {
   return b;
 }
 
-Buffer *schedule_buffer(const Schedule *s, const Node *n) { return s->buffer_of[n->id]; }
+Buffer *schedule_buffer(const Schedule *s, const Node *n) {
+  Buffer *b = s->buffer_of[n->id];
+  const Part *part = b ? NULL : schedule_part(s, n); /* a whole in another that no kernel reads */
+  return part ? s->buffer_of[part->whole->id] : b;
+}
 
 Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n) {
   const Member *own = member_of(k, n);
@@ -236,9 +240,7 @@ static void set_operands(Scheduler *sc, Kernel *k) {
     for (int j = 0; j < reads.n; j++) {
       Node *n = reads.at[j]->node;
       const Member *own = member_of(k, n);
-      if (own && own->storage != STORE_buffer) continue;
-      sc->s->buffer_of[n->id] = buffer_for(sc, n);
-      add_operand(sc, k, sc->s->buffer_of[n->id]);
+      if (!own || own->storage == STORE_buffer) add_operand(sc, k, buffer_for(sc, n));
     }
     if (m->buffer) add_operand(sc, k, m->buffer);
   }

@@ -137,7 +137,7 @@ static void check_parts(Verifier *v) {
       if (!form_proves_inside(ir, p->at[d], p->whole->shape[d])) fault(v, "a part leaves its whole", p->node);
     double sum = 0;
     for (int k = 0; k < v->s->parts.n; k++)
-      if (v->s->parts.at[k].whole == p->whole && kernel_index(v->s, v->s->parts.at[k].node) >= 0)
+      if (v->s->parts.at[k].whole == p->whole && kernel_index(v->s, v->s->parts.at[k].node, b) >= 0)
         sum += node_result_count(v->s->parts.at[k].node);
     if (sum != node_result_count(p->whole)) fault(v, "parts do not fill their whole", p->whole);
   }

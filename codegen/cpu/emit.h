@@ -92,6 +92,8 @@ void emit_forget(Emit *e, int mark, int depth,
 Value emit_dim(Emit *e, Dim *d); /* i64 */
 Lanes emit_form(Emit *e, Form *f);
 Value emit_expr(Emit *e, Expr *x);          /* under e->tail */
+/* x where `condition` holds, whatever elsewhere; *holds: where that is. */
+Value emit_under(Emit *e, Expr *condition, Expr *x, Value *holds);
 void emit_known(Emit *e, Expr *x, Value v); /* x has value v, here and in the scopes inside */
 Lanes lanes_scalar(Value v);
 Lanes lanes_from(Emit *e, Value base, int64_t step);
@@ -137,8 +139,8 @@ void row_loop(Emit *e, Var *v, Value to, int unroll, Value *carried, int n, Lane
 /* ---- reductions (emit_reduce.c) ---- */
 int reducer_width(Reducer r);                         /* accumulators that it needs: 1, or 2 with a position */
 void reduce_init(Emit *e, const Node *n, Value *acc); /* one of e->lanes for each lane */
-/* acc takes x, which is at `position` (i32 lanes; for argmax and argmin) in the reduction; only in the lanes of mask,
- * if there is one. */
+/* acc takes x, which is at `position` (i32 lanes; for argmax and argmin) in the reduction, further than all that it
+ * took before; only in the lanes of mask, if there is one. */
 void reduce_step(Emit *e, const Node *n, Value *acc, Value x, Value position, Value mask);
 void reduce_join(Emit *e, const Node *n, Value *acc, const Value *other);
 void reduce_lanes(Emit *e, const Node *n, Value *acc); /* across the lanes, in a fixed tree: acc become scalars */
@@ -153,7 +155,7 @@ void emit_store_row(Emit *e, const Node *n, Form **at, Value v);
  * index k->cut; once for all units where cut is 0. */
 typedef void (*UnitBody)(void *cx, Value from, Value to);
 void emit_units(Emit *e, Var **grid, UnitBody body, void *cx);
-void emit_group(Emit *e); /* map, row, column, full */
+void emit_group(Emit *e); /* map, row, column, window, full */
 void emit_scatter(Emit *e);
 void emit_contraction(Emit *e);
 

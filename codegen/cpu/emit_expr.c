@@ -266,6 +266,67 @@ static Value all_lanes(Emit *e, Value mask) {
   return mask ? splat(&e->b, mask, e->lanes) : int_const(with_lanes(e->b.i1, e->lanes), 1);
 }
 
+/* Elements step apart lie in `step` vectors that follow each other; element i of vector j is that of lane
+ * (j*lanes + i) / step, where step divides. A few shuffles are much cheaper than a gather or a scatter. */
+enum { MAX_STEP = 4 };
+
+static bool is_strided(Lanes at) { return !at.vector && at.step > 1 && at.step <= MAX_STEP; }
+
+static Value shuffle_two(Emit *e, Value x, Value y, const int *from, int n) {
+  Value index[128];
+  for (int i = 0; i < n; i++) index[i] = from[i] < 0 ? LLVMGetUndef(e->b.i32) : int_const(e->b.i32, from[i]);
+  return LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(index, (unsigned)n), "");
+}
+
+/* The lane mask as a mask of vector j's elements. */
+static Value strided_mask(Emit *e, Value mask, int64_t step, int j) {
+  Value used[128];
+  int lane[128];
+  for (int i = 0; i < e->lanes; i++) {
+    int at = j * e->lanes + i;
+    lane[i] = at / (int)step;
+    used[i] = int_const(e->b.i1, at % step == 0);
+  }
+  Value own = LLVMConstVector(used, (unsigned)e->lanes);
+  if (!mask) return own;
+  mask = all_lanes(e, mask);
+  return both(&e->b, shuffle(&e->b, mask, lane, e->lanes), own);
+}
+
+static Value strided_pointer(Emit *e, Value pointer, DType t, Value base, int j) {
+  return element_pointer(e, pointer, t, iadd(&e->b, base, index64(&e->b, (int64_t)j * e->lanes)));
+}
+
+static Value load_strided(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
+  Build *b = &e->b;
+  Value v = NULL;
+  for (int j = 0; j < at.step; j++) {
+    Type vector = memory_type(b, t, e->lanes), over[] = {vector, b->ptr};
+    Value args[] = {strided_pointer(e, pointer, t, at.base, j), int_const(b->i32, align_of(t)),
+                    strided_mask(e, mask, at.step, j), LLVMConstNull(vector)};
+    Value part = intrinsic(b, "llvm.masked.load", over, 2, args, 4);
+    int from[128];
+    for (int l = 0; l < e->lanes; l++) {
+      int64_t element = l * at.step - (int64_t)j * e->lanes;
+      from[l] = element < 0 ? l : element < e->lanes ? e->lanes + (int)element : -1;
+    }
+    if (!v) v = LLVMGetUndef(vector);
+    v = shuffle_two(e, v, part, from, e->lanes);
+  }
+  return v;
+}
+
+static void store_strided(Emit *e, Value pointer, DType t, Lanes at, Value v) {
+  Build *b = &e->b;
+  for (int j = 0; j < at.step; j++) {
+    int from[128];
+    for (int i = 0; i < e->lanes; i++) from[i] = (j * e->lanes + i) / (int)at.step;
+    Value args[] = {shuffle(&e->b, v, from, e->lanes), strided_pointer(e, pointer, t, at.base, j),
+                    int_const(b->i32, align_of(t)), strided_mask(e, e->tail, at.step, j)};
+    intrinsic(b, "llvm.masked.store", (Type[]){LLVMTypeOf(args[0]), b->ptr}, 2, args, 4);
+  }
+}
+
 static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
   Build *b = &e->b;
   Type scalar = memory_type(b, t, 0), vector = memory_type(b, t, e->lanes);
@@ -289,6 +350,7 @@ static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
     Value args[] = {p, int_const(b->i32, align_of(t)), all_lanes(e, mask), LLVMConstNull(vector)};
     return intrinsic(b, "llvm.masked.load", over, 2, args, 4);
   }
+  if (is_strided(at)) return load_strided(e, pointer, t, at, mask);
   Value index = at.vector;
   if (!index) {
     pointer = element_pointer(e, pointer, t, at.base);
@@ -325,6 +387,10 @@ void emit_store(Emit *e, Value pointer, DType t, Lanes at, Value v) {
     }
     intrinsic(b, "llvm.masked.store", (Type[]){LLVMTypeOf(v), b->ptr}, 2,
               (Value[]){v, p, align, all_lanes(e, e->tail)}, 4);
+    return;
+  }
+  if (is_strided(at)) {
+    store_strided(e, pointer, t, at, v);
     return;
   }
   Value index = at.vector;
@@ -586,6 +652,14 @@ static Value emit_masked(Emit *e, Expr *x, const Mask *mask) {
 
 Value emit_expr(Emit *e, Expr *x) {
   Value v = emit_masked(e, x, NULL);
+  emit_enter(e, e->depth);
+  return v;
+}
+
+Value emit_under(Emit *e, Expr *condition, Expr *x, Value *holds) {
+  *holds = emit_masked(e, condition, NULL);
+  const Mask *m = has_risky_read(e, x) ? mask_under(e, NULL, *holds, false, expr_depth(e, condition)) : NULL;
+  Value v = emit_masked(e, x, m);
   emit_enter(e, e->depth);
   return v;
 }

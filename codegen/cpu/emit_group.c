@@ -11,6 +11,7 @@ typedef struct Group {
   Emit *e;
   Kernel *k;
   bool across; /* lanes are grid positions */
+  bool window; /* rows are unrolled */
   int n, flat; /* grid indices; those from `flat` on are one index */
   Var **grid;  /* by grid index; only those before `flat` are bound */
   Var *lane;   /* the collapsed index, across only */
@@ -32,6 +33,7 @@ typedef struct Run { /* members that share one loop over the row */
   int loops;
   Form **at;      /* by row index, over `index` */
   Expr *position; /* row-major */
+  int64_t place;  /* of a window */
   int width;      /* accumulators of one instance */
   bool masked;    /* across the row: the tail's lanes are no positions */
 } Run;
@@ -258,8 +260,10 @@ static bool run_is_flat(Run *r, const Var *flat) {
 /* The loops' indices: one if all members walk straight through the row, else one for each of the row's. */
 static void run_indices(Run *r) {
   Emit *e = r->g->e;
+  r->loops = 0;
   r->index = NEW_ARRAY(e->arena, Var *, r->nd + 1);
   r->at = NEW_ARRAY(e->arena, Form *, r->nd + 1);
+  if (r->g->window) return;
   Var *flat = var_fresh(e->ir, product(e, r->nd, r->extent));
   if (flat_forms(e, r->nd, r->extent, flat, r->at) && (r->nd == 1 || run_is_flat(r, flat))) {
     r->loops = 1;
@@ -278,6 +282,24 @@ static void run_indices(Run *r) {
   }
 }
 
+/* What a reduction may skip: adding 0, the maximum with -inf. An argmax of nothing but that is the first place. */
+static bool is_neutral(const Node *n, const Expr *x) {
+  double v;
+  if (!dtype_is_float(x->dtype) || !expr_is_const(x, &v)) return false;
+  switch (n->reducer) {
+  case RED_sum: return v == 0;
+  case RED_max:
+  case RED_argmax: return v == -__builtin_inf();
+  case RED_min:
+  case RED_argmin: return v == __builtin_inf();
+  default: return false;
+  }
+}
+
+static bool is_guarded(const Node *n, const Expr *x) {
+  return x->kind == EXPR_OP && x->op == OP_select && is_neutral(n, x->arg[2]);
+}
+
 static void run_position(Emit *e, void *cx, Value *carried, int instance) {
   (void)instance;
   Run *r = cx;
@@ -285,21 +307,52 @@ static void run_position(Emit *e, void *cx, Value *carried, int instance) {
     const Member *m = &r->g->k->members.at[r->members[i]];
     Form **at;
     Expr *body = run_body(r, m, &at);
-    Value v = emit_expr(e, body);
+    Value holds = NULL, v;
+    if (m->node->nred && is_neutral(m->node, body)) { /* a place outside */
+      a += reducer_width(m->node->reducer);
+      continue;
+    }
+    if (m->node->nred && is_guarded(m->node, body)) v = emit_under(e, body->arg[0], body->arg[1], &holds);
+    else v = emit_expr(e, body);
     if (!m->node->nred) {
       keep_result(r->g, m, at, v, needed_outside(r, m));
       continue;
     }
     Value position = NULL;
     if (reducer_width(m->node->reducer) == 2) position = emit_expr(e, r->position);
-    reduce_step(e, m->node, carried + a, v, position, r->g->across ? NULL : e->tail);
+    if (!r->g->across) holds = both(&e->b, holds, e->tail);
+    reduce_step(e, m->node, carried + a, v, position, holds);
     a += reducer_width(m->node->reducer);
   }
+}
+
+/* A window's places one after the other: the row's indices are numbers, guards on them are settled here, and what
+ * does not depend on the lanes is loaded before their loop. */
+static void run_places(Run *r, int index, Value *acc) {
+  Emit *e = r->g->e;
+  int64_t n = 0;
+  if (index == r->nd) {
+    r->position = expr_int(e->ir, DT_i32, r->place);
+    run_position(e, r, acc, 0);
+    return;
+  }
+  dim_is_const(r->extent[index], &n);
+  int64_t outer = r->place;
+  for (int64_t i = 0; i < n; i++) {
+    r->at[index] = form_const(e->ir, i);
+    r->place = outer * n + i;
+    run_places(r, index + 1, acc);
+  }
+  r->place = outer;
 }
 
 /* Loop number `level` of the run, and those inside; acc: `unroll` instances of r->width values. */
 static void run_loops(Run *r, int level, int unroll, Value *acc) {
   Emit *e = r->g->e;
+  if (r->g->window) {
+    run_places(r, 0, acc);
+    return;
+  }
   Var *v = r->index[level];
   Value from = index64(&e->b, 0), to = emit_dim(e, v->extent);
   bool last = level == r->loops - 1;
@@ -322,6 +375,7 @@ static void run_loops(Run *r, int level, int unroll, Value *acc) {
 }
 
 static int run_unroll(const Run *r) {
+  if (r->g->window) return 1;
   int64_t c, step = r->g->across ? ACROSS_UNROLL : r->g->e->lanes;
   if (dim_is_const(r->index[r->loops - 1]->extent, &c) && c < 2 * step) return 1;
   if (r->g->across) return r->width > 0 && r->width <= 4 ? ACROSS_UNROLL : 1;
@@ -417,10 +471,99 @@ static Value times(Emit *e, Value v, Dim *d) {
   return dim_is_const(d, &one) && one == 1 ? v : imul(&e->b, v, emit_dim(e, d));
 }
 
+/* ---- a window's borders ---- */
+
+typedef struct Inside { /* the values of index v for which no guard on it alone can fail */
+  Ir *ir;
+  Var *v;
+  int64_t lower, upper; /* [lower, upper) */
+} Inside;
+
+static void look_at_guard(void *cx, Expr *x) {
+  Inside *in = cx;
+  int64_t k = x->kind == EXPR_GE0 ? form_coefficient(x->form, in->v) : 0;
+  if (!k) return;
+  Range rest = form_range(in->ir, form_sub(in->ir, x->form, form_scale(in->ir, form_var(in->ir, in->v), k)));
+  int64_t n = rest.has_lower ? rest.lower : 0; /* k*v + n >= 0 */
+  if (k > 0 && -n > k * in->lower) in->lower = (-n + k - 1) / k;
+  if (k < 0 && n < -k * (in->upper - 1)) in->upper = n < 0 ? 0 : n / -k + 1;
+}
+
+static Inside inside_of(Group *g, Var *v) {
+  Inside in = {g->e->ir, v, 0, 0};
+  dim_is_const(v->extent, &in.upper);
+  for (int i = 0; i < g->k->members.n; i++) {
+    const Member *m = &g->k->members.at[i];
+    Form **row = fresh_row(g->e, row_rank(g->k, m), row_extents(g, m));
+    expr_visit(emit_at(g->e, m->node->body, member_slots(g, m, row)), look_at_guard, &in);
+  }
+  if (in.upper < in.lower) in.upper = in.lower;
+  return in;
+}
+
+/* The lanes' index from first to last alone, under a name whose range says so: guards that hold there are gone. */
+static void lane_piece(Group *g, int64_t first, int64_t last) {
+  Emit *e = g->e;
+  if (first >= last) return;
+  Var *v = var_fresh(e->ir, dim_const(e->ir, last - first));
+  Form *outer = g->at[g->flat];
+  g->at[g->flat] = form_add(e->ir, form_var(e->ir, v), form_const(e->ir, first));
+  lane_loop(e, v, index64(&e->b, 0), index64(&e->b, last - first), 1, NULL, 0, emit_position, g);
+  g->at[g->flat] = outer;
+}
+
+/* The first and the last vectors, where guards can fail, at constant places; those between without guards. */
+static bool lane_pieces(Group *g) {
+  int64_t n, lanes = g->e->lanes;
+  if (!g->window || g->flat != g->n - 1 || g->k->cut == g->flat || !dim_is_const(g->lane->extent, &n)) return false;
+  Inside in = inside_of(g, g->lane);
+  if (in.lower == 0 && in.upper == n) return false;
+  int64_t first = (in.lower + lanes - 1) / lanes * lanes, last = in.upper / lanes * lanes;
+  if (first >= last || first > 2 * lanes || n - last > 2 * lanes) return false;
+  for (int64_t at = 0; at < first; at += lanes) lane_piece(g, at, at + lanes);
+  lane_piece(g, first, last);
+  for (int64_t at = last; at < n; at += lanes) lane_piece(g, at, at + lanes < n ? at + lanes : n);
+  return true;
+}
+
+static void grid_loops(Group *g, int k, Value from, Value to);
+
+/* Index k within [from, to) and [first, last): named by a range of its own where that is less than all. */
+static void grid_piece(Group *g, int k, Value from, Value to, int64_t first, int64_t last) {
+  Emit *e = g->e;
+  Build *b = &e->b;
+  Loop l;
+  Form *outer = g->at[k];
+  Value low = index64(b, first), high = index64(b, last);
+  emit_enter(e, e->depth);
+  from = choose(b, icmp(b, LLVMIntSGT, from, low), from, low);
+  to = choose(b, icmp(b, LLVMIntSLT, to, high), to, high);
+  Var *v = var_fresh(e->ir, dim_const(e->ir, last - first));
+  g->at[k] = form_add(e->ir, form_var(e->ir, v), form_const(e->ir, first));
+  loop_open(e, &l, from, to, 1, NULL, 0);
+  emit_bind(e, v, lanes_scalar(isub(b, l.index, low)));
+  grid_loops(g, k + 1, index64(b, 0), emit_dim(e, g->k->grid[k + 1]));
+  loop_close(e, &l, NULL);
+  g->at[k] = outer;
+}
+
+/* Rows whose window lies inside run without guards on it. */
+static bool grid_pieces(Group *g, int k, Value from, Value to) {
+  int64_t n;
+  if (!g->window || k != g->n - 2 || k + 1 != g->flat || !dim_is_const(g->k->grid[k], &n)) return false;
+  Inside in = inside_of(g, g->grid[k]);
+  if ((in.lower == 0 && in.upper == n) || in.upper - in.lower < n / 2) return false;
+  if (in.lower > 0) grid_piece(g, k, from, to, 0, in.lower);
+  grid_piece(g, k, from, to, in.lower, in.upper);
+  if (in.upper < n) grid_piece(g, k, from, to, in.upper, n);
+  return true;
+}
+
 /* Loops over grid indices from k on, index k within [from, to). */
 static void grid_loops(Group *g, int k, Value from, Value to) {
   Emit *e = g->e;
   if (g->across && k == g->flat) {
+    if (lane_pieces(g)) return;
     Dim *inner = product(e, g->n - k - 1, g->k->grid + k + 1);
     Value first = times(e, from, inner), last = times(e, to, inner);
     lane_loop(e, g->lane, first, last, grid_unroll(g), NULL, 0, emit_position, g);
@@ -430,6 +573,7 @@ static void grid_loops(Group *g, int k, Value from, Value to) {
     emit_position(e, g, NULL, 0);
     return;
   }
+  if (grid_pieces(g, k, from, to)) return;
   Loop l;
   loop_open(e, &l, from, to, 1, NULL, 0);
   emit_bind(e, g->grid[k], lanes_scalar(l.index));
@@ -475,6 +619,7 @@ void emit_group(Emit *e) {
   g.grid = NEW_ARRAY(e->arena, Var *, g.n + 1);
   g.at = NEW_ARRAY(e->arena, Form *, g.n + 1);
   g.flat = g.n;
+  g.window = k->kind == KERNEL_window;
   g.across = g.n > 0 && (k->kind != KERNEL_row || rows_are_short(&g));
   emit_kept_rows(e, g.across);
   if (g.across) collapse_grid(&g);

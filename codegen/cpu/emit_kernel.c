@@ -108,6 +108,7 @@ static void emit_loops(Emit *e) {
   case KERNEL_map:
   case KERNEL_row:
   case KERNEL_column:
+  case KERNEL_window:
   case KERNEL_full: emit_group(e); return;
   case KERNEL_contraction: emit_contraction(e); return;
   case KERNEL_scatter: emit_scatter(e); return;

@@ -79,10 +79,37 @@ static void instances(Emit *e, Var *v, Loop *l, int unroll, int lanes, Value *ca
   }
 }
 
+/* A loop of one round without a loop: what its index is, and the mask of its lanes, are constants. */
+static void open_once(Emit *e, Loop *l, Value from, const Value *init, int n) {
+  if (e->depth + 1 >= SCOPES) ice("a loop is too deep");
+  *l = (Loop){.index = from, .n = n, .mark = emit_mark(e), .bound = e->bound.n};
+  for (int i = 0; i < n; i++) l->phi[i] = init[i];
+  emit_enter(e, e->depth);
+  e->scopes[e->depth + 1] = e->scopes[e->depth]; /* a scope of its own in the same block */
+  e->depth++;
+}
+
+static void close_once(Emit *e, Loop *l, const Value *next) {
+  emit_forget(e, l->mark, e->depth, false);
+  e->bound.n = l->bound;
+  e->generation++;
+  e->depth--;
+  e->scopes[e->depth] = e->scopes[e->depth + 1];
+  emit_enter(e, e->depth);
+  for (int i = 0; i < l->n; i++) l->out[i] = next[i];
+}
+
+static bool runs_once(Value from, Value to, int64_t step) {
+  int64_t a, b;
+  return known(from, &a) && known(to, &b) && a < b && b - a <= step;
+}
+
 static void lanes_of_loop(Emit *e, Var *v, Value from, Value to, int unroll, bool masked, Value end, Value *carried,
                           int n, LaneBody body, void *cx) {
   Loop l;
-  loop_open(e, &l, from, to, (int64_t)unroll * e->lanes, carried, unroll * n);
+  bool once = runs_once(from, to, (int64_t)unroll * e->lanes);
+  if (once) open_once(e, &l, from, carried, unroll * n);
+  else loop_open(e, &l, from, to, (int64_t)unroll * e->lanes, carried, unroll * n);
   Value next[ACCUMULATORS];
   for (int i = 0; i < l.n; i++) next[i] = l.phi[i];
   Value outer = e->tail;
@@ -95,7 +122,8 @@ static void lanes_of_loop(Emit *e, Var *v, Value from, Value to, int unroll, boo
   }
   instances(e, v, &l, unroll, e->lanes, next, n, body, cx);
   e->tail = outer;
-  loop_close(e, &l, next);
+  if (once) close_once(e, &l, next);
+  else loop_close(e, &l, next);
   for (int i = 0; i < l.n; i++) carried[i] = l.out[i];
 }
 

@@ -24,7 +24,8 @@ static Value number(Type t, DType d, double real, int64_t integer) {
 void reduce_init(Emit *e, const Node *n, Value *acc) {
   DType d = accumulated(n);
   Type t = type_of(&e->b, d, e->lanes);
-  if (has_position(n->reducer)) acc[1] = int_const(with_lanes(e->b.i32, e->lanes), INT32_MAX);
+  /* What is never exceeded leaves the first position: only a reduction of nothing but infinities ends so. */
+  if (has_position(n->reducer)) acc[1] = LLVMConstNull(with_lanes(e->b.i32, e->lanes));
   switch (n->reducer) {
   case RED_sum:
   case RED_any: acc[0] = LLVMConstNull(t); return;
@@ -78,10 +79,24 @@ void reduce_join(Emit *e, const Node *n, Value *acc, const Value *other) {
   }
 }
 
+/* Whether x is further than y, which stands before it: of equals y stays, NaN too. */
+static Value exceeds(Emit *e, const Node *n, Value x, Value y) {
+  DType t = accumulated(n);
+  bool max = n->reducer == RED_argmax;
+  Value a[3] = {x, y, NULL};
+  if (!dtype_is_float(t)) return emit_scalar(&e->b, max ? OP_gt : OP_lt, t, DT_bool, a);
+  Value further = fcmp(&e->b, max ? LLVMRealUGT : LLVMRealULT, x, y); /* NaN is, of either */
+  return both(&e->b, further, fcmp(&e->b, LLVMRealORD, y, y));
+}
+
 void reduce_step(Emit *e, const Node *n, Value *acc, Value x, Value position, Value mask) {
-  Value old[2] = {acc[0], acc[1]}, item[2] = {splat(&e->b, x, e->lanes), NULL};
-  if (has_position(n->reducer)) item[1] = splat(&e->b, position, e->lanes);
-  reduce_join(e, n, acc, item);
+  Value old[2] = {acc[0], NULL}, item = splat(&e->b, x, e->lanes);
+  if (has_position(n->reducer)) {
+    Value take = exceeds(e, n, item, acc[0]);
+    old[1] = acc[1];
+    acc[0] = choose(&e->b, take, item, acc[0]);
+    acc[1] = choose(&e->b, take, splat(&e->b, position, e->lanes), acc[1]);
+  } else reduce_join(e, n, acc, &item);
   for (int i = 0; mask && i < reducer_width(n->reducer); i++)
     acc[i] = choose(&e->b, splat(&e->b, mask, e->lanes), acc[i], old[i]);
 }

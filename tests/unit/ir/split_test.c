@@ -235,8 +235,8 @@ static void convolutions(void **state) {
        "contraction M 8 N B*16*16 K 16 batch 2; contraction M 8 N B*16*16 K 16*2 batch 2; contraction M 8 N B*16*16 "
        "K 16*2 batch 2; contraction M 8 N B*16*16 K 16*2*2 batch 2"},
       {{16, 32, 2, 32, 3, 2, 1, 1}, "w", "contraction M 16 N 8*3*3 K B*16*16 batch 2"},
-      {{16, 16, 16, 32, 3, 1, 1, 1}, "y", "column"},
-      {{16, 16, 16, 32, 3, 1, 1, 1}, "x", "column"},
+      {{16, 16, 16, 32, 3, 1, 1, 1}, "y", "window"},
+      {{16, 16, 16, 32, 3, 1, 1, 1}, "x", "window"},
       {{16, 16, 16, 32, 3, 1, 1, 1}, "w", "row"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -271,6 +271,25 @@ static void transposed_convolution(void **state) {
   expect("transposed, by w", TRANSPOSED TRANSPOSED_LOSS "%5 = grad %4 by %1\noutput d = %5\n",
          "contraction M 12 N 8*2*2 K B*15*15; contraction M 12 N 8*2*1 K B*15*16; "
          "contraction M 12 N 8*1*2 K B*16*15; contraction M 12 N 8*1*1 K B*16*16");
+}
+
+/* Windows of 2x2 and 3x3, 2 apart. */
+#define POOLED(reducer, k, n)                                                                                        \
+  "dim B >= 0 batch\n%0 = input x : f32[B, 8, 32, 32]\n%1 = comp f32[B, 8, " n ", " n "] [i0, i1, i2, i3] " reducer  \
+  "(r0 < " k ", r1 < " k ": %0[i0, i1, 2*i2 + r0, 2*i3 + r1])\n"
+#define POOLED_GRAD(n)                                                                                               \
+  "%2 = input g : f32[B, 8, " n ", " n "]\n%3 = comp f32[] [] sum(r0 < B, r1 < 8, r2 < " n ", r3 < " n               \
+  ": mul(%1[r0, r1, r2, r3], %2[r0, r1, r2, r3]))\n%4 = grad %3 by %0\noutput d = %4\n"
+
+/* The position is compared in the argmax's own kernel; of a pooling that overlaps, by residue. */
+static void pooling(void **state) {
+  (void)state;
+  expect("max", POOLED("max", "2", "16") "output y = %1\n", "window");
+  expect("max, gradient", POOLED("max", "2", "16") POOLED_GRAD("16"), "window");
+  expect("max 3", POOLED("max", "3", "15") "output y = %1\n", "window");
+  expect("max 3, gradient", POOLED("max", "3", "15") POOLED_GRAD("15"), "window; window; window; window; map");
+  expect("sum", POOLED("sum", "2", "16") "output y = %1\n", "window");
+  expect("sum 3, gradient", POOLED("sum", "3", "15") POOLED_GRAD("15"), "window; window; window; map");
 }
 
 /* ---- parts in place ---- */
@@ -321,6 +340,8 @@ static void not_parts(void **state) {
   static const char *const wholes[] = {
       "%5 = comp f32[B, 65] [i0, i1] select(ge0(23 - i1), %3[i0, i1], select(ge0(63 - i1), %4[i0, i1 - 24], 0))\n"
       "output y = %5\n",
+      "%5 = comp f32[B, 63] [i0, i1] add(select(ge0(23 - i1), %3[i0, i1], 0), select(ge0(i1 - 23), %4[i0, i1 - 23], "
+      "0))\noutput y = %5\n", /* one place has both */
       "%5 = comp f32[B, 48] [i0, i1] select(ge0(23 - i1), %3[i0, i1], %3[i0, i1 - 24])\noutput y = %5\n",
       "%5 = comp f32[B, 64] [i0, i1] select(ge0(23 - i1), %3[i0, i1], %4[i0, i1 - 24])\noutput y = %5\noutput p = "
       "%3\n",
@@ -338,6 +359,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(data_gradients, setup, teardown),
       cmocka_unit_test_setup_teardown(convolutions, setup, teardown),
       cmocka_unit_test_setup_teardown(transposed_convolution, setup, teardown),
+      cmocka_unit_test_setup_teardown(pooling, setup, teardown),
       cmocka_unit_test_setup_teardown(finished_parts, setup, teardown),
       cmocka_unit_test_setup_teardown(joined, setup, teardown),
       cmocka_unit_test_setup_teardown(not_parts, setup, teardown),
