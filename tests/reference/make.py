@@ -214,6 +214,8 @@ UNIFORMS = [1 / 64, 0.1, 0.25, 0.5, 0.625, 0.9, 63 / 64]
 SOME = torch.distributions.Normal(torch.tensor(0.5, dtype=torch.float64), torch.tensor(2.0, dtype=torch.float64))
 LOW, HIGH = (SOME.cdf(torch.tensor(v, dtype=torch.float64)) for v in (-1.0, 3.0))
 DRAWN = {
+    "uniform": lambda u: 0.5 + 1.5 * u, "normal": lambda u: SOME.icdf(u), "laplace": lambda u: torch.distributions.Laplace(0.5, 2.0).icdf(u),
+    "gumbel": lambda u: 0.5 - 2 * (-u.log()).log(),
     "trunc_normal": lambda u: SOME.icdf(LOW + (HIGH - LOW) * u), "exponential": lambda u: torch.distributions.Exponential(2.0).icdf(u),
     "cauchy": lambda u: torch.distributions.Cauchy(0.5, 2.0).icdf(u), "kaiming_normal": lambda u: torch.special.ndtri(u) * (2 / (1.25 * 10)) ** 0.5,
     "xavier_normal": lambda u: torch.special.ndtri(u) * 2 * (2 / 30) ** 0.5, "xavier_uniform": lambda u: (2 * u - 1) * 2 * (6 / 30) ** 0.5,
@@ -340,6 +342,14 @@ LAYERS = {
     "cosine_embedding_loss": (lambda x, b: F.cosine_embedding_loss(x[0], b, SIGNS, -0.2, reduction="none")[None], dict(x=(6, 3), b=(6, 3))),
     "triplet_margin_loss": (lambda x, p, n: F.triplet_margin_loss(x[0], p, n, reduction="none")[None], dict(x=(4, 5), p=(4, 5), n=(4, 5))),
     "triplet_margin_loss_swap": (lambda x, p, n: F.triplet_margin_loss(x[0], p, n, margin=2.0, swap=True, reduction="none")[None], dict(x=(4, 5), p=(4, 5), n=(4, 5))),
+    "global_avg_pool1d": (lambda x: F.adaptive_avg_pool1d(x, 1).flatten(1), dict(x=(3, 5))),
+    "global_max_pool1d": (lambda x: F.adaptive_max_pool1d(x, 1).flatten(1), dict(x=(3, 5))),
+    "global_avg_pool3d": (lambda x: F.adaptive_avg_pool3d(x, 1).flatten(1), dict(x=(2, 3, 2, 4))),
+    "global_max_pool3d": (lambda x: F.adaptive_max_pool3d(x, 1).flatten(1), dict(x=(2, 3, 2, 4))),
+    "resize_nearest1d": (lambda x: F.interpolate(x, size=7), dict(x=(2, 4))),
+    "resize_cubic": (lambda x: F.interpolate(x[..., None].expand(-1, -1, -1, 3), size=(3, 3), mode="bicubic")[..., 1], dict(x=(2, 5))),
+    "lerp": (lambda x, b, w: torch.lerp(x, b, w), dict(x=(4,), b=(4,), w=(4,))),
+    "dot": (lambda x, b: (x * b).sum(-1), dict(x=(3, 4), b=(3, 4))),
 }
 
 
@@ -381,11 +391,13 @@ class LayersNet(nn.Module):
         self.deep = nn.Conv2d(1, 6, 3, padding=1, bias=False)
         self.bn1, self.bn2, self.gn = nn.BatchNorm1d(48), nn.BatchNorm2d(6), nn.GroupNorm(3, 6)
         self.token, self.mix = nn.Embedding(5, d), nn.MultiheadAttention(d, 2, batch_first=True)
-        self.ln, self.mlp, self.rms, self.out = nn.LayerNorm(d), Mlp(d, 16), nn.RMSNorm(d, eps=1e-5), nn.Linear(d + 17, 3)
+        self.ln, self.mlp, self.rms, self.out = nn.LayerNorm(d), Mlp(d, 16), nn.RMSNorm(d, eps=1e-5), nn.Linear(d + 21, 3)
         self.other, self.pairs = nn.MultiheadAttention(d, 2, batch_first=True), nn.Bilinear(4, 6, 5)
         self.solid, self.bn3 = nn.Conv3d(1, 4, 2, padding=1), nn.BatchNorm3d(4)
         self.up = nn.ConvTranspose2d(6, 4, 3, stride=2, padding=1, output_padding=1, groups=2)
-        self.own, self.slope = nn.InstanceNorm2d(4, affine=True), nn.PReLU(4)
+        self.own, self.slope, self.curve = nn.InstanceNorm2d(4, affine=True), nn.PReLU(4), nn.PReLU()
+        self.up1, self.own1 = nn.ConvTranspose1d(6, 2, 3, stride=2, dilation=2), nn.InstanceNorm1d(2)
+        self.up3, self.own3 = nn.ConvTranspose3d(4, 2, 2, stride=2, bias=False), nn.InstanceNorm3d(2, affine=True)
 
     def forward(self, x):
         h = self.bn1(self.fc(x))
@@ -396,10 +408,11 @@ class LayersNet(nn.Module):
         e = e + self.mix(q, q, q, attn_mask=future, need_weights=False)[0]
         e = e + self.other(e, self.ln(e), e, need_weights=False)[0]
         e = self.rms(e + self.mlp(e))
-        solid = self.bn3(self.solid(h.view(-1, 1, 3, 4, 4))).relu().amax((2, 3, 4))
+        v = self.bn3(self.solid(h.view(-1, 1, 3, 4, 4))).relu()
         wide = self.slope(self.own(self.up(c))).amax((2, 3))
-        pairs = self.pairs(solid + wide, c.mean((2, 3)))
-        return self.out(torch.cat((e.mean(1), c.mean((2, 3)), a.mean(2), pairs), 1))
+        pairs = self.pairs(v.amax((2, 3, 4)) + wide, c.mean((2, 3)))
+        long, large = self.curve(self.own1(self.up1(a))).amax(2), self.own3(self.up3(v)).relu().mean((2, 3, 4))
+        return self.out(torch.cat((e.mean(1), c.mean((2, 3)), a.mean(2), pairs, long, large), 1))
 
 
 def models(out):
