@@ -209,6 +209,18 @@ static void not_numbers(void **state) {
         "output a = %2\noutput b = %3\noutput c = %4\noutput d = %5\noutput e = %6\noutput f = %7\noutput g = %8\n");
 }
 
+/* Rows, columns and a whole of which a condition leaves nothing: inputs are at most 3/2. */
+static void infinities(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 37]\n"
+             "%1 = comp f32[B] [i0] max(r0 < 37: select(gt(%0[i0, r0], 100), %0[i0, r0], -inf))\n"
+             "%2 = comp f32[B] [i0] min(r0 < 37: select(gt(%0[i0, r0], 100), %0[i0, r0], inf))\n"
+             "%3 = input y : f32[20, 37]\n"
+             "%4 = comp f32[37] [i0] max(r0 < 20: select(gt(%3[r0, i0], 100), %3[r0, i0], -inf))\n"
+             "%5 = comp f32[] [] min(r0 < 20, r1 < 37: select(gt(%3[r0, r1], 100), %3[r0, r1], inf))\n"
+             "output a = %1\noutput b = %2\noutput c = %4\noutput d = %5\n");
+}
+
 /* Integers: division and remainder round down, also where the divisor is 0 or negative; casts truncate and saturate.
  */
 static void integers(void **state) {
@@ -272,6 +284,7 @@ int main(void) {
       cmocka_unit_test(odd_contractions),
       cmocka_unit_test(column_groups),
       cmocka_unit_test(not_numbers),
+      cmocka_unit_test(infinities),
       cmocka_unit_test(integers),
       cmocka_unit_test(narrow_floats),
       cmocka_unit_test(scatters),

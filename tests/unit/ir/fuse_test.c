@@ -201,6 +201,12 @@ static void activations_are_reused(void **state) {
     assert_true(reads.at[i]->node == g->outputs.at[0].node || reads.at[i]->node->kind == NODE_input);
   Graph *kept = graph_of(arena_printf(g->arena, "%soutput z = %%3\n", text));
   assert_false(pass_reuse(kept, &(PassContext){0})); /* the input is kept anyway */
+  Graph *other = graph_of("%0 = input x : f32[64]\n"
+                          "%1 = comp f32[64] [i0] neg(%0[i0])\n"
+                          "%2 = comp f32[64] [i0] select(le(%1[i0], 0), 0, %1[i0])\n"
+                          "%3 = comp f32[64] [i0] select(ge(%1[i0], 0), 1, 2)\n"
+                          "output h = %2\noutput d = %3\n");
+  assert_false(pass_reuse(other, &(PassContext){0})); /* the output is never below 0 */
 }
 
 /* A map that finishes a reduction goes into the next one where the reduction is stored for somebody else anyway. */
