@@ -97,8 +97,10 @@ typedef struct Contraction {
   Expr *scale;     /* factors without a reduction index, in the finished value; or NULL */
   int nbatch, nm, nn, nk;
   int *batch, *m, *n, *k;
-  int mr, nr;     /* register tile: rows, and columns in vectors */
-  int kc, mc, nc; /* cache blocks, in elements */
+  int mr, nr; /* register tile: rows, and columns in vectors */
+  /* Blocks: mc rows, nc columns; of K, ranges of k_block along index k[k_cut], with one value of the indices before
+   * it and all of those after it (k_cut 0 and the whole extent: K is one block). */
+  int k_cut, k_block, mc, nc;
 } Contraction;
 
 typedef struct Kernel {

@@ -7,7 +7,16 @@
 #include "ir/cost.h"
 #include "ir/scheduler.h"
 
-enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, KC = 512, MC = 96, NC = 512, SMALL = 1 << 20 };
+enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, SMALL = 1 << 20 };
+
+/* Blocks. K in pieces of KC, if it is longer than WHOLE_K: each piece costs a pass over the sums that wait. What is
+ * copied and stays, packed rows and waiting sums, has at most COPIED elements (the second cache); rows read where
+ * they lie may come from further away. UNITS pieces for threads to share, where there are WORTH multiply-adds for
+ * each. */
+enum { KC = 1024, WHOLE_K = 2048, COPIED = 512 * 1024, UNITS = 4, WORTH = 1 << 19, OPEN_ROWS = 256 };
+
+/* Cycles for packing one element; a cycle does 32 multiply-adds. */
+#define PACKING 0.4
 
 /* What an accumulator more may cost a small product, where code is read as often as data. */
 #define CODE_GROWTH 0.004
@@ -30,13 +39,6 @@ static Extent extent_of(Graph *g, const Node *n, const int *slots, int count) {
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* A block of at most `most` that is a multiple of `step` and, where the extent is known, cuts it into equal parts. */
-static int block_of(Extent e, int64_t most, int64_t step) {
-  if (e.open || e.value <= 0) return (int)(ceil_div(most, step) * step);
-  int64_t blocks = ceil_div(e.value, most);
-  return (int)(ceil_div(ceil_div(e.value, blocks), step) * step);
-}
-
 static double tile_time(int mr, int nr, int64_t m, int64_t vectors) {
   double tiles = (double)ceil_div(m, mr) * (double)ceil_div(vectors, nr);
   double fmas = mr * nr, loads = mr + nr;
@@ -45,6 +47,89 @@ static double tile_time(int mr, int nr, int64_t m, int64_t vectors) {
 }
 
 static int spare_registers(const Target *t) { return t->registers >= 32 ? 3 : t->fma ? 1 : 5; }
+
+/* ---- blocks ---- */
+
+static Dim *slot_extent(Graph *g, const Node *n, int s) {
+  return (s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank))->extent;
+}
+
+/* K whole, or in ranges of one of its indices: the outermost within which the others stay below KC. */
+static int64_t block_k(Graph *g, const Node *n, Contraction *c, Extent k, int lanes) {
+  int64_t inner = 1, extent = 1;
+  int s = c->nk - 1;
+  int64_t most = !k.open && k.value <= WHOLE_K ? WHOLE_K : KC;
+  while (s > 0 && dim_is_const(slot_extent(g, n, c->k[s]), &extent) && inner * extent <= most) {
+    inner *= extent;
+    s--;
+  }
+  c->k_cut = s;
+  most = most > inner ? most / (inner > 0 ? inner : 1) : 1;
+  if (dim_is_const(slot_extent(g, n, c->k[s]), &extent) && extent > 0)
+    most = ceil_div(extent, ceil_div(extent, most)); /* equal parts */
+  if (inner == 1 && most < extent) most = ceil_div(most, lanes) * lanes;
+  c->k_block = (int)most;
+  return most * inner;
+}
+
+/* Units that the batch gives in any case: an open index may be 1. */
+static int64_t known_positions(Graph *g, const Node *n, const Contraction *c) {
+  int64_t positions = 1, extent;
+  for (int i = 0; i < c->nbatch; i++)
+    if (dim_is_const(slot_extent(g, n, c->batch[i]), &extent)) positions *= extent;
+  return positions;
+}
+
+/* A is a plain read whose memory runs with the last index of K: broadcasts take it from where it lies. */
+static bool runs_along_k(Graph *g, const Node *n, const Contraction *c) {
+  const Expr *a = c->a;
+  if (a->kind != EXPR_READ || a->node->rank == 0) return false;
+  int s = c->k[c->nk - 1];
+  return form_as_var(a->at[a->node->rank - 1]) ==
+         (s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank));
+}
+
+typedef struct Blocking {
+  Extent m, n;
+  double work; /* multiply-adds */
+  int64_t k, kc, batch;
+  bool in_place; /* A: never copied */
+} Blocking;
+
+/* Time lost by blocks of mc rows and nc columns: packing each operand once for every block that needs it, and threads
+ * that wait for the last unit. */
+static double loss(const Blocking *b, int64_t mc, int64_t nc) {
+  double rows = (double)ceil_div(b->m.value, mc), columns = (double)ceil_div(b->n.value, nc);
+  double copies = (b->in_place ? 0 : (double)b->m.value * columns) + (double)b->n.value * rows;
+  double packed = PACKING * (double)b->batch * (double)b->k * copies;
+  double wanted = b->work / WORTH < UNITS ? b->work / WORTH : UNITS, units = rows * columns * (double)b->batch;
+  double waste = b->work / 32 * (rows * (double)mc / (double)b->m.value - 1);
+  return packed + (b->m.open ? 0 : waste) + (units < wanted ? b->work / 32 * (1 - units / wanted) : 0);
+}
+
+static bool fits(const Blocking *b, int64_t mc, int64_t nc) {
+  return (b->in_place || mc * b->kc <= COPIED) && (b->kc >= b->k || mc * nc <= COPIED);
+}
+
+/* Parts of about 1/parts of the extent, in whole steps. */
+static int64_t part(Extent e, int64_t parts, int64_t step) {
+  return ceil_div(ceil_div(e.value > 0 ? e.value : 1, parts), step) * step;
+}
+
+static void block_rows_and_columns(const Blocking *b, Contraction *c, int64_t columns) {
+  double best = 0;
+  c->mc = (int)part(b->m, ceil_div(b->m.value, c->mr), c->mr); /* one tile, if nothing fits */
+  c->nc = (int)columns;
+  for (int64_t i = 1; i <= ceil_div(b->m.value, c->mr); i += 1 + i / 8)
+    for (int64_t j = 1; j <= ceil_div(b->n.value, columns); j += 1 + j / 8) {
+      int64_t mc = part(b->m, i, c->mr), nc = part(b->n, j, columns);
+      double lost = loss(b, mc, nc);
+      if (!fits(b, mc, nc) || (best && lost >= best)) continue;
+      best = lost;
+      c->mc = (int)mc;
+      c->nc = (int)nc;
+    }
+}
 
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) {
   int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
@@ -59,7 +144,10 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
       c->mr = mr;
       c->nr = nr;
     }
-  c->kc = block_of(k, KC, 1);
-  c->mc = block_of(m, MC, c->mr);
-  c->nc = block_of(columns, NC, (int64_t)c->nr * lanes);
+  Blocking b = {.m = m, .n = columns, .k = k.value, .in_place = runs_along_k(g, n, c)};
+  b.kc = block_k(g, n, c, k, lanes);
+  if (m.open && m.value < OPEN_ROWS) b.m.value = OPEN_ROWS;
+  b.batch = known_positions(g, n, c);
+  b.work = (double)b.batch * (double)b.m.value * (double)columns.value * (double)k.value;
+  block_rows_and_columns(&b, c, (int64_t)c->nr * lanes);
 }

@@ -50,7 +50,12 @@ typedef struct Kept { /* a member's row in scratch memory */
   int lanes;     /* 0, or each element is a vector of so many grid positions */
 } Kept;
 
-enum { SCOPES = 24, DEPTHS = 4096, ENTRY = -1 /* a memo's depth: the function's first block, before every scope */ };
+enum {
+  SCOPES = 32,
+  DEPTHS = 4096,
+  ALIGNED = 4,
+  ENTRY = -1 /* a memo's depth: the function's first block, before every scope */
+};
 
 typedef struct Emit {
   Build b; /* first: a Build of this function */
@@ -66,7 +71,8 @@ typedef struct Emit {
   LLVMBasicBlockRef scopes[SCOPES]; /* where each scope's code goes next */
   int depth, grid_depth;            /* of the scope that is open; of one grid position */
   Value tail;                       /* lanes that exist; NULL: all */
-  const Var *aligned;               /* the lanes' index, where its first lane is a multiple of the lanes; NULL */
+  const Var *aligned[ALIGNED];      /* indices in lanes whose first lane is a multiple of the lanes */
+  int naligned;
   Vec(Bound) bound;
   Vec(Memo) memo;
   Vec(Mask *) masks;
@@ -107,6 +113,8 @@ Form *emit_form_at(Emit *e, Form *f, Form **at);
 Form *flat_address(Emit *e, const Node *n, Form **at);
 /* That position, whatever the strides are. */
 Lanes emit_element(Emit *e, const Node *n, Form **at);
+/* All lanes of the form lie between the same two multiples of c, for where one begins so does a vector. */
+bool emit_stays_between_multiples(Emit *e, const Form *f, int64_t c);
 bool form_divides(const Form *f, const Var *v); /* v is below a division (or in data) */
 
 /* Where a node's value is: its operand's address; ice() if it is none. */

@@ -2,101 +2,50 @@
  * be).
  *
  * A tile is mr rows by nr vectors of the result, held in registers while it runs through K: at each k, nr vectors of
- * B and mr broadcasts of A. An operand that is a plain read, walked through in straight lines, is used where it lies;
- * any other (a map, a guard, a transposed or windowed read) is packed: A by rows, B in panels [K][nr vectors]. The
- * maps after the contraction are applied to the tile before it is stored. Rows beyond whole tiles have tiles of their
- * own, the last columns a narrower panel under a mask. Every result is the sum over K in one order, whatever tile it
- * falls in.
+ * B and mr broadcasts of A. An operand that is a plain read, walked through in straight and short steps, is used
+ * where it lies; any other is packed (emit_pack.c). The maps after the contraction are applied to the tile before it
+ * is stored. Rows beyond whole tiles have tiles of their own, the last columns a narrower panel under a mask. Every
+ * result is the sum over K in one order, whatever tile it falls in.
  *
- * Where packing would need more than KC of K at once, K is cut: partial sums wait in scratch memory, and the maps
- * follow in a pass of their own. */
-#include "codegen/cpu/emit.h"
+ * A long K is cut into blocks along one of its indices (those before it then have one value in a block): partial sums
+ * wait in scratch memory, and the maps follow in a pass of their own. */
+#include "codegen/cpu/product.h"
 
-enum { MAX_ROWS = 24, MAX_VECTORS = 4, LONG_EPILOGUE = 10, LARGEST_K = 2048 };
+enum { MAX_ROWS = 24, MAX_VECTORS = 4, LONG_EPILOGUE = 10 };
 
-typedef struct Operand { /* of one side, over vm, vk (A) or vk, vn (B) */
-  Expr *value;
-  bool packed;
-  Form *address;  /* in place: position in the tensor */
-  int64_t stride; /* of the tile's rows (A) or of one column (B: 1) */
-  int64_t k_stride;
-  Value buffer; /* packed */
-  bool crossed; /* B, packed: K is the contiguous index, so squares are transposed in registers */
-} Operand;
+/* ---- indices ---- */
 
-typedef struct Product {
-  Emit *e;
-  const Contraction *c;
-  const Member *main;
-  const Node *node;
-  DType t;
-  int64_t size; /* bytes of an element */
-  Form **at;    /* by slot, over the indices below */
-  Var **batch;
-  Var *vm, *vn, *vk; /* flat */
-  Operand a, b;
-  bool blocked;
-  int64_t kc, row; /* of packed A: elements in a row */
-  int64_t mc, nc;
-  Value partial; /* blocked: [mc][nc] */
-  Value m_from, m_to, n_from, n_to, k_from, k_to, k_all;
-  int epilogue; /* size of the maps */
-  Value spill;  /* memory for one tile */
-} Product;
-
-/* ---- what is in place, what is packed ---- */
-
-static int slot_extents(const Product *p, const int *slots, int n, Dim **extent) {
-  for (int i = 0; i < n; i++) {
-    int s = slots[i];
-    extent[i] = s < p->node->rank ? p->node->shape[s] : p->node->red[s - p->node->rank];
-  }
-  return n;
+static Dim *slot_extent(const Product *p, int s) {
+  return s < p->node->rank ? p->node->shape[s] : p->node->red[s - p->node->rank];
 }
 
-static Dim *volume(const Product *p, const int *slots, int n) {
-  Dim *extent[32], *d = dim_const(p->e->ir, 1);
-  slot_extents(p, slots, n, extent);
-  for (int i = 0; i < n; i++) d = dim_mul(p->e->ir, d, extent[i]);
-  return d;
-}
-
-/* The forms of some slots in one flat index; false where an inner extent is open. */
-static bool flatten(Product *p, const int *slots, int n, Var **flat) {
+/* The forms of slots `first` .. n-1 in one flat index, and of those before it in their own; false where an extent
+ * inside the flat index is open. */
+static bool flatten(Product *p, Slots *s, const int *slots, int n, int first) {
   Ir *ir = p->e->ir;
-  Dim *extent[32];
-  slot_extents(p, slots, n, extent);
-  *flat = var_fresh(ir, volume(p, slots, n));
-  Form *rest = form_var(ir, *flat);
-  for (int i = n - 1; i > 0; i--) {
-    int64_t c;
-    if (!dim_is_const(extent[i], &c) || c < 1) return false;
-    p->at[slots[i]] = form_mod(ir, rest, c);
-    rest = form_floordiv(ir, rest, c);
+  if (n > MAX_SLOTS) return false;
+  *s = (Slots){.n = n, .slot = slots};
+  Dim *volume = dim_const(ir, 1);
+  int64_t place = 1;
+  for (int i = n - 1; i >= 0; i--) {
+    s->extent[i] = slot_extent(p, slots[i]);
+    s->var[i] = var_fresh(ir, s->extent[i]);
+    s->place[i] = place;
+    if (i >= first) volume = dim_mul(ir, volume, s->extent[i]);
+    int64_t c = 1;
+    if (i > first && (!dim_is_const(s->extent[i], &c) || c < 1)) return false;
+    if (i > first) place *= c;
   }
-  if (n) p->at[slots[0]] = rest;
+  s->flat = var_fresh(ir, volume);
+  Form *rest = form_var(ir, s->flat);
+  for (int i = n - 1; i >= 0; i--) {
+    if (i <= first) p->at[slots[i]] = i < first ? form_var(ir, s->var[i]) : rest;
+    else {
+      p->at[slots[i]] = form_mod(ir, rest, dim_value(s->extent[i]));
+      rest = form_floordiv(ir, rest, dim_value(s->extent[i]));
+    }
+  }
   return true;
-}
-
-static bool walks_straight(const Form *f, const Var *v) { return !form_divides(f, v); }
-
-static bool proved_inside(Emit *e, const Expr *x) {
-  for (int i = 0; i < x->node->rank; i++)
-    if (!form_proves_inside(e->ir, x->at[i], x->node->shape[i])) return false;
-  return true;
-}
-
-static void place_operand(Product *p, Operand *o, const Var *line, bool vectors) {
-  o->packed = true;
-  Expr *x = o->value;
-  if (x->kind != EXPR_READ || x->dtype != p->t || !proved_inside(p->e, x)) return;
-  Form *f = flat_address(p->e, x->node, x->at);
-  if (!f || !walks_straight(f, line) || !walks_straight(f, p->vk)) return;
-  o->address = f;
-  o->stride = form_coefficient(f, line);
-  o->k_stride = form_coefficient(f, p->vk);
-  o->crossed = vectors && o->stride != 1 && o->k_stride == 1;
-  o->packed = vectors && o->stride != 1;
 }
 
 /* ---- scratch memory ---- */
@@ -110,40 +59,41 @@ static Value scratch_at(Emit *e, int64_t offset) {
 
 static int panel_columns(const Product *p) { return p->c->nr * p->e->lanes; }
 
+static Value reserve(Product *p, int64_t *used, int64_t bytes) {
+  Value at = bytes ? scratch_at(p->e, *used) : NULL;
+  *used += round_up(bytes, 64);
+  return at;
+}
+
+/* Lines along K and rows of sums are not a power of two apart. */
+static int64_t partial_pitch(const Product *p) { return p->nc + 16; }
+
 static void plan_scratch(Product *p) {
   Emit *e = p->e;
-  int64_t k = 0, m = 0, used = 0;
-  bool known = dim_is_const(p->vk->extent, &k), packs = p->a.packed || p->b.packed;
-  p->blocked = packs && (!known || k > LARGEST_K);
-  p->kc = p->blocked ? round_up(p->c->kc > 64 ? p->c->kc : 64, e->lanes) : k;
+  int64_t k = 0, m = 0, used = 0, block = p->c->k_block * p->k_inner;
+  bool known = dim_is_const(p->k.flat->extent, &k), packs = p->a.way != PACK_none || p->b.way != PACK_none;
+  p->blocked = p->c->k_cut > 0 || (packs && (!known || k > block));
+  p->kc = p->blocked || !known ? block : k;
   p->mc = p->c->mc;
   p->nc = p->c->nc;
-  if (dim_is_const(p->vm->extent, &m) && m < p->mc) p->mc = m > 0 ? m : 1;
-  p->row = round_up(p->kc, e->lanes) + 16; /* rows not a power of two apart */
+  if (dim_is_const(p->m.flat->extent, &m) && m < p->mc) p->mc = m > 0 ? m : 1;
+  p->pitch = round_up(p->kc, e->lanes) + 16;
+  if (p->a.way == PACK_k) p->a.stride = p->pitch, p->a.k_stride = 1;
+  if (p->a.way == PACK_lines || p->a.way == PACK_copy) p->a.stride = 1, p->a.k_stride = e->lanes;
   emit_enter(e, 0);
-  if (p->a.packed) {
-    p->a.buffer = scratch_at(e, used);
-    p->a.stride = p->row;
-    p->a.k_stride = 1;
-    used += round_up(p->mc * p->row * p->size, 64);
-  }
-  if (p->b.packed) {
-    p->b.buffer = scratch_at(e, used);
-    used += round_up(round_up(p->kc, e->lanes) * panel_columns(p) * p->size, 64);
-  }
-  if (p->blocked) {
-    p->partial = scratch_at(e, used);
-    used += round_up(p->mc * p->nc * p->size, 64);
-  }
+  p->a.buffer = reserve(p, &used, packed_a_bytes(p));
+  p->b.buffer = reserve(p, &used, packed_b_bytes(p));
+  p->columns = reserve(p, &used, columns_bytes(p));
+  p->partial = reserve(p, &used, p->blocked ? p->mc * partial_pitch(p) * p->size : 0);
   e->scratch_bytes = used;
   e->scratch_times = 0;
 }
 
-static Value at_element(Product *p, Value base, Value index) {
+Value at_element(Product *p, Value base, Value index) {
   return LLVMBuildGEP2(p->e->b.b, type_of(&p->e->b, p->t, 0), base, &index, 1, "");
 }
 
-static Value at_number(Product *p, Value base, int64_t index) {
+Value at_number(Product *p, Value base, int64_t index) {
   return index ? at_element(p, base, index64(&p->e->b, index)) : base;
 }
 
@@ -153,133 +103,37 @@ static Value scalar_load(Product *p, Value pointer) {
   return v;
 }
 
-static Value vector_load(Product *p, Value pointer, unsigned align) {
+Value vector_load(Product *p, Value pointer, unsigned align) {
   Value v = LLVMBuildLoad2(p->e->b.b, type_of(&p->e->b, p->t, p->e->lanes), pointer, "");
   LLVMSetAlignment(v, align);
   return v;
 }
 
-static void vector_store(Product *p, Value v, Value pointer) {
+Value masked_load(Product *p, Value pointer, Value mask) {
+  Build *b = &p->e->b;
+  Type v = type_of(b, p->t, p->e->lanes), over[] = {v, b->ptr};
+  Value args[] = {pointer, int_const(b->i32, p->size), mask, LLVMConstNull(v)};
+  return intrinsic(b, "llvm.masked.load", over, 2, args, 4);
+}
+
+void vector_store(Product *p, Value v, Value pointer) {
   LLVMSetAlignment(LLVMBuildStore(p->e->b.b, splat(&p->e->b, v, p->e->lanes), pointer), (unsigned)p->size);
 }
 
-static Value plus(Product *p, Value x, int64_t n) {
-  return n ? LLVMBuildNSWAdd(p->e->b.b, x, index64(&p->e->b, n), "") : x;
-}
+Value plus(Product *p, Value x, int64_t n) { return n ? LLVMBuildNSWAdd(p->e->b.b, x, index64(&p->e->b, n), "") : x; }
 
-static Value less(Product *p, Value x, Value y) { return choose(&p->e->b, icmp(&p->e->b, LLVMIntSLT, x, y), x, y); }
+Value less(Product *p, Value x, Value y) { return choose(&p->e->b, icmp(&p->e->b, LLVMIntSLT, x, y), x, y); }
 
-/* ---- packing ---- */
-
-static void pack_a_lanes(Emit *e, void *cx, Value *carried, int instance) {
-  (void)carried, (void)instance;
-  Product *p = cx;
-  Value v = emit_expr(e, p->a.value);
-  Lanes m = emit_form(e, form_var(e->ir, p->vm)), k = emit_form(e, form_var(e->ir, p->vk));
-  Value at = imul(&e->b, isub(&e->b, m.base, p->m_from), index64(&e->b, p->row));
-  at = iadd(&e->b, at, isub(&e->b, k.base, p->k_from));
-  emit_store(e, p->a.buffer, p->t, lanes_from(e, at, 1), v);
-}
-
-/* [m_to - m_from][k_to - k_from], rows `row` apart. */
-static void pack_a(Product *p) {
+Value first_lanes(Product *p, Value count) {
   Emit *e = p->e;
-  Loop rows;
-  loop_open(e, &rows, p->m_from, p->m_to, 1, NULL, 0);
-  emit_bind(e, p->vm, lanes_scalar(rows.index));
-  e->aligned = p->vk;
-  lane_loop(e, p->vk, p->k_from, p->k_to, 1, NULL, 0, pack_a_lanes, p);
-  e->aligned = NULL;
-  loop_close(e, &rows, NULL);
-}
-
-static Value lanes_left(Product *p, Value n0, int j) { /* mask of vector j of a panel that ends at n_to */
-  Emit *e = p->e;
-  Value left = isub(&e->b, p->n_to, plus(p, n0, (int64_t)j * e->lanes));
-  left = less(p, left, index64(&e->b, e->lanes));
-  left = choose(&e->b, icmp(&e->b, LLVMIntSGT, left, index64(&e->b, 0)), left, index64(&e->b, 0));
-  Value count = convert_int(&e->b, left, e->b.i32, true);
+  count = less(p, count, index64(&e->b, e->lanes));
+  count = choose(&e->b, icmp(&e->b, LLVMIntSGT, count, index64(&e->b, 0)), count, index64(&e->b, 0));
+  count = convert_int(&e->b, count, e->b.i32, true);
   return icmp(&e->b, LLVMIntULT, iota(&e->b, e->b.i32, e->lanes, 1), splat(&e->b, count, e->lanes));
 }
 
-/* The panel [k_to - k_from][vectors] of columns from n0 on. */
-static void pack_b(Product *p, Value n0, int vectors, bool masked) {
-  Emit *e = p->e;
-  Loop rows;
-  loop_open(e, &rows, p->k_from, p->k_to, 1, NULL, 0);
-  emit_bind(e, p->vk, lanes_scalar(rows.index));
-  Value at = imul(&e->b, isub(&e->b, rows.index, p->k_from), index64(&e->b, (int64_t)vectors * e->lanes));
-  Value to = at_element(p, p->b.buffer, at), outer = e->tail;
-  e->aligned = p->vn;
-  for (int j = 0; j < vectors; j++) {
-    int mark = emit_mark(e);
-    emit_enter(e, e->depth);
-    if (masked) e->tail = lanes_left(p, n0, j);
-    emit_bind(e, p->vn, lanes_from(e, plus(p, n0, (int64_t)j * e->lanes), 1));
-    Value v = emit_expr(e, p->b.value);
-    vector_store(p, v, at_number(p, to, (int64_t)j * e->lanes));
-    e->bound.n--;
-    e->generation++;
-    e->tail = outer;
-    emit_forget(e, mark, e->depth, false);
-  }
-  e->aligned = NULL;
-  loop_close(e, &rows, NULL);
-}
-
-/* Rows and lanes change places: of both, one bit of the number after the other. */
-static void transpose(Product *p, Value *row) {
-  Emit *e = p->e;
-  int n = e->lanes;
-  for (int bit = 1; bit < n; bit *= 2) {
-    Value at[2][64];
-    for (int l = 0; l < n; l++) {
-      at[0][l] = int_const(e->b.i32, l & bit ? n + (l ^ bit) : l);
-      at[1][l] = int_const(e->b.i32, l & bit ? n + l : l ^ bit);
-    }
-    for (int i = 0; i < n; i++) {
-      if (i & bit) continue;
-      Value x = row[i], y = row[i | bit];
-      row[i] = LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(at[0], (unsigned)n), "");
-      row[i | bit] = LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(at[1], (unsigned)n), "");
-    }
-  }
-}
-
-static Value address_at(Product *p, const Operand *o, const Var *line, Value at, Value k);
-
-/* One square of the panel: K from k on, columns from n on. Columns beyond the last repeat it; nobody uses them. */
-static void pack_square(Product *p, Value k, Value n, Value to, int vectors, bool masked) {
-  Emit *e = p->e;
-  Value row[64];
-  Type v = type_of(&e->b, p->t, e->lanes), over[] = {v, e->b.ptr};
-  Value left = less(p, isub(&e->b, p->k_to, k), index64(&e->b, e->lanes));
-  Value ids = iota(&e->b, e->b.i32, e->lanes, 1);
-  Value mask = icmp(&e->b, LLVMIntULT, ids, splat(&e->b, convert_int(&e->b, left, e->b.i32, true), e->lanes));
-  Value base = address_at(p, &p->b, p->vn, n, k), last = isub(&e->b, isub(&e->b, p->n_to, n), index64(&e->b, 1));
-  int64_t whole;
-  bool full = !p->blocked && dim_is_const(p->vk->extent, &whole) && whole % e->lanes == 0;
-  for (int i = 0; i < e->lanes; i++) {
-    Value at = masked ? less(p, index64(&e->b, i), last) : index64(&e->b, i);
-    Value from = at_element(p, base, imul(&e->b, at, index64(&e->b, p->b.stride)));
-    Value args[] = {from, int_const(e->b.i32, p->size), mask, LLVMConstNull(v)};
-    row[i] = full ? vector_load(p, from, (unsigned)p->size) : intrinsic(&e->b, "llvm.masked.load", over, 2, args, 4);
-  }
-  transpose(p, row);
-  for (int i = 0; i < e->lanes; i++) vector_store(p, row[i], at_number(p, to, (int64_t)i * vectors * e->lanes));
-}
-
-static void pack_b_crossed(Product *p, Value n0, int vectors, bool masked) {
-  Emit *e = p->e;
-  Loop columns, rows;
-  loop_open(e, &columns, index64(&e->b, 0), index64(&e->b, vectors), 1, NULL, 0);
-  Value j = imul(&e->b, columns.index, index64(&e->b, e->lanes));
-  loop_open(e, &rows, p->k_from, p->k_to, e->lanes, NULL, 0);
-  Value row = isub(&e->b, rows.index, p->k_from), width = index64(&e->b, (int64_t)vectors * e->lanes);
-  Value to = at_element(p, p->b.buffer, iadd(&e->b, imul(&e->b, row, width), j));
-  pack_square(p, rows.index, iadd(&e->b, n0, j), to, vectors, masked);
-  loop_close(e, &rows, NULL);
-  loop_close(e, &columns, NULL);
+static Value lanes_left(Product *p, Value n0, int j) { /* mask of vector j of a panel that ends at n_to */
+  return first_lanes(p, isub(&p->e->b, p->n_to, plus(p, n0, (int64_t)j * p->e->lanes)));
 }
 
 /* ---- the tile ---- */
@@ -294,12 +148,11 @@ typedef struct Tile {
   Value acc[MAX_ROWS * MAX_VECTORS];
 } Tile;
 
-/* The element of an operand at one place of its line and of K. */
-static Value address_at(Product *p, const Operand *o, const Var *line, Value at, Value k) {
+Value address_at(Product *p, const Operand *o, Value line, Value k) {
   Emit *e = p->e;
   int mark = emit_mark(e), bound = e->bound.n;
-  emit_bind(e, (Var *)(uintptr_t)line, lanes_scalar(at));
-  emit_bind(e, p->vk, lanes_scalar(k));
+  emit_bind(e, o->line->flat, lanes_scalar(line));
+  emit_bind(e, p->k.flat, lanes_scalar(k));
   Lanes l = emit_form(e, o->address);
   e->bound.n = bound;
   e->generation++;
@@ -309,21 +162,32 @@ static Value address_at(Product *p, const Operand *o, const Var *line, Value at,
 
 static Value a_pointer(Tile *t) {
   Product *p = t->p;
-  if (!p->a.packed) return address_at(p, &p->a, p->vm, t->m0, p->k_from);
-  Value row = isub(&p->e->b, t->m0, p->m_from);
-  return at_element(p, p->a.buffer, imul(&p->e->b, row, index64(&p->e->b, p->row)));
+  Build *b = &p->e->b;
+  if (p->a.way == PACK_none) return address_at(p, &p->a, t->m0, p->k_from);
+  Value row = isub(b, t->m0, p->m_from);
+  if (p->a.way == PACK_k) return at_element(p, p->a.buffer, imul(b, row, index64(b, p->pitch)));
+  Value rows = index64(b, panel_rows(p)), panel = LLVMBuildUDiv(b->b, row, rows, "");
+  Value base = at_element(p, p->a.buffer, imul(b, panel, index64(b, panel_step(p, p->e->lanes))));
+  return at_element(p, base, isub(b, row, imul(b, panel, rows)));
+}
+
+static Value b_pointer(Tile *t) {
+  Product *p = t->p;
+  Build *b = &p->e->b;
+  if (p->b.way == PACK_none) return address_at(p, &p->b, t->n0, p->k_from);
+  if (p->b.way != PACK_copy) return p->b.buffer;
+  Value columns = index64(b, panel_columns(p)), panel = LLVMBuildUDiv(b->b, isub(b, t->n0, p->n_from), columns, "");
+  return at_element(p, p->b.buffer, imul(b, panel, index64(b, panel_step(p, panel_columns(p)))));
 }
 
 static Value b_vector(Tile *t, Value pointer, int j) {
   Product *p = t->p;
   Emit *e = p->e;
   pointer = at_number(p, pointer, (int64_t)j * e->lanes);
-  if (p->b.packed)
+  if (p->b.way != PACK_none)
     return vector_load(p, pointer, e->lanes * (int)p->size >= 64 ? 64 : (unsigned)(e->lanes * p->size));
   if (!t->masked) return vector_load(p, pointer, (unsigned)p->size);
-  Type v = type_of(&e->b, p->t, e->lanes), over[] = {v, e->b.ptr};
-  Value args[] = {pointer, int_const(e->b.i32, p->size), t->mask[j], LLVMConstNull(v)};
-  return intrinsic(&e->b, "llvm.masked.load", over, 2, args, 4);
+  return masked_load(p, pointer, t->mask[j]);
 }
 
 /* acc += a[rows] * b[vectors] at one k. */
@@ -366,7 +230,7 @@ static void run_through_k(Tile *t, Value *a, Value *b, Value from, Value to, int
 static void sum_products(Tile *t) {
   Product *p = t->p;
   Emit *e = p->e;
-  Value a = a_pointer(t), b = p->b.packed ? p->b.buffer : address_at(p, &p->b, p->vn, t->n0, p->k_from);
+  Value a = a_pointer(t), b = b_pointer(t);
   Value count = isub(&e->b, p->k_to, p->k_from), zero = index64(&e->b, 0);
   int unroll = t->rows == p->c->mr ? 4 : 1;
   if (unroll == 1) {
@@ -406,7 +270,7 @@ static void finish_at(Tile *t, Value m, int j, Value sum) {
   int mark = emit_mark(e);
   e->scopes[e->depth + 1] = e->scopes[e->depth]; /* a scope for the row, in the same block */
   e->depth++;
-  emit_bind(e, p->vm, lanes_scalar(m));
+  emit_bind(e, p->m.flat, lanes_scalar(m));
   if (t->masked) e->tail = t->mask[j];
   int outer = e->grid_depth;
   e->grid_depth = e->depth;
@@ -421,7 +285,7 @@ static void finish_at(Tile *t, Value m, int j, Value sum) {
 }
 
 static void finish_column(Tile *t, int j) {
-  emit_bind(t->p->e, t->p->vn, lanes_from(t->p->e, plus(t->p, t->n0, (int64_t)j * t->p->e->lanes), 1));
+  emit_bind(t->p->e, t->p->n.flat, lanes_from(t->p->e, plus(t->p, t->n0, (int64_t)j * t->p->e->lanes), 1));
 }
 
 static void drop_column(Tile *t, int mark) {
@@ -463,7 +327,7 @@ static void finish_tile(Tile *t) {
 
 static Value partial_at(Tile *t, Value m, int j) {
   Product *p = t->p;
-  Value row = imul(&p->e->b, isub(&p->e->b, m, p->m_from), index64(&p->e->b, p->nc));
+  Value row = imul(&p->e->b, isub(&p->e->b, m, p->m_from), index64(&p->e->b, partial_pitch(p)));
   Value at = iadd(&p->e->b, row, isub(&p->e->b, t->n0, p->n_from));
   return at_number(p, at_element(p, p->partial, at), (int64_t)j * p->e->lanes);
 }
@@ -472,7 +336,7 @@ static void emit_tile(Tile *t) {
   Product *p = t->p;
   Emit *e = p->e;
   for (int j = 0; j < t->vectors && t->masked; j++) t->mask[j] = lanes_left(p, t->n0, j);
-  t->b_row = p->b.packed ? (int64_t)t->vectors * e->lanes : p->b.k_stride;
+  t->b_row = p->b.way != PACK_none ? (int64_t)t->vectors * e->lanes : p->b.k_stride;
   for (int r = 0; r < t->rows; r++)
     for (int j = 0; j < t->vectors; j++)
       t->acc[r * t->vectors + j] = p->blocked ? vector_load(p, partial_at(t, plus(p, t->m0, r), j), (unsigned)p->size)
@@ -508,9 +372,8 @@ static Value row_tiles(Product *p, Value m, int rows, Value n0, int vectors, boo
 static void panel(Product *p, Value n0, int vectors, bool masked) {
   int mr = p->c->mr;
   int64_t m;
-  if (p->b.crossed) pack_b_crossed(p, n0, vectors, masked);
-  else if (p->b.packed) pack_b(p, n0, vectors, masked);
-  bool known = dim_is_const(p->vm->extent, &m);
+  pack_b(p, n0, vectors, masked);
+  bool known = dim_is_const(p->m.flat->extent, &m);
   Value at = p->m_from;
   if (!known || m >= mr) at = row_tiles(p, at, mr, n0, vectors, masked);
   if (known && (m <= p->c->mc || p->c->mc % mr == 0)) {
@@ -527,7 +390,7 @@ static void panel(Product *p, Value n0, int vectors, bool masked) {
 static void panels(Product *p, void (*each)(Product *p, Value n0, int vectors, bool masked)) {
   Emit *e = p->e;
   int64_t columns = panel_columns(p), n = 0;
-  bool known = dim_is_const(p->vn->extent, &n);
+  bool known = dim_is_const(p->n.flat->extent, &n);
   Value step = index64(&e->b, columns), at = p->n_from;
   Loop l;
   if (!known || n >= columns) {
@@ -559,28 +422,45 @@ static void finish_panel(Product *p, Value n0, int vectors, bool masked) {
 
 static void clear_partial(Product *p) {
   Emit *e = p->e;
-  LLVMBuildMemSet(e->b.b, p->partial, int_const(e->b.i8, 0), index64(&e->b, p->mc * p->nc * p->size), 16);
+  Value bytes = index64(&e->b, p->mc * partial_pitch(p) * p->size);
+  LLVMBuildMemSet(e->b.b, p->partial, int_const(e->b.i8, 0), bytes, 16);
+}
+
+/* One block of K after the other: along slot k_cut, at each value of the slots before it. */
+static void blocks_of_k(Product *p, int slot) {
+  Emit *e = p->e;
+  Value inner = index64(&e->b, p->k_inner), zero = index64(&e->b, 0), extent = emit_dim(e, p->k.extent[slot]);
+  emit_enter(e, e->depth);
+  Loop l;
+  bool cut = slot == p->c->k_cut;
+  loop_open(e, &l, zero, extent, cut ? p->c->k_block : 1, NULL, 0);
+  if (cut) {
+    p->k_from = imul(&e->b, l.index, inner);
+    p->k_to = imul(&e->b, less(p, plus(p, l.index, p->c->k_block), extent), inner);
+    pack_a(p);
+    pack_all_b(p);
+    panels(p, panel);
+  } else {
+    emit_bind(e, p->k.var[slot], lanes_scalar(l.index));
+    blocks_of_k(p, slot + 1);
+  }
+  loop_close(e, &l, NULL);
 }
 
 static void block(Product *p) {
   Emit *e = p->e;
-  Loop l;
-  p->k_from = index64(&e->b, 0);
-  p->k_to = p->k_all = emit_dim(e, p->vk->extent);
-  emit_enter(e, e->depth);
-  if (!p->blocked) {
-    if (p->a.packed) pack_a(p);
-    panels(p, panel);
+  if (p->blocked) {
+    clear_partial(p);
+    blocks_of_k(p, 0);
+    panels(p, finish_panel);
     return;
   }
-  clear_partial(p);
-  loop_open(e, &l, p->k_from, p->k_all, p->kc, NULL, 0);
-  p->k_from = l.index;
-  p->k_to = less(p, plus(p, l.index, p->kc), p->k_all);
-  if (p->a.packed) pack_a(p);
+  p->k_from = index64(&e->b, 0);
+  p->k_to = emit_dim(e, p->k.flat->extent);
+  emit_enter(e, e->depth);
+  pack_a(p);
+  pack_all_b(p);
   panels(p, panel);
-  loop_close(e, &l, NULL);
-  panels(p, finish_panel);
 }
 
 /* ---- units: batch positions, times blocks of mc rows, times blocks of nc columns ---- */
@@ -599,7 +479,7 @@ static Value split(Product *p, Value *position, Value by) {
 static void units(Product *p) {
   Emit *e = p->e;
   const Contraction *c = p->c;
-  Value m = emit_dim(e, p->vm->extent), n = emit_dim(e, p->vn->extent);
+  Value m = emit_dim(e, p->m.flat->extent), n = emit_dim(e, p->n.flat->extent);
   emit_enter(e, e->depth);
   Value mb = blocks_of(p, m, c->mc), nb = blocks_of(p, n, c->nc);
   Loop l;
@@ -647,29 +527,29 @@ static bool tiles_fit(Product *p) {
   return p->c->nc % (p->c->nr * p->e->lanes) == 0;
 }
 
+static void bind_batch(Product *p) {
+  p->batch = NEW_ARRAY(p->e->arena, Var *, p->c->nbatch + 1);
+  for (int i = 0; i < p->c->nbatch; i++) {
+    p->batch[i] = var_fresh(p->e->ir, slot_extent(p, p->c->batch[i]));
+    p->at[p->c->batch[i]] = form_var(p->e->ir, p->batch[i]);
+  }
+}
+
 void emit_contraction(Emit *e) {
   Product p = {.e = e, .c = e->k->contraction, .main = &e->k->members.at[0]};
   p.node = p.main->node;
   p.t = p.node->body->dtype;
   p.size = dtype_bytes(p.t);
   p.at = NEW_ARRAY(e->arena, Form *, p.node->rank + p.node->nred + 1);
-  p.batch = NEW_ARRAY(e->arena, Var *, p.c->nbatch + 1);
-  Dim *extent[32];
-  slot_extents(&p, p.c->batch, p.c->nbatch, extent);
-  for (int i = 0; i < p.c->nbatch; i++) {
-    p.batch[i] = var_fresh(e->ir, extent[i]);
-    p.at[p.c->batch[i]] = form_var(e->ir, p.batch[i]);
-  }
-  bool flat = flatten(&p, p.c->m, p.c->nm, &p.vm);
-  flat = flat && flatten(&p, p.c->n, p.c->nn, &p.vn) && flatten(&p, p.c->k, p.c->nk, &p.vk);
+  bind_batch(&p);
+  bool flat = flatten(&p, &p.m, p.c->m, p.c->nm, 0) && flatten(&p, &p.n, p.c->n, p.c->nn, 0);
+  flat = flat && flatten(&p, &p.k, p.c->k, p.c->nk, p.c->k_cut);
   if (!flat || !tiles_fit(&p)) {
     emit_plain_sum(e);
     return;
   }
-  p.a.value = emit_at(e, p.c->a, p.at);
-  p.b.value = emit_at(e, p.c->b, p.at);
-  place_operand(&p, &p.a, p.vm, false);
-  place_operand(&p, &p.b, p.vn, true);
+  p.k_inner = p.k.place[p.c->k_cut];
+  place_operands(&p);
   for (int i = 1; i < e->k->members.n; i++) p.epilogue += count_nodes(e->k->members.at[i].node->body);
   plan_scratch(&p);
   Type tile = LLVMArrayType2(type_of(&e->b, p.t, e->lanes), (uint64_t)(p.c->mr * p.c->nr));

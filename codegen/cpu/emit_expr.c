@@ -155,13 +155,17 @@ static void enter_masked(Emit *e, int depth, const Mask *mask) {
   emit_enter(e, mask ? deeper(depth, mask->depth) : depth);
 }
 
-/* All lanes of the form lie between the same two multiples of c, for where one begins so does a vector. */
-static bool stays_between_multiples(Emit *e, const Form *f, int64_t c) {
-  if (!e->aligned || c % e->lanes != 0 || f->c0 % e->lanes != 0) return false;
+static bool is_aligned(const Emit *e, const Atom *a) {
+  for (int i = 0; i < e->naligned; i++)
+    if (a->kind == ATOM_VAR && a->var == e->aligned[i]) return true;
+  return false;
+}
+
+bool emit_stays_between_multiples(Emit *e, const Form *f, int64_t c) {
+  if (!e->naligned || c % e->lanes != 0 || f->c0 % e->lanes != 0) return false;
   for (int i = 0; i < f->n; i++) {
     const FormTerm *t = &f->terms[i];
-    bool itself = t->atom->kind == ATOM_VAR && t->atom->var == e->aligned;
-    if (itself ? t->coefficient != 1 : t->coefficient % e->lanes != 0) return false;
+    if (is_aligned(e, t->atom) ? t->coefficient != 1 : t->coefficient % e->lanes != 0) return false;
   }
   return true;
 }
@@ -174,7 +178,7 @@ static Lanes atom_lanes(Emit *e, const Atom *a, const Mask *mask) {
     Lanes x = emit_form_masked(e, a->form, mask);
     bool plain = form_proves_ge(e->ir, a->form, 0);
     enter_masked(e, form_depth(e, a->form), mask);
-    if (!x.vector && (!x.step || stays_between_multiples(e, a->form, a->divisor)))
+    if (!x.vector && (!x.step || emit_stays_between_multiples(e, a->form, a->divisor)))
       return lanes_scalar(floor_by(e, x.base, a->divisor, plain));
     return (Lanes){.vector = floor_by(e, lanes_vector(e, x, lane_type(e, a->form)), a->divisor, plain)};
   }

@@ -1,0 +1,589 @@
+/* emit_pack.c - operands of a contraction in the order in which tiles read them, through their maps: a guard, a
+ * window, a mask or an activation is applied on the way, so no operand is ever made in memory as a whole.
+ *
+ * Lanes run along the index that memory runs with. All other indices are loops, those that a guard or a division uses
+ * outside: the guards of a window are then computed once for a vector and a tap of the window, and the innermost
+ * loop, over channels, loads and stores. Where a vector may cross the end of an image, there are two such nests: one
+ * for vectors that lie in one piece, chosen when the program runs, and one that gathers. */
+#include "codegen/cpu/product.h"
+#include "ir/cost.h"
+
+enum { PAGE = 4096, LARGE = 128 * 1024, WORTH_TWO_NESTS = 2 };
+
+/* ---- how an operand is read ---- */
+
+static bool proved_inside(Emit *e, const Expr *x) {
+  for (int i = 0; i < x->node->rank; i++)
+    if (!form_proves_inside(e->ir, x->at[i], x->node->shape[i])) return false;
+  return true;
+}
+
+static bool uses(const Expr *x, const Var *v) {
+  for (int i = 0; i < x->node->rank; i++)
+    if (form_uses(x->at[i], v)) return true;
+  return false;
+}
+
+/* Elements that lie one after the other in memory as v grows. */
+static int64_t run_along(Form *f, const Var *v) {
+  if (!f || form_coefficient(f, v) != 1) return 1;
+  int64_t run = dim_nominal(v->extent);
+  for (int i = 0; i < f->n; i++) {
+    const Atom *a = f->terms[i].atom;
+    if (a->kind == ATOM_DATA && expr_uses(a->data, v)) return 1;
+    if (a->kind != ATOM_DIV || !form_uses(a->form, v)) continue;
+    int64_t inner = form_coefficient(a->form, v), length = inner > 0 ? a->divisor / inner : 1;
+    if (length < run) run = length;
+  }
+  return run;
+}
+
+/* The read that decides the way: the largest that moves along both indices. */
+static Expr *main_read(Emit *e, const Operand *o, const Var *k) {
+  ExprList reads = expr_reads(e->arena, o->value);
+  Expr *best = NULL;
+  for (int i = 0; i < reads.n; i++) {
+    Expr *x = reads.at[i];
+    if (!uses(x, o->line->flat) && !uses(x, k)) continue;
+    if (!best || node_result_count(x->node) > node_result_count(best->node)) best = x;
+  }
+  return best;
+}
+
+static void find_straight(Product *p, Operand *o) {
+  Expr *x = o->value;
+  if (x->kind != EXPR_READ || x->dtype != p->t || !proved_inside(p->e, x)) return;
+  Form *f = flat_address(p->e, x->node, x->at);
+  if (!f || form_divides(f, o->line->flat) || form_divides(f, p->k.flat)) return;
+  o->address = f;
+  o->stride = form_coefficient(f, o->line->flat);
+  o->k_stride = form_coefficient(f, p->k.flat);
+}
+
+static bool is_far(const Product *p, int64_t stride) { return stride * p->size >= PAGE; }
+
+static int64_t nominal_volume(const Slots *s) {
+  double v = 1;
+  for (int i = 0; i < s->n; i++) v *= (double)dim_nominal(s->extent[i]);
+  return (int64_t)v;
+}
+
+static void choose_way(Product *p, Operand *o, bool vectors) {
+  int64_t others = nominal_volume(vectors ? &p->m : &p->n); /* lines that each element meets */
+  bool reused = others > (vectors ? 2 * p->c->mr : 2 * p->c->nr * p->e->lanes);
+  if (o->address && (!vectors || o->stride == 1)) {
+    bool bad = is_far(p, o->k_stride) || (vectors && nominal_volume(&p->k) * o->k_stride > LARGE);
+    if (!(bad && reused)) return;
+  }
+  Expr *x = main_read(p->e, o, p->k.flat);
+  Form *f = x ? flat_address(p->e, x->node, x->at) : NULL;
+  bool along_k = run_along(f, p->k.flat) > run_along(f, o->line->flat) || (!vectors && p->c->mr > p->e->lanes);
+  o->way = along_k ? PACK_k : o->address && o->stride == 1 ? PACK_copy : PACK_lines;
+}
+
+/* Each index of `s` on its own, the others as they are in `at`. */
+static Expr *unfolded(Product *p, Expr *body, const Slots *s, int first) {
+  Emit *e = p->e;
+  int slots = p->node->rank + p->node->nred;
+  Form **at = NEW_ARRAY(e->arena, Form *, slots + 1);
+  for (int i = 0; i < slots; i++) at[i] = p->at[i];
+  for (int i = first; i < s->n; i++) at[s->slot[i]] = form_var(e->ir, s->var[i]);
+  return emit_at(e, body, at);
+}
+
+static void place_operand(Product *p, Operand *o, Expr *body, Slots *line, bool vectors) {
+  *o = (Operand){.line = line, .value = emit_at(p->e, body, p->at), .way = PACK_none};
+  find_straight(p, o);
+  choose_way(p, o, vectors);
+  if (o->way == PACK_lines) o->by_lines = unfolded(p, body, &p->k, p->c->k_cut);
+  if (o->way == PACK_k) o->by_k = unfolded(p, body, line, 0);
+}
+
+void place_operands(Product *p) {
+  place_operand(p, &p->a, p->c->a, &p->m, false);
+  place_operand(p, &p->b, p->c->b, &p->n, true);
+}
+
+/* ---- one vector: a nest of loops over all that is not in lanes ---- */
+
+typedef struct Nest {
+  int n;
+  Var *var[MAX_SLOTS];
+  int64_t place[MAX_SLOTS];
+  Value from[MAX_SLOTS], to[MAX_SLOTS];
+} Nest;
+
+enum { TOGETHER = 4 };
+
+typedef struct Pack {
+  Product *p;
+  Expr *value;
+  Var *lane;    /* the index that is in lanes */
+  Value origin; /* flat position of the nest at which `to` stands */
+  int64_t pitch;
+  Nest nest;
+  Value to;  /* where the first vector at `origin` goes */
+  int count; /* vectors at each position of the nest, `step` elements apart in the copy */
+  int64_t step;
+  Expr *vector[TOGETHER];
+  Value mask[TOGETHER];
+} Pack;
+
+static void add_loop(Nest *n, Var *v, int64_t place, Value from, Value to) {
+  n->var[n->n] = v;
+  n->place[n->n] = place;
+  n->from[n->n] = from;
+  n->to[n->n++] = to;
+}
+
+typedef struct Occurrence {
+  const Var *v;
+  bool found; /* other than as a plain term of an address */
+} Occurrence;
+
+static void look_for(void *cx, Expr *x) {
+  Occurrence *o = cx;
+  if (x->form && form_uses(x->form, o->v)) o->found = true;
+  if (x->kind != EXPR_READ) return;
+  for (int i = 0; i < x->node->rank; i++) o->found |= form_divides(x->at[i], o->v);
+}
+
+static bool only_moves_addresses(Expr *x, const Var *v) {
+  Occurrence o = {v, false};
+  expr_visit(x, look_for, &o);
+  return !o.found;
+}
+
+static void order_nest(Pack *k) {
+  Nest in = k->nest, *out = &k->nest;
+  out->n = 0;
+  for (int inner = 0; inner < 2; inner++)
+    for (int i = 0; i < in.n; i++)
+      if (only_moves_addresses(k->value, in.var[i]) == (bool)inner)
+        add_loop(out, in.var[i], in.place[i], in.from[i], in.to[i]);
+}
+
+static void store_vectors(Pack *k, Value at) {
+  Emit *e = k->p->e;
+  Value to = at_element(k->p, k->to, imul(&e->b, isub(&e->b, at, k->origin), index64(&e->b, k->pitch)));
+  Value outer = e->tail;
+  for (int j = 0; j < k->count; j++) {
+    e->tail = k->mask[j];
+    vector_store(k->p, emit_expr(e, k->vector[j]), at_number(k->p, to, j * k->step));
+  }
+  e->tail = outer;
+}
+
+static void nest_level(Pack *k, int level, Value at) {
+  Emit *e = k->p->e;
+  if (level == k->nest.n) {
+    store_vectors(k, at);
+    return;
+  }
+  Loop l;
+  loop_open(e, &l, k->nest.from[level], k->nest.to[level], 1, NULL, 0);
+  emit_bind(e, k->nest.var[level], lanes_scalar(l.index));
+  Value step = imul(&e->b, l.index, index64(&e->b, k->nest.place[level]));
+  nest_level(k, level + 1, iadd(&e->b, at, step));
+  loop_close(e, &l, NULL);
+}
+
+static void run_nest(Pack *k) { nest_level(k, 0, index64(&k->p->e->b, 0)); }
+
+/* ---- vectors in one piece ---- */
+
+typedef struct Breaks { /* the divisions by which an address may jump between two lanes */
+  Pack *k;
+  Vec(Atom *) at;
+  bool hopeless; /* it jumps in nearly every vector, or by more than the lane */
+} Breaks;
+
+static bool uses_nest(const Pack *k, const Form *f) {
+  for (int i = 0; i < k->nest.n; i++)
+    if (form_uses(f, k->nest.var[i])) return true;
+  return false;
+}
+
+static void find_breaks(void *cx, Expr *x) {
+  Breaks *b = cx;
+  Emit *e = b->k->p->e;
+  if (x->kind != EXPR_READ || !uses(x, b->k->lane)) return;
+  Form *f = flat_address(e, x->node, x->at);
+  if (!f || run_along(f, b->k->lane) < WORTH_TWO_NESTS * e->lanes) {
+    b->hopeless = true;
+    return;
+  }
+  for (int i = 0; i < f->n; i++) {
+    Atom *a = f->terms[i].atom;
+    if (a->kind != ATOM_DIV || !form_uses(a->form, b->k->lane)) continue;
+    if (emit_stays_between_multiples(e, a->form, a->divisor)) continue;
+    if (uses_nest(b->k, a->form)) b->hopeless = true;
+    vec_push(e->arena, &b->at, a);
+  }
+}
+
+typedef struct Freeze {
+  Ir *ir;
+  Var *lane, *first;
+} Freeze;
+
+static Form *first_for_lane(void *cx, Var *v) {
+  Freeze *z = cx;
+  return v == z->lane ? form_var(z->ir, z->first) : NULL;
+}
+
+static Form *frozen(Freeze *z, Form *f) {
+  Form *map = form_map(&(ExprMap){.ir = z->ir, .var = first_for_lane, .cx = z}, f);
+  Form *steps = form_sub(z->ir, form_var(z->ir, z->lane), form_var(z->ir, z->first));
+  return form_add(z->ir, map, form_scale(z->ir, steps, form_coefficient(f, z->lane)));
+}
+
+static Expr *frozen_read(void *cx, Expr *x) {
+  Freeze *z = cx;
+  Form *at[MAX_SLOTS];
+  if (!uses(x, z->lane)) return NULL;
+  for (int i = 0; i < x->node->rank; i++) at[i] = frozen(z, x->at[i]);
+  return expr_read(z->ir, x->node, at);
+}
+
+static Value quotient_at(Pack *k, const Atom *a, Value at) {
+  Emit *e = k->p->e;
+  Freeze z = {e->ir, k->lane, var_fresh(e->ir, k->lane->extent)};
+  Form *f = form_map(&(ExprMap){.ir = e->ir, .var = first_for_lane, .cx = &z}, a->form);
+  emit_bind(e, z.first, lanes_scalar(at));
+  Lanes l = emit_form(e, form_floordiv(e->ir, f, a->divisor));
+  e->bound.n--;
+  e->generation++;
+  return l.base;
+}
+
+/* 1 where no address jumps between the lanes from `first` on, else 0. */
+static Value in_one_piece(Pack *k, const Breaks *b, Value first) {
+  Emit *e = k->p->e;
+  Value all = NULL, last = plus(k->p, first, e->lanes - 1);
+  for (int i = 0; i < b->at.n; i++) {
+    Value x = quotient_at(k, b->at.at[i], first), y = quotient_at(k, b->at.at[i], last);
+    emit_enter(e, e->depth);
+    all = both(&e->b, all, icmp(&e->b, LLVMIntEQ, x, y));
+  }
+  return LLVMBuildZExt(e->b.b, all, e->b.i64, "");
+}
+
+static void pack_if(Pack *k, Expr *value, Value from, Value to) {
+  Loop once;
+  k->vector[0] = value;
+  loop_open(k->p->e, &once, from, to, 1, NULL, 0);
+  run_nest(k);
+  loop_close(k->p->e, &once, NULL);
+}
+
+static Breaks breaks_of(Pack *k) {
+  Breaks b = {.k = k};
+  expr_visit(k->value, find_breaks, &b);
+  return b;
+}
+
+/* The vector of lanes from `first` on, those of `mask`, at every position of the nest. */
+static void pack_vector(Pack *k, Value first, Value mask) {
+  Emit *e = k->p->e;
+  int bound = e->bound.n;
+  k->count = 1;
+  k->mask[0] = mask;
+  k->vector[0] = k->value;
+  emit_bind(e, k->lane, lanes_from(e, first, 1));
+  Breaks b = breaks_of(k);
+  if (b.hopeless || b.at.n == 0) run_nest(k);
+  else {
+    Freeze z = {e->ir, k->lane, var_fresh(e->ir, k->lane->extent)};
+    emit_bind(e, z.first, lanes_scalar(first));
+    Value whole = in_one_piece(k, &b, first);
+    pack_if(k, expr_map(&(ExprMap){.ir = e->ir, .read = frozen_read, .cx = &z}, k->value), index64(&e->b, 0), whole);
+    pack_if(k, k->value, whole, index64(&e->b, 1));
+  }
+  e->bound.n = bound;
+  e->generation++;
+}
+
+/* ---- along the lines ---- */
+
+static void nest_over_k(Pack *k) {
+  Product *p = k->p;
+  Emit *e = p->e;
+  int cut = p->c->k_cut;
+  Value inner = index64(&e->b, p->k_inner);
+  Value from = LLVMBuildUDiv(e->b.b, p->k_from, inner, ""), to = LLVMBuildUDiv(e->b.b, p->k_to, inner, "");
+  add_loop(&k->nest, p->k.var[cut], p->k_inner, from, to);
+  for (int i = cut + 1; i < p->k.n; i++)
+    add_loop(&k->nest, p->k.var[i], p->k.place[i], index64(&e->b, 0), index64(&e->b, dim_value(p->k.extent[i])));
+  k->origin = p->k_from;
+  order_nest(k);
+}
+
+typedef struct Panel {
+  const Operand *o;
+  Value to;
+  int64_t width; /* elements from one k to the next */
+  Value first;
+  int vectors;
+  int64_t lines, step; /* from one vector to the next: in the operand, in the copy */
+  Value end;           /* lines from here on are not read; NULL: all are there */
+} Panel;
+
+static Value lines_left(Product *p, const Panel *l, Value at) {
+  return l->end ? first_lanes(p, isub(&p->e->b, l->end, at)) : NULL;
+}
+
+/* Memory is walked through along K once, with an index for each vector. */
+static void pack_together(Pack *k, const Panel *l) {
+  Emit *e = k->p->e;
+  int bound = e->bound.n, aligned = e->naligned;
+  k->count = l->vectors;
+  for (int j = 0; j < l->vectors; j++) {
+    Freeze z = {e->ir, k->lane, var_fresh(e->ir, k->lane->extent)};
+    Value at = plus(k->p, l->first, j * l->lines);
+    k->vector[j] = expr_map(&(ExprMap){.ir = e->ir, .var = first_for_lane, .cx = &z}, k->value);
+    k->mask[j] = lines_left(k->p, l, at);
+    if (aligned) e->aligned[j] = z.first;
+    emit_bind(e, z.first, lanes_from(e, at, 1));
+  }
+  if (aligned) e->naligned = l->vectors;
+  run_nest(k);
+  e->naligned = aligned;
+  e->bound.n = bound;
+  e->generation++;
+}
+
+static void pack_panel(Product *p, const Panel *l) {
+  Emit *e = p->e;
+  Pack k = {
+      .p = p, .value = l->o->by_lines, .lane = l->o->line->flat, .pitch = l->width, .to = l->to, .step = l->step};
+  nest_over_k(&k);
+  Breaks b = breaks_of(&k);
+  if (!b.hopeless && b.at.n == 0 && l->vectors <= TOGETHER) {
+    pack_together(&k, l);
+    return;
+  }
+  Loop each;
+  loop_open(e, &each, index64(&e->b, 0), index64(&e->b, l->vectors), 1, NULL, 0);
+  Value at = iadd(&e->b, l->first, imul(&e->b, each.index, index64(&e->b, l->lines)));
+  k.to = at_element(p, l->to, imul(&e->b, each.index, index64(&e->b, l->step)));
+  pack_vector(&k, at, lines_left(p, l, at));
+  loop_close(e, &each, NULL);
+}
+
+/* ---- along K ---- */
+
+/* Whether every block of K begins at a multiple of the lanes and ends at one. */
+static bool whole_vectors_of_k(const Product *p) {
+  int64_t all;
+  bool known = dim_is_const(p->k.flat->extent, &all);
+  int64_t block = p->blocked ? p->c->k_block * p->k_inner : p->e->lanes;
+  return known && all % p->e->lanes == 0 && block % p->e->lanes == 0;
+}
+
+static bool begins_at_vectors_of_k(const Product *p) {
+  return !p->blocked || p->c->k_block * p->k_inner % p->e->lanes == 0;
+}
+
+/* Loops over the lines [from, to): each index on its own where the range is made of whole inner indices. */
+static void nest_over_lines(Pack *k, const Operand *o, Value from, Value to, bool whole) {
+  Product *p = k->p;
+  Emit *e = p->e;
+  const Slots *s = o->line;
+  k->origin = from;
+  k->value = whole ? o->by_k : o->value;
+  if (!whole) {
+    add_loop(&k->nest, s->flat, 1, from, to);
+    return;
+  }
+  Value inner = index64(&e->b, s->place[0]);
+  add_loop(&k->nest, s->var[0], s->place[0], LLVMBuildUDiv(e->b.b, from, inner, ""),
+           LLVMBuildUDiv(e->b.b, to, inner, ""));
+  for (int i = 1; i < s->n; i++)
+    add_loop(&k->nest, s->var[i], s->place[i], index64(&e->b, 0), index64(&e->b, dim_value(s->extent[i])));
+  order_nest(k);
+}
+
+/* [to - from][pitch]: lines along K. */
+static void pack_along_k(Product *p, const Operand *o, Value buffer, Value from, Value to, bool whole) {
+  Emit *e = p->e;
+  Pack k = {.p = p, .lane = p->k.flat, .pitch = p->pitch};
+  nest_over_lines(&k, o, from, to, whole);
+  e->aligned[0] = p->k.flat;
+  e->naligned = begins_at_vectors_of_k(p);
+  Loop l;
+  loop_open(e, &l, p->k_from, p->k_to, e->lanes, NULL, 0);
+  k.to = at_element(p, buffer, isub(&e->b, l.index, p->k_from));
+  pack_vector(&k, l.index, whole_vectors_of_k(p) ? NULL : first_lanes(p, isub(&e->b, p->k_to, l.index)));
+  loop_close(e, &l, NULL);
+  e->naligned = 0;
+}
+
+/* ---- squares ---- */
+
+/* Rows and lanes change places: of both, one bit of the number after the other. */
+static void transpose(Product *p, Value *row) {
+  Emit *e = p->e;
+  int n = e->lanes;
+  for (int bit = 1; bit < n; bit *= 2) {
+    Value at[2][64];
+    for (int l = 0; l < n; l++) {
+      at[0][l] = int_const(e->b.i32, l & bit ? n + (l ^ bit) : l);
+      at[1][l] = int_const(e->b.i32, l & bit ? n + l : l ^ bit);
+    }
+    for (int i = 0; i < n; i++) {
+      if (i & bit) continue;
+      Value x = row[i], y = row[i | bit];
+      row[i] = LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(at[0], (unsigned)n), "");
+      row[i | bit] = LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(at[1], (unsigned)n), "");
+    }
+  }
+}
+
+/* One square of the panel: K from k on, columns from n on. Columns beyond the last repeat it; nobody uses them. */
+static void pack_square(Product *p, Value from, int64_t stride, Value k, Value left, Value to, int vectors,
+                        bool masked) {
+  Emit *e = p->e;
+  Value row[64];
+  bool full = p->columns || whole_vectors_of_k(p);
+  Value mask = full ? NULL : first_lanes(p, isub(&e->b, p->k_to, k)), last = plus(p, left, -1);
+  for (int i = 0; i < e->lanes; i++) {
+    Value at = masked ? less(p, index64(&e->b, i), last) : index64(&e->b, i);
+    Value x = at_element(p, from, imul(&e->b, at, index64(&e->b, stride)));
+    row[i] = full ? vector_load(p, x, (unsigned)p->size) : masked_load(p, x, mask);
+  }
+  transpose(p, row);
+  for (int i = 0; i < e->lanes; i++) vector_store(p, row[i], at_number(p, to, (int64_t)i * vectors * e->lanes));
+}
+
+static void pack_transposed(Product *p, Value n0, int vectors, bool masked) {
+  Emit *e = p->e;
+  Value end = plus(p, n0, (int64_t)vectors * e->lanes);
+  if (p->columns) pack_along_k(p, &p->b, p->columns, n0, masked ? less(p, end, p->n_to) : end, false);
+  Loop columns, rows;
+  loop_open(e, &columns, index64(&e->b, 0), index64(&e->b, vectors), 1, NULL, 0);
+  Value j = imul(&e->b, columns.index, index64(&e->b, e->lanes)), n = iadd(&e->b, n0, j);
+  Value line = p->columns ? at_element(p, p->columns, imul(&e->b, j, index64(&e->b, p->pitch))) : NULL;
+  Value left = isub(&e->b, p->n_to, n);
+  loop_open(e, &rows, p->k_from, p->k_to, e->lanes, NULL, 0);
+  Value row = isub(&e->b, rows.index, p->k_from), width = index64(&e->b, (int64_t)vectors * e->lanes);
+  Value to = at_element(p, p->b.buffer, iadd(&e->b, imul(&e->b, row, width), j));
+  Value from = p->columns ? at_element(p, line, row) : address_at(p, &p->b, n, rows.index);
+  pack_square(p, from, p->columns ? p->pitch : p->b.stride, rows.index, left, to, vectors, masked && !p->columns);
+  loop_close(e, &rows, NULL);
+  loop_close(e, &columns, NULL);
+}
+
+/* ---- the two operands ---- */
+
+/* From one panel of `width` to the next: not a power of two, for they are written side by side. */
+int64_t panel_step(const Product *p, int64_t width) { return (p->kc + 1) * width; }
+
+/* Rows of A in one of its panels: of whole tiles, as many as a vector holds. */
+int64_t panel_rows(const Product *p) { return p->e->lanes / p->c->mr * p->c->mr; }
+
+/* Panels are packed some at a time. */
+static int64_t panels_of_block(const Product *p) {
+  return (p->mc + panel_rows(p) * TOGETHER - 1) / (panel_rows(p) * TOGETHER) * TOGETHER;
+}
+
+int64_t packed_a_bytes(const Product *p) {
+  if (p->a.way == PACK_none) return 0;
+  return (p->a.way == PACK_k ? p->mc * p->pitch : panels_of_block(p) * panel_step(p, p->e->lanes)) * p->size;
+}
+
+int64_t packed_b_bytes(const Product *p) {
+  if (p->b.way == PACK_none) return 0;
+  int64_t columns = p->c->nr * p->e->lanes;
+  if (p->b.way == PACK_copy) return p->nc / columns * panel_step(p, columns) * p->size;
+  return (p->kc + p->e->lanes - 1) / p->e->lanes * p->e->lanes * columns * p->size;
+}
+
+int64_t columns_bytes(const Product *p) {
+  return p->b.way == PACK_k && !p->b.address ? p->c->nr * p->e->lanes * p->pitch * p->size : 0;
+}
+
+static void pack_a_panels(Product *p) {
+  Emit *e = p->e;
+  int64_t rows = panel_rows(p), lanes = e->lanes;
+  Panel l = {
+      .o = &p->a, .width = lanes, .vectors = TOGETHER, .lines = rows, .step = panel_step(p, lanes), .end = p->m_to};
+  Loop some;
+  loop_open(e, &some, p->m_from, p->m_to, rows * TOGETHER, NULL, 0);
+  Value panel = LLVMBuildUDiv(e->b.b, isub(&e->b, some.index, p->m_from), index64(&e->b, rows), "");
+  l.first = some.index;
+  l.to = at_element(p, p->a.buffer, imul(&e->b, panel, index64(&e->b, l.step)));
+  pack_panel(p, &l);
+  loop_close(e, &some, NULL);
+}
+
+/* Copies `count` panels of a straight operand, K outside: memory is read in long pieces. l->lines is from one panel
+ * to the next, vectors of a panel are neighbours. */
+static void copy_panels(Product *p, const Panel *l, Value count) {
+  Emit *e = p->e;
+  Loop k, panel;
+  loop_open(e, &k, p->k_from, p->k_to, 1, NULL, 0);
+  Value from = address_at(p, l->o, l->first, k.index);
+  Value to = at_element(p, l->to, imul(&e->b, isub(&e->b, k.index, p->k_from), index64(&e->b, l->width)));
+  loop_open(e, &panel, index64(&e->b, 0), count, 1, NULL, 0);
+  Value line = imul(&e->b, panel.index, index64(&e->b, l->lines)), at = at_element(p, from, line);
+  Value copy = at_element(p, to, imul(&e->b, panel.index, index64(&e->b, l->step)));
+  for (int j = 0; j < l->vectors; j++) {
+    int64_t step = (int64_t)j * e->lanes;
+    Value x = at_number(p, at, step), mask = lines_left(p, l, plus(p, iadd(&e->b, l->first, line), step));
+    vector_store(p, mask ? masked_load(p, x, mask) : vector_load(p, x, (unsigned)p->size), at_number(p, copy, step));
+  }
+  loop_close(e, &panel, NULL);
+  loop_close(e, &k, NULL);
+}
+
+static void copy_a(Product *p) {
+  Emit *e = p->e;
+  int64_t rows = panel_rows(p);
+  Panel l = {.o = &p->a, .to = p->a.buffer, .width = e->lanes, .first = p->m_from, .vectors = 1, .lines = rows};
+  l.step = panel_step(p, e->lanes);
+  l.end = p->m_to;
+  Value left = isub(&e->b, p->m_to, p->m_from);
+  copy_panels(p, &l, LLVMBuildUDiv(e->b.b, plus(p, left, rows - 1), index64(&e->b, rows), ""));
+}
+
+void pack_a(Product *p) {
+  bool whole = p->m.n == 1 || p->c->mc % p->m.place[0] == 0;
+  if (p->a.way == PACK_k) pack_along_k(p, &p->a, p->a.buffer, p->m_from, p->m_to, whole);
+  if (p->a.way == PACK_lines) pack_a_panels(p);
+  if (p->a.way == PACK_copy) copy_a(p);
+}
+
+void pack_all_b(Product *p) {
+  Emit *e = p->e;
+  int64_t lanes = e->lanes, columns = p->c->nr * lanes, n, step = panel_step(p, columns);
+  if (p->b.way != PACK_copy) return;
+  Panel l = {
+      .o = &p->b, .to = p->b.buffer, .width = columns, .first = p->n_from, .vectors = p->c->nr, .lines = columns};
+  l.step = step;
+  Value all = isub(&e->b, p->n_to, p->n_from), whole = LLVMBuildUDiv(e->b.b, all, index64(&e->b, columns), "");
+  bool known = dim_is_const(p->n.flat->extent, &n);
+  if (!known || n >= columns) copy_panels(p, &l, whole);
+  if (known && n % columns == 0) return;
+  Value done = imul(&e->b, whole, index64(&e->b, columns));
+  l.first = iadd(&e->b, p->n_from, done);
+  l.to = at_element(p, p->b.buffer, imul(&e->b, whole, index64(&e->b, step)));
+  l.vectors = (int)(((known ? n % columns : columns) + lanes - 1) / lanes);
+  l.width = l.vectors * lanes;
+  l.end = p->n_to;
+  Value rest = icmp(&e->b, LLVMIntSLT, done, all);
+  copy_panels(p, &l, LLVMBuildZExt(e->b.b, rest, e->b.i64, ""));
+}
+
+void pack_b(Product *p, Value n0, int vectors, bool masked) {
+  Emit *e = p->e;
+  if (p->b.way == PACK_k) pack_transposed(p, n0, vectors, masked);
+  if (p->b.way != PACK_lines) return;
+  Panel l = {.o = &p->b, .to = p->b.buffer, .first = n0, .vectors = vectors, .lines = e->lanes, .step = e->lanes};
+  l.width = (int64_t)vectors * e->lanes;
+  l.end = masked ? p->n_to : NULL;
+  e->aligned[0] = p->n.flat;
+  e->naligned = 1;
+  pack_panel(p, &l);
+  e->naligned = 0;
+}

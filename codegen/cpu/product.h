@@ -1,0 +1,84 @@
+/* product.h - what the parts of the contraction generator share: emit_contraction.c (units, blocks, tiles) and
+ * emit_pack.c (operands brought into the order in which tiles read them). Nobody else includes it. */
+#ifndef NNC_CODEGEN_CPU_PRODUCT_H
+#define NNC_CODEGEN_CPU_PRODUCT_H
+
+#include "codegen/cpu/emit.h"
+
+enum { MAX_SLOTS = 32 };
+
+/* How an operand gets to the tiles. A vector of the packed copy holds neighbours along the index that the tensor's
+ * memory runs with: the line (rows of A, columns of B) or K. */
+typedef enum PackWay {
+  PACK_none, /* plain and straight: read where it lies */
+  PACK_copy, /* as PACK_lines, of a straight operand whose lines are neighbours; of B, all panels of a unit at once */
+  PACK_lines, /* [K][lines of a panel]: of B, nr vectors; of A, the rows of one tile */
+  PACK_k      /* [lines][K]; of B then transposed square by square into [K][nr vectors] */
+} PackWay;
+
+typedef struct Slots { /* the indices of one role, as one flat index and each on its own */
+  int n;
+  const int *slot;
+  Var *flat;
+  Var *var[MAX_SLOTS];      /* its own */
+  int64_t place[MAX_SLOTS]; /* of one step of it in the flat index */
+  Dim *extent[MAX_SLOTS];
+} Slots;
+
+typedef struct Operand { /* of one side, over M, K (A) or K, N (B) */
+  Expr *value;           /* over the flat indices */
+  Expr *by_lines, *by_k; /* with the indices that are not in lanes each on its own */
+  Slots *line;
+  PackWay way;
+  Form *address; /* straight: position in the tensor; else NULL */
+  int64_t stride, k_stride;
+  Value buffer;
+} Operand;
+
+typedef struct Product {
+  Emit *e;
+  const Contraction *c;
+  const Member *main;
+  const Node *node;
+  DType t;
+  int64_t size; /* bytes of an element */
+  Form **at;    /* by slot, over the flat indices */
+  Var **batch;
+  Slots m, n, k; /* k.flat: of the slots from c->k_cut on, in one block of K; those before it are bound one by one */
+  Operand a, b;
+  bool blocked;    /* K comes in several blocks: sums wait in `partial` */
+  int64_t kc;      /* elements of the largest block of K */
+  int64_t pitch;   /* of packed lines along K */
+  int64_t k_inner; /* elements of K at one value of slot c->k_cut */
+  int64_t mc, nc;
+  Value partial; /* [mc][nc] */
+  Value columns; /* B, PACK_k: the lines of one panel before they are transposed; NULL: straight from the tensor */
+  Value m_from, m_to, n_from, n_to, k_from, k_to;
+  int epilogue; /* size of the maps */
+  Value spill;  /* memory for one tile */
+} Product;
+
+/* ---- emit_pack.c ---- */
+void place_operands(Product *p); /* decides how A and B are read; sets all of Operand but the buffer */
+void pack_a(Product *p);         /* the block [m_from, m_to) x [k_from, k_to) */
+void pack_all_b(Product *p);
+void pack_b(Product *p, Value n0, int vectors, bool masked); /* the panel of columns from n0 on */
+int64_t packed_a_bytes(const Product *p);
+int64_t packed_b_bytes(const Product *p);
+int64_t columns_bytes(const Product *p);
+int64_t panel_step(const Product *p, int64_t width);
+int64_t panel_rows(const Product *p); /* of A, PACK_lines: [K][lanes] hold so many rows */
+
+/* ---- emit_contraction.c ---- */
+Value at_element(Product *p, Value base, Value index);
+Value at_number(Product *p, Value base, int64_t index);
+Value vector_load(Product *p, Value pointer, unsigned align);
+void vector_store(Product *p, Value v, Value pointer);
+Value masked_load(Product *p, Value pointer, Value mask);
+Value plus(Product *p, Value x, int64_t n);
+Value less(Product *p, Value x, Value y);
+Value first_lanes(Product *p, Value count); /* a mask: lane < count */
+/* The element of a straight operand at one place of its line and of K. */
+Value address_at(Product *p, const Operand *o, Value line, Value k);
+
+#endif

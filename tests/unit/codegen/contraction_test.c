@@ -1,0 +1,125 @@
+/* contraction_test.c - sums of products as tiles, against the interpreter: every way in which an operand reaches the
+ * tiles (where it lies, copied, packed along its lines or along K, transposed), K in one block and in several, along
+ * any of its indices; windows whose vectors lie in one row, cross rows and cross images; extents of 1, primes and the
+ * tiles' edges; every vector length. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/codegen/kernel_run.h"
+#include "tests/unit/unit.h"
+
+static void check(const char *text) {
+  static const struct {
+    const char *march;
+    int level, batch, chunks;
+  } ways[] = {
+      {"native", 2, 1, 1}, {"native", 2, 3, 3}, {"native", 0, 2, 2}, {"x86-64-v2", 2, 2, 1}, {"x86-64-v3", 2, 2, 2}};
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+    if (strcmp(ways[i].march, "x86-64-v3") == 0 && !__builtin_cpu_supports("fma")) continue;
+    Arena *a = arena_new();
+    char error[256] = "";
+    Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+    if (!g) fail_msg("%s", error);
+    KernelRun how = {
+        .march = ways[i].march, .level = ways[i].level, .batch = ways[i].batch, .chunks = ways[i].chunks};
+    how.seed = 1;
+    const char *fault = kernel_run(g, &how);
+    if (fault) fail_msg("B = %d, -O%d, %s: %s\n%s", ways[i].batch, how.level, how.march, fault, text);
+    arena_free(a);
+  }
+}
+
+#define HEAD "graph t\ndim B >= 0 batch\n"
+
+/* Rows more than a page apart: copied, A and B, with whole and with narrower panels. */
+static void far_rows(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[19, 1030]\n%1 = input w : f32[19, 1100]\n"
+             "%2 = comp f32[41, 259] [i0, i1] sum(r0 < 19: mul(%0[r0, i0], %1[r0, i1 + 3]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f32[33, 1030]\n%1 = input w : f32[33, 1100]\n"
+             "%2 = comp f32[48, 192] [i0, i1] sum(r0 < 33: mul(%0[r0, i0 + 1], %1[r0, i1]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f32[B, 1030]\n%1 = input w : f32[B, 1100]\n" /* K open */
+             "%2 = comp f32[37, 197] [i0, i1] sum(r0 < B: mul(%0[r0, i0], %1[r0, i1]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f64[21, 600]\n%1 = input w : f64[21, 600]\n"
+             "%2 = comp f64[31, 150] [i0, i1] sum(r0 < 21: mul(%0[r0, i0], %1[r0, i1]))\noutput y = %2\n");
+}
+
+/* Extents around a tile's, and single ones beside them. */
+static void edges(void **state) {
+  (void)state;
+  static const int extents[][3] = {{8, 8, 4}, {9, 17, 5}, {23, 31, 7}, {24, 48, 16}, {25, 49, 17}, {13, 65, 33}};
+  for (size_t i = 0; i < sizeof extents / sizeof *extents; i++)
+    for (int way = 0; way < 4; way++) {
+      char text[600];
+      int m = extents[i][0], n = extents[i][1], k = extents[i][2];
+      bool ta = way & 1, tb = way & 2;
+      snprintf(text, sizeof text,
+               HEAD "%%0 = input x : f32[%d, %d]\n%%1 = input w : f32[%d, 1, %d]\n"
+                    "%%2 = comp f32[%d, %d] [i0, i1] sum(r0 < %d: mul(%%0[%s], %%1[%s]))\noutput y = %%2\n",
+               ta ? k : m, ta ? m : k, tb ? n : k, tb ? k : n, m, n, k, ta ? "r0, i0" : "i0, r0",
+               tb ? "i1, 0, r0" : "r0, 0, i1");
+      check(text);
+    }
+}
+
+#define GUARD(h, w) "and(and(ge0(i2 + r1 - 1), ge0(" #h " - i2 - r1)), and(ge0(i3 + r2 - 1), ge0(" #w " - i3 - r2)))"
+#define FORWARD(c, h, w, o)                                                                                          \
+  HEAD "%0 = input x : f32[B, " #c ", " #h ", " #w "]\n%1 = param w : f32[" #o ", " #c ", 3, 3]\n"                   \
+       "%2 = comp f32[B, " #o ", " #h ", " #w "] [i0, i1, i2, i3] sum(r0 < " #c                                      \
+       ", r1 < 3, r2 < 3: mul(select(" GUARD(                                                                        \
+           h, w) ", %0[i0, r0, i2 + r1 - 1, i3 + r2 - 1], 0), %1[i1, r0, r1, r2]))\noutput y = %2\n"
+
+/* Padded windows, channels first: vectors cross rows (7, 9), end with them (16), cross images (49, 81) or not (256).
+ */
+static void windows(void **state) {
+  (void)state;
+  check(FORWARD(5, 7, 7, 24));
+  check(FORWARD(3, 9, 9, 9));
+  check(FORWARD(2, 16, 16, 17));
+  check(FORWARD(130, 4, 5, 8));                                                   /* K in blocks of channels */
+  check(HEAD "%0 = input x : f32[B, 4, 11, 9]\n%1 = param w : f32[16, 4, 3, 3]\n" /* not padded, by two */
+             "%2 = comp f32[B, 16, 5, 4] [i0, i1, i2, i3] sum(r0 < 4, r1 < 3, r2 < 3: mul(%0[i0, r0, 2*i2 + r1, "
+             "2*i3 + r2], %1[i1, r0, r1, r2]))\noutput y = %2\n");
+}
+
+/* Their derivatives: by data the weights are read with M inside K, by weight K runs over images, rows and columns. */
+static void window_derivatives(void **state) {
+  (void)state;
+  check(HEAD
+        "%0 = input g : f32[B, 12, 7, 7]\n%1 = param w : f32[12, 9, 3, 3]\n"
+        "%2 = comp f32[B, 9, 7, 7] [i0, i1, i2, i3] sum(r0 < 12, r1 < 3, r2 < 3: mul(select(and(and(ge0(i2 - r1 + "
+        "1), ge0(5 - i2 + r1)), and(ge0(i3 - r2 + 1), ge0(5 - i3 + r2))), %0[i0, r0, i2 - r1 + 1, i3 - r2 + 1], "
+        "0), %1[r0, i1, r1, r2]))\noutput y = %2\n");
+#define BY_WEIGHT(c, h, w, o)                                                                                        \
+  HEAD "%0 = input x : f32[B, " #c ", " #h ", " #w "]\n%1 = input g : f32[B, " #o ", " #h ", " #w "]\n"              \
+       "%2 = comp f32[" #o ", " #c ", 3, 3] [i0, i1, i2, i3] sum(r0 < B, r1 < " #h ", r2 < " #w                      \
+       ": mul(select(and(and(ge0(r1 + i2 - 1), ge0(" #h " - r1 - i2)), and(ge0(r2 + i3 - 1), ge0(" #w                \
+       " - r2 - i3))), %0[r0, i1, r1 + i2 - 1, r2 + i3 - 1], 0), %1[r0, i0, r1, r2]))\n"                             \
+       "%3 = comp f32[" #o ", " #c ", 3, 3] [i0, i1, i2, i3] mul(%2[i0, i1, i2, i3], 0.5)\noutput y = %3\n"
+  check(BY_WEIGHT(3, 7, 7, 9));
+  check(BY_WEIGHT(2, 36, 37, 8)); /* blocks of rows within an image */
+  check(BY_WEIGHT(4, 1, 19, 11));
+}
+
+/* K open in an index that is not its first; K cut along its second. */
+static void open_inside(void **state) {
+  (void)state;
+  check(HEAD
+        "%0 = input x : f32[3, B, 40]\n%1 = input w : f32[3, B, 24]\n"
+        "%2 = comp f32[40, 24] [i0, i1] sum(r0 < 3, r1 < B: mul(%0[r0, r1, i0], %1[r0, r1, i1]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f32[2, 1100, 9]\n%1 = input w : f32[8, 2, 1100]\n"
+             "%2 = comp f32[9, 8] [i0, i1] sum(r0 < 2, r1 < 1100: mul(exp(%0[r0, r1, i0]), %1[i1, r0, r1]))\n"
+             "output y = %2\n");
+  check(HEAD "%0 = input x : f32[B, 2, 1100]\n%1 = input w : f32[17, 2, 1100]\n%2 = input s : f32[9]\n"
+             "%3 = comp f32[B, 9, 17] [i0, i1, i2] sum(r0 < 2, r1 < 1100: mul(mul(%0[i0, r0, r1], %2[i1]), %1[i2, "
+             "r0, r1]))\n"
+             "output y = %3\n");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(far_rows),           cmocka_unit_test(edges),       cmocka_unit_test(windows),
+      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
