@@ -89,8 +89,8 @@ typedef struct Member {
 } Member;
 
 /* sum over K of a * b. Slots are the node's; the last of m, n and k is the fastest running. a is over batch, m, k; b
- * over batch, k, n; both hold their guards (select ... 0). Swapped so that n is the result's fastest index where it
- * has one. */
+ * over batch, k, n; both hold their guards (select ... 0). n has the result's fastest index where it has one; or m has
+ * it, where b would have to be transposed (tile.c): then the finished result is. */
 typedef struct Contraction {
   Expr *a, *b;
   Expr *tile_mask; /* a condition on m and n (and k) together, or NULL */

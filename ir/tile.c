@@ -13,7 +13,16 @@ enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, SMALL = 1 << 20 };
  * copied and stays, packed rows and waiting sums, has at most COPIED elements (the second cache); rows read where
  * they lie may come from further away. UNITS pieces for threads to share, where there are WORTH multiply-adds for
  * each. */
-enum { KC = 1024, WHOLE_K = 2048, COPIED = 512 * 1024, UNITS = 4, WORTH = 1 << 19, OPEN_ROWS = 256 };
+enum {
+  KC = 1024,
+  WHOLE_K = 2048,
+  COPIED = 512 * 1024,
+  UNITS = 4,
+  WORTH = 1 << 19,
+  OPEN_ROWS = 256,
+  MOST_STEP = 144,
+  LONG_SUM = 16
+};
 
 /* Cycles for packing one element; a cycle does 32 multiply-adds. */
 #define PACKING 0.4
@@ -92,7 +101,7 @@ static bool runs_along_k(Graph *g, const Node *n, const Contraction *c) {
 typedef struct Blocking {
   Extent m, n;
   double work; /* multiply-adds */
-  int64_t k, kc, batch;
+  int64_t k, kc, batch, step;
   bool in_place; /* A: never copied */
 } Blocking;
 
@@ -118,11 +127,11 @@ static int64_t part(Extent e, int64_t parts, int64_t step) {
 
 static void block_rows_and_columns(const Blocking *b, Contraction *c, int64_t columns) {
   double best = 0;
-  c->mc = (int)part(b->m, ceil_div(b->m.value, c->mr), c->mr); /* one tile, if nothing fits */
+  c->mc = (int)b->step; /* if nothing fits */
   c->nc = (int)columns;
-  for (int64_t i = 1; i <= ceil_div(b->m.value, c->mr); i += 1 + i / 8)
+  for (int64_t i = 1; i <= ceil_div(b->m.value, b->step); i += 1 + i / 8)
     for (int64_t j = 1; j <= ceil_div(b->n.value, columns); j += 1 + j / 8) {
-      int64_t mc = part(b->m, i, c->mr), nc = part(b->n, j, columns);
+      int64_t mc = part(b->m, i, b->step), nc = part(b->n, j, columns);
       double lost = loss(b, mc, nc);
       if (!fits(b, mc, nc) || (best && lost >= best)) continue;
       best = lost;
@@ -131,8 +140,62 @@ static void block_rows_and_columns(const Blocking *b, Contraction *c, int64_t co
     }
 }
 
+/* ---- sides ---- */
+
+/* The longest extent among indices of `slots` that the fastest dimension of `read` runs with; 0: it runs with none.
+ */
+static int64_t runs_with(Graph *g, const Node *n, const Expr *read, const int *slots, int count) {
+  int64_t most = 0;
+  for (int i = 0; i < count; i++) {
+    const Var *v =
+        slots[i] < n->rank ? node_result_var(g, n, slots[i]) : node_reduction_var(g, n, slots[i] - n->rank);
+    int64_t extent = dim_nominal(v->extent);
+    if (form_coefficient(read->at[read->node->rank - 1], v) == 1 && extent > most) most = extent;
+  }
+  return most;
+}
+
+/* Whether b's memory runs with K, and within that with a few columns: the windows of a gradient by weight. As columns
+ * they would be transposed; as rows they are packed as they lie, and only the finished result is transposed, which
+ * long sums make up for. */
+static bool better_as_rows(Graph *g, const Node *n, const Contraction *c) {
+  ExprList reads = expr_reads(g->ir->arena, c->b);
+  const Expr *largest = NULL;
+  for (int i = 0; i < reads.n; i++)
+    if (reads.at[i]->node->rank > 0 &&
+        (!largest || node_result_count(reads.at[i]->node) > node_result_count(largest->node)))
+      largest = reads.at[i];
+  if (!largest) return false;
+  int64_t columns = runs_with(g, n, largest, c->n, c->nn);
+  bool long_sums = extent_of(g, n, c->k, c->nk).value > LONG_SUM * extent_of(g, n, c->m, c->nm).value;
+  return columns > 1 && columns < runs_with(g, n, largest, c->k, c->nk) && long_sums;
+}
+
+static void exchange_sides(Contraction *c) {
+  Contraction old = *c;
+  c->a = old.b;
+  c->b = old.a;
+  c->m = old.n;
+  c->nm = old.nn;
+  c->n = old.m;
+  c->nn = old.nm;
+}
+
+/* Rows come in whole inner indices of M, where these are few: then each is a loop of its own when they are packed. */
+static int row_step(Graph *g, const Node *n, const Contraction *c) {
+  int64_t inner = 1, extent;
+  for (int i = 1; i < c->nm; i++) {
+    if (!dim_is_const(slot_extent(g, n, c->m[i]), &extent)) return c->mr;
+    inner *= extent;
+  }
+  int64_t step = inner > 0 ? inner : 1;
+  while (step % c->mr != 0 && step <= MOST_STEP) step += inner;
+  return step <= MOST_STEP ? (int)step : c->mr;
+}
+
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) {
   int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
+  if (better_as_rows(g, n, c)) exchange_sides(c);
   Extent m = extent_of(g, n, c->m, c->nm), columns = extent_of(g, n, c->n, c->nn), k = extent_of(g, n, c->k, c->nk);
   int64_t vectors = ceil_div(columns.value, lanes);
   double best = 0, growth = (double)m.value * (double)columns.value * (double)k.value <= SMALL ? CODE_GROWTH : 0;
@@ -149,5 +212,6 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   if (m.open && m.value < OPEN_ROWS) b.m.value = OPEN_ROWS;
   b.batch = known_positions(g, n, c);
   b.work = (double)b.batch * (double)b.m.value * (double)columns.value * (double)k.value;
+  b.step = c->m[c->nm - 1] > c->n[c->nn - 1] ? row_step(g, n, c) : c->mr;
   block_rows_and_columns(&b, c, (int64_t)c->nr * lanes);
 }

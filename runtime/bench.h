@@ -4,9 +4,9 @@
 
 #include "runtime/cli.h"
 
-/* GFLOP/s of `seconds` of nothing but multiply-adds in registers, on the calling thread, in the widest vectors that
- * the program may use; 0 where they are not known. */
-double nnrt_peak(const NnrtProgram *p, double seconds);
+/* GFLOP/s of about a millisecond of nothing but multiply-adds in registers, on the calling thread and by its own
+ * time, in the widest vectors that the program may use; 0 where they are not known. */
+double nnrt_peak(const NnrtProgram *p);
 
 /* Times the launches of a run that has been bound and has run before, each on its own and in order, again and again
  * for about `seconds`; prints a line for each with the least time. The peak is measured between them, so that both

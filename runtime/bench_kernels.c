@@ -10,8 +10,6 @@
 
 enum { LEAST_PASSES = 3 };
 
-static const double peak_seconds = 50e-6;
-
 void nnrt_bench_kernels_head(char format) {
   if (format == 'm')
     printf("| %-16s | %-20s | %-11s | %5s | %12s | %8s | %6s |\n|---|---|---|---|---|---|---|\n", "case", "kernel",
@@ -57,7 +55,7 @@ static double time_launches(NnrtRun *r, double *least, double peak, bool alone) 
   for (int64_t i = 0; i < r->graph->n_launches; i++) {
     double start = seconds(alone);
     nnrt_run_launch(r, i);
-    double us = 1e6 * (seconds(alone) - start), now = nnrt_peak(r->model->program, peak_seconds);
+    double us = 1e6 * (seconds(alone) - start), now = nnrt_peak(r->model->program);
     if (us < least[i]) least[i] = us;
     if (now > peak) peak = now;
   }

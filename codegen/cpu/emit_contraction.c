@@ -68,11 +68,15 @@ static Value reserve(Product *p, int64_t *used, int64_t bytes) {
 /* Lines along K and rows of sums are not a power of two apart. */
 static int64_t partial_pitch(const Product *p) { return p->nc + 16; }
 
+/* Rows in whole vectors: they may be read as squares. */
+static int64_t partial_elements(const Product *p) { return round_up(p->mc, p->e->lanes) * partial_pitch(p); }
+
 static void plan_scratch(Product *p) {
   Emit *e = p->e;
   int64_t k = 0, m = 0, used = 0, block = p->c->k_block * p->k_inner;
   bool known = dim_is_const(p->k.flat->extent, &k), packs = p->a.way != PACK_none || p->b.way != PACK_none;
-  p->blocked = p->c->k_cut > 0 || (packs && (!known || k > block));
+  p->turned = p->c->m[p->c->nm - 1] > p->c->n[p->c->nn - 1];
+  p->blocked = p->turned || p->c->k_cut > 0 || (packs && (!known || k > block));
   p->kc = p->blocked || !known ? block : k;
   p->mc = p->c->mc;
   p->nc = p->c->nc;
@@ -84,7 +88,7 @@ static void plan_scratch(Product *p) {
   p->a.buffer = reserve(p, &used, packed_a_bytes(p));
   p->b.buffer = reserve(p, &used, packed_b_bytes(p));
   p->columns = reserve(p, &used, columns_bytes(p));
-  p->partial = reserve(p, &used, p->blocked ? p->mc * partial_pitch(p) * p->size : 0);
+  p->partial = reserve(p, &used, p->blocked ? partial_elements(p) * p->size : 0);
   e->scratch_bytes = used;
   e->scratch_times = 0;
 }
@@ -420,9 +424,41 @@ static void finish_panel(Product *p, Value n0, int vectors, bool masked) {
   loop_close(e, &l, NULL);
 }
 
+/* One square of sums: column n in the lanes of its rows. */
+static void finish_square(Product *p, Value m, Value n) {
+  Emit *e = p->e;
+  Tile t = {.p = p, .n0 = n};
+  Value row[64], mask = first_lanes(p, isub(&e->b, p->m_to, m));
+  for (int i = 0; i < e->lanes; i++) row[i] = vector_load(p, partial_at(&t, plus(p, m, i), 0), (unsigned)p->size);
+  transpose(p, row);
+  for (int i = 0; i < e->lanes; i++) vector_store(p, row[i], at_number(p, p->spill, (int64_t)i * e->lanes));
+  emit_bind(e, p->m.flat, lanes_from(e, m, 1));
+  Loop columns;
+  loop_open(e, &columns, n, less(p, plus(p, n, e->lanes), p->n_to), 1, NULL, 0);
+  Value at = imul(&e->b, isub(&e->b, columns.index, n), index64(&e->b, e->lanes));
+  emit_bind(e, p->n.flat, lanes_scalar(columns.index));
+  int outer = e->grid_depth;
+  e->grid_depth = e->depth;
+  e->tail = mask;
+  finish_vector(p, vector_load(p, at_element(p, p->spill, at), (unsigned)p->size));
+  e->tail = NULL;
+  e->grid_depth = outer;
+  loop_close(e, &columns, NULL);
+}
+
+static void finish_squares(Product *p) {
+  Emit *e = p->e;
+  Loop rows, columns;
+  loop_open(e, &rows, p->m_from, p->m_to, e->lanes, NULL, 0);
+  loop_open(e, &columns, p->n_from, p->n_to, e->lanes, NULL, 0);
+  finish_square(p, rows.index, columns.index);
+  loop_close(e, &columns, NULL);
+  loop_close(e, &rows, NULL);
+}
+
 static void clear_partial(Product *p) {
   Emit *e = p->e;
-  Value bytes = index64(&e->b, p->mc * partial_pitch(p) * p->size);
+  Value bytes = index64(&e->b, partial_elements(p) * p->size);
   LLVMBuildMemSet(e->b.b, p->partial, int_const(e->b.i8, 0), bytes, 16);
 }
 
@@ -452,7 +488,8 @@ static void block(Product *p) {
   if (p->blocked) {
     clear_partial(p);
     blocks_of_k(p, 0);
-    panels(p, finish_panel);
+    if (p->turned) finish_squares(p);
+    else panels(p, finish_panel);
     return;
   }
   p->k_from = index64(&e->b, 0);
@@ -552,7 +589,8 @@ void emit_contraction(Emit *e) {
   place_operands(&p);
   for (int i = 1; i < e->k->members.n; i++) p.epilogue += count_nodes(e->k->members.at[i].node->body);
   plan_scratch(&p);
-  Type tile = LLVMArrayType2(type_of(&e->b, p.t, e->lanes), (uint64_t)(p.c->mr * p.c->nr));
+  Type tile = LLVMArrayType2(type_of(&e->b, p.t, e->lanes),
+                             (uint64_t)(p.c->mr * p.c->nr > e->lanes ? p.c->mr * p.c->nr : e->lanes));
   LLVMPositionBuilderBefore(e->b.b, LLVMGetBasicBlockTerminator(e->entry));
   p.spill = LLVMBuildAlloca(e->b.b, tile, "");
   LLVMSetAlignment(p.spill, 64);

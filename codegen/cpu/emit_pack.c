@@ -422,7 +422,7 @@ static void pack_along_k(Product *p, const Operand *o, Value buffer, Value from,
 /* ---- squares ---- */
 
 /* Rows and lanes change places: of both, one bit of the number after the other. */
-static void transpose(Product *p, Value *row) {
+void transpose(Product *p, Value *row) {
   Emit *e = p->e;
   int n = e->lanes;
   for (int bit = 1; bit < n; bit *= 2) {

@@ -46,6 +46,7 @@ typedef struct Product {
   Var **batch;
   Slots m, n, k; /* k.flat: of the slots from c->k_cut on, in one block of K; those before it are bound one by one */
   Operand a, b;
+  bool turned;     /* the result's fastest index is in M: sums are transposed when they are finished */
   bool blocked;    /* K comes in several blocks: sums wait in `partial` */
   int64_t kc;      /* elements of the largest block of K */
   int64_t pitch;   /* of packed lines along K */
@@ -66,6 +67,7 @@ void pack_b(Product *p, Value n0, int vectors, bool masked); /* the panel of col
 int64_t packed_a_bytes(const Product *p);
 int64_t packed_b_bytes(const Product *p);
 int64_t columns_bytes(const Product *p);
+void transpose(Product *p, Value *row); /* of a square: rows and lanes change places */
 int64_t panel_step(const Product *p, int64_t width);
 int64_t panel_rows(const Product *p); /* of A, PACK_lines: [K][lanes] hold so many rows */
 
