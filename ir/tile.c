@@ -21,11 +21,13 @@ enum {
   WORTH = 1 << 19,
   OPEN_ROWS = 256,
   MOST_STEP = 144,
+  SHORT = 16,
   LONG_SUM = 16
 };
 
-/* Cycles for packing one element; a cycle does 32 multiply-adds. */
-#define PACKING 0.4
+/* Cycles for packing an element, where memory runs on for a vector and where it does not. */
+#define RUNS    0.4
+#define GATHERS 1.2
 
 /* What an accumulator more may cost a small product, where code is read as often as data. */
 #define CODE_GROWTH 0.004
@@ -89,35 +91,60 @@ static int64_t known_positions(Graph *g, const Node *n, const Contraction *c) {
   return positions;
 }
 
-/* A is a plain read whose memory runs with the last index of K: broadcasts take it from where it lies. */
-static bool runs_along_k(Graph *g, const Node *n, const Contraction *c) {
-  const Expr *a = c->a;
-  if (a->kind != EXPR_READ || a->node->rank == 0) return false;
-  int s = c->k[c->nk - 1];
-  return form_as_var(a->at[a->node->rank - 1]) ==
-         (s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank));
+static const Expr *largest_read(Graph *g, Expr *e) {
+  ExprList reads = expr_reads(g->ir->arena, e);
+  const Expr *largest = NULL;
+  for (int i = 0; i < reads.n; i++)
+    if (reads.at[i]->node->rank > 0 &&
+        (!largest || node_result_count(reads.at[i]->node) > node_result_count(largest->node)))
+      largest = reads.at[i];
+  return largest;
+}
+
+/* The longest extent among indices of `slots` that the fastest dimension of `read` runs with; 0: it runs with none.
+ */
+static int64_t runs_with(Graph *g, const Node *n, const Expr *read, const int *slots, int count) {
+  int64_t most = 0;
+  for (int i = 0; i < count; i++) {
+    const Var *v =
+        slots[i] < n->rank ? node_result_var(g, n, slots[i]) : node_reduction_var(g, n, slots[i] - n->rank);
+    int64_t extent = dim_nominal(v->extent);
+    if (form_coefficient(read->at[read->node->rank - 1], v) == 1 && extent > most) most = extent;
+  }
+  return most;
+}
+
+/* Cycles for packing one element of an operand; a cycle does 32 multiply-adds. Rows that lie where broadcasts can
+ * take them are not packed. */
+static double packing(Graph *g, const Node *n, const Contraction *c, Expr *e) {
+  const Expr *read = largest_read(g, e);
+  if (!read) return RUNS;
+  int64_t k = runs_with(g, n, read, c->k, c->nk), m = runs_with(g, n, read, c->m, c->nm);
+  int64_t columns = runs_with(g, n, read, c->n, c->nn), line = m > columns ? m : columns;
+  if (e == c->a && e->kind == EXPR_READ && k > 0 && line == 0 && k >= SHORT) return 0;
+  return (k > line ? k : line) < SHORT ? GATHERS : RUNS;
 }
 
 typedef struct Blocking {
   Extent m, n;
   double work; /* multiply-adds */
   int64_t k, kc, batch, step;
-  bool in_place; /* A: never copied */
+  double a, b; /* packing */
 } Blocking;
 
 /* Time lost by blocks of mc rows and nc columns: packing each operand once for every block that needs it, and threads
  * that wait for the last unit. */
 static double loss(const Blocking *b, int64_t mc, int64_t nc) {
   double rows = (double)ceil_div(b->m.value, mc), columns = (double)ceil_div(b->n.value, nc);
-  double copies = (b->in_place ? 0 : (double)b->m.value * columns) + (double)b->n.value * rows;
-  double packed = PACKING * (double)b->batch * (double)b->k * copies;
+  double copies = b->a * (double)b->m.value * columns + b->b * (double)b->n.value * rows;
+  double packed = (double)b->batch * (double)b->k * copies;
   double wanted = b->work / WORTH < UNITS ? b->work / WORTH : UNITS, units = rows * columns * (double)b->batch;
   double waste = b->work / 32 * (rows * (double)mc / (double)b->m.value - 1);
   return packed + (b->m.open ? 0 : waste) + (units < wanted ? b->work / 32 * (1 - units / wanted) : 0);
 }
 
 static bool fits(const Blocking *b, int64_t mc, int64_t nc) {
-  return (b->in_place || mc * b->kc <= COPIED) && (b->kc >= b->k || mc * nc <= COPIED);
+  return (b->a == 0 || mc * b->kc <= COPIED) && (b->kc >= b->k || mc * nc <= COPIED);
 }
 
 /* Parts of about 1/parts of the extent, in whole steps. */
@@ -142,29 +169,11 @@ static void block_rows_and_columns(const Blocking *b, Contraction *c, int64_t co
 
 /* ---- sides ---- */
 
-/* The longest extent among indices of `slots` that the fastest dimension of `read` runs with; 0: it runs with none.
- */
-static int64_t runs_with(Graph *g, const Node *n, const Expr *read, const int *slots, int count) {
-  int64_t most = 0;
-  for (int i = 0; i < count; i++) {
-    const Var *v =
-        slots[i] < n->rank ? node_result_var(g, n, slots[i]) : node_reduction_var(g, n, slots[i] - n->rank);
-    int64_t extent = dim_nominal(v->extent);
-    if (form_coefficient(read->at[read->node->rank - 1], v) == 1 && extent > most) most = extent;
-  }
-  return most;
-}
-
 /* Whether b's memory runs with K, and within that with a few columns: the windows of a gradient by weight. As columns
  * they would be transposed; as rows they are packed as they lie, and only the finished result is transposed, which
  * long sums make up for. */
 static bool better_as_rows(Graph *g, const Node *n, const Contraction *c) {
-  ExprList reads = expr_reads(g->ir->arena, c->b);
-  const Expr *largest = NULL;
-  for (int i = 0; i < reads.n; i++)
-    if (reads.at[i]->node->rank > 0 &&
-        (!largest || node_result_count(reads.at[i]->node) > node_result_count(largest->node)))
-      largest = reads.at[i];
+  const Expr *largest = largest_read(g, c->b);
   if (!largest) return false;
   int64_t columns = runs_with(g, n, largest, c->n, c->nn);
   bool long_sums = extent_of(g, n, c->k, c->nk).value > LONG_SUM * extent_of(g, n, c->m, c->nm).value;
@@ -207,7 +216,9 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
       c->mr = mr;
       c->nr = nr;
     }
-  Blocking b = {.m = m, .n = columns, .k = k.value, .in_place = runs_along_k(g, n, c)};
+  Blocking b = {.m = m, .n = columns, .k = k.value};
+  b.a = packing(g, n, c, c->a);
+  b.b = packing(g, n, c, c->b);
   b.kc = block_k(g, n, c, k, lanes);
   if (m.open && m.value < OPEN_ROWS) b.m.value = OPEN_ROWS;
   b.batch = known_positions(g, n, c);

@@ -81,7 +81,7 @@ static void plan_scratch(Product *p) {
   p->mc = p->c->mc;
   p->nc = p->c->nc;
   if (dim_is_const(p->m.flat->extent, &m) && m < p->mc) p->mc = m > 0 ? m : 1;
-  p->pitch = round_up(p->kc, e->lanes) + 16;
+  p->pitch = round_up(p->kc, TOGETHER * e->lanes) + 16;
   if (p->a.way == PACK_k) p->a.stride = p->pitch, p->a.k_stride = 1;
   if (p->a.way == PACK_lines || p->a.way == PACK_copy) p->a.stride = 1, p->a.k_stride = e->lanes;
   emit_enter(e, 0);

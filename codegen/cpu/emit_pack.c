@@ -109,21 +109,18 @@ void place_operands(Product *p) {
 typedef struct Nest {
   int n;
   Var *var[MAX_SLOTS];
-  int64_t place[MAX_SLOTS];
+  int64_t place[MAX_SLOTS]; /* elements of the copy from one value to the next */
   Value from[MAX_SLOTS], to[MAX_SLOTS];
 } Nest;
-
-enum { TOGETHER = 4 };
 
 typedef struct Pack {
   Product *p;
   Expr *value;
-  Var *lane;    /* the index that is in lanes */
-  Value origin; /* flat position of the nest at which `to` stands */
-  int64_t pitch;
+  Var *lane; /* the index that is in lanes */
   Nest nest;
-  Value to;  /* where the first vector at `origin` goes */
-  int count; /* vectors at each position of the nest, `step` elements apart in the copy */
+  Value origin; /* element of the copy at which `to` stands */
+  Value to;     /* where the first vector at `origin` goes */
+  int count;    /* vectors at each position of the nest, `step` elements apart in the copy */
   int64_t step;
   Expr *vector[TOGETHER];
   Value mask[TOGETHER];
@@ -165,11 +162,11 @@ static void order_nest(Pack *k) {
 
 static void store_vectors(Pack *k, Value at) {
   Emit *e = k->p->e;
-  Value to = at_element(k->p, k->to, imul(&e->b, isub(&e->b, at, k->origin), index64(&e->b, k->pitch)));
-  Value outer = e->tail;
+  Value to = at_element(k->p, k->to, isub(&e->b, at, k->origin)), outer = e->tail;
   for (int j = 0; j < k->count; j++) {
     e->tail = k->mask[j];
-    vector_store(k->p, emit_expr(e, k->vector[j]), at_number(k->p, to, j * k->step));
+    Value v = emit_expr(e, k->vector[j]), place = at_number(k->p, to, j * k->step);
+    vector_store(k->p, v, place);
   }
   e->tail = outer;
 }
@@ -283,6 +280,12 @@ static Breaks breaks_of(Pack *k) {
   return b;
 }
 
+/* No address jumps between lanes, wherever the vector begins. */
+static bool in_line(Pack *k) {
+  Breaks b = breaks_of(k);
+  return !b.hopeless && b.at.n == 0;
+}
+
 /* The vector of lanes from `first` on, those of `mask`, at every position of the nest. */
 static void pack_vector(Pack *k, Value first, Value mask) {
   Emit *e = k->p->e;
@@ -306,17 +309,18 @@ static void pack_vector(Pack *k, Value first, Value mask) {
 
 /* ---- along the lines ---- */
 
-static void nest_over_k(Pack *k) {
+/* The indices of K from the cut on: `step` elements of the copy for each k. */
+static void nest_over_k(Pack *k, int64_t step) {
   Product *p = k->p;
   Emit *e = p->e;
   int cut = p->c->k_cut;
   Value inner = index64(&e->b, p->k_inner);
   Value from = LLVMBuildUDiv(e->b.b, p->k_from, inner, ""), to = LLVMBuildUDiv(e->b.b, p->k_to, inner, "");
-  add_loop(&k->nest, p->k.var[cut], p->k_inner, from, to);
+  add_loop(&k->nest, p->k.var[cut], p->k_inner * step, from, to);
   for (int i = cut + 1; i < p->k.n; i++)
-    add_loop(&k->nest, p->k.var[i], p->k.place[i], index64(&e->b, 0), index64(&e->b, dim_value(p->k.extent[i])));
-  k->origin = p->k_from;
-  order_nest(k);
+    add_loop(&k->nest, p->k.var[i], p->k.place[i] * step, index64(&e->b, 0),
+             index64(&e->b, dim_value(p->k.extent[i])));
+  k->origin = imul(&e->b, p->k_from, index64(&e->b, step));
 }
 
 typedef struct Panel {
@@ -355,11 +359,10 @@ static void pack_together(Pack *k, const Panel *l) {
 
 static void pack_panel(Product *p, const Panel *l) {
   Emit *e = p->e;
-  Pack k = {
-      .p = p, .value = l->o->by_lines, .lane = l->o->line->flat, .pitch = l->width, .to = l->to, .step = l->step};
-  nest_over_k(&k);
-  Breaks b = breaks_of(&k);
-  if (!b.hopeless && b.at.n == 0 && l->vectors <= TOGETHER) {
+  Pack k = {.p = p, .value = l->o->by_lines, .lane = l->o->line->flat, .to = l->to, .step = l->step};
+  nest_over_k(&k, l->width);
+  order_nest(&k);
+  if (in_line(&k) && l->vectors <= TOGETHER) {
     pack_together(&k, l);
     return;
   }
@@ -390,32 +393,37 @@ static void nest_over_lines(Pack *k, const Operand *o, Value from, Value to, boo
   Product *p = k->p;
   Emit *e = p->e;
   const Slots *s = o->line;
-  k->origin = from;
-  k->value = whole ? o->by_k : o->value;
-  if (!whole) {
-    add_loop(&k->nest, s->flat, 1, from, to);
-    return;
+  k->origin = imul(&e->b, from, index64(&e->b, p->pitch));
+  if (!whole) add_loop(&k->nest, s->flat, p->pitch, from, to);
+  else {
+    Value inner = index64(&e->b, s->place[0]);
+    from = LLVMBuildUDiv(e->b.b, from, inner, "");
+    to = LLVMBuildUDiv(e->b.b, to, inner, "");
+    add_loop(&k->nest, s->var[0], s->place[0] * p->pitch, from, to);
+    for (int i = 1; i < s->n; i++)
+      add_loop(&k->nest, s->var[i], s->place[i] * p->pitch, index64(&e->b, 0),
+               index64(&e->b, dim_value(s->extent[i])));
   }
-  Value inner = index64(&e->b, s->place[0]);
-  add_loop(&k->nest, s->var[0], s->place[0], LLVMBuildUDiv(e->b.b, from, inner, ""),
-           LLVMBuildUDiv(e->b.b, to, inner, ""));
-  for (int i = 1; i < s->n; i++)
-    add_loop(&k->nest, s->var[i], s->place[i], index64(&e->b, 0), index64(&e->b, dim_value(s->extent[i])));
   order_nest(k);
 }
 
 /* [to - from][pitch]: lines along K. */
 static void pack_along_k(Product *p, const Operand *o, Value buffer, Value from, Value to, bool whole) {
   Emit *e = p->e;
-  Pack k = {.p = p, .lane = p->k.flat, .pitch = p->pitch};
+  Pack k = {.p = p, .lane = p->k.flat, .value = whole ? o->by_k : o->value, .step = e->lanes};
   nest_over_lines(&k, o, from, to, whole);
   e->aligned[0] = p->k.flat;
   e->naligned = begins_at_vectors_of_k(p);
-  Loop l;
-  loop_open(e, &l, p->k_from, p->k_to, e->lanes, NULL, 0);
-  k.to = at_element(p, buffer, isub(&e->b, l.index, p->k_from));
-  pack_vector(&k, l.index, whole_vectors_of_k(p) ? NULL : first_lanes(p, isub(&e->b, p->k_to, l.index)));
-  loop_close(e, &l, NULL);
+  bool together = in_line(&k);
+  Panel l = {.vectors = together ? TOGETHER : 1, .lines = e->lanes, .end = whole_vectors_of_k(p) ? NULL : p->k_to};
+  if (together && p->kc % (TOGETHER * e->lanes) != 0) l.end = p->k_to;
+  Loop loop;
+  loop_open(e, &loop, p->k_from, p->k_to, l.vectors * e->lanes, NULL, 0);
+  l.first = loop.index;
+  k.to = at_element(p, buffer, isub(&e->b, l.first, p->k_from));
+  if (together) pack_together(&k, &l);
+  else pack_vector(&k, l.first, lines_left(p, &l, l.first));
+  loop_close(e, &loop, NULL);
   e->naligned = 0;
 }
 

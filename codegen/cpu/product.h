@@ -5,7 +5,7 @@
 
 #include "codegen/cpu/emit.h"
 
-enum { MAX_SLOTS = 32 };
+enum { MAX_SLOTS = 32, TOGETHER = 4 /* vectors that are packed at once */ };
 
 /* How an operand gets to the tiles. A vector of the packed copy holds neighbours along the index that the tensor's
  * memory runs with: the line (rows of A, columns of B) or K. */
