@@ -126,7 +126,7 @@ typedef struct Kernel {
   int64_t grain; /* units in one chunk: enough work to be worth a hand-over */
   Dim *work;     /* estimated nanoseconds on one thread */
   int vector;    /* out, by the backend: elements in a vector (1: scalar; `why` says why) */
-  const char *why;
+  const char *why; /* also of a kernel in vectors that is not done as its kind would be */
 } Kernel;
 
 typedef struct Schedule {

@@ -16,7 +16,7 @@ enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, SMALL = 1 << 20 };
 enum {
   KC = 1024,
   WHOLE_K = 2048,
-  COPIED = 512 * 1024,
+  COPIED = 1024 * 1024,
   UNITS = 4,
   WORTH = 1 << 19,
   OPEN_ROWS = 256,

@@ -86,6 +86,7 @@ typedef struct Emit {
   } depths[DEPTHS];
   int64_t scratch_bytes, scratch_times; /* as in CpuKernelDone */
   const char *why;                      /* why something is not in vectors; NULL */
+  const char *note;                     /* why it is in vectors, but not as its kind would be; NULL */
 } Emit;
 
 /* ---- scopes and positions (emit_expr.c) ---- */

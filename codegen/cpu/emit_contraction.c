@@ -194,8 +194,25 @@ static Value b_vector(Tile *t, Value pointer, int j) {
   return masked_load(p, pointer, t->mask[j]);
 }
 
+/* The condition that rows, columns and K have together, in vector j of row r. */
+static Value tile_condition(Tile *t, int r, int j, Value k) {
+  Product *p = t->p;
+  Emit *e = p->e;
+  int mark = emit_mark(e), bound = e->bound.n;
+  emit_bind(e, p->n.flat, lanes_from(e, plus(p, t->n0, (int64_t)j * e->lanes), 1));
+  emit_bind(e, p->m.flat, lanes_scalar(plus(p, t->m0, r)));
+  emit_bind(e, p->k.flat, lanes_scalar(k));
+  if (t->masked) e->tail = t->mask[j];
+  Value holds = splat(&e->b, emit_expr(e, emit_at(e, p->c->tile_mask, p->at)), e->lanes);
+  e->tail = NULL;
+  e->bound.n = bound;
+  e->generation++;
+  emit_forget(e, mark, e->depth, false);
+  return holds;
+}
+
 /* acc += a[rows] * b[vectors] at one k. */
-static void multiply(Tile *t, Value a, Value b, Value *acc) {
+static void multiply(Tile *t, Value a, Value b, Value *acc, Value k) {
   Product *p = t->p;
   Value vector[MAX_VECTORS];
   for (int j = 0; j < t->vectors; j++) vector[j] = b_vector(t, b, j);
@@ -203,7 +220,8 @@ static void multiply(Tile *t, Value a, Value b, Value *acc) {
     Value x = splat(&p->e->b, scalar_load(p, at_number(p, a, r * p->a.stride)), p->e->lanes);
     for (int j = 0; j < t->vectors; j++) {
       Value *c = &acc[r * t->vectors + j];
-      *c = fmuladd(&p->e->b, x, vector[j], *c);
+      Value sum = fmuladd(&p->e->b, x, vector[j], *c);
+      *c = p->c->tile_mask ? choose(&p->e->b, tile_condition(t, r, j, k), sum, *c) : sum;
     }
   }
 }
@@ -221,7 +239,7 @@ static void run_through_k(Tile *t, Value *a, Value *b, Value from, Value to, int
   loop_open(e, &l, from, to, unroll, carried, n + 2);
   for (int i = 0; i < n + 2; i++) next[i] = l.phi[i];
   for (int u = 0; u < unroll; u++) {
-    multiply(t, next[n], next[n + 1], next);
+    multiply(t, next[n], next[n + 1], next, iadd(&e->b, p->k_from, l.index));
     next[n] = at_number(p, next[n], p->a.k_stride);
     next[n + 1] = at_number(p, next[n + 1], t->b_row);
   }
@@ -236,7 +254,7 @@ static void sum_products(Tile *t) {
   Emit *e = p->e;
   Value a = a_pointer(t), b = b_pointer(t);
   Value count = isub(&e->b, p->k_to, p->k_from), zero = index64(&e->b, 0);
-  int unroll = t->rows == p->c->mr ? 4 : 1;
+  int unroll = t->rows == p->c->mr && !p->c->tile_mask ? 4 : 1;
   if (unroll == 1) {
     run_through_k(t, &a, &b, zero, count, 1);
     return;
@@ -556,12 +574,14 @@ static void emit_plain_sum(Emit *e) {
   e->k = outer;
 }
 
-static bool tiles_fit(Product *p) {
-  if (!dtype_is_float(p->t) || p->t == DT_f16 || p->t == DT_bf16) return false;
-  if (p->c->tile_mask || p->node->dtype != p->t || p->c->a->dtype != p->t || p->c->b->dtype != p->t) return false;
-  if (p->c->nr > MAX_VECTORS || p->c->mr > MAX_ROWS || p->c->mr < 1 || p->c->nr < 1) return false;
-  if (p->c->mr * p->c->nr + 2 > ACCUMULATORS) return false;
-  return p->c->nc % (p->c->nr * p->e->lanes) == 0;
+/* NULL, or why tiles can't do it. */
+static const char *unfit(Product *p) {
+  const Contraction *c = p->c;
+  if (p->t == DT_f16 || p->t == DT_bf16) return "sums of f16 and bf16 are not done in tiles";
+  if (p->node->dtype != p->t || c->a->dtype != p->t || c->b->dtype != p->t) return "the factors' types differ";
+  if (c->nr > MAX_VECTORS || c->mr > MAX_ROWS || c->mr < 1 || c->nr < 1 || c->mr * c->nr + 2 > ACCUMULATORS)
+    return "no tile fits the registers";
+  return c->nc % panel_columns(p) ? "columns are not cut at panels" : NULL;
 }
 
 static void bind_batch(Product *p) {
@@ -581,7 +601,9 @@ void emit_contraction(Emit *e) {
   bind_batch(&p);
   bool flat = flatten(&p, &p.m, p.c->m, p.c->nm, 0) && flatten(&p, &p.n, p.c->n, p.c->nn, 0);
   flat = flat && flatten(&p, &p.k, p.c->k, p.c->nk, p.c->k_cut);
-  if (!flat || !tiles_fit(&p)) {
+  const char *why = flat ? unfit(&p) : "an extent inside the tile is open";
+  if (why) {
+    e->note = why;
     emit_plain_sum(e);
     return;
   }

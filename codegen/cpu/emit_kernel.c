@@ -160,7 +160,7 @@ void cpu_emit_kernel(CpuModule *m, const Schedule *s, Kernel *k) {
   m->size += count_instructions(e->b.function);
   build_close(&e->b);
   k->vector = e->why ? 1 : e->lanes;
-  k->why = e->why;
+  k->why = e->why ? e->why : e->note;
   CpuKernelDone done = {k->symbol, k->vector, k->why, e->scratch_bytes, e->scratch_times};
   set_scratch(e->ir, k, &done);
   vec_push(m->first->arena, &m->first->done, done);

@@ -8,7 +8,7 @@
 #include "codegen/cpu/product.h"
 #include "ir/cost.h"
 
-enum { PAGE = 4096, LARGE = 128 * 1024, WORTH_TWO_NESTS = 2 };
+enum { PAGE = 4096, LARGE = 128 * 1024, MANY = 512, WORTH_TWO_NESTS = 2 };
 
 /* ---- how an operand is read ---- */
 
@@ -72,7 +72,8 @@ static void choose_way(Product *p, Operand *o, bool vectors) {
   int64_t others = nominal_volume(vectors ? &p->m : &p->n); /* lines that each element meets */
   bool reused = others > (vectors ? 2 * p->c->mr : 2 * p->c->nr * p->e->lanes);
   if (o->address && (!vectors || o->stride == 1)) {
-    bool bad = is_far(p, o->k_stride) || (vectors && nominal_volume(&p->k) * o->k_stride > LARGE);
+    int64_t k = nominal_volume(&p->k);
+    bool bad = is_far(p, o->k_stride) || (o->k_stride > 1 && k > MANY && k * o->k_stride > LARGE);
     if (!(bad && reused)) return;
   }
   Expr *x = main_read(p->e, o, p->k.flat);

@@ -116,10 +116,25 @@ static void open_inside(void **state) {
              "output y = %3\n");
 }
 
+/* Conditions on rows, columns and K together. */
+static void masked_tiles(void **state) {
+  (void)state;
+  check(
+      HEAD
+      "%0 = input x : f32[B, 19, 23]\n%1 = input w : f32[23, 41]\n"
+      "%2 = comp f32[B, 19, 41] [i0, i1, i2] sum(r0 < 23: select(ge0(i1 - i2 + r0), mul(%0[i0, i1, r0], %1[r0, i2]), "
+      "0))\noutput y = %2\n");
+  check(
+      HEAD
+      "%0 = input x : f32[27, 13]\n%1 = input w : f32[29, 13]\n%2 = input m : f32[27, 29]\n"
+      "%3 = comp f32[27, 29] [i0, i1] sum(r0 < 13: select(and(gt(%2[i0, i1], 1), ge0(i0 - i1 - r0)), mul(exp(%0[i0, "
+      "r0]), %1[i1, r0]), 0))\noutput y = %3\n");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(far_rows),           cmocka_unit_test(edges),       cmocka_unit_test(windows),
-      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),
+      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside), cmocka_unit_test(masked_tiles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
