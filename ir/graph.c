@@ -92,6 +92,15 @@ Node *graph_store(Graph *g, Node *target, Node *value, Span at) {
   return n;
 }
 
+Node *graph_carry(Graph *g, DType t, int rank, Dim **shape, int axis, bool down, Span at) {
+  Node *n = append(g, NODE_carry, t, rank, shape, at);
+  n->axis = axis;
+  n->down = down;
+  return n;
+}
+
+void graph_close(Graph *g, Node *carry, Node *init, Node *next) { set_operands(g, carry, 2, (Node *[]){init, next}); }
+
 void graph_output(Graph *g, Str name, Node *n) { vec_push(g->arena, &g->outputs, (Output){name, n}); }
 
 /* Renames the Vars of two lists to positions. */
@@ -202,12 +211,12 @@ void node_operands(const Node *n, void (*f)(void *cx, Node *operand), void *cx) 
 
 /* ---- graph_renew ---- */
 
-enum { DEAD, LIVE, ENTERED, DONE }; /* Node.mark */
+enum { DEAD, LIVE }; /* Node.mark */
 
 typedef struct Renewal {
   Graph *g;
-  Vec(Node *) order;
-  bool changed, forwarded; /* forwarded: an operand of the node being emitted is replaced */
+  NodeOrder live;
+  bool changed, forwarded; /* forwarded: an operand of the node looked at is replaced */
 } Renewal;
 
 static Node *resolve(Node *n) {
@@ -236,29 +245,20 @@ static void rewrite_operands(Renewal *r, Node *n) {
     for (int i = 0; i < n->rank; i++) n->at[i] = form_map(&m, n->at[i]);
 }
 
-static void emit(Renewal *r, Node *n);
-
-static void emit_operand(void *cx, Node *n) {
+/* What takes an operand's place has its type and shape. */
+static void check_forward(void *cx, Node *n) {
   Node *to = resolve(n);
   bool same = to->dtype == n->dtype && to->rank == n->rank;
   for (int i = 0; same && i < n->rank; i++) same = to->shape[i] == n->shape[i];
   if (!same) ice("graph_renew: node %d is replaced by node %d of another shape", n->id, to->id);
-  emit(cx, to);
+  ((Renewal *)cx)->forwarded |= to != n;
 }
 
-static void note_forward(void *cx, Node *n) { ((Renewal *)cx)->forwarded |= n->forward != NULL; }
-
-static void emit(Renewal *r, Node *n) {
-  if (n->mark == DONE) return;
-  if (n->mark == ENTERED) ice("graph_renew: node %d depends on itself", n->id);
-  n->mark = ENTERED;
-  node_operands(n, emit_operand, r);
+static void renew_operands(Renewal *r, Node *n) {
   r->forwarded = false;
-  node_operands(n, note_forward, r);
+  node_operands(n, check_forward, r);
   if (r->forwarded) rewrite_operands(r, n);
   r->changed |= r->forwarded;
-  n->mark = DONE;
-  vec_push(r->g->arena, &r->order, n);
 }
 
 bool graph_renew(Graph *g) {
@@ -271,16 +271,21 @@ bool graph_renew(Graph *g) {
     o->node = resolve(o->node);
   }
   for (int i = 0; i < g->stores.n; i++) mark_live(NULL, g->stores.at[i]);
-  for (int i = 0; i < g->nodes.n; i++)
-    if (g->nodes.at[i]->mark == LIVE) emit(&r, g->nodes.at[i]);
-  r.changed |= r.order.n != g->nodes.n;
   for (int i = 0; i < g->nodes.n; i++) {
-    if (i < r.order.n) r.changed |= r.order.at[i] != g->nodes.at[i];
+    if (g->nodes.at[i]->mark != LIVE) continue;
+    renew_operands(&r, g->nodes.at[i]);
+    vec_push(g->arena, &r.live, g->nodes.at[i]);
+  }
+  NodeOrder order = scans_order(g, r.live.n, r.live.at);
+  r.changed |= order.n != g->nodes.n;
+  for (int i = 0; i < g->nodes.n; i++) {
+    if (i < order.n) r.changed |= order.at[i] != g->nodes.at[i];
     g->nodes.at[i]->mark = 0;
     g->nodes.at[i]->forward = NULL;
   }
-  for (int i = 0; i < r.order.n; i++) r.order.at[i]->id = i;
+  for (int i = 0; i < order.n; i++) order.at[i]->id = i;
   g->nodes.n = 0;
-  for (int i = 0; i < r.order.n; i++) vec_push(g->arena, &g->nodes, r.order.at[i]);
+  for (int i = 0; i < order.n; i++) vec_push(g->arena, &g->nodes, order.at[i]);
+  scans_place(g);
   return r.changed;
 }

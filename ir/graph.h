@@ -2,7 +2,17 @@
  * given.
  *
  * A Graph is one function of the program (a train step, an evaluation, an entry, one data field). Its nodes stand in
- * topological order. A node's value is a tensor: dtype, and a shape of Dims. */
+ * topological order. A node's value is a tensor: dtype, and a shape of Dims.
+ *
+ * A loop is no graph of its own but a system of recurrence equations in this one: every value of its body is a comp
+ * over all steps, of which the step is one more index (the first, or after those of the loops around), and what goes
+ * from step to step is a `carry`, the only kind of node that closes a cycle:
+ *
+ *   up:    carry[0] = init, carry[t + 1] = next[t]; a step t reads carry[t], the last value is carry[T]
+ *   down:  carry[T] = init, carry[t] = next[t];     a step t reads carry[t + 1], the last value is carry[0]
+ *
+ * A body's part that depends on no carry is an ordinary comp for that very reason, and passes work on the members of
+ * a cycle as on any comp. (Karp, Miller, Winograd 1967; Mauras 1989, ALPHA.) */
 #ifndef NNC_IR_GRAPH_H
 #define NNC_IR_GRAPH_H
 
@@ -25,6 +35,17 @@ typedef enum Reducer {
 const char *reducer_name(Reducer r);
 const char *node_kind_name(NodeKind k);
 
+/* A cycle of nodes through carries, found by graph_renew. Its nodes stand together, the carries first, the others in
+ * an order in which one step can compute them; loops inside it likewise. Whatever a member reads of another, it reads
+ * at its own step, so the rows of one step need those of earlier steps only. */
+typedef struct Scan {
+  struct Scan *up; /* the loop around it, or NULL */
+  int axis;        /* result index of the members that is the step; a scatter has it in at[axis] */
+  Dim *steps;
+  bool down;       /* the steps go from the last to the first */
+  int first, last; /* nodes of the graph */
+} Scan;
+
 struct Node {
   NodeKind kind;
   int id; /* position in graph->nodes */
@@ -44,8 +65,14 @@ struct Node {
   Expr *body;
   Form **at;
 
-  int nin;       /* operands beside what the body reads */
-  Node **in;     /* grad: scalar, variable; store: value, target */
+  int nin;    /* operands beside what the body reads */
+  Node **in;  /* grad: scalar, variable; store: value, target; carry: init, next (none until graph_close) */
+  int axis;   /* carry: the dimension of the steps, extent steps + 1; init lacks it, next's is steps */
+  bool down;  /* carry */
+  Scan *scan; /* the innermost that it is a member of, or NULL */
+  Node *
+      host; /* a carry, in whose rows the value lies: row i of its axis at row i + shift. By the scheduler, or NULL */
+  Form *shift;
   void *data;    /* const: dense row-major elements of dtype; all extents are numbers */
   bool trained;  /* param: false if frozen */
   Node *forward; /* scratch for one pass: what this node became */
@@ -64,6 +91,7 @@ typedef struct Graph {
   Vec(Node *) nodes;
   Vec(Output) outputs; /* what the caller sees */
   Vec(Node *) stores;  /* NODE_store nodes, in order */
+  Vec(Scan *) scans;   /* outer ones first */
   DimAtom *batch;      /* the symbol of B, where the graph has one; NULL else. Other open dims may occur too */
 } Graph;
 
@@ -77,6 +105,10 @@ Node *graph_const(Graph *g, DType t, int rank, Dim **shape, const void *data, Sp
 Node *graph_grad(Graph *g, Node *scalar, Node *variable, Span at);
 Node *graph_store(Graph *g, Node *target, Node *value, Span at);
 void graph_output(Graph *g, Str name, Node *n);
+/* A carry without operands: graph_close gives it these when the loop's body is made. */
+Node *graph_carry(Graph *g, DType t, int rank, Dim **shape, int axis, bool down, Span at);
+void graph_close(Graph *g, Node *carry, Node *init, Node *next);
+const char *carry_fault(Graph *g, const Node *carry); /* NULL: type and shapes of its operands fit */
 
 /* A comprehension: `result` and `reduced` are the Vars that body uses (any distinct slots); they are renamed to
  * positions. A map has RED_none and nreduced 0. Reduction over no index at all returns body for sum, max, min, prod.
@@ -91,6 +123,19 @@ Var *node_reduction_var(const Graph *g, const Node *n, int i);
 /* body of a comp with its result indices replaced by `at` (a map's body: substitution is fusion). */
 Expr *node_body_at(Graph *g, const Node *n, Form **at);
 
+/* Of a node in loops: how many of its first indices are steps. 0: it is in none. */
+int node_times(const Node *n);
+bool scan_holds(const Scan *l, const Node *n);   /* n is a member, or a member of a loop inside */
+Scan *scan_common(const Node *a, const Node *b); /* the innermost that holds both, or NULL */
+Scan *
+carry_scan(const Node *carry); /* the loop that it closes; NULL: its operands are there before it, a mere shift */
+/* A carry's rows: of the first value and of the last, what a step t reads and what it writes. `t` may be NULL for
+ * the first two. */
+Form *carry_row_first(Ir *ir, const Node *carry);
+Form *carry_row_last(Ir *ir, const Node *carry);
+Form *carry_row_read(Ir *ir, const Node *carry, Form *t);
+Form *carry_row_written(Ir *ir, const Node *carry, Form *t);
+
 /* Calls f for each node that n depends on directly (reads in the body and in forms, in[]); may repeat. */
 void node_operands(const Node *n, void (*f)(void *cx, Node *operand), void *cx);
 
@@ -98,6 +143,14 @@ void node_operands(const Node *n, void (*f)(void *cx, Node *operand), void *cx);
  * `forward` is set is replaced by it in all reads and operands (chains are followed). Resets forward and mark.
  * Returns whether anything changed. Passes build new nodes with the builders above, set forward, and call this. */
 bool graph_renew(Graph *g);
+
+/* Finds g->scans and every node's, without changing the order. graph_renew and graph_read do so themselves. */
+void graph_find_scans(Graph *g);
+/* The same for the nodes `n`, as a list in an order as Scan states, operands first. What is no loop keeps its order
+ * as far as it can. */
+typedef Vec(Node *) NodeOrder;
+NodeOrder scans_order(Graph *g, int count, Node **nodes);
+void scans_place(Graph *g); /* sets first and last of the loops just found, once the nodes have their places */
 
 /* ---- text: prints and reads back to the same graph ---- */
 void graph_print(Buf *out, const Graph *g);

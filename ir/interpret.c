@@ -1,4 +1,5 @@
-/* interpret.c - see interpret.h: binds inputs and open dimensions, then evaluates node by node, in their order. */
+/* interpret.c - see interpret.h: binds inputs and open dimensions, then evaluates node by node, in their order; the
+ * nodes of a loop step by step. */
 #include "ir/evaluate.h"
 #include "ir/scalar.h"
 
@@ -14,7 +15,7 @@ int64_t tensor_count(const Tensor *t) {
 typedef struct Run {
   Graph *g;
   Interpretation *in;
-  Arena *scratch; /* for the node being evaluated */
+  Arena *scratch; /* for the nodes being evaluated: one, or those of a loop */
   int programs;   /* made so far */
   const char *error;
 } Run;
@@ -130,7 +131,7 @@ static Tensor const_tensor(Run *r, const Node *n) {
 
 typedef struct Points {
   int slots;
-  int64_t extent[32], at[32];
+  int64_t extent[32], from[32], at[32];
   int64_t *index[32]; /* by slot: EVAL_BLOCK values */
   int64_t left;       /* points not yet given */
 } Points;
@@ -139,11 +140,17 @@ static void points_start(Run *r, Points *p, const Node *n) {
   int results = n->kind == NODE_comp ? n->rank : 0;
   p->slots = results + n->nred;
   if (p->slots > 32) ice("interpret: node %d has %d indices", n->id, p->slots);
-  p->left = 1;
   for (int i = 0; i < p->slots; i++) {
     p->extent[i] = extent_of(r, i < results ? n->shape[i] : n->red[i - results]);
-    p->at[i] = 0;
+    p->from[i] = 0;
     p->index[i] = NEW_ARRAY(r->scratch, int64_t, EVAL_BLOCK);
+  }
+}
+
+static void points_rewind(Points *p) {
+  p->left = 1;
+  for (int i = 0; i < p->slots; i++) {
+    p->at[i] = 0;
     p->left *= p->extent[i];
   }
 }
@@ -151,9 +158,9 @@ static void points_start(Run *r, Points *p, const Node *n) {
 /* `n` points in which only the last slot moves, from place k of the block on. */
 static void fill_run(Points *p, int k, int n) {
   for (int i = 0; i < p->slots - 1; i++)
-    for (int j = 0; j < n; j++) p->index[i][k + j] = p->at[i];
+    for (int j = 0; j < n; j++) p->index[i][k + j] = p->from[i] + p->at[i];
   int last = p->slots - 1;
-  for (int j = 0; j < n; j++) p->index[last][k + j] = p->at[last] + j;
+  for (int j = 0; j < n; j++) p->index[last][k + j] = p->from[last] + p->at[last] + j;
   p->at[last] += n;
   for (int i = last; i > 0 && p->at[i] == p->extent[i]; i--) {
     p->at[i] = 0;
@@ -191,18 +198,51 @@ static void store_value(Tensor *t, int64_t at, const Register *v, int k) {
   else dtype_store_int(t->dtype, t->data, at, v->integer[k]);
 }
 
-static void run_map(Run *r, const Node *n, Tensor *out) {
-  Points p;
-  points_start(r, &p, n);
-  Program *program = node_program(r);
-  Register *v = program_expr(program, n->body);
-  int64_t at = 0;
-  for (int count; !r->error && (count = points_next(&p)) > 0; at += count) {
-    program_run(program, count, p.index);
-    check_inside(n, v, count);
-    for (int k = 0; k < count; k++) store_value(out, at + k, v, k);
+/* A comp or scatter made ready: its body as a program, and the part of its result that a run fills. */
+typedef struct Body {
+  const Node *n;
+  Points points;
+  Program *program;
+  Register *value, *at[9]; /* at: of a scatter */
+  Tensor *out;
+  int64_t from, count; /* elements of the result */
+} Body;
+
+static void body_start(Run *r, Body *b, const Node *n, Tensor *out) {
+  *b = (Body){.n = n, .out = out, .count = tensor_count(out)};
+  points_start(r, &b->points, n);
+  b->program = node_program(r);
+  b->value = program_expr(b->program, n->body);
+  for (int i = 0; n->kind == NODE_scatter && i < n->rank; i++) b->at[i] = program_form(b->program, n->at[i]);
+}
+
+/* The slot of the index that is step number `axis` of n. */
+static int step_slot(const Node *n, int axis) {
+  return n->kind == NODE_scatter ? form_as_var(n->at[axis])->slot : axis;
+}
+
+/* Limits a body to one step; `position` counts the steps of all its loops, row-major. */
+static void body_at_step(Body *b, int64_t position) {
+  int64_t rest = position, steps = 1;
+  for (int i = node_times(b->n); i-- > 0;) {
+    int64_t extent = b->out->extent[i];
+    int slot = step_slot(b->n, i);
+    b->points.from[slot] = rest % extent;
+    b->points.extent[slot] = 1;
+    rest /= extent;
+    steps *= extent;
   }
-  program_free(program);
+  b->count = tensor_count(b->out) / steps;
+  b->from = position * b->count;
+}
+
+static void run_map(Run *r, Body *b) {
+  int64_t at = b->from;
+  for (int count; !r->error && (count = points_next(&b->points)) > 0; at += count) {
+    program_run(b->program, count, b->points.index);
+    check_inside(b->n, b->value, count);
+    for (int k = 0; k < count; k++) store_value(b->out, at + k, b->value, k);
+  }
 }
 
 /* ---- reductions ---- */
@@ -265,75 +305,180 @@ static bool needs_an_element(Reducer red) {
   return red == RED_max || red == RED_min || red == RED_argmax || red == RED_argmin;
 }
 
-static void run_reduction(Run *r, const Node *n, Tensor *out) {
-  Points p;
-  points_start(r, &p, n);
-  int64_t results = tensor_count(out), inner = 1, position = 0, at = 0;
-  for (int i = n->rank; i < p.slots; i++) inner *= p.extent[i];
+static void run_reduction(Run *r, Body *b) {
+  const Node *n = b->n;
+  Points *p = &b->points;
+  int64_t inner = 1, position = 0, at = b->from;
+  for (int i = n->rank; i < p->slots; i++) inner *= p->extent[i];
   Reduction s = identity(n->reducer);
   if (inner == 0) {
-    if (results && needs_an_element(n->reducer))
+    if (b->count && needs_an_element(n->reducer))
       fail(r, "node %%%d takes the %s of nothing", n->id, reducer_name(n->reducer));
-    for (int64_t i = 0; i < results && !r->error; i++) finish(n, out, i, &s);
+    for (int64_t i = 0; i < b->count && !r->error; i++) finish(n, b->out, at + i, &s);
     return;
   }
-  Program *program = node_program(r);
-  Register *v = program_expr(program, n->body);
-  for (int count; !r->error && (count = points_next(&p)) > 0;) {
-    program_run(program, count, p.index);
-    check_inside(n, v, count);
+  for (int count; !r->error && (count = points_next(p)) > 0;) {
+    program_run(b->program, count, p->index);
+    check_inside(n, b->value, count);
     for (int k = 0, taken; k < count; k += taken) {
       taken = inner - position < count - k ? (int)(inner - position) : count - k;
-      reduce_run(n->reducer, &s, position, v, k, taken);
+      reduce_run(n->reducer, &s, position, b->value, k, taken);
       position += taken;
       if (position < inner) continue;
-      finish(n, out, at++, &s);
+      finish(n, b->out, at++, &s);
       s = identity(n->reducer);
       position = 0;
     }
   }
-  program_free(program);
 }
 
 /* ---- scatter: sums in the order of the points, in double, rounded once ---- */
 
-static void run_scatter(Run *r, const Node *n, Tensor *out) {
-  Points p;
-  points_start(r, &p, n);
-  int64_t results = tensor_count(out);
-  Reduction *sums = NEW_ARRAY(r->scratch, Reduction, results + 1);
-  Program *program = node_program(r);
-  Register *v = program_expr(program, n->body), *at[9];
-  for (int i = 0; i < n->rank; i++) at[i] = program_form(program, n->at[i]);
-  for (int count; !r->error && (count = points_next(&p)) > 0;) {
-    program_run(program, count, p.index);
+static int64_t scattered_to(const Body *b, int k) {
+  int64_t offset = 0;
+  for (int i = 0; i < b->n->rank; i++) {
+    int64_t j = b->at[i]->integer[k];
+    if (j < 0 || j >= b->out->extent[i]) ice("node %%%d scatters outside its result", b->n->id);
+    offset = offset * b->out->extent[i] + j;
+  }
+  return offset - b->from;
+}
+
+static void run_scatter(Run *r, Body *b) {
+  const Node *n = b->n;
+  const Register *v = b->value;
+  Arena *arena = arena_new();
+  Reduction *sums = NEW_ARRAY(arena, Reduction, b->count + 1);
+  for (int count; !r->error && (count = points_next(&b->points)) > 0;) {
+    program_run(b->program, count, b->points.index);
     check_inside(n, v, count);
-    for (int i = 0; i < n->rank; i++) check_inside(n, at[i], count);
+    for (int i = 0; i < n->rank; i++) check_inside(n, b->at[i], count);
     for (int k = 0; k < count; k++) {
-      int64_t offset = 0;
-      for (int i = 0; i < n->rank; i++) {
-        int64_t j = at[i]->integer[k];
-        if (j < 0 || j >= out->extent[i]) ice("node %%%d scatters outside its result", n->id);
-        offset = offset * out->extent[i] + j;
-      }
-      reduce(RED_sum, &sums[offset], 0, v->real ? v->real[k] : 0, v->real ? 0 : v->integer[k], v->real != NULL);
+      Reduction *s = &sums[scattered_to(b, k)];
+      reduce(RED_sum, s, 0, v->real ? v->real[k] : 0, v->real ? 0 : v->integer[k], v->real != NULL);
     }
   }
-  for (int64_t i = 0; i < results; i++) finish(n, out, i, &sums[i]);
-  program_free(program);
+  for (int64_t i = 0; i < b->count; i++) finish(n, b->out, b->from + i, &sums[i]);
+  arena_free(arena);
 }
 
 /* ---- nodes ---- */
+
+static void body_run(Run *r, Body *b) {
+  points_rewind(&b->points);
+  if (b->n->kind == NODE_scatter) run_scatter(r, b);
+  else if (b->n->nred) run_reduction(r, b);
+  else run_map(r, b);
+}
 
 static Tensor run_comp(Run *r, const Node *n) {
   Tensor t = new_tensor(r, n);
   if (r->error) return t;
   r->scratch = arena_new();
-  if (n->kind == NODE_scatter) run_scatter(r, n, &t);
-  else if (n->nred) run_reduction(r, n, &t);
-  else run_map(r, n, &t);
+  Body b;
+  body_start(r, &b, n, &t);
+  body_run(r, &b);
+  program_free(b.program);
   arena_free(r->scratch);
   return t;
+}
+
+/* ---- carries and loops ---- */
+
+/* Row `row` of carry c, for place `outer` of the dimensions before the axis, from element `from` of the operand. */
+static void copy_row(Run *r, const Node *c, int64_t outer, Form *row, const Tensor *operand, int64_t from_row) {
+  const Tensor *t = &r->in->values[c->id];
+  int64_t number = dim_evaluate(form_as_dim(r->g->ir, row), dim_of, r), count = 1;
+  for (int i = c->axis + 1; i < t->rank; i++) count *= t->extent[i];
+  size_t bytes = (size_t)count * (size_t)dtype_bytes(t->dtype);
+  int64_t to = outer * t->extent[c->axis] + number;
+  if (bytes) memcpy((char *)t->data + (size_t)to * bytes, (char *)operand->data + (size_t)from_row * bytes, bytes);
+}
+
+/* Row `first` of carry c, for each `outer` place; and the others from its next values. */
+static void copy_init(Run *r, const Node *c, int64_t outer) {
+  copy_row(r, c, outer, carry_row_first(r->g->ir, c), &r->in->values[c->in[0]->id], outer);
+}
+
+static void copy_next(Run *r, const Node *c, int64_t outer, int64_t t, int64_t steps) {
+  Form *row = carry_row_written(r->g->ir, c, form_const(r->g->ir, t));
+  copy_row(r, c, outer, row, &r->in->values[c->in[1]->id], outer * steps + t);
+}
+
+/* A carry that closes no cycle, for places from .. to - 1 of the dimensions before its axis: its operands are there.
+ */
+static void copy_all(Run *r, const Node *c, int64_t from, int64_t to) {
+  int64_t steps = r->in->values[c->id].extent[c->axis] - 1;
+  for (int64_t q = from; q < to; q++) {
+    copy_init(r, c, q);
+    for (int64_t k = 0; k < steps; k++) copy_next(r, c, q, k, steps);
+  }
+}
+
+/* Of dimensions from .. to - 1 together. */
+static int64_t places(const Tensor *t, int from, int to) {
+  int64_t n = 1;
+  for (int i = from; i < to; i++) n *= t->extent[i];
+  return n;
+}
+
+static Tensor run_shift(Run *r, const Node *c) {
+  Tensor *t = &r->in->values[c->id];
+  *t = new_tensor(r, c);
+  if (!r->error) copy_all(r, c, 0, places(t, 0, c->axis));
+  return *t;
+}
+
+static void run_loop(Run *r, const Scan *l, Body *bodies, int64_t position);
+
+/* One step of a loop: `position` counts the steps of all loops, row-major. */
+static void run_step(Run *r, const Scan *l, Body *bodies, int64_t position) {
+  for (int i = l->first; i <= l->last && !r->error; i++) {
+    const Node *n = r->g->nodes.at[i];
+    if (n->scan != l) {
+      const Scan *inner = n->scan;
+      while (inner->up != l) inner = inner->up;
+      run_loop(r, inner, bodies, position);
+      i = inner->last;
+    } else if (n->kind != NODE_carry) {
+      body_at_step(&bodies[i], position);
+      body_run(r, &bodies[i]);
+    } else if (!carry_scan(n)) {
+      int64_t outer = places(&r->in->values[i], l->axis + 1, n->axis);
+      copy_all(r, n, position * outer, (position + 1) * outer);
+    }
+  }
+}
+
+/* All steps of a loop, at `position` of the loops around it. Indices before the axis that no loop around it goes
+ * through are gone through here. */
+static void run_loop(Run *r, const Scan *l, Body *bodies, int64_t position) {
+  const Tensor *first = &r->in->values[l->first];
+  int64_t outer = places(first, l->up ? l->up->axis + 1 : 0, l->axis), steps = first->extent[l->axis] - 1;
+  Node **nodes = r->g->nodes.at;
+  for (int64_t q = position * outer; q < (position + 1) * outer; q++) {
+    for (int i = l->first; i <= l->last; i++)
+      if (nodes[i]->kind == NODE_carry && carry_scan(nodes[i]) == l) copy_init(r, nodes[i], q);
+    for (int64_t k = 0; k < steps && !r->error; k++) {
+      int64_t t = l->down ? steps - 1 - k : k;
+      run_step(r, l, bodies, q * steps + t);
+      for (int i = l->first; i <= l->last; i++)
+        if (nodes[i]->kind == NODE_carry && carry_scan(nodes[i]) == l) copy_next(r, nodes[i], q, t, steps);
+    }
+  }
+}
+
+static void run_loops(Run *r, const Scan *l) {
+  Arena *arena = arena_new();
+  Body *bodies = NEW_ARRAY(arena, Body, l->last + 1);
+  r->scratch = arena;
+  for (int i = l->first; i <= l->last && !r->error; i++) r->in->values[i] = new_tensor(r, r->g->nodes.at[i]);
+  for (int i = l->first; i <= l->last && !r->error; i++)
+    if (r->g->nodes.at[i]->kind != NODE_carry) body_start(r, &bodies[i], r->g->nodes.at[i], &r->in->values[i]);
+  if (!r->error) run_loop(r, l, bodies, 0);
+  for (int i = l->first; i <= l->last; i++)
+    if (bodies[i].program) program_free(bodies[i].program);
+  arena_free(arena);
 }
 
 static Tensor run_node(Run *r, const Node *n) {
@@ -341,6 +486,7 @@ static Tensor run_node(Run *r, const Node *n) {
   case NODE_const: return const_tensor(r, n);
   case NODE_comp:
   case NODE_scatter: return run_comp(r, n);
+  case NODE_carry: return run_shift(r, n);
   case NODE_store: return r->in->values[n->in[0]->id];
   case NODE_grad: fail(r, "node %%%d is a gradient that was not derived", n->id); return (Tensor){0};
   default: return given_tensor(r, n);
@@ -351,6 +497,13 @@ const char *interpret(Graph *g, Interpretation *in) {
   Run r = {.g = g, .in = in};
   in->values = NEW_ARRAY(in->arena, Tensor, g->nodes.n + 1);
   bind_dims(&r);
-  for (int i = 0; i < g->nodes.n && !r.error; i++) in->values[i] = run_node(&r, g->nodes.at[i]);
+  for (int i = 0; i < g->nodes.n && !r.error; i++) {
+    const Scan *l = g->nodes.at[i]->scan;
+    while (l && l->up) l = l->up;
+    bool begins = l && i == l->first; /* the scheduler's copies stand after their loop: all steps at once */
+    if (begins) run_loops(&r, l);
+    else in->values[i] = run_node(&r, g->nodes.at[i]);
+    if (begins) i = l->last;
+  }
   return r.error;
 }

@@ -10,6 +10,10 @@
  * comparison, any other a scatter, whose own derivative is a gather. Several contributions to a tensor are added in
  * one map. Because the result is the same kind of thing as the source, derivatives of derivatives need nothing more.
  *
+ * A carry's adjoint is a carry that runs the other way: with A[j] the adjoint of row j of c, `next` gets, besides
+ * what its other readers give, A of the row that it writes, and A[j] is what c's readers give at j. So weight
+ * gradients are sums over all steps, outside of any loop, and the derivative of a loop is one again.
+ *
  * The innermost NODE_grad is answered first; gradients of one scalar share one sweep; the derivative by what the
  * scalar does not depend on is 0. Before fuse: a fused body would be differentiated with the recomputation in it. */
 #include "ir/derive.h"
@@ -38,15 +42,28 @@ static bool node_depends(Reach *r, const Node *n, Arena *scratch) {
     return dtype_is_float(n->dtype) && scalar_depends(n->body, wanted, scratch);
   case NODE_scatter: return dtype_is_float(n->dtype) && scalar_depends(n->body, wanted, scratch);
   case NODE_grad: return is_reached(r, n->in[0]);
+  case NODE_carry: return dtype_is_float(n->dtype) && n->nin && (is_reached(r, n->in[0]) || is_reached(r, n->in[1]));
   default: return false;
   }
 }
 
-/* Marks what depends on the nodes marked already, up to and with `last`. */
+static bool goes_on_with(const Node *carry, const Node *next) {
+  return carry->kind == NODE_carry && carry->nin && carry->in[1] == next;
+}
+
+/* Marks what depends on the nodes marked already, up to and with `last`. Again from the top as long as a carry is
+ * reached through what stands after it. */
 static void spread(Graph *g, Reach *r, int last) {
   Arena *scratch = arena_new();
-  for (int i = 0; i <= last; i++)
-    if (!r->reached[i]) r->reached[i] = node_depends(r, g->nodes.at[i], scratch);
+  for (bool again = true; again;) {
+    again = false;
+    for (int i = 0; i <= last; i++) {
+      const Node *n = g->nodes.at[i];
+      if (r->reached[i] || !node_depends(r, n, scratch)) continue;
+      r->reached[i] = true;
+      for (int k = 0; k < i; k++) again |= goes_on_with(g->nodes.at[k], n);
+    }
+  }
   arena_free(scratch);
 }
 
@@ -69,8 +86,47 @@ typedef struct Sweep {
   Ir *ir;
   Arena *scratch;
   Reach reach;     /* depends on a variable */
+  bool *feeds;     /* by node id: the scalar depends on it */
   NodeList *parts; /* by node id: contributions to its adjoint */
+  NodeList *steps; /* by a carry's id: those of its loop's members, over the rows that they read, one a step */
+  Node **adjoint;  /* by node id */
 } Sweep;
+
+typedef struct OneNode {
+  Sweep *s;
+  const Node *of;
+  Arena *scratch;
+  bool changed;
+} OneNode;
+
+static bool is_the_one(void *cx, Node *n) { return n == ((const OneNode *)cx)->of; }
+
+static void mark_feeding(void *cx, Node *x) {
+  OneNode *m = cx;
+  Sweep *s = m->s;
+  const Node *y = m->of;
+  if (!is_reached(&s->reach, x) || s->feeds[x->id]) return;
+  if (y->body) {
+    OneNode one = {.of = x};
+    if (!scalar_depends(y->body, (Wanted){is_the_one, &one}, m->scratch)) return;
+  }
+  s->feeds[x->id] = m->changed = true;
+}
+
+/* What a change of passes on to the scalar. Only within loops does a contribution not tell: a carry's adjoint is made
+ * before its first contribution is known. */
+static void find_feeding(Sweep *s, Node *scalar) {
+  OneNode m = {.s = s, .scratch = s->scratch, .changed = s->g->scans.n > 0};
+  for (int i = 0; i <= scalar->id; i++) s->feeds[i] = s->g->scans.n == 0;
+  s->feeds[scalar->id] = true;
+  while (m.changed) {
+    m.changed = false;
+    for (int i = scalar->id; i >= 0; i--) {
+      m.of = s->g->nodes.at[i];
+      if (s->feeds[i] && s->reach.reached[i]) node_operands(m.of, mark_feeding, &m);
+    }
+  }
+}
 
 /* Sums of adjoints of narrow floats are formed in f32 and rounded once. */
 static DType adjoint_dtype(DType t) { return t == DT_f16 || t == DT_bf16 ? DT_f32 : t; }
@@ -229,9 +285,32 @@ static bool any_form_uses(int n, Form **at, const Var *v) {
   return false;
 }
 
+/* The part of a tensor that takes a contribution, and where in it: all of it, or, for what a loop's member reads of
+ * the loop's carry, the rows that steps read, by step. */
+typedef struct Rows {
+  Dim **shape;
+  Form **at;
+} Rows;
+
+static bool reads_own_carry(const Node *y, const Node *x) {
+  return x->kind == NODE_carry && carry_scan(x) && scan_holds(x->scan, y);
+}
+
+static Rows rows_of(Sweep *s, const Node *y, const Expr *read) {
+  const Node *x = read->node;
+  Rows r = {x->shape, read->at};
+  if (!reads_own_carry(y, x)) return r;
+  r.shape = NEW_ARRAY(s->scratch, Dim *, x->rank);
+  r.at = NEW_ARRAY(s->scratch, Form *, x->rank);
+  for (int d = 0; d < x->rank; d++) r.shape[d] = x->shape[d], r.at[d] = read->at[d];
+  r.shape[x->axis] = x->scan->steps;
+  r.at[x->axis] = form_sub(s->ir, r.at[x->axis], carry_row_read(s->ir, x, form_const(s->ir, 0)));
+  return r;
+}
+
 /* A read at data that the read element's position does not determine: adds G at A(v'), v' the indices of A, after the
  * other indices are summed away. Where a guard holds the read together it holds the index together too. */
-static Node *scatter_node(Sweep *s, const Node *y, const VarList *v, const ReadAdjoint *ra) {
+static Node *scatter_node(Sweep *s, const Node *y, const VarList *v, const ReadAdjoint *ra, const Rows *rows) {
   const Node *x = ra->read->node;
   Guarded g = expr_guarded(s->ir, ra->adjoint);
   VarList kept = {0}, summed = {0};
@@ -248,20 +327,21 @@ static Node *scatter_node(Sweep *s, const Node *y, const VarList *v, const ReadA
   }
   Form **at = NEW_ARRAY(s->scratch, Form *, x->rank);
   for (int d = 0; d < x->rank; d++) {
-    at[d] = ra->read->at[d];
-    if (!g.guard || form_proves_inside(s->ir, at[d], x->shape[d])) continue;
+    at[d] = rows->at[d];
+    if (!g.guard || form_proves_inside(s->ir, at[d], rows->shape[d])) continue;
     Expr *index = expr_index(s->ir, DT_i64, at[d]);
     at[d] = form_data(s->ir, expr_select(s->ir, g.guard, index, expr_int(s->ir, DT_i64, 0)));
   }
-  return graph_scatter(s->g, value->dtype, x->rank, x->shape, kept.n, kept.at, at, value, y->span);
+  return graph_scatter(s->g, value->dtype, x->rank, rows->shape, kept.n, kept.at, at, value, y->span);
 }
 
 static Node *contribution(Sweep *s, const Node *y, const VarList *v, ReadAdjoint ra) {
   const Node *x = ra.read->node;
   ra.adjoint = expr_cast(s->ir, adjoint_dtype(x->dtype), ra.adjoint);
-  VarList j = fresh_vars(s, x->rank, x->shape);
-  Solution *found = solve(s->ir, v->n, v->at, x->rank, ra.read->at, forms_of(s, j.n, j.at));
-  if (found->data.n) return scatter_node(s, y, v, &ra);
+  Rows rows = rows_of(s, y, ra.read);
+  VarList j = fresh_vars(s, x->rank, rows.shape);
+  Solution *found = solve(s->ir, v->n, v->at, x->rank, rows.at, forms_of(s, j.n, j.at));
+  if (found->data.n) return scatter_node(s, y, v, &ra, &rows);
   Values values = {s, v, found->value};
   Expr *body = expr_map(&(ExprMap){.ir = s->ir, .var = value_of, .cx = &values}, ra.adjoint);
   return sum_node(s, &j, found->free, expr_guard(s->ir, found->guard, body), y->span);
@@ -290,8 +370,109 @@ static void propagate(Sweep *s, Node *y, Node *adjoint) {
   if (y->kind == NODE_comp && y->nred == 0) share_adjoints(s, y, &v, &reads);
   for (int i = 0; i < reads.n; i++) {
     Node *x = reads.at[i].read->node, *part = contribution(s, y, &v, reads.at[i]);
-    if (part) vec_push(s->scratch, &s->parts[x->id], part);
+    NodeList *to = reads_own_carry(y, x) ? &s->steps[x->id] : &s->parts[x->id];
+    if (part) vec_push(s->scratch, to, part);
   }
+}
+
+/* ---- carries ---- */
+
+static void add_part(Sweep *s, const Node *x, Node *part) {
+  if (is_reached(&s->reach, (Node *)x)) vec_push(s->scratch, &s->parts[x->id], part);
+}
+
+/* Element `at` of a contribution. One that is a comp is made again for these indices (vars: what is in `at`), so that
+ * guards that say which rows it is for become known. */
+static Expr *part_at(Sweep *s, Node *part, Form **at, const VarList *vars) {
+  if (part->kind != NODE_comp) return expr_read(s->ir, part, at);
+  if (!part->nred) return node_body_at(s->g, part, at);
+  if (part->reducer != RED_sum) return expr_read(s->ir, part, at);
+  VarList reduced = fresh_vars(s, part->nred, part->red), all = node_vars(s, part);
+  Form **to = NEW_ARRAY(s->scratch, Form *, all.n + 1);
+  for (int i = 0; i < all.n; i++) to[i] = i < part->rank ? at[i] : form_var(s->ir, reduced.at[i - part->rank]);
+  Values values = {s, &all, to};
+  Expr *body = expr_map(&(ExprMap){.ir = s->ir, .var = value_of, .cx = &values}, part->body);
+  Node *sum = sum_node(s, vars, reduced, body, part->span);
+  return sum ? read_at(s, sum, vars->n, vars->at) : expr_real(s->ir, part->dtype, 0);
+}
+
+static Expr *sum_at(Sweep *s, Expr *sum, const NodeList *parts, Form **at, const VarList *vars) {
+  for (int i = 0; i < parts->n; i++) sum = expr_op2(s->ir, OP_add, sum, part_at(s, parts->at[i], at, vars));
+  return sum;
+}
+
+/* Indices of a carry's operand: init (no dimension of steps) or next (one a step). */
+static VarList operand_vars(Sweep *s, const Node *c, bool init) {
+  VarList v = {0};
+  Dim *steps = dim_sub(s->ir, c->shape[c->axis], dim_const(s->ir, 1));
+  for (int d = 0; d < c->rank; d++)
+    if (d != c->axis || !init) vec_push(s->scratch, &v, var_fresh(s->ir, d == c->axis ? steps : c->shape[d]));
+  return v;
+}
+
+/* A place in a carry, from the indices of an operand. `row` NULL: the row that is written at the operand's step. */
+static Form **carry_place(Sweep *s, const Node *c, const VarList *v, Form *row) {
+  Form **at = NEW_ARRAY(s->scratch, Form *, c->rank);
+  bool init = v->n < c->rank;
+  for (int d = 0; d < c->rank; d++)
+    if (d != c->axis) at[d] = form_var(s->ir, v->at[d - (init && d > c->axis)]);
+    else at[d] = row ? row : carry_row_written(s->ir, c, form_var(s->ir, v->at[d]));
+  return at;
+}
+
+/* What the adjoint of all of carry c gives an operand. */
+static void pass_to_operand(Sweep *s, const Node *c, Node *adjoint, bool init) {
+  VarList v = operand_vars(s, c, init);
+  Form *row = init ? carry_row_first(s->ir, c) : NULL;
+  Expr *e = expr_read(s->ir, adjoint, carry_place(s, c, &v, row));
+  add_part(s, c->in[!init], graph_comp(s->g, v.n, v.at, RED_none, 0, NULL, e, c->span));
+}
+
+/* The adjoint of a carry that closes a loop: asked for when its next value is met on the way back, closed when the
+ * carry itself is. */
+static Node *carry_adjoint(Sweep *s, const Node *c) {
+  Node **a = &s->adjoint[c->id];
+  if (!*a) *a = graph_carry(s->g, adjoint_dtype(c->dtype), c->rank, c->shape, c->axis, !c->down, c->span);
+  return *a;
+}
+
+static void close_adjoint(Sweep *s, const Node *c) {
+  Node *a = carry_adjoint(s, c);
+  VarList v = operand_vars(s, c, true), w = operand_vars(s, c, false);
+  Expr *zero = expr_real(s->ir, a->dtype, 0);
+  Expr *last = sum_at(s, zero, &s->parts[c->id], carry_place(s, c, &v, carry_row_last(s->ir, c)), &v);
+  Form *row = carry_row_read(s->ir, c, form_var(s->ir, w.at[c->axis]));
+  Expr *each = sum_at(s, zero, &s->parts[c->id], carry_place(s, c, &w, row), &w);
+  const NodeList *steps = &s->steps[c->id];
+  for (int i = 0; i < steps->n; i++) each = expr_op2(s->ir, OP_add, each, read_at(s, steps->at[i], w.n, w.at));
+  Node *init = graph_comp(s->g, v.n, v.at, RED_none, 0, NULL, expr_cast(s->ir, a->dtype, last), c->span);
+  Node *next = graph_comp(s->g, w.n, w.at, RED_none, 0, NULL, expr_cast(s->ir, a->dtype, each), c->span);
+  graph_close(s->g, a, init, next);
+  pass_to_operand(s, c, a, true);
+}
+
+/* y is about to get its adjoint: what the carries give that go on with it. */
+static void ask_carries(Sweep *s, const Node *y) {
+  for (int i = y->scan ? y->scan->first : 0; y->scan && i <= y->scan->last; i++) {
+    const Node *c = s->g->nodes.at[i];
+    if (goes_on_with(c, y) && carry_scan(c) && s->feeds[i] && s->reach.reached[i])
+      pass_to_operand(s, c, carry_adjoint(s, c), false);
+  }
+}
+
+static void back(Sweep *s, Node *y) {
+  if (!s->reach.reached[y->id] || !s->feeds[y->id]) return;
+  if (y->kind == NODE_carry && carry_scan(y)) {
+    close_adjoint(s, y);
+    return;
+  }
+  ask_carries(s, y);
+  if (s->parts[y->id].n == 0) return;
+  Node *adjoint = s->adjoint[y->id] = total(s, y);
+  if (y->kind == NODE_comp || y->kind == NODE_scatter) propagate(s, y, adjoint);
+  if (y->kind != NODE_carry) return;
+  pass_to_operand(s, y, adjoint, true);
+  pass_to_operand(s, y, adjoint, false);
 }
 
 /* Answers every NODE_grad of `scalar` by one sweep from it back to their variables. */
@@ -300,25 +481,22 @@ static void derive_scalar(Graph *g, Node *scalar) {
   Arena *scratch = arena_new();
   Sweep s = {.g = g, .ir = g->ir, .scratch = scratch, .reach = {NEW_ARRAY(scratch, bool, n), n}};
   s.parts = NEW_ARRAY(scratch, NodeList, n);
+  s.steps = NEW_ARRAY(scratch, NodeList, n);
+  s.feeds = NEW_ARRAY(scratch, bool, n);
+  s.adjoint = NEW_ARRAY(scratch, Node *, n);
   for (int i = 0; i < n; i++) {
     Node *grad = g->nodes.at[i];
     if (grad->kind == NODE_grad && grad->in[0] == scalar) s.reach.reached[grad->in[1]->id] = true;
   }
   spread(g, &s.reach, scalar->id);
-
-  Node **adjoint = NEW_ARRAY(scratch, Node *, n);
+  find_feeding(&s, scalar);
   if (s.reach.reached[scalar->id]) vec_push(scratch, &s.parts[scalar->id], constant_node(g, scalar, 1));
-  for (int i = scalar->id; i >= 0; i--) {
-    Node *y = g->nodes.at[i];
-    if (!s.reach.reached[i] || s.parts[i].n == 0) continue;
-    adjoint[i] = total(&s, y);
-    if (y->kind == NODE_comp || y->kind == NODE_scatter) propagate(&s, y, adjoint[i]);
-  }
+  for (int i = scalar->id; i >= 0; i--) back(&s, g->nodes.at[i]);
   for (int i = 0; i < n; i++) {
     Node *grad = g->nodes.at[i];
     if (grad->kind != NODE_grad || grad->in[0] != scalar) continue;
     Node *x = grad->in[1];
-    grad->forward = adjoint[x->id] ? adjoint[x->id] : constant_node(g, x, 0);
+    grad->forward = s.adjoint[x->id] ? s.adjoint[x->id] : constant_node(g, x, 0);
   }
   arena_free(scratch);
 }

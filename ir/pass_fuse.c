@@ -26,7 +26,8 @@ typedef struct Fusion {
   IntList *readers; /* by node id: those whose bodies read it, and perhaps some that no longer do */
   bool *stored;     /* by node id: an output or a next value */
   Node **finishes;  /* by node id: the reduction whose result a map finishes, element by element */
-  uint64_t **needs; /* by node id: a bit for each node that its value depends on, itself too */
+  uint64_t **needs; /* by node id: a bit for each node that its value depends on, itself too; of a loop's members,
+                     * what one step depends on */
   bool changed;
 } Fusion;
 
@@ -213,19 +214,28 @@ static void rebuild(Fusion *f, int count) {
 
 typedef struct NeedCollector {
   Fusion *f;
-  uint64_t *needs;
+  const Node *n;
 } NeedCollector;
+
+static void add_all(Fusion *f, const Node *to, const Node *from) {
+  for (int i = 0; i <= f->g->nodes.n / 64; i++) f->needs[to->id][i] |= f->needs[from->id][i];
+}
 
 static void add_needs(void *cx, Node *operand) {
   NeedCollector *c = cx;
-  for (int i = 0; i <= c->f->g->nodes.n / 64; i++) c->needs[i] |= c->f->needs[operand->id][i];
+  if (operand->id > c->n->id) return; /* the next value of a carry in a loop */
+  const Scan *l = operand->scan;
+  if (l && scan_common(operand, c->n)) l = NULL;
+  while (l && l->up && !scan_holds(l->up, c->n)) l = l->up;
+  for (int i = l ? l->first : operand->id; i <= (l ? l->last : operand->id); i++) /* from outside: all steps */
+    add_all(c->f, c->n, c->f->g->nodes.at[i]);
 }
 
 static void find_needs(Fusion *f) {
   for (int i = 0; i < f->g->nodes.n; i++) {
     f->needs[i] = NEW_ARRAY(f->scratch, uint64_t, f->g->nodes.n / 64 + 1);
     f->needs[i][i / 64] |= (uint64_t)1 << (i % 64);
-    node_operands(f->g->nodes.at[i], add_needs, &(NeedCollector){f, f->needs[i]});
+    node_operands(f->g->nodes.at[i], add_needs, &(NeedCollector){f, f->g->nodes.at[i]});
   }
 }
 
@@ -240,6 +250,8 @@ static void start(Fusion *f) {
   find_needs(f);
   for (int i = 0; i < g->outputs.n; i++) f->stored[g->outputs.at[i].node->id] = true;
   for (int i = 0; i < g->stores.n; i++) f->stored[g->stores.at[i]->in[0]->id] = true;
+  for (int i = 0; i < g->nodes.n; i++)
+    for (int k = 0; k < 2 && g->nodes.at[i]->kind == NODE_carry; k++) f->stored[g->nodes.at[i]->in[k]->id] = true;
 }
 
 bool pass_fuse(Graph *g, PassContext *cx) {

@@ -317,12 +317,19 @@ static void print_const(Printer *p, const Node *n) {
   buf_puts(p->out, "}");
 }
 
+static void print_carry(Printer *p, const Node *n) {
+  buf_puts(p->out, "carry ");
+  print_type(p, n);
+  buf_printf(p->out, " axis %d %s init %%%d next %%%d", n->axis, n->down ? "down" : "up", n->in[0]->id, n->in[1]->id);
+}
+
 static void print_node(Printer *p, const Node *n) {
   buf_printf(p->out, "%%%d = ", n->id);
   switch (n->kind) {
   case NODE_comp: print_comp(p, n); break;
   case NODE_scatter: print_scatter(p, n); break;
   case NODE_const: print_const(p, n); break;
+  case NODE_carry: print_carry(p, n); break;
   case NODE_grad: buf_printf(p->out, "grad %%%d by %%%d", n->in[0]->id, n->in[1]->id); return;
   case NODE_store: buf_printf(p->out, "store %s = %%%d", n->in[1]->name, n->in[0]->id); return;
   default:

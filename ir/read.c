@@ -21,6 +21,12 @@ typedef struct NamedDim {
   Dim *dim;
 } NamedDim;
 
+typedef struct Closing { /* a carry's operands, which may stand further down */
+  Node *carry;
+  int64_t init, next;
+  int line;
+} Closing;
+
 typedef struct Reader {
   Ir *ir;
   Graph *g; /* NULL in expr_parse */
@@ -29,6 +35,7 @@ typedef struct Reader {
   bool failed;
   char *error;
   Vec(NamedDim) dims;
+  Vec(Closing) closings;
   int rank, nred; /* of the comprehension being read */
   Dim *extents[MAX_SLOTS];
   Vec(Expr *) lets;
@@ -610,6 +617,39 @@ static void store(Reader *r) {
   else if (!r->failed) graph_store(r->g, target, v, (Span){0});
 }
 
+static void carry(Reader *r) {
+  Type t = type(r);
+  Closing c = {.line = r->line};
+  expect(r, "axis");
+  int64_t axis = integer(r);
+  bool down = accept(r, "down");
+  if (!down) expect(r, "up");
+  expect(r, "init");
+  expect(r, "%");
+  c.init = integer(r);
+  expect(r, "next");
+  expect(r, "%");
+  c.next = integer(r);
+  if (!r->failed && axis >= t.rank) fail(r, "there is no axis %d", (int)axis);
+  if (r->failed) return;
+  c.carry = graph_carry(r->g, t.dtype, t.rank, t.shape, (int)axis, down, (Span){0});
+  vec_push(r->ir->arena, &r->closings, c);
+}
+
+static void close_carries(Reader *r) {
+  for (int i = 0; i < r->closings.n && !r->failed; i++) {
+    const Closing *c = &r->closings.at[i];
+    r->line = c->line;
+    if (c->init >= r->g->nodes.n || c->next >= r->g->nodes.n) {
+      fail(r, "an operand of the carry is not in the graph");
+      return;
+    }
+    graph_close(r->g, c->carry, r->g->nodes.at[c->init], r->g->nodes.at[c->next]);
+    const char *fault = carry_fault(r->g, c->carry);
+    if (fault) fail(r, "the carry %s", fault);
+  }
+}
+
 static void grad(Reader *r) {
   Node *scalar = node_number(r);
   expect(r, "by");
@@ -629,13 +669,15 @@ static void node(Reader *r) {
   else if (!strcmp(w, "const")) constant(r);
   else if (!strcmp(w, "comp")) comp(r);
   else if (!strcmp(w, "scatter")) scatter(r);
+  else if (!strcmp(w, "carry")) carry(r);
   else if (!strcmp(w, "grad")) grad(r);
   else if (!strcmp(w, "store")) store(r);
   else fail(r, "'%s' is no kind of node", w);
   if (r->failed || !accept(r, "#")) return;
   Str name = rest_of_line(r);
   Node *n = r->g->nodes.at[id];
-  if (n->kind == NODE_comp || n->kind == NODE_scatter || n->kind == NODE_const) n->name = name; /* else a comment */
+  if (n->kind == NODE_comp || n->kind == NODE_scatter || n->kind == NODE_const || n->kind == NODE_carry)
+    n->name = name; /* else a comment */
 }
 
 static void open_dim(Reader *r) {
@@ -675,5 +717,7 @@ Graph *graph_read(Ir *ir, const char *text, size_t n, char error[256]) {
     if (r.p < r.end) r.p++;
     r.line++;
   }
+  close_carries(&r);
+  if (!r.failed) graph_find_scans(r.g);
   return r.failed ? NULL : r.g;
 }

@@ -10,6 +10,7 @@
  *   %5 = scatter f32[10, 4] (r0 < B, r1 < 4) [%7[r0], r1] += %8[r0, r1]
  *   %6 = grad %3 by %1
  *   %7 = store fc.weight = %6
+ *   %8 = carry f32[T + 1, 4] axis 0 up init %1 next %11     `next` may stand further down
  *   output loss = %3
  *
  * Scalar operations are calls named as in scalar.def, besides cast(f32, x), i32(form) and i64(form) for an index's

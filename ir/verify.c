@@ -1,6 +1,7 @@
 /* verify.c - graph_verify: every rule that graph.h and expr.h state, checked after each pass. One function for each
  * kind of node, one walk over each body. Reads are checked as far as can be told: one outside every select is a fault
  * if it leaves its tensor at some point, where its form is simple enough for its range to be exact. */
+#include "ir/cost.h"
 #include "ir/scalar.h"
 #include "ir/table.h"
 #include "ir/text.h"
@@ -43,7 +44,9 @@ static bool in_graph(const Graph *g, const Node *n) {
 
 static void check_operand(void *cx, Node *operand) {
   Verifier *v = cx;
+  bool back = v->n->kind == NODE_carry && v->n->nin == 2 && operand == v->n->in[1];
   if (!in_graph(v->g, operand)) fault(v, "an operand is not in the graph");
+  else if (back && operand->kind != NODE_store) return; /* what closes a loop stands after it */
   else if (operand->id >= v->n->id) fault(v, "uses %%%d, which stands after it", operand->id);
   else if (operand->kind == NODE_store) fault(v, "uses the store %%%d as a value", operand->id);
 }
@@ -249,11 +252,64 @@ static void check_source(Verifier *v) {
   }
 }
 
+/* ---- loops ---- */
+
+static bool is_step(const Verifier *v, const Node *n, int axis, const Form *f) {
+  Var *own = n->kind == NODE_scatter ? form_as_var(n->at[axis]) : node_result_var(v->g, n, axis);
+  return own && form_as_var(f) == own;
+}
+
+/* What a member reads of another it reads at its own step: of a carry, the row that is there by then. */
+static void check_step(Verifier *v, const Expr *read) {
+  const Node *n = v->n, *m = read->node;
+  const Scan *l = scan_common(n, m);
+  for (int i = 0; l && i <= l->axis && !v->fault; i++) {
+    Form *f = read->at[i];
+    if (m->kind == NODE_carry && carry_scan(m) == l && i == l->axis)
+      f = form_sub(v->g->ir, f, form_const(v->g->ir, m->down));
+    if (!is_step(v, n, i, f)) fault(v, "%s is not of the step at hand", shown(v, read));
+  }
+}
+
+static void check_carry(Verifier *v) {
+  const Node *n = v->n;
+  const char *wrong = carry_fault(v->g, n);
+  if (wrong) fault(v, "%s", wrong);
+  const Scan *l = wrong ? NULL : carry_scan(n);
+  if (l && (l->down != n->down || l->steps != dim_sub(v->g->ir, n->shape[n->axis], dim_const(v->g->ir, 1))))
+    fault(v, "runs another way than its loop");
+  else if (l && scan_holds(l, n->in[0])) fault(v, "starts from what its own loop makes");
+}
+
+static void check_member(Verifier *v) {
+  const Node *n = v->n;
+  const Scan *l = n->scan;
+  if (n->kind == NODE_carry && carry_scan(n)) return; /* the first of them says what the loop is */
+  if (n->kind != NODE_carry && n->kind != NODE_comp && n->kind != NODE_scatter) fault(v, "is in a loop");
+  else if (n->rank <= l->axis || n->shape[l->axis] != l->steps) fault(v, "has not the steps of its loop");
+  for (int i = 0; i < l->axis && !v->fault; i++)
+    if (n->shape[i] != v->g->nodes.at[l->first]->shape[i]) fault(v, "has not the steps of the loops around");
+  for (int i = 0; i <= l->axis && n->kind == NODE_scatter && !v->fault; i++)
+    if (!form_as_var(n->at[i])) fault(v, "adds to other steps");
+  ExprList reads = v->fault ? (ExprList){0} : node_reads(v->g->arena, n);
+  for (int i = 0; i < reads.n && !v->fault; i++) check_step(v, reads.at[i]);
+}
+
+static void check_loop(Verifier *v, const Scan *l) {
+  for (int i = 0; i < v->g->nodes.n && !v->fault; i++)
+    if (scan_holds(l, v->g->nodes.at[i]) != (i >= l->first && i <= l->last)) {
+      v->n = v->g->nodes.at[i];
+      fault(v, "the nodes of a loop do not stand together");
+    }
+  v->n = NULL;
+}
+
 static void check_kind(Verifier *v) {
   switch (v->n->kind) {
   case NODE_comp: check_comp(v); break;
   case NODE_scatter: check_scatter(v); break;
   case NODE_const: check_const(v); break;
+  case NODE_carry: check_carry(v); break;
   case NODE_grad: check_grad(v); break;
   case NODE_store: check_store(v); break;
   default: check_source(v); break;
@@ -270,6 +326,7 @@ static void check_node(Verifier *v, int position) {
   check_extents(v, n->nred, n->red);
   if (!v->fault) node_operands(n, check_operand, v);
   if (!v->fault) check_kind(v);
+  if (!v->fault && n->scan) check_member(v);
 }
 
 const char *graph_verify(Graph *g) {
@@ -279,6 +336,7 @@ const char *graph_verify(Graph *g) {
     check_node(&v, i);
   }
   v.n = NULL;
+  for (int i = 0; i < g->scans.n && !v.fault; i++) check_loop(&v, g->scans.at[i]);
   for (int i = 0; i < g->outputs.n && !v.fault; i++) {
     if (!in_graph(g, g->outputs.at[i].node)) fault(&v, "output %s is not in the graph", g->outputs.at[i].name);
     for (int k = 0; k < i; k++)
