@@ -78,6 +78,8 @@ static Schedule *interpreted_schedule(Arena *a, Graph *g) {
                 .symbol = "interpreted",
                 .scratch = zero,
                 .units = dim_const(g->ir, 1),
+                .step_units = dim_const(g->ir, 1),
+                .loop = -1,
                 .grain = 1,
                 .work = dim_const(g->ir, 1000000)};
   Interpreted *x = NEW(a, Interpreted);

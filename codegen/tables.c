@@ -248,6 +248,27 @@ static Dim *point_flops(Ir *ir, const Node *n) {
   return count;
 }
 
+/* Of a kernel in loops, a whole run's number for one step. */
+static Dim *of_step(const Schedule *s, const Kernel *k, Dim *all) {
+  for (int l = k->loop; l >= 0; l = s->loops.at[l].up) {
+    Dim *steps = s->loops.at[l].steps;
+    int64_t n;
+    if (!dim_is_const(steps, &n) || n > 1) all = dim_floordiv(s->graph->ir, all, steps);
+  }
+  return all;
+}
+
+static void build_loops(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
+  NnrtLoop *rows = NEW_ARRAY(dims->tables->arena, NnrtLoop, s->loops.n + 1);
+  for (int i = 0; i < s->loops.n; i++) {
+    const KernelLoop *l = &s->loops.at[i];
+    rows[i] = (NnrtLoop){.first = l->first, .last = l->last, .down = l->down};
+    SET_POLY(dims, &rows[i], steps, l->steps);
+  }
+  out->n_loops = s->loops.n;
+  out->loops = rows;
+}
+
 static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
   Tables *t = dims->tables;
   NnrtLaunch *rows = NEW_ARRAY(t->arena, NnrtLaunch, s->kernels.n + 1);
@@ -262,9 +283,10 @@ static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
     IntVec buffers = {0};
     for (int b = 0; b < k->operands.n; b++) vec_push(t->arena, &buffers, buffer_index(s, k->operands.at[b]));
     SET_INTS(t, row, buffers, buffers.n, buffers.at);
-    SET_POLY(dims, row, units, k->units);
-    SET_POLY(dims, row, work, k->work);
-    SET_POLY(dims, row, flops, k->contraction ? point_flops(s->graph->ir, k->members.at[0].node) : NULL);
+    SET_POLY(dims, row, units, k->step_units);
+    SET_POLY(dims, row, work, of_step(s, k, k->work));
+    Dim *flops = k->contraction ? point_flops(s->graph->ir, k->members.at[0].node) : NULL;
+    SET_POLY(dims, row, flops, flops ? of_step(s, k, flops) : NULL);
     SET_POLY(dims, row, scratch, k->scratch);
   }
   out->n_launches = s->kernels.n;
@@ -299,6 +321,7 @@ static void build_graph(Tables *t, const Schedule *s, NnrtGraph *out) {
   build_buffers(&dims, s, out);
   build_ports(&dims, s, out);
   build_launches(&dims, s, out);
+  build_loops(&dims, s, out);
   SET_POLY(&dims, out, arena, s->arena_bytes);
   IntVec stored = {0};
   for (int i = 0; i < s->graph->stores.n; i++) {

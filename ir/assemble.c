@@ -31,11 +31,16 @@ const Part *schedule_part(const Schedule *s, const Node *n) {
   return NULL;
 }
 
+Node *schedule_carry(const Schedule *s, const Node *n) {
+  const Part *p = schedule_part(s, n);
+  return p && p->whole->kind == NODE_carry ? p->whole : NULL;
+}
+
 /* ---- the parts of a map ---- */
 
 static bool may_be_part(const Assembly *a, const Node *p) {
   const Scheduler *sc = a->sc;
-  if (p->kind != NODE_comp || p->dtype != a->whole->dtype || sc->kept[p->id]) return false;
+  if (p->kind != NODE_comp || p->dtype != a->whole->dtype || sc->kept[p->id] || p->scan) return false;
   for (int i = 0; i < a->n; i++)
     if (a->part[i].node == p) return false;
   return !schedule_part(sc->s, p); /* it lies elsewhere already */
@@ -138,6 +143,7 @@ static bool fill_whole(Assembly *a) {
 static bool is_assembly(Assembly *a) {
   const Node *w = a->whole;
   if (w->kind != NODE_comp || w->reducer != RED_none || w->rank == 0 || a->sc->in_place[w->id]) return false;
+  if (w->scan || schedule_part(a->sc->s, w)) return false; /* it is made step by step, or a carry's rows */
   a->index = NEW_ARRAY(a->sc->arena, Var *, w->rank + 1);
   a->body = w->body;
   for (int i = 0; i < w->rank; i++) {
@@ -167,6 +173,7 @@ static void wait_for_parts(Scheduler *sc, Node *whole, Node *part) {
 }
 
 void assemble(Scheduler *sc) {
+  int first = sc->s->parts.n; /* those before are the rows of carries */
   for (int i = 0; i < sc->g->nodes.n; i++) {
     Assembly a = {.sc = sc, .ir = sc->g->ir, .whole = sc->g->nodes.at[i]};
     if (!is_assembly(&a)) continue;
@@ -175,6 +182,6 @@ void assemble(Scheduler *sc) {
   }
   /* Inner wholes stand before outer ones, so from the end each whole's readers are complete when they are handed on.
    */
-  for (int i = sc->s->parts.n - 1; i >= 0; i--) wait_for_parts(sc, sc->s->parts.at[i].whole, sc->s->parts.at[i].node);
-  for (int i = 0; i < sc->s->parts.n; i++) move_outwards(sc, &sc->s->parts.at[i]);
+  for (int i = sc->s->parts.n - 1; i >= first; i--) wait_for_parts(sc, sc->s->parts.at[i].whole, sc->s->parts.at[i].node);
+  for (int i = first; i < sc->s->parts.n; i++) move_outwards(sc, &sc->s->parts.at[i]);
 }

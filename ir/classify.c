@@ -22,6 +22,7 @@ typedef struct Factoring {
   Arena *arena;
   const Node *n;
   SlotSet reduced; /* all reduction slots */
+  SlotSet steps;   /* result indices that are steps of loops: one after the other, so never part of a tile */
   Expr *scale;     /* product of the factors without a reduction index, or NULL */
   Factor op[MAX_FACTORS], mask[MAX_MASKS];
   int nops, nmasks;
@@ -96,7 +97,7 @@ static bool partition_at(const Factoring *f, unsigned in_a, Partition *p) {
   *p = (Partition){.in_a = in_a};
   for (int i = 0; i < f->nops; i++) *(in_a >> i & 1 ? &p->a : &p->b) |= f->op[i].slots;
   if ((p->a & f->reduced) != f->reduced || (p->b & f->reduced) != f->reduced) return false;
-  double m = extent_of(f, p->a & ~p->b), n = extent_of(f, p->b & ~p->a);
+  double m = extent_of(f, p->a & ~p->b & ~f->steps), n = extent_of(f, p->b & ~p->a & ~f->steps);
   p->least = m < n ? m : n;
   p->most = m * n;
   return p->least >= MIN_M && p->least >= MIN_N && extent_of(f, f->reduced) >= MIN_K;
@@ -190,7 +191,7 @@ static bool gets_all_masks(const Factoring *f, SlotSet slots) {
 }
 
 static Contraction *contraction_of(const Factoring *f, Partition p) {
-  SlotSet m = p.a & ~p.b, n = p.b & ~p.a;
+  SlotSet m = p.a & ~p.b & ~f->steps, n = p.b & ~p.a & ~f->steps;
   bool swap = m > n; /* the highest slot is the fastest running result index: it has to be in n */
   Expr *a = product_of(f, p.in_a, !swap), *b = product_of(f, p.in_a, swap);
   if (swap) p = (Partition){.a = p.b, .b = p.a};
@@ -202,10 +203,10 @@ static Contraction *contraction_of(const Factoring *f, Partition p) {
   c->a = masked(f, a, p.a);
   c->b = masked(f, b, p.b);
   SlotSet result = ~f->reduced & (((SlotSet)1 << (f->n->rank + f->n->nred)) - 1);
-  SlotSet neither = result & ~(p.a | p.b); /* only in the scale: like a batch index */
+  SlotSet neither = result & (~(p.a | p.b) | f->steps); /* only in the scale: like a batch index */
   c->batch = slot_list(f, (p.a & p.b & result) | neither, &c->nbatch);
-  c->m = slot_list(f, p.a & ~p.b, &c->nm);
-  c->n = slot_list(f, p.b & ~p.a, &c->nn);
+  c->m = slot_list(f, p.a & ~p.b & ~f->steps, &c->nm);
+  c->n = slot_list(f, p.b & ~p.a & ~f->steps, &c->nn);
   c->k = slot_list(f, f->reduced, &c->nk);
   return c;
 }
@@ -214,6 +215,7 @@ static Contraction *find_contraction(Graph *g, const Node *n, Arena *a) {
   if (n->reducer != RED_sum || !dtype_is_float(n->dtype) || n->rank + n->nred > 62) return NULL;
   Factoring f = {.g = g, .ir = g->ir, .arena = a, .n = n};
   f.reduced = (((SlotSet)1 << n->nred) - 1) << n->rank;
+  f.steps = ((SlotSet)1 << node_times(n)) - 1;
   split_factors(&f, n->body);
   Partition p;
   if (f.failed || f.nops < 2 || !best_partition(&f, &p)) return NULL;
@@ -276,6 +278,7 @@ static bool some_reduced_runs_with(Graph *g, const Node *n, ExprList reads, cons
 static KernelKind row_or_column(Graph *g, const Node *n, Arena *a) {
   ExprList reads = node_reads(a, n);
   Expr *largest = find_largest(g, n, reads);
+  if (n->rank == node_times(n)) return KERNEL_row; /* one result a step */
   if (!largest || !runs_with_a_reduction(g, n, largest)) return largest ? KERNEL_column : KERNEL_row;
   const Var *lane = node_result_var(g, n, n->rank - 1);
   if (runs_with(largest, lane)) return KERNEL_column;
@@ -320,7 +323,7 @@ KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c) {
   if (n->rank == 0) return KERNEL_full;
   *c = find_contraction(g, n, a);
   if (*c) return KERNEL_contraction;
-  return is_window(g, n, a) ? KERNEL_window : row_or_column(g, n, a);
+  return !n->scan && is_window(g, n, a) ? KERNEL_window : row_or_column(g, n, a);
 }
 
 int form_result_slot(Graph *g, const Node *n, const Form *f) {

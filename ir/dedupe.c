@@ -131,7 +131,7 @@ static void name_kernel(const Schedule *s, Kernel *k) {
   Writer w = {.s = s, .k = k};
   buf_printf(&w.text, "%s grid", kernel_kind_name(k->kind));
   write_shape(&w, k->ngrid, k->grid);
-  buf_printf(&w.text, " operands %d cut %d block %" PRId64, k->operands.n, k->cut, k->block);
+  buf_printf(&w.text, " operands %d cut %d block %" PRId64 " times %d", k->operands.n, k->cut, k->block, k->times);
   for (int i = 0; i < k->operands.n; i++) buf_printf(&w.text, " %s", dtype_name(k->operands.at[i]->node->dtype));
   for (int i = 0; i < k->members.n; i++) write_member(&w, &k->members.at[i]);
   k->symbol = arena_printf(s->arena, "nn_%s_%016" PRIx64, kernel_kind_name(k->kind), fnv1a(&w.text));

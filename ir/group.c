@@ -55,6 +55,29 @@ static void set_all_places(Scheduler *sc) {
   set_places(sc, 0, n - 1);
 }
 
+static bool path_through(Scheduler *sc, const Kernel *from, const Kernel *k, const Kernel *to);
+
+/* In a graph without loops only: a loop is one piece, whose kernels have places among others. */
+static bool is_past(const Scheduler *sc, const Kernel *k, const Kernel *to) {
+  return sc->g->scans.n == 0 && sc->place[k->id] > sc->place[to->id];
+}
+
+/* Goes on from a kernel that waits for k; from all of its loop, where that is inside the loop of the search: what
+ * waits for one kernel of a loop waits for the whole loop. */
+static bool path_on(Scheduler *sc, const Kernel *from, const Kernel *next, const Kernel *to) {
+  if (sc->seen[next->id] == sc->searches || is_past(sc, next, to) || !loop_of_kernel(next, from->scan)) return false;
+  sc->seen[next->id] = sc->searches;
+  if (path_through(sc, from, next, to)) return true;
+  if (next->scan == from->scan) return false;
+  const Scan *loop = next->scan;
+  while (loop->up != from->scan) loop = loop->up;
+  for (int i = 0; i < sc->n; i++) {
+    const Kernel *other = sc->kernel_of[i];
+    if (other && loop_of_kernel(other, loop) && path_on(sc, from, other, to)) return true;
+  }
+  return false;
+}
+
 static bool path_through(Scheduler *sc, const Kernel *from, const Kernel *k, const Kernel *to) {
   for (int m = 0; m < k->members.n; m++) {
     NodeList *after = &sc->after[k->members.at[m].node->id];
@@ -65,9 +88,7 @@ static bool path_through(Scheduler *sc, const Kernel *from, const Kernel *k, con
         if (k != from) return true;
         continue;
       }
-      if (sc->seen[next->id] == sc->searches || sc->place[next->id] > sc->place[to->id]) continue;
-      sc->seen[next->id] = sc->searches;
-      if (path_through(sc, from, next, to)) return true;
+      if (path_on(sc, from, next, to)) return true;
     }
   }
   return false;
@@ -75,7 +96,7 @@ static bool path_through(Scheduler *sc, const Kernel *from, const Kernel *k, con
 
 /* Whether some third kernel has to run after `from` and before `to`. */
 static bool kernel_between(Scheduler *sc, const Kernel *from, const Kernel *to) {
-  if (sc->place[from->id] > sc->place[to->id]) return false;
+  if (is_past(sc, from, to)) return false;
   sc->searches++;
   return path_through(sc, from, from, to);
 }
@@ -113,6 +134,14 @@ static bool writes_are_safe(Scheduler *sc, int ngrid, const Member *a, const Mem
   return !param || !reads_value(sc, a->node, param) || reads_where_written(sc, ngrid, a, b, param);
 }
 
+/* ---- carries ---- */
+
+/* Whether reader reads, through a carry, what writer writes there: another row than its own. */
+static bool reads_moved(Scheduler *sc, const Node *reader, const Node *writer) {
+  const Node *c = schedule_carry(sc->s, writer);
+  return c && reads_value(sc, reader, c) && !(carry_scan(c) && scan_holds(c->scan, reader));
+}
+
 /* ---- merging ---- */
 
 static int count_reads(Scheduler *sc, const Kernel *k) {
@@ -137,13 +166,16 @@ static int place_in(Scheduler *sc, const Kernel *k, const Node *d) {
 /* Takes the only member of `other`, whose grid indices are its result slots `slots`, into k. False if not legal. */
 static bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots) {
   Member d = other->members.at[0];
-  if (k->members.n == MAX_MEMBERS || count_reads(sc, k) + count_reads(sc, other) > MAX_READS) return false;
+  if (k->scan != other->scan || k->members.n == MAX_MEMBERS ||
+      count_reads(sc, k) + count_reads(sc, other) > MAX_READS)
+    return false;
   d.grid_slot = NEW_ARRAY(sc->arena, int, k->ngrid + 1);
   memcpy(d.grid_slot, slots, sizeof(int) * (size_t)k->ngrid);
-  for (int i = 0; i < k->members.n; i++)
-    if (!writes_are_safe(sc, k->ngrid, &d, &k->members.at[i]) ||
-        !writes_are_safe(sc, k->ngrid, &k->members.at[i], &d))
-      return false;
+  for (int i = 0; i < k->members.n; i++) {
+    const Member *m = &k->members.at[i];
+    if (!writes_are_safe(sc, k->ngrid, &d, m) || !writes_are_safe(sc, k->ngrid, m, &d)) return false;
+    if (reads_moved(sc, d.node, m->node) || reads_moved(sc, m->node, d.node)) return false;
+  }
   int place = place_in(sc, k, d.node);
   if (place < 0 || (k->kind == KERNEL_contraction && place == 0) || !can_be_one(sc, k, other)) return false;
   vec_push(sc->arena, &k->members, d);

@@ -28,6 +28,9 @@
  * A member that is a Part writes into its whole's buffer, wherever that says; the whole's other parts may be other
  * kernels', and no kernel makes the whole.
  *
+ * Loops: kernels of a loop of the graph have its steps as their first grid indices and are run for the units of one
+ * step at a time. A carry's buffer is written row by row, by members that are parts of it.
+ *
  * In-place updates: a member's `buffer` may be that of a param or state that it and members before it read, or lie
  * over that of an operand (Buffer.over). All such reads are at the position (in the grid and the row) that is
  * written, or in an earlier level: load before you store. Parts of a body without an index (a learning rate's
@@ -60,7 +63,8 @@ typedef struct Buffer {
                  that is computed again there are several */
   Dim *bytes;
   Dim *offset;         /* arena: a multiple of 64, by pass plan_memory */
-  int first, last;     /* kernels that write it first and read it last; outputs live to the end */
+  int first, last;     /* kernels that write it first and read it last; outputs live to the end, what a loop uses to the
+                        * loop's end */
   struct Buffer *over; /* its memory is this one's, which dies in the kernel that writes it; NULL: its own */
 } Buffer;
 
@@ -121,6 +125,10 @@ typedef struct Kernel {
    * is 0. contraction: positions of the batch indices, times blocks of mc rows (m flattened), times blocks of nc
    * columns (n flattened). full, scatter: 1. */
   Dim *units;
+  Dim *step_units; /* of one step: unit number / step_units is the position of the loops' steps */
+  int times;       /* grid indices that are steps of loops: the first ones, before `cut` where there are others */
+  int loop;        /* of the schedule's, the innermost around it; -1: none */
+  Scan *scan;      /* the same in the graph */
   int cut;
   int64_t block;
   int64_t grain; /* units in one chunk: enough work to be worth a hand-over */
@@ -128,6 +136,16 @@ typedef struct Kernel {
   int vector;    /* out, by the backend: elements in a vector (1: scalar; `why` says why) */
   const char *why; /* also of a kernel in vectors that is not done as its kind would be */
 } Kernel;
+
+/* Kernels first .. last, run in order once for each step; loops inside it come later in the schedule's list. The
+ * steps of a loop in a loop are counted on: at step s of the outer one they are s * steps .. s * steps + steps - 1.
+ */
+typedef struct KernelLoop {
+  int up; /* -1: none */
+  int first, last;
+  Dim *steps;
+  bool down;
+} KernelLoop;
 
 typedef struct Schedule {
   Graph *graph;
@@ -137,6 +155,7 @@ typedef struct Schedule {
   Vec(Buffer *) buffers;
   Buffer **buffer_of; /* by node id, for schedule_buffer; NULL: none */
   Vec(Part) parts;
+  Vec(KernelLoop) loops;
   Dim *arena_bytes;    /* the exact peak of BUFFER_arena */
   Vec(DimAtom *) dims; /* the graph's open dimensions, in the order in which kernels get their values */
 } Schedule;
@@ -169,6 +188,7 @@ Buffer *schedule_buffer(const Schedule *s, const Node *n);
 Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n);
 /* Where in that buffer n's elements lie; NULL: densely, in n's own order. */
 const Part *schedule_part(const Schedule *s, const Node *n);
+Node *schedule_carry(const Schedule *s, const Node *n); /* the carry whose rows n is; NULL: of none */
 /* One line a kernel: kind, grid, vector width, bytes moved, source line (--emit=kernels); buffers and peak
  * (--emit=plan). */
 void schedule_print(Buf *out, const Schedule *s, const Sources *sources);

@@ -1,46 +1,72 @@
 /* order.c - the order of kernels. Any order in which each comes after what it waits for computes the same; this picks
  * one that needs little memory.
  *
- * In: kernels in the graph's order, with their operands. A kernel's price is the memory that it opens less the memory
- * that dies with it; of those that are ready the cheapest runs next, the first of equals. That is not always better
+ * In: kernels in the graph's order, with their operands; a loop's kernels are one piece, which keeps its order inside. A
+ * piece's price is the memory that it opens less the memory that dies with it; of those that are ready the cheapest runs next, the first of equals. That is not always better
  * (a choice that is cheap now may keep two large values waiting), so the order stays where its peak is not higher.
  * Sizes are compared with open dimensions as 64. */
 #include "ir/scheduler.h"
 
 #include <string.h>
 
+typedef Vec(int) IntVec;
+
+typedef struct Piece { /* a kernel, or all kernels of a loop that is in no other */
+  int first, last;
+  IntVec buffers; /* that it uses, each once */
+} Piece;
+
 typedef struct Order {
   Scheduler *sc;
   Schedule *s;
   int n;
-  int *waits;     /* by position: kernels not yet run that it waits for */
-  bool *done;     /* by position */
-  int *position;  /* by node id: of its kernel; -1: none */
-  int *users;     /* by buffer id: kernels not yet run that use it; outputs have one that never runs */
+  Piece *piece;
+  int *waits;     /* by piece: those not yet run that it waits for */
+  bool *done;     /* by piece */
+  int *position;  /* by node id: its piece; -1: none */
+  int *users;     /* by buffer id: pieces not yet run that use it; outputs have one that never runs */
   bool *born;     /* by buffer id */
   int64_t *bytes; /* by buffer id; 0 outside the arena */
 } Order;
 
-static void find_positions(Order *o) {
-  for (int i = 0; i < o->sc->n; i++) o->position[i] = -1;
-  for (int i = 0; i < o->n; i++)
-    for (int m = 0; m < o->s->kernels.at[i]->members.n; m++)
-      o->position[o->s->kernels.at[i]->members.at[m].node->id] = i;
+static bool holds(const IntVec *list, int v) {
+  for (int i = 0; i < list->n; i++)
+    if (list->at[i] == v) return true;
+  return false;
 }
 
-typedef Vec(int) IntVec;
+static int last_of_piece(const Schedule *s, int first) {
+  int loop = s->kernels.at[first]->loop;
+  while (loop >= 0 && s->loops.at[loop].up >= 0) loop = s->loops.at[loop].up;
+  return loop < 0 ? first : s->loops.at[loop].last;
+}
 
-/* The kernels that kernel i has to follow (`before`) or to precede, each once. */
-static IntVec neighbours(const Order *o, int i, const NodeList *lists) {
+static void find_pieces(Order *o) {
+  for (int i = 0; i < o->sc->n; i++) o->position[i] = -1;
+  for (int first = 0; first < o->s->kernels.n; first = o->piece[o->n - 1].last + 1) {
+    Piece *p = &o->piece[o->n++];
+    *p = (Piece){.first = first, .last = last_of_piece(o->s, first)};
+    for (int i = p->first; i <= p->last; i++) {
+      const Kernel *k = o->s->kernels.at[i];
+      for (int m = 0; m < k->members.n; m++) o->position[k->members.at[m].node->id] = o->n - 1;
+      for (int b = 0; b < k->operands.n; b++)
+        if (!holds(&p->buffers, k->operands.at[b]->id))
+          vec_push(o->sc->arena, &p->buffers, k->operands.at[b]->id);
+    }
+  }
+}
+
+/* The pieces that piece p has to follow (`before`) or to precede, each once. */
+static IntVec neighbours(const Order *o, int p, const NodeList *lists) {
   IntVec found = {0};
-  const Kernel *k = o->s->kernels.at[i];
-  for (int m = 0; m < k->members.n; m++) {
-    const NodeList *list = &lists[k->members.at[m].node->id];
-    for (int j = 0; j < list->n; j++) {
-      int p = o->position[list->at[j]->id];
-      bool known = p < 0 || p == i;
-      for (int f = 0; f < found.n && !known; f++) known = found.at[f] == p;
-      if (!known) vec_push(o->sc->arena, &found, p);
+  for (int i = o->piece[p].first; i <= o->piece[p].last; i++) {
+    const Kernel *k = o->s->kernels.at[i];
+    for (int m = 0; m < k->members.n; m++) {
+      const NodeList *list = &lists[k->members.at[m].node->id];
+      for (int j = 0; j < list->n; j++) {
+        int other = o->position[list->at[j]->id];
+        if (other >= 0 && other != p && !holds(&found, other)) vec_push(o->sc->arena, &found, other);
+      }
     }
   }
   return found;
@@ -60,20 +86,20 @@ static void count_users(Order *o) {
     o->born[i] = false;
   }
   for (int i = 0; i < o->n; i++)
-    for (int k = 0; k < o->s->kernels.at[i]->operands.n; k++) o->users[o->s->kernels.at[i]->operands.at[k]->id]++;
+    for (int k = 0; k < o->piece[i].buffers.n; k++) o->users[o->piece[i].buffers.at[k]]++;
 }
 
-static int64_t opened(const Order *o, const Kernel *k) {
+static int64_t opened(const Order *o, const Piece *p) {
   int64_t bytes = 0;
-  for (int i = 0; i < k->operands.n; i++)
-    if (!o->born[k->operands.at[i]->id]) bytes += o->bytes[k->operands.at[i]->id];
+  for (int i = 0; i < p->buffers.n; i++)
+    if (!o->born[p->buffers.at[i]]) bytes += o->bytes[p->buffers.at[i]];
   return bytes;
 }
 
-static int64_t closed(const Order *o, const Kernel *k) {
+static int64_t closed(const Order *o, const Piece *p) {
   int64_t bytes = 0;
-  for (int i = 0; i < k->operands.n; i++)
-    if (o->users[k->operands.at[i]->id] == 1) bytes += o->bytes[k->operands.at[i]->id];
+  for (int i = 0; i < p->buffers.n; i++)
+    if (o->users[p->buffers.at[i]] == 1) bytes += o->bytes[p->buffers.at[i]];
   return bytes;
 }
 
@@ -82,7 +108,7 @@ static int cheapest(const Order *o) {
   int64_t least = 0;
   for (int i = 0; i < o->n; i++) {
     if (o->done[i] || o->waits[i]) continue;
-    int64_t price = opened(o, o->s->kernels.at[i]) - closed(o, o->s->kernels.at[i]);
+    int64_t price = opened(o, &o->piece[i]) - closed(o, &o->piece[i]);
     if (best >= 0 && price >= least) continue;
     best = i;
     least = price;
@@ -91,25 +117,25 @@ static int cheapest(const Order *o) {
   return best;
 }
 
-/* Runs kernel k in the model; *live and *peak follow. */
-static void run(Order *o, const Kernel *k, int64_t *live, int64_t *peak) {
-  *live += opened(o, k);
+/* Runs piece p in the model; *live and *peak follow. */
+static void run(Order *o, const Piece *p, int64_t *live, int64_t *peak) {
+  *live += opened(o, p);
   if (*live > *peak) *peak = *live;
-  *live -= closed(o, k);
-  for (int i = 0; i < k->operands.n; i++) {
-    o->born[k->operands.at[i]->id] = true;
-    o->users[k->operands.at[i]->id]--;
+  *live -= closed(o, p);
+  for (int i = 0; i < p->buffers.n; i++) {
+    o->born[p->buffers.at[i]] = true;
+    o->users[p->buffers.at[i]]--;
   }
 }
 
-static int64_t peak_of(Order *o, Kernel *const *kernels) {
+static int64_t peak_of(Order *o, const int *order) {
   int64_t live = 0, peak = 0;
   count_users(o);
-  for (int i = 0; i < o->n; i++) run(o, kernels[i], &live, &peak);
+  for (int i = 0; i < o->n; i++) run(o, &o->piece[order[i]], &live, &peak);
   return peak;
 }
 
-static void list_kernels(Order *o, Kernel **order) {
+static void list_pieces(Order *o, int *order) {
   Arena *a = o->sc->arena;
   IntVec *then = NEW_ARRAY(a, IntVec, o->n);
   for (int i = 0; i < o->n; i++) {
@@ -119,26 +145,66 @@ static void list_kernels(Order *o, Kernel **order) {
   int64_t live = 0, peak = 0;
   count_users(o);
   for (int i = 0; i < o->n; i++) {
-    int next = cheapest(o);
-    order[i] = o->s->kernels.at[next];
+    int next = order[i] = cheapest(o);
     o->done[next] = true;
-    run(o, order[i], &live, &peak);
+    run(o, &o->piece[next], &live, &peak);
     for (int j = 0; j < then[next].n; j++) o->waits[then[next].at[j]]--;
   }
+}
+
+/* The kernels as the pieces' order has them; loops move with theirs. */
+static void rearrange(Order *o, const int *order) {
+  Schedule *s = o->s;
+  int n = s->kernels.n, at = 0;
+  Kernel **kernels = NEW_ARRAY(o->sc->arena, Kernel *, n);
+  int *moved = NEW_ARRAY(o->sc->arena, int, n);
+  for (int i = 0; i < o->n; i++)
+    for (int k = o->piece[order[i]].first; k <= o->piece[order[i]].last; k++) {
+      kernels[at] = s->kernels.at[k];
+      kernels[at]->id = moved[k] = at;
+      at++;
+    }
+  memcpy(s->kernels.at, kernels, sizeof *kernels * (size_t)n);
+  for (int i = 0; i < s->loops.n; i++) {
+    s->loops.at[i].first = moved[s->loops.at[i].first];
+    s->loops.at[i].last = moved[s->loops.at[i].last];
+  }
+}
+
+/* Loops stand in the order of their kernels, outer ones first. */
+static void sort_loops(Order *o) {
+  Schedule *s = o->s;
+  int n = s->loops.n, count = 0;
+  KernelLoop *sorted = NEW_ARRAY(o->sc->arena, KernelLoop, n + 1);
+  int *moved = NEW_ARRAY(o->sc->arena, int, n + 1);
+  for (int at = 0; at < s->kernels.n; at++)
+    for (int i = 0; i < n; i++) {
+      if (s->loops.at[i].first != at) continue; /* of those that begin here the outer one was listed first */
+      sorted[count] = s->loops.at[i];
+      moved[i] = count++;
+    }
+  for (int i = 0; i < n; i++) {
+    s->loops.at[i] = sorted[i];
+    if (sorted[i].up >= 0) s->loops.at[i].up = moved[sorted[i].up];
+  }
+  for (int i = 0; i < s->kernels.n; i++)
+    if (s->kernels.at[i]->loop >= 0) s->kernels.at[i]->loop = moved[s->kernels.at[i]->loop];
 }
 
 void order_for_memory(Scheduler *sc) {
   Arena *a = sc->arena;
   int n = sc->s->kernels.n, buffers = sc->s->buffers.n;
-  Order o = {.sc = sc, .s = sc->s, .n = n, .waits = NEW_ARRAY(a, int, n), .done = NEW_ARRAY(a, bool, n)};
+  Order o = {.sc = sc, .s = sc->s, .waits = NEW_ARRAY(a, int, n), .done = NEW_ARRAY(a, bool, n)};
+  o.piece = NEW_ARRAY(a, Piece, n);
   o.position = NEW_ARRAY(a, int, sc->n);
   o.users = NEW_ARRAY(a, int, buffers);
   o.born = NEW_ARRAY(a, bool, buffers);
   o.bytes = NEW_ARRAY(a, int64_t, buffers);
-  find_positions(&o);
-  Kernel **order = NEW_ARRAY(a, Kernel *, n);
-  list_kernels(&o, order);
-  if (peak_of(&o, order) >= peak_of(&o, sc->s->kernels.at)) return;
-  memcpy(sc->s->kernels.at, order, sizeof *order * (size_t)n);
-  for (int i = 0; i < n; i++) order[i]->id = i;
+  find_pieces(&o);
+  int *order = NEW_ARRAY(a, int, n), *given = NEW_ARRAY(a, int, n);
+  for (int i = 0; i < o.n; i++) given[i] = i;
+  list_pieces(&o, order);
+  if (peak_of(&o, order) >= peak_of(&o, given)) return;
+  rearrange(&o, order);
+  sort_loops(&o);
 }

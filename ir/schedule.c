@@ -25,6 +25,8 @@ static Kernel *kernel_new(Scheduler *sc, Node *n) {
   k->id = n->id;
   k->kind = classify(sc->g, n, sc->arena, &k->contraction);
   k->span = n->span;
+  k->scan = n->scan;
+  k->times = node_times(n);
   k->ngrid = n->rank;
   k->grid = n->shape;
   int *slots = NEW_ARRAY(sc->arena, int, n->rank + 1);
@@ -45,33 +47,92 @@ static void make_kernels(Scheduler *sc) {
 
 /* ---- order ---- */
 
-static bool is_ready(Scheduler *sc, const Kernel *k, const bool *done) {
+typedef struct Ordering {
+  Scheduler *sc;
+  bool *done; /* by node id */
+} Ordering;
+
+/* Loop l's loop that holds kernel k; NULL where k is l's own. */
+static const Scan *loop_inside(const Kernel *k, const Scan *l) {
+  const Scan *s = k->scan == l ? NULL : k->scan;
+  while (s && s->up != l) s = s->up;
+  return s;
+}
+
+/* What stands together: a kernel of its own, or all of a loop. */
+static bool in_unit(const Kernel *k, const Kernel *single, const Scan *loop) {
+  return loop ? loop_of_kernel(k, loop) : k == single;
+}
+
+static bool is_ready(const Ordering *o, const Kernel *k, const Kernel *single, const Scan *loop) {
+  Scheduler *sc = o->sc;
   for (int m = 0; m < k->members.n; m++) {
     const NodeList *before = &sc->before[k->members.at[m].node->id];
     for (int i = 0; i < before->n; i++) {
       const Kernel *b = sc->kernel_of[before->at[i]->id];
-      if (b && b != k && !done[before->at[i]->id]) return false;
+      if (b && !o->done[before->at[i]->id] && !in_unit(b, single, loop)) return false;
     }
   }
   return true;
 }
 
-/* Of the kernels that are ready, always the one whose first node stands first: near the graph's own order. */
-static void order_kernels(Scheduler *sc) {
-  bool *done = NEW_ARRAY(sc->arena, bool, sc->n);
+static bool unit_is_ready(const Ordering *o, const Kernel *single, const Scan *loop) {
+  bool ready = true;
+  for (int i = 0; loop && ready && i < o->sc->n; i++) {
+    const Kernel *k = o->sc->kernel_of[i];
+    if (k && loop_of_kernel(k, loop)) ready = is_ready(o, k, single, loop);
+  }
+  return loop ? ready : is_ready(o, single, single, NULL);
+}
+
+static void order_loop(Ordering *o, const Scan *l, int loop);
+
+/* The loop's steps, with those of the indices before its axis that no loop around it goes through. */
+static Dim *loop_steps(Scheduler *sc, const Scan *l) {
+  const Node *carry = sc->g->nodes.at[l->first];
+  Dim *steps = l->steps;
+  for (int i = l->up ? l->up->axis + 1 : 0; i < l->axis; i++) steps = dim_mul(sc->g->ir, steps, carry->shape[i]);
+  return steps;
+}
+
+static void place_loop(Ordering *o, const Scan *l, int up) {
+  Schedule *s = o->sc->s;
+  int loop = s->loops.n, first = s->kernels.n;
+  vec_push(o->sc->arena, &s->loops,
+           (KernelLoop){.up = up, .first = first, .steps = loop_steps(o->sc, l), .down = l->down});
+  order_loop(o, l, loop);
+  s->loops.at[loop].last = s->kernels.n - 1;
+}
+
+static void place_kernel(Ordering *o, Kernel *k, int loop) {
+  for (int m = 0; m < k->members.n; m++) o->done[k->members.at[m].node->id] = true;
+  k->id = o->sc->s->kernels.n;
+  k->loop = loop;
+  vec_push(o->sc->arena, &o->sc->s->kernels, k);
+}
+
+/* All kernels of loop l (NULL: of the graph). Of those that are ready, always the one whose first node stands first:
+ * near the graph's own order. */
+static void order_loop(Ordering *o, const Scan *l, int loop) {
+  Scheduler *sc = o->sc;
   for (int i = 0; i < sc->n;) {
     Kernel *k = sc->kernel_of[i];
-    if (!k || done[i] || !is_ready(sc, k, done)) {
+    const Scan *inside = k && loop_of_kernel(k, l) ? loop_inside(k, l) : NULL;
+    if (!k || o->done[i] || !loop_of_kernel(k, l) || !unit_is_ready(o, k, inside)) {
       i++;
       continue;
     }
-    for (int m = 0; m < k->members.n; m++) done[k->members.at[m].node->id] = true;
-    k->id = sc->s->kernels.n;
-    vec_push(sc->arena, &sc->s->kernels, k);
+    if (inside) place_loop(o, inside, loop);
+    else place_kernel(o, k, loop);
     i = 0;
   }
+}
+
+static void order_kernels(Scheduler *sc) {
+  Ordering o = {sc, NEW_ARRAY(sc->arena, bool, sc->n)};
+  order_loop(&o, NULL, -1);
   for (int i = 0; i < sc->n; i++)
-    if (sc->kernel_of[i] && !done[i]) ice("schedule: node %d waits for itself", i);
+    if (sc->kernel_of[i] && !o.done[i]) ice("schedule: node %d waits for itself", i);
 }
 
 /* ---- levels ---- */
@@ -246,6 +307,16 @@ static void set_operands(Scheduler *sc, Kernel *k) {
   }
 }
 
+/* What a loop uses keeps its place through all steps. */
+static void live_through(Schedule *s, const KernelLoop *l) {
+  for (int i = 0; i < s->buffers.n; i++) {
+    Buffer *b = s->buffers.at[i];
+    if (b->last < l->first || b->first > l->last) continue;
+    if (b->first > l->first) b->first = l->first;
+    if (b->last < l->last) b->last = l->last;
+  }
+}
+
 static void set_lifetimes(Schedule *s) {
   for (int i = 0; i < s->buffers.n; i++) s->buffers.at[i]->first = s->buffers.at[i]->last = -1;
   for (int i = 0; i < s->kernels.n; i++) {
@@ -256,6 +327,7 @@ static void set_lifetimes(Schedule *s) {
       b->last = i;
     }
   }
+  for (int i = 0; i < s->loops.n; i++) live_through(s, &s->loops.at[i]);
   for (int i = 0; i < s->graph->outputs.n; i++) schedule_buffer(s, s->graph->outputs.at[i].node)->last = s->kernels.n;
 }
 
@@ -283,7 +355,9 @@ static void share_contraction(Scheduler *sc, Kernel *k) {
   tile_contraction(sc->target, k->members.at[0].node, c, sc->g);
   Dim *m = ceil_div(ir, extent_of_slots(sc, k, c->m, c->nm), c->mc);
   Dim *n = ceil_div(ir, extent_of_slots(sc, k, c->n, c->nn), c->nc);
-  k->units = dim_mul(ir, extent_of_slots(sc, k, c->batch, c->nbatch), dim_mul(ir, m, n));
+  Dim *blocks = dim_mul(ir, m, n);
+  k->units = dim_mul(ir, extent_of_slots(sc, k, c->batch, c->nbatch), blocks);
+  k->step_units = dim_mul(ir, extent_of_slots(sc, k, c->batch + k->times, c->nbatch - k->times), blocks);
 }
 
 /* Nominal elements that all members together visit at one grid position. */
@@ -294,18 +368,29 @@ static double points_per_position(const Kernel *k) {
   return grid > 0 ? points / grid : points;
 }
 
+/* Cuts at a grid index that is no step, or at the last step, one by one. */
 static void cut_at(Scheduler *sc, Kernel *k, int cut, int64_t block) {
+  Ir *ir = sc->g->ir;
+  if (k->times && cut < k->times) {
+    cut = k->times < k->ngrid ? k->times : k->times - 1;
+    block = k->times < k->ngrid ? INT32_MAX : 1;
+  }
   k->cut = cut;
   k->block = block;
-  k->units = ceil_div(sc->g->ir, k->grid[cut], block);
-  for (int i = 0; i < cut; i++) k->units = dim_mul(sc->g->ir, k->grid[i], k->units);
+  Dim *blocks = ceil_div(ir, k->grid[cut], block);
+  k->units = blocks;
+  k->step_units = k->times > cut ? dim_const(ir, 1) : blocks;
+  for (int i = 0; i < cut; i++) {
+    k->units = dim_mul(ir, k->grid[i], k->units);
+    if (i >= k->times) k->step_units = dim_mul(ir, k->grid[i], k->step_units);
+  }
 }
 
 /* Outer indices are cut as far as a unit stays some thousand elements. */
 static void share_positions(Scheduler *sc, Kernel *k) {
   double inner = points_per_position(k);
   int cut = k->ngrid - 1;
-  while (cut > 0 && inner * (double)dim_nominal(k->grid[cut]) <= UNIT_ELEMENTS)
+  while (cut > k->times && inner * (double)dim_nominal(k->grid[cut]) <= UNIT_ELEMENTS)
     inner *= (double)dim_nominal(k->grid[cut--]);
   double block = UNIT_ELEMENTS / (inner < 1 ? 1 : inner);
   cut_at(sc, k, cut, block < 1 ? 1 : (int64_t)block);
@@ -347,9 +432,10 @@ static void set_work(Scheduler *sc, Kernel *k) {
 }
 
 static void share_out(Scheduler *sc, Kernel *k) {
-  k->units = dim_const(sc->g->ir, 1);
+  k->units = k->step_units = dim_const(sc->g->ir, 1);
   k->block = 1;
-  if (k->kind == KERNEL_contraction) share_contraction(sc, k);
+  if (k->kind == KERNEL_scatter && k->times) cut_at(sc, k, 0, 1);
+  else if (k->kind == KERNEL_contraction) share_contraction(sc, k);
   else if (k->kind == KERNEL_column) share_column(sc, k);
   else if (k->kind != KERNEL_scatter && k->ngrid > 0) share_positions(sc, k);
   set_work(sc, k);

@@ -64,8 +64,14 @@ static int count_copies(const Kernel *k) {
   return n;
 }
 
+static int loop_depth(const Schedule *s, int loop) {
+  int n = 0;
+  for (; loop >= 0; loop = s->loops.at[loop].up) n++;
+  return n;
+}
+
 static void print_kernel(Buf *out, const Schedule *s, const Kernel *k, const Sources *sources) {
-  buf_printf(out, "%3d %-11s grid ", k->id, kernel_kind_name(k->kind));
+  buf_printf(out, "%3d %*s%-11s grid ", k->id, 2 * loop_depth(s, k->loop), "", kernel_kind_name(k->kind));
   print_shape(out, k->ngrid, k->grid);
   if (k->contraction) print_contraction(out, k);
   buf_printf(out, " members %d stored %d copies %d vector %d bytes ", k->members.n, count_stored(k), count_copies(k),
@@ -78,9 +84,18 @@ static void print_kernel(Buf *out, const Schedule *s, const Kernel *k, const Sou
   buf_puts(out, "\n");
 }
 
+static void print_loop(Buf *out, const Schedule *s, const KernelLoop *l) {
+  buf_printf(out, "    %*sloop %d..%d ", 2 * loop_depth(s, l->up), "", l->first, l->last);
+  dim_print(out, l->steps);
+  buf_printf(out, " steps %s\n", l->down ? "down" : "up");
+}
+
 void schedule_print(Buf *out, const Schedule *s, const Sources *sources) {
   buf_printf(out, "graph %s: %d kernels\n", s->graph->name, s->kernels.n);
-  for (int i = 0; i < s->kernels.n; i++) print_kernel(out, s, s->kernels.at[i], sources);
+  for (int i = 0, l = 0; i < s->kernels.n; i++) {
+    for (; l < s->loops.n && s->loops.at[l].first == i; l++) print_loop(out, s, &s->loops.at[l]);
+    print_kernel(out, s, s->kernels.at[i], sources);
+  }
 }
 
 static const char *class_name(BufferClass c) {

@@ -49,6 +49,16 @@ static void check_source(Verifier *v, int at, int member, const Node *n, const B
   }
 }
 
+/* A carry's first value is there before it is read; the others too, but in its own loop. */
+static void check_rows(Verifier *v, int at, const Node *c, const Node *reader) {
+  int first = -1, last = -1;
+  for (int i = 0; i < v->s->kernels.n; i++)
+    for (int j = 0; j < v->s->kernels.at[i]->members.n; j++)
+      if (schedule_carry(v->s, v->s->kernels.at[i]->members.at[j].node) == c) last = i, first = first < 0 ? i : first;
+  bool inside = carry_scan(c) && scan_holds(c->scan, reader);
+  if (first < 0 || first >= at || (!inside && last >= at)) fault(v, "reads a carry before it is written", c);
+}
+
 static void check_read(Verifier *v, int at, int member, const Node *n) {
   const Member *own = member_before(v->k, member, n);
   if (own && own->storage != STORE_buffer) return;
@@ -58,7 +68,8 @@ static void check_read(Verifier *v, int at, int member, const Node *n) {
     return;
   }
   if (!is_operand(v->k, b)) fault(v, "reads what is not among its operands", n);
-  if (n->kind != NODE_comp && n->kind != NODE_scatter) check_source(v, at, member, n, b);
+  if (n->kind == NODE_carry) check_rows(v, at, n, v->k->members.at[member].node);
+  else if (n->kind != NODE_comp && n->kind != NODE_scatter) check_source(v, at, member, n, b);
   else if (!own && kernel_index(v->s, n, b) >= at) fault(v, "reads a value before it is made", n);
   if (b->place == BUFFER_arena && (b->first > at || b->last < at)) fault(v, "reads outside a buffer's life", n);
 }
@@ -143,6 +154,20 @@ static void check_parts(Verifier *v) {
   }
 }
 
+/* A kernel runs in the loop that its members are of, one step's units at a time. */
+static void check_loop(Verifier *v, int at) {
+  const Kernel *k = v->k;
+  const KernelLoop *l = k->loop < 0 ? NULL : &v->s->loops.at[k->loop];
+  for (int j = 0; j < k->members.n; j++) {
+    const Node *n = k->members.at[j].node;
+    if (n->scan != k->scan || node_times(n) != k->times) fault(v, "a member is of another loop", n);
+    for (int i = 0; i < k->times; i++)
+      if (k->members.at[j].grid_slot[i] != i) fault(v, "the steps are not a member's first indices", n);
+  }
+  if (!l != !k->scan || (l && (at < l->first || at > l->last))) fault(v, "is not in its loop", k->members.at[0].node);
+  if (k->times > k->ngrid) fault(v, "has not the steps of its loop", k->members.at[0].node);
+}
+
 static void check_effects(Verifier *v) {
   const Graph *g = v->s->graph;
   for (int i = 0; i < g->outputs.n; i++)
@@ -158,6 +183,7 @@ const char *schedule_verify(const Schedule *s) {
   for (int i = 0; i < s->kernels.n; i++) {
     v.k = s->kernels.at[i];
     for (int j = 0; j < v.k->members.n; j++) check_member(&v, i, j);
+    check_loop(&v, i);
   }
   v.k = NULL;
   check_buffers(&v);

@@ -17,6 +17,7 @@ typedef struct Scheduler {
   /* By node id: whom it waits for and who waits for it. That is what it reads, and, where a value is written over a
    * param or state, all readers of the old value. */
   NodeList *before, *after;
+  NodeList *rows;             /* by a carry's id: what writes its first value, and what the others */
   Node **in_place;            /* by node id: the param or state whose memory gets the value; NULL: none */
   Node **writer;              /* by node id of a param or state: the node whose value is written over it */
   ExprList *reads;            /* by node id: node_reads of it */
@@ -47,6 +48,13 @@ void run_before(Scheduler *sc, Node *first, Node *then);
 
 /* assemble.c: finds the maps that only put parts together; needs settle. */
 void assemble(Scheduler *sc);
+
+/* Whether kernel k is in loop l, or in one inside it; NULL holds all. */
+static inline bool loop_of_kernel(const Kernel *k, const Scan *l) {
+  const Scan *s = k->scan;
+  while (s && s != l) s = s->up;
+  return s == l;
+}
 
 /* group.c: merges kernels of one member each into groups and epilogues. */
 void group_kernels(Scheduler *sc);

@@ -26,6 +26,44 @@ static Node *copy_of(Graph *g, Node *n) { return map_like(g, n, false); }
 
 static Node *make_again(Graph *g, Node *n) { return map_like(g, n, n->kind == NODE_comp && n->reducer == RED_none); }
 
+/* ---- carries: their rows are written by a copy of the first value, and by the next one where it is computed ---- */
+
+/* The first value as a tensor of one row. */
+static Node *first_row(Graph *g, const Node *c) {
+  Var **vars = NEW_ARRAY(g->arena, Var *, c->rank);
+  Form **at = NEW_ARRAY(g->arena, Form *, c->rank);
+  for (int d = 0, k = 0; d < c->rank; d++) {
+    vars[d] = var_fresh(g->ir, d == c->axis ? dim_const(g->ir, 1) : c->shape[d]);
+    if (d != c->axis) at[k++] = form_var(g->ir, vars[d]);
+  }
+  Node *n = graph_comp(g, c->rank, vars, RED_none, 0, NULL, expr_read(g->ir, c->in[0], at), c->span);
+  n->scan = carry_scan(c) ? c->scan->up : c->scan;
+  return n;
+}
+
+static Node *next_rows(Scheduler *sc, const Node *c) {
+  Node *n = c->in[1];
+  if (n->kind == NODE_comp && !sc->kept[n->id]) return n;
+  Node *copy = copy_of(sc->g, n);
+  copy->scan = carry_scan(c) ? c->scan : n->scan;
+  return copy;
+}
+
+static void put_in(Scheduler *sc, Node *n, Node *carry, Form *row) {
+  Form **at = NEW_ARRAY(sc->arena, Form *, n->rank);
+  for (int d = 0; d < n->rank; d++) at[d] = form_var(sc->g->ir, node_result_var(sc->g, n, d));
+  at[carry->axis] = form_add(sc->g->ir, at[carry->axis], row);
+  vec_push(sc->arena, &sc->s->parts, (Part){n, carry, at});
+  sc->kept[n->id] = true;
+  vec_push(sc->arena, &sc->rows[carry->id], n);
+}
+
+static void settle_carry(Scheduler *sc, Node *c) {
+  Node *next = next_rows(sc, c);
+  put_in(sc, first_row(sc->g, c), c, carry_row_first(sc->g->ir, c));
+  put_in(sc, next, c, carry_row_written(sc->g->ir, c, form_const(sc->g->ir, 0)));
+}
+
 /* ---- edges ---- */
 
 void run_before(Scheduler *sc, Node *first, Node *then) {
@@ -41,9 +79,14 @@ typedef struct EdgeMaker {
   Node *n;
 } EdgeMaker;
 
+/* Who reads a carry waits for both that write it, but in its loop for the first value only. */
 static void add_operand_edge(void *cx, Node *operand) {
   EdgeMaker *m = cx;
   run_before(m->sc, operand, m->n);
+  if (operand->kind != NODE_carry) return;
+  const Scan *l = carry_scan(operand);
+  run_before(m->sc, m->sc->rows[operand->id].at[0], m->n);
+  if (!l || !scan_holds(l, m->n)) run_before(m->sc, m->sc->rows[operand->id].at[1], m->n);
 }
 
 /* A reader that is made after its operand got a writer has to run before that. */
@@ -58,6 +101,9 @@ static void add_node(Scheduler *sc, Node *n) {
   if (!node_is_computed(n)) return;
   node_operands(n, add_operand_edge, &m);
   node_operands(n, add_writer_edge, &m);
+  Node *carry = schedule_carry(sc->s, n);
+  if (carry) run_before(sc, n, carry);
+  if (carry && n->scan) run_before(sc, sc->g->nodes.at[n->scan->first], n); /* what its loop needs it needs too */
 }
 
 static bool depends_on(Scheduler *sc, const Node *n, const Node *what, bool *seen) {
@@ -83,6 +129,7 @@ static bool reads_only_here(Scheduler *sc, const Node *n, const Node *target) {
 /* Whether `value` may overwrite target: no reader of the old value has to wait for it. */
 static bool may_overwrite(Scheduler *sc, const Node *value, const Node *target) {
   if (!node_is_computed(value) || sc->in_place[value->id] || !reads_only_here(sc, value, target)) return false;
+  if (value->scan || schedule_part(sc->s, value)) return false;
   for (int i = 0; i < sc->after[target->id].n; i++) {
     Node *reader = sc->after[target->id].at[i];
     bool *seen = NEW_ARRAY(sc->arena, bool, sc->n);
@@ -124,14 +171,19 @@ static void settle_outputs(Scheduler *sc) {
 void settle(Scheduler *sc) {
   Graph *g = sc->g;
   settle_outputs(sc);
-  int room = g->nodes.n + 2 * g->stores.n; /* a store adds up to two nodes */
+  int carries = 0, n = g->nodes.n;
+  for (int i = 0; i < n; i++) carries += g->nodes.at[i]->kind == NODE_carry;
+  int room = n + 2 * g->stores.n + 2 * carries; /* a store and a carry add up to two nodes */
   sc->before = NEW_ARRAY(sc->arena, NodeList, room);
   sc->after = NEW_ARRAY(sc->arena, NodeList, room);
+  sc->rows = NEW_ARRAY(sc->arena, NodeList, room);
   sc->in_place = NEW_ARRAY(sc->arena, Node *, room);
   sc->writer = NEW_ARRAY(sc->arena, Node *, room);
   sc->kept = NEW_ARRAY(sc->arena, bool, room);
   sc->assembled = NEW_ARRAY(sc->arena, bool, room);
-  for (int i = 0; i < g->nodes.n; i++) add_node(sc, g->nodes.at[i]);
   for (int i = 0; i < g->outputs.n; i++) sc->kept[g->outputs.at[i].node->id] = true;
+  for (int i = 0; i < n; i++)
+    if (g->nodes.at[i]->kind == NODE_carry) settle_carry(sc, g->nodes.at[i]);
+  for (int i = 0; i < g->nodes.n; i++) add_node(sc, g->nodes.at[i]);
   for (int i = 0; i < g->stores.n; i++) settle_store(sc, g->stores.at[i]);
 }

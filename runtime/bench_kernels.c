@@ -54,7 +54,7 @@ static double seconds(bool alone) {
 static double time_launches(NnrtRun *r, double *least, double peak, bool alone) {
   for (int64_t i = 0; i < r->graph->n_launches; i++) {
     double start = seconds(alone);
-    nnrt_run_launch(r, i);
+    nnrt_run_launch(r, i, 0);
     double us = 1e6 * (seconds(alone) - start), now = nnrt_peak(r->model->program);
     if (us < least[i]) least[i] = us;
     if (now > peak) peak = now;

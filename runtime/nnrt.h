@@ -61,11 +61,19 @@ typedef enum NnrtRole {
   F(STRING, kind, )                                                                                                  \
   F(INT, line, )     /* of the source */                                                                             \
   F(INTS, buffers, ) /* into NnrtGraph.buffers */                                                                    \
-  F(INTS, units, )   /* poly */                                                                                      \
+  F(INTS, units, )   /* poly; in a loop, of one step: step s has the units from s * units on */                                                                                      \
   F(INT, grain, )    /* units in a chunk */                                                                          \
   F(INTS, work, )    /* poly: estimated nanoseconds on one thread */                                                 \
   F(INTS, flops, )   /* poly: multiplications and additions of a sum of products; 0 for other kernels */             \
   F(INTS, scratch, ) /* poly: bytes for each thread */
+
+/* Launches first .. last, run in order once for each step; loops inside it come later in the list. The steps of a loop
+ * in a loop are counted on: at step s of the outer one they are s * steps .. s * steps + steps - 1. */
+#define NNRT_LOOP_FIELDS(F)                                                                                          \
+  F(INT, first, )                                                                                                    \
+  F(INT, last, )                                                                                                     \
+  F(INTS, steps, ) /* poly */                                                                                        \
+  F(INT, down, )   /* from the last step to the first */
 
 /* A named tensor at a graph's edge. */
 #define NNRT_PORT_FIELDS(F)                                                                                          \
@@ -83,6 +91,7 @@ typedef enum NnrtRole {
   F(TABLES, inputs, NnrtPort)                                                                                        \
   F(TABLES, outputs, NnrtPort)                                                                                       \
   F(TABLES, launches, NnrtLaunch)                                                                                    \
+  F(TABLES, loops, NnrtLoop)                                                                                         \
   F(INTS, arena, )  /* poly: bytes, the exact peak */                                                                \
   F(INTS, stored, ) /* variables that a run writes */                                                                \
   F(INT, flops, )   /* floating-point operations of the sums of products, every open dimension 1 */
@@ -191,6 +200,7 @@ typedef enum NnrtRole {
   TABLE(NnrtPoly, NNRT_POLY_FIELDS)                                                                                  \
   TABLE(NnrtBuffer, NNRT_BUFFER_FIELDS)                                                                              \
   TABLE(NnrtLaunch, NNRT_LAUNCH_FIELDS)                                                                              \
+  TABLE(NnrtLoop, NNRT_LOOP_FIELDS)                                                                                  \
   TABLE(NnrtPort, NNRT_PORT_FIELDS)                                                                                  \
   TABLE(NnrtGraph, NNRT_GRAPH_FIELDS)                                                                                \
   TABLE(NnrtBlob, NNRT_BLOB_FIELDS)                                                                                  \

@@ -131,7 +131,8 @@ int nnrt_run_open(NnrtRun *r, NnrtModel *m, int64_t graph, NnrtError *e) {
   r->inputs = calloc((size_t)g->n_inputs + 1, sizeof *r->inputs);
   r->steps = calloc((size_t)g->n_launches + 1, sizeof *r->steps);
   r->operands = calloc((size_t)operands + 1, sizeof *r->operands);
-  if (r->dims && r->buffers && r->inputs && r->steps && r->operands) return NNRT_OK;
+  r->loop_steps = calloc((size_t)g->n_loops + 1, sizeof *r->loop_steps);
+  if (r->loop_steps && r->dims && r->buffers && r->inputs && r->steps && r->operands) return NNRT_OK;
   nnrt_run_close(r);
   return nnrt_fail_memory(e, (unsigned long long)operands * sizeof *r->operands, g->name);
 }
@@ -142,6 +143,7 @@ void nnrt_run_close(NnrtRun *r) {
   free(r->inputs);
   free(r->steps);
   free(r->operands);
+  free(r->loop_steps);
   free(r->scratch);
   *r = (NnrtRun){0};
 }
@@ -222,6 +224,8 @@ int nnrt_run_bind(NnrtRun *r, const int64_t *open, NnrtError *e) {
   place_buffers(r);
   place_operands(r);
   cut_launches(r);
+  for (int64_t i = 0; i < g->n_loops; i++)
+    r->loop_steps[i] = nnrt_poly(g->loops[i].steps, g->loops[i].n_steps, r->dims);
   return NNRT_OK;
 }
 
@@ -241,24 +245,39 @@ const void *nnrt_run_output(const NnrtRun *r, int port) {
 typedef struct Launch {
   const NnrtRun *run;
   const NnrtStep *step;
+  int64_t from; /* its first unit */
 } Launch;
 
 static void run_chunk(void *context, int64_t chunk, int thread) {
   const Launch *l = context;
   const NnrtStep *s = l->step;
   int64_t begin = chunk * s->grain, end = begin + s->grain < s->units ? begin + s->grain : s->units;
-  s->kernel(s->operands, l->run->dims, begin, end, l->run->scratch + thread * l->run->scratch_bytes);
+  char *scratch = l->run->scratch + thread * l->run->scratch_bytes;
+  s->kernel(s->operands, l->run->dims, l->from + begin, l->from + end, scratch);
 }
 
-void nnrt_run_launch(NnrtRun *r, int64_t i) {
+void nnrt_run_launch(NnrtRun *r, int64_t i, int64_t step) {
   const NnrtStep *s = &r->steps[i];
   if (s->units <= 0) return;
-  if (s->chunks == 1) {
-    s->kernel(s->operands, r->dims, 0, s->units, r->scratch);
-    return;
+  Launch l = {r, s, step * s->units};
+  if (s->chunks == 1) s->kernel(s->operands, r->dims, l.from, l.from + s->units, r->scratch);
+  else nnrt_pool_run(r->model->pool, run_chunk, &l, s->chunks);
+}
+
+/* Launches from .. to - 1 at a step of the loops around them; loops from `loop` on may be among them. */
+static void run_launches(NnrtRun *r, int64_t from, int64_t to, int64_t loop, int64_t step) {
+  const NnrtGraph *g = r->graph;
+  for (int64_t i = from; i < to; i++) {
+    while (loop < g->n_loops && g->loops[loop].first < i) loop++;
+    if (loop == g->n_loops || g->loops[loop].first != i) {
+      nnrt_run_launch(r, i, step);
+      continue;
+    }
+    int64_t n = r->loop_steps[loop], last = g->loops[loop].last;
+    for (int64_t k = 0; k < n; k++)
+      run_launches(r, i, last + 1, loop + 1, step * n + (g->loops[loop].down ? n - 1 - k : k));
+    i = last;
   }
-  Launch l = {r, s};
-  nnrt_pool_run(r->model->pool, run_chunk, &l, s->chunks);
 }
 
 void nnrt_run_go(NnrtRun *r) {
@@ -267,6 +286,6 @@ void nnrt_run_go(NnrtRun *r) {
     place_operands(r);
   }
   nnrt_arena_prepare(r);
-  for (int64_t i = 0; i < r->graph->n_launches; i++) nnrt_run_launch(r, i);
+  run_launches(r, 0, r->graph->n_launches, 0, 0);
   nnrt_arena_check(r);
 }

@@ -27,7 +27,7 @@ int nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e);
 typedef struct NnrtStep { /* a launch, bound */
   NnrtKernel *kernel;
   void *const *operands;
-  int64_t units, grain, chunks; /* chunks 1: not worth a hand-over */
+  int64_t units, grain, chunks; /* of one step of its loops; chunks 1: not worth a hand-over */
 } NnrtStep;
 
 typedef struct NnrtRun {
@@ -38,6 +38,7 @@ typedef struct NnrtRun {
   void **buffers;      /* of graph->buffers */
   const void **inputs; /* of graph->inputs */
   NnrtStep *steps;
+  int64_t *loop_steps;   /* of graph->loops */
   void **operands;       /* of all launches, one after the other */
   char *arena, *scratch; /* arena: the model's, as it was when the buffers were placed */
   int64_t scratch_bytes; /* of one thread */
@@ -58,7 +59,8 @@ void nnrt_run_input(NnrtRun *r, int port, const void *data);
 const void *nnrt_run_output(const NnrtRun *r, int port);
 
 void nnrt_run_go(NnrtRun *r);
-void nnrt_run_launch(NnrtRun *r, int64_t launch); /* one of graph->launches, after those before it */
+/* One of graph->launches, after those before it; `step` counts the steps of its loops, 0 outside of loops. */
+void nnrt_run_launch(NnrtRun *r, int64_t launch, int64_t step);
 
 /* The index of a port by name, -1 for none. */
 int nnrt_port(const NnrtPort *ports, int64_t n, const char *name);

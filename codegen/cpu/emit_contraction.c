@@ -555,21 +555,20 @@ static void units(Product *p) {
 
 /* ---- what tiles do not do ---- */
 
-/* As a group of columns, in one piece: the first unit does all. */
+/* As a group of columns, in one piece: the first unit, or the first of each step, does all. */
 static void emit_plain_sum(Emit *e) {
   Kernel whole = *e->k;
   Kernel *outer = e->k;
   Build *b = &e->b;
   e->k = &whole;
   whole.kind = KERNEL_column;
-  whole.cut = 0;
-  whole.block = 1;
+  whole.cut = whole.times;
+  whole.block = INT32_MAX;
   for (int i = 0; i < whole.members.n; i++) whole.members.at[i].level = i ? 1 : 0;
-  Value first = both(b, icmp(b, LLVMIntEQ, e->begin, index64(b, 0)), icmp(b, LLVMIntSGT, e->end, index64(b, 0)));
-  Value extent = emit_dim(e, whole.grid[0]);
+  Value step = emit_dim(e, whole.step_units), more = isub(b, step, index64(b, 1));
   emit_enter(e, 0);
-  e->begin = index64(b, 0);
-  e->end = choose(b, first, extent, index64(b, 0));
+  e->begin = LLVMBuildUDiv(b->b, iadd(b, e->begin, more), step, "");
+  e->end = LLVMBuildUDiv(b->b, iadd(b, e->end, more), step, "");
   emit_group(e);
   e->k = outer;
 }

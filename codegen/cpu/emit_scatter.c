@@ -101,11 +101,25 @@ static bool in_lanes(const Scatter *s, const Var *last) {
   return flat && form_coefficient(flat, last) == 1 && !form_divides(flat, last);
 }
 
+/* The loop around the kernel whose step source index i is; -1: it is none. */
+static int step_of(const Scatter *s, int i) {
+  for (int k = 0; k < s->e->k->times; k++)
+    if (form_as_var(s->at[k]) == s->source[i]) return k;
+  return -1;
+}
+
 static void source_loops(Scatter *s, int i) {
   Emit *e = s->e;
   const Node *n = s->m->node;
   if (i == n->nred) {
     add_one(s);
+    return;
+  }
+  int step = step_of(s, i);
+  if (step >= 0) {
+    emit_bind(e, s->source[i],
+              lanes_scalar(step < e->k->cut ? emit_form(e, form_var(e->ir, s->grid[step])).base : s->from));
+    source_loops(s, i + 1);
     return;
   }
   Value from = index64(&e->b, 0), to = emit_dim(e, n->red[i]);
@@ -148,6 +162,10 @@ void emit_scatter(Emit *e) {
   for (int i = 0; i < n->rank; i++) s.at[i] = emit_form_at(e, n->at[i], slots);
   s.value = emit_at(e, n->body, slots);
   if (n->nred == 0 || !in_lanes(&s, s.source[n->nred - 1])) e->why = "each value goes to a place that the data says";
+  if (k->times) {
+    emit_units(e, s.grid, scatter_unit, &s);
+    return;
+  }
   Loop once; /* one unit: one owner */
   loop_open(e, &once, e->begin, e->end, 1, NULL, 0);
   scatter_unit(&s, index64(&e->b, 0), n->rank ? emit_dim(e, n->shape[0]) : index64(&e->b, 1));

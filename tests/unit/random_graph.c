@@ -348,6 +348,41 @@ static void add_concat(Maker *m) { /* x then y, along a dimension */
   keep_map(m, x->rank, v, expr_select(m->ir, expr_ge0(m->ir, forms[k]), second, first));
 }
 
+/* A loop over x's first dimension, either way: a state with a map in its body, perhaps a sum of the state too. What
+ * is kept of every step and all that the state ever was go to the pool. */
+static void add_scan(Maker *m) {
+  Node *x = any_node(m);
+  int64_t steps;
+  if (!x->rank || !dim_is_const(x->shape[0], &steps) || steps > 9) return;
+  Var *v[MAX_RANK], *sum[MAX_RANK];
+  Form *forms[MAX_RANK];
+  Dim *shape[MAX_RANK];
+  bool down = below(m, 2), mixes = x->rank > 1 && below(m, 2);
+  fresh_vars(m, x, v);
+  for (int i = 0; i < x->rank; i++) shape[i] = i ? x->shape[i] : dim_const(m->ir, steps + 1);
+  if (volume(m, x->rank, v) * (mixes ? size_of(m, x->shape[x->rank - 1]) : 1) > MAX_POINTS) return;
+  for (int i = 0; i < x->rank; i++) forms[i] = i ? at(m, v[i]) : form_const(m->ir, 0);
+  Expr *first = op2(m, OP_mul, number(m, 0.3), below(m, 2) && steps ? expr_read(m->ir, x, forms) : number(m, 1));
+  Node *init = graph_comp(m->g, x->rank - 1, v + 1, RED_none, 0, NULL, first, (Span){0});
+  Node *carry = graph_carry(m->g, m->real, x->rank, shape, 0, down, (Span){0});
+  forms[0] = carry_row_read(m->ir, carry, at(m, v[0]));
+  Expr *state = expr_read(m->ir, carry, forms), *mixed = NULL;
+  if (mixes) {
+    int last = x->rank - 1;
+    Var *r = var_fresh(m->ir, x->shape[last]);
+    for (int i = 0; i < last; i++) sum[i] = v[i];
+    forms[last] = at(m, r);
+    Expr *e = op2(m, OP_mul, number(m, norm(m, 1, &r)), expr_read(m->ir, carry, forms));
+    mixed = read_at(m, graph_comp(m->g, last, sum, RED_sum, 1, &r, e, (Span){0}), sum);
+  }
+  Expr *body = op2(m, OP_add, op2(m, OP_mul, number(m, 0.7), state), unary(m, read_at(m, x, v)));
+  if (mixed) body = op2(m, OP_sub, body, mixed);
+  Node *next = graph_comp(m->g, x->rank, v, RED_none, 0, NULL, op1(m, OP_tanh, body), (Span){0});
+  graph_close(m->g, carry, init, next);
+  keep(m, next);
+  keep(m, carry);
+}
+
 /* ---- sources ---- */
 
 static void give(Maker *m, const Node *n, void *data) {
@@ -443,7 +478,7 @@ static void add_scatter(Maker *m) { /* rows of x added at places given by data *
 static void (*const operations[])(Maker *) = {
     add_map,         add_map,         add_binary,  add_binary,  add_outer,       add_transpose, add_reduction,
     add_contraction, add_contraction, add_softmax, add_norm,    add_affine_read, add_reshape,   add_window,
-    add_concat,      add_gather,      add_pick,    add_scatter, add_source,
+    add_concat,      add_gather,      add_pick,    add_scatter, add_source,      add_scan,      add_scan,
 };
 
 /* The mean of tanh of each node of the pool, weighted: one scalar that sees them all. */

@@ -12,6 +12,7 @@
 #include "ir/interpret.h"
 #include "ir/scalar.h"
 #include "tests/unit/codegen/kernel_run.h"
+#include "tests/unit/steps.h"
 
 typedef void Compiled(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch);
 
@@ -113,16 +114,24 @@ static void *kernel_code(LLVMOrcLLJITRef jit, const char *symbol) {
   return (void *)(uintptr_t)at;
 }
 
-static void run_kernel(Run *r, const Kernel *k, Compiled *code) {
+typedef struct Jit {
+  Run *run;
+  LLVMOrcLLJITRef jit;
+} Jit;
+
+/* One step of its loops. */
+static void run_kernel(void *cx, const Kernel *k, int64_t step) {
+  Run *r = ((const Jit *)cx)->run;
+  Compiled *code = (Compiled *)kernel_code(((const Jit *)cx)->jit, k->symbol);
   void *operands[64];
   int64_t dims[8];
   for (int i = 0; i < k->operands.n; i++) operands[i] = r->memory[k->operands.at[i]->id];
   for (int i = 0; i < r->s->dims.n; i++) dims[i] = r->how->batch;
   size_t bytes = ((size_t)value_of(r, k->scratch) + 63) / 64 * 64;
   void *scratch = guarded(bytes);
-  int64_t units = value_of(r, k->units), chunks = r->how->chunks;
+  int64_t units = value_of(r, k->step_units), chunks = r->how->chunks, from = step * units;
   for (int64_t c = chunks - 1; c >= 0; c--)
-    code(operands, dims, units * c / chunks, units * (c + 1) / chunks, scratch);
+    code(operands, dims, from + units * c / chunks, from + units * (c + 1) / chunks, scratch);
   unguard(scratch, bytes);
 }
 
@@ -249,10 +258,7 @@ static void free_buffers(Run *r) {
 
 static const char *run_and_compare(Run *r, LLVMOrcLLJITRef jit) {
   place_buffers(r);
-  for (int i = 0; i < r->s->kernels.n; i++) {
-    const Kernel *k = r->s->kernels.at[i];
-    run_kernel(r, k, (Compiled *)kernel_code(jit, k->symbol));
-  }
+  schedule_steps(r->s, dim_of, (void *)(uintptr_t)r->how, run_kernel, &(Jit){r, jit});
   const char *fault = compare_all(r);
   free_buffers(r);
   return fault;

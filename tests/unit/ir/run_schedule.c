@@ -4,6 +4,7 @@
 #include "ir/cost.h"
 #include "ir/philox.h"
 #include "ir/scalar.h"
+#include "tests/unit/steps.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,6 +22,7 @@ typedef struct Machine {
   char *arena_memory;
   void **address; /* by buffer id */
   const Kernel *k;
+  int64_t step; /* of the loops around it */
   int64_t grid[MAX_SLOTS];
   int64_t slot[MAX_SLOTS]; /* of the member being evaluated */
   Value *registers;        /* by member */
@@ -384,13 +386,24 @@ static void scatter_term(Machine *m, void *cx) {
   store(d->node->dtype, array, place, (Value){old.real + v.real, old.integer + v.integer});
 }
 
+/* Sources of the step at hand only: their step's index is in at[]. */
+static void scatter_step_term(Machine *m, void *cx) {
+  const Node *n = m->k->members.at[0].node;
+  int64_t step = 0;
+  for (int i = 0; i < m->k->times; i++) step = step * value_of(m, n->shape[i]) + form_value(m, n->at[i]);
+  if (step == m->step) scatter_term(m, cx);
+}
+
 static void run_scatter(Machine *m) {
   const Node *n = m->k->members.at[0].node;
   const Buffer *b = m->k->members.at[0].buffer;
-  memset(m->address[b->id], 0, (size_t)value_of(m, b->bytes));
+  int64_t steps = 1;
+  for (int i = 0; i < m->k->times; i++) steps *= value_of(m, n->shape[i]);
+  size_t bytes = (size_t)(value_of(m, b->bytes) / steps);
+  memset((char *)m->address[b->id] + (size_t)m->step * bytes, 0, bytes);
   int slots[MAX_SLOTS];
   for (int i = 0; i < n->nred; i++) slots[i] = i;
-  each_position(m, n->nred, slots, n->red, scatter_term, NULL);
+  each_position(m, n->nred, slots, n->red, scatter_step_term, NULL);
 }
 
 /* ---- kernels ---- */
@@ -403,14 +416,18 @@ static void grid_position(Machine *m, void *cx) {
   memcpy(m->slot, m->grid, sizeof(int64_t) * (size_t)m->k->ngrid);
 }
 
-static void run_kernel(Machine *m, const Kernel *k) {
+/* One step of its loops. */
+static void run_kernel(void *cx, const Kernel *k, int64_t step) {
+  Machine *m = cx;
   int slots[MAX_SLOTS];
   m->k = k;
+  m->step = step;
+  for (int i = k->times; i-- > 0; step /= value_of(m, k->grid[i])) m->slot[i] = step % value_of(m, k->grid[i]);
   m->registers = NEW_ARRAY(m->run->arena, Value, k->members.n);
   m->scratch = arena_alloc(m->run->arena, (size_t)value_of(m, k->scratch));
   for (int i = 0; i < k->ngrid; i++) slots[i] = i;
   if (k->kind == KERNEL_scatter) run_scatter(m);
-  else each_position(m, k->ngrid, slots, k->grid, grid_position, NULL);
+  else each_position(m, k->ngrid - k->times, slots + k->times, k->grid + k->times, grid_position, NULL);
 }
 
 /* ---- memory ---- */
@@ -449,7 +466,7 @@ static Machine machine_for(const Schedule *s, ScheduleRun *run) {
 
 void run_schedule(const Schedule *s, ScheduleRun *run) {
   Machine m = machine_for(s, run);
-  for (int i = 0; i < s->kernels.n; i++) run_kernel(&m, s->kernels.at[i]);
+  schedule_steps(s, dim_of, run, run_kernel, &m);
   check_guard(&m);
   run->address = m.address;
 }
