@@ -274,6 +274,8 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
   Module *module = x->module;
   bool training = x->training;
+  Loop *loop = x->loop;
+  x->loop = NULL; /* a body's names are its own */
   int stack = x->stack.n, pending = x->pending.n, outer_pending = x->call_pending;
   x->call_pending = pending;
   x->module = f->module;
@@ -329,6 +331,7 @@ done:
   apply_pending(x, pending);
   x->module = module;
   x->training = training;
+  x->loop = loop;
   return r;
 }
 
@@ -490,6 +493,10 @@ static Value *call_grad(Elaborator *x, Env *e, Ast *a) {
              "a float tensor is wanted, by which to derive, and this is %s", value_type_text(x, v));
     return NULL;
   }
+  if (x->steps) {
+    say_not_compiled(x, a->span, "`grad` inside a `scan`");
+    return NULL;
+  }
   /* Inside a lifted function each example's scalar depends on its own part of v only: the derivative of the sum over
    * examples. */
   Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
@@ -594,6 +601,7 @@ static Expr *uniform(Elaborator *x, DType t, Str path, int rank, Var **own, Span
   if (!place && rank && (place = place_of(x, own[0], at))) first = 1;
   Var **all = NEW_ARRAY(x->arena, Var *, x->stack.n + rank);
   int n = 0;
+  for (int i = 0; i < x->steps && i < from; i++) all[n++] = x->stack.at[i].var; /* each step draws its own */
   for (int i = from; i < x->stack.n; i++) {
     bool is_own = false;
     for (int k = 0; k < rank; k++) is_own = is_own || own[k] == x->stack.at[i].var;

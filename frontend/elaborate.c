@@ -24,7 +24,8 @@ Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   memset(&x->current, 0, sizeof x->current);
   memset(&x->inputs, 0, sizeof x->inputs);
   memset(&x->pending, 0, sizeof x->pending);
-  x->call_pending = x->examples = 0;
+  x->call_pending = x->examples = x->steps = 0;
+  x->loop = NULL;
   x->frame = NULL;
   x->training = x->in_entry = x->sample = false;
   x->batch = NULL;
@@ -41,6 +42,8 @@ void graph_end(Elaborator *x, GraphState *saved) {
   x->pending = s->pending;
   x->call_pending = s->call_pending;
   x->examples = s->examples;
+  x->steps = s->steps;
+  x->loop = s->loop;
   x->frame = s->frame;
   x->training = s->training;
   x->in_entry = s->in_entry;
@@ -301,7 +304,10 @@ static Value *definition(Elaborator *x, Decl *d, Span at) {
     return NULL;
   }
   Module *module = x->module;
-  int stack = x->stack.n;
+  int stack = x->stack.n, steps = x->steps;
+  Loop *loop = x->loop;
+  x->steps = 0;
+  x->loop = NULL;
   bool generic = x->generic;
   d->busy = 1;
   x->module = d->module;
@@ -320,6 +326,8 @@ static Value *definition(Elaborator *x, Decl *d, Span at) {
   x->stack.at = kept;
   x->stack.n = stack;
   x->stack.capacity = capacity;
+  x->steps = steps;
+  x->loop = loop;
   x->module = module;
   d->busy = 0;
   return d->value;
@@ -580,6 +588,16 @@ static void unused_options(Elaborator *x, Module *m) {
   }
 }
 
+/* A loop's values were made in the order of the text, among others. */
+static void order_loops(void *cx, Graph *g) {
+  (void)cx;
+  for (int i = 0; i < g->nodes.n; i++)
+    if (g->nodes.at[i]->kind == NODE_carry) {
+      graph_renew(g);
+      return;
+    }
+}
+
 Program *elaborate_program(Arena *a, StrTable *strings, Sources *sources, DiagSink *diags, Str path, const char *text,
                            size_t n, const ElaborateOptions *options) {
   Elaborator *x = NEW(a, Elaborator);
@@ -614,5 +632,6 @@ Program *elaborate_program(Arena *a, StrTable *strings, Sources *sources, DiagSi
   each_decl(x, m, DECL_TRAIN, elaborate_train);
   each_decl(x, m, DECL_ENTRY, elaborate_entry);
   elaborate_init(x);
+  program_graphs(p, order_loops, NULL);
   return p;
 }

@@ -84,6 +84,14 @@ const char *closest_name(Elaborator *x, Env *e, Str name) {
 
 Value *name_find(Elaborator *x, Env *e, Str name, Span at) {
   Env *b = env_find(e, name);
+  if (b && b->reach != REACH_ALL) {
+    Diag *d = diag_add(
+        x->diags, DIAG_LOOP_SCOPE, at,
+        b->reach == REACH_KEPT ? "`%s` is kept for after the loop" : "a state starts before there is a `%s`", name);
+    diag_place(d, b->span, b->reach == REACH_KEPT ? "kept here" : "the loop's step");
+    if (b->reach == REACH_KEPT) diag_help(d, "give the value a name before it is kept, and read that");
+    return NULL;
+  }
   if (b) {
     if (b->value && b->value->kind == VALUE_TENSOR && b->value->n && !b->value->node && !b->value->expr)
       return tensor_current(x, b->value->n - 1, at);

@@ -17,7 +17,7 @@ static Env *rebind(Elaborator *x, Env *e, Ast *s, Str name, Value *v, Span at) {
     Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, at, "`%s` is an index here", name);
     diag_place(d, old->span, "bound here");
     v = NULL;
-  }
+  } else if (scan_redefines(x, name, at)) v = NULL;
   (void)s;
   return env_bind(x, e, name, v, at);
 }
@@ -69,6 +69,7 @@ static bool define_at(Elaborator *x, Env **e, Ast *s) {
   Value *v = NULL;
   if (s->flags & AST_DRAW)
     diag_add(x->diags, DIAG_DRAW_TYPE, s->span, "a draw needs a type: `%s: f32[...] ~ ...`", s->name);
+  else if (scan_keeps(x, s)) return scan_keep(x, e, s);
   else v = elaborate_comprehension(x, *e, &s->items, s->value, NULL, s->span);
   *e = rebind(x, *e, s, s->name, v, s->name_span);
   return v != NULL;
@@ -104,12 +105,16 @@ static const InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
 }
 
 static bool next(Elaborator *x, Env **e, Ast *s) {
+  bool is;
+  bool ok = scan_next(x, *e, s, &is);
+  if (is) return ok;
   Value *v = elaborate_expr(x, *e, s->value);
   const InstanceMember *state = next_target(x, *e, s->target);
   if (!v || !state) return false;
   if (x->stack.n > x->examples) {
     Diag *d = diag_add(x->diags, DIAG_LIFTED_STATE, s->span,
-                       "a state is written in a function that is mapped over dimensions");
+                       x->steps ? "a model's state is written in a `scan`, once for each step"
+                                : "a state is written in a function that is mapped over dimensions");
     say_calls(x, d);
     return false;
   }
@@ -281,7 +286,7 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
   case AST_FOR: return loop(x, e, s, result);
   case AST_FN: return local_function(x, e, s);
   case AST_ERROR: return false;
-  case AST_SCAN:
+  case AST_SCAN: return elaborate_scan(x, e, s);
   case AST_REPEAT: {
     diag_add(x->diags, DIAG_NOT_COMPILED, s->span, "this version of nnc does not compile `%s` yet",
              ast_word((AstKind)s->kind));
@@ -291,6 +296,7 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
     return false;
   }
   default: {
+    if (s->kind == AST_STATE && x->loop) return scan_state(x, e, s);
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`%s` does not belong in a function",
                        ast_word((AstKind)s->kind));
     if (s->kind == AST_MINIMIZE || s->kind == AST_REPORT) diag_help(d, "it stands in a `train` block");

@@ -65,6 +65,12 @@ struct Value {
   struct DataDecl *data;
 };
 
+typedef enum Reach { /* where in a scan a name may be read */
+                     REACH_ALL,
+                     REACH_KEPT, /* y of `y[t] = ...`: after the loop */
+                     REACH_STEP  /* t, where a state's first value is given: in the body */
+} Reach;
+
 /* Names in scope, innermost first. */
 struct Env {
   Env *up;
@@ -72,6 +78,7 @@ struct Env {
   Value *value; /* NULL: a mistake was reported where it was defined */
   Span span;
   bool index; /* a bound index of index notation */
+  Reach reach;
 };
 
 struct Function {
@@ -152,6 +159,8 @@ typedef struct StackVar { /* a bound index */
   Expr *place; /* of the batch: the example's place in its data; else NULL */
 } StackVar;
 
+typedef struct Loop Loop; /* a scan whose body is walked (scan.c) */
+
 typedef struct Current { /* what a parameter or state is at this moment of the walk */
   Node *source;          /* graph_param or graph_state */
   Value *value;          /* NULL: the source itself */
@@ -200,8 +209,10 @@ typedef struct Elaborator {
   Module *prelude;
   Module *module; /* whose code is walked */
 
-  Graph *graph;         /* being built */
-  Vec(StackVar) stack;  /* bound indices, outermost first */
+  Graph *graph;        /* being built */
+  Vec(StackVar) stack; /* bound indices, outermost first; the first `steps` are the steps of scans */
+  int steps;
+  Loop *loop;           /* the scan in whose body the walk is, in the function at hand; NULL */
   Vec(Current) current; /* of this graph, in order of first use */
   Vec(Node *) inputs;   /* of this graph */
   bool training;
@@ -337,7 +348,15 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
 void check_function(Elaborator *x,
                     const Ast *a); /* its head: each parameter once, nothing that is not compiled yet */
 void say_not_compiled(Elaborator *x, Span at, const char *what);
-void say_no_value(Elaborator *x, const Ast *a); /* `name: type` stands in data only */
+
+/* ---- scan.c ---- */
+bool elaborate_scan(Elaborator *x, Env **e, Ast *s);
+bool scan_state(Elaborator *x, Env **e, Ast *s);         /* `state` in its body */
+bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is); /* `s <- e`; *is: s is a loop's state */
+bool scan_keeps(const Elaborator *x, const Ast *s);      /* `y[t] = e`: an index of it is the step */
+bool scan_keep(Elaborator *x, Env **e, Ast *s);
+bool scan_redefines(Elaborator *x, Str name, Span at); /* true after a message: a name from outside of the loop */
+void say_no_value(Elaborator *x, const Ast *a);        /* `name: type` stands in data only */
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at);
 
 /* ---- models (model.c) ---- */

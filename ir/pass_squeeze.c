@@ -87,9 +87,19 @@ static void fix_same_shape(void *cx, Node *operand) {
   if (same) f->s->fixed[operand->id] = true;
 }
 
+/* A carry has its operands' shape, and a loop's members have its steps, be it one. */
+static void fix_loops(Squeeze *s) {
+  for (int i = 0; i < s->g->nodes.n; i++) {
+    const Node *n = s->g->nodes.at[i];
+    s->fixed[i] |= n->scan != NULL;
+    for (int k = 0; n->kind == NODE_carry && k < n->nin; k++) s->fixed[n->in[k]->id] = true;
+  }
+}
+
 /* What is seen, and what has the shape of that, so that the maps which finish a reduction stay on its grid. */
 static void find_fixed(Squeeze *s) {
   const Graph *g = s->g;
+  fix_loops(s);
   for (int i = 0; i < g->outputs.n; i++) s->fixed[g->outputs.at[i].node->id] = true;
   for (int i = 0; i < g->stores.n; i++) s->fixed[g->stores.at[i]->in[0]->id] = true;
   for (int i = g->nodes.n - 1; i >= 0; i--)

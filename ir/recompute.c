@@ -112,9 +112,17 @@ static bool is_written_before(const Schedule *s, const Buffer *b, int end) {
   return false;
 }
 
+/* The first kernel of the outermost loop around the kernel at `at`, or that one. */
+static int before_loops(const Schedule *s, int at) {
+  int loop = s->kernels.at[at]->loop;
+  for (; loop >= 0; loop = s->loops.at[loop].up) at = s->loops.at[loop].first;
+  return at;
+}
+
 /* Whether the kernel at `from` computes the same before the one at `to`. */
 static bool can_repeat(const Schedule *s, int from, int to) {
   const Kernel *k = s->kernels.at[from];
+  if (k->loop >= 0) return false; /* its steps go over what steps before wrote */
   for (int i = 0; i < k->members.n; i++)
     if (schedule_part(s, k->members.at[i].node)) return false; /* the whole has other makers */
   for (int i = 0; i < k->operands.n; i++) {
@@ -184,7 +192,9 @@ static bool look_at(Search *search, int from, Choice *c) {
     int next = next_use(s, b, search->peak_at);
     if (next < c->to) c->to = next;
   }
-  if (c->to == s->kernels.n || !can_repeat(s, from, c->to)) return false;
+  if (c->to == s->kernels.n) return false;
+  c->to = before_loops(s, c->to);
+  if (c->to <= search->peak_at || !can_repeat(s, from, c->to)) return false;
   if (bytes_there(search, c) >= peak || most_before(search, c) >= peak) return false;
   c->worth = (double)(peak - search->trial[search->peak_at]) / ((double)value_of(search, k->work) + 1);
   return true;
@@ -232,6 +242,11 @@ static void insert(Schedule *s, Kernel *k, int at) {
   memmove(&s->kernels.at[at + 1], &s->kernels.at[at], sizeof(Kernel *) * (size_t)(s->kernels.n - 1 - at));
   s->kernels.at[at] = k;
   for (int i = 0; i < s->kernels.n; i++) s->kernels.at[i]->id = i;
+  for (int i = 0; i < s->loops.n; i++) { /* no loop is inserted into: it stands before `at` or is moved */
+    if (s->loops.at[i].first < at) continue;
+    s->loops.at[i].first++;
+    s->loops.at[i].last++;
+  }
 }
 
 /* From `to` on, what the kernel at `from` made is read from the buffers of its copy. */
@@ -273,11 +288,15 @@ static void list_largest(const Search *search, MemoryFit *fit) {
 
 typedef struct Start { /* the schedule before anything was repeated */
   Kernel **kernels;
+  KernelLoop *loops;
   int n, buffers;
 } Start;
 
 static Start start_of(Schedule *s) {
-  Start start = {NEW_ARRAY(s->arena, Kernel *, s->kernels.n + 1), s->kernels.n, s->buffers.n};
+  Start start = {.kernels = NEW_ARRAY(s->arena, Kernel *, s->kernels.n + 1), .n = s->kernels.n};
+  start.buffers = s->buffers.n;
+  start.loops = NEW_ARRAY(s->arena, KernelLoop, s->loops.n + 1);
+  for (int i = 0; i < s->loops.n; i++) start.loops[i] = s->loops.at[i];
   for (int i = 0; i < s->kernels.n; i++) start.kernels[i] = copy_of(s, s->kernels.at[i]);
   return start;
 }
@@ -287,6 +306,7 @@ static void go_back(Schedule *s, Start start, const Choice *choices, int n) {
   s->kernels.n = start.n;
   s->buffers.n = start.buffers;
   memcpy(s->kernels.at, start.kernels, sizeof(Kernel *) * (size_t)start.n);
+  for (int i = 0; i < s->loops.n; i++) s->loops.at[i] = start.loops[i];
   for (int i = 0; i <= n; i++) {
     schedule_plan(s);
     if (i < n) repeat(s, choices[i].from, choices[i].to);
