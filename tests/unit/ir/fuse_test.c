@@ -1,4 +1,4 @@
-/* fuse_test.c - passes fuse, reuse and squeeze: what is substituted, and what must not be. */
+/* fuse_test.c - passes fuse, reuse, squeeze and slice: what is substituted, and what must not be. */
 #include "ir/cost.h"
 #include "ir/pass.h"
 #include "tests/unit/unit.h"
@@ -246,6 +246,34 @@ static void squeezed(void **state) {
   assert_false(pass_squeeze(g, &(PassContext){0}));
 }
 
+static void expect_slices(const char *text, bool sliced) {
+  Graph *g = graph_of(text);
+  int before = comps(g);
+  assert_int_equal(pass_slice(g, &(PassContext){0}), sliced);
+  assert_null(graph_verify(g));
+  assert_int_equal(comps(g), before + (sliced ? 1 : 0));
+}
+
+static void slices(void **state) {
+  (void)state;
+  const char *x = "%0 = input x : f32[30, 50, 80]\n";
+  expect_slices(
+      arena_printf(a, "%s%%1 = comp f32[] [] sum(r0 < 30, r1 < 50, r2 < 80: %%0[r0, r1, r2])\noutput y = %%1\n", x),
+      true);
+  expect_slices(
+      arena_printf(a, "%s%%1 = comp f32[30] [i0] max(r0 < 50, r1 < 80: %%0[i0, r0, r1])\noutput y = %%1\n", x),
+      false);
+  expect_slices(
+      arena_printf(a, "%s%%1 = comp i32[] [] argmax(r0 < 30, r1 < 50, r2 < 80: %%0[r0, r1, r2])\noutput y = %%1\n",
+                   x),
+      false);
+  expect_slices(arena_printf(a, "%s%%1 = comp f32[] [] sum(r0 < 30, r1 < 80: %%0[r0, 0, r1])\noutput y = %%1\n", x),
+                false);
+  expect_slices(
+      arena_printf(a, "%s%%1 = comp f32[50] [i0] sum(r0 < 30, r1 < 80: %%0[r0, i0, r1])\noutput y = %%1\n", x),
+      false);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -263,6 +291,7 @@ int main(void) {
       TEST(activations_are_reused),
       TEST(finishing_maps_of_stored_reductions),
       TEST(squeezed),
+      TEST(slices),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
