@@ -43,10 +43,12 @@ static const char *target_features(const Target *t) {
   return "";
 }
 
-/* Gradients for --save-grads are a look at a model, taken once: their kernels are translated with less care. */
-static bool is_seldom_run(const Program *p, const Graph *g) {
+/* Gradients for --save-grads are a look at a model, taken once: their kernels are translated with less care, unless
+ * nnc was told that batches will be taken in pieces. */
+static bool is_seldom_run(const Compilation *c, const Graph *g) {
+  const Program *p = c->program;
   for (int i = 0; i < p->train.n; i++)
-    if (p->train.at[i].grads == g) return true;
+    if (p->train.at[i].grads == g) return c->options->micro_batch == 0;
   return false;
 }
 
@@ -74,8 +76,7 @@ static void emit_seldom_run(Compilation *c) {
   if (c->modules.n > 1) vec_push(c->arena, &c->modules, m = cpu_module_beside(m, o->march, 0));
   for (int i = 0; i < c->schedules.n; i++) {
     const Schedule *s = c->schedules.at[i];
-    for (int k = 0; is_seldom_run(c->program, s->graph) && k < s->kernels.n; k++)
-      cpu_emit_kernel(m, s, s->kernels.at[k]);
+    for (int k = 0; is_seldom_run(c, s->graph) && k < s->kernels.n; k++) cpu_emit_kernel(m, s, s->kernels.at[k]);
   }
 }
 
@@ -86,10 +87,14 @@ const char *compile_code(Compilation *c) {
   if (!first) return error;
   make_modules(c, first);
   for (int i = 0; i < c->schedules.n; i++)
-    if (!is_seldom_run(c->program, c->schedules.at[i]->graph)) emit_kernels(c, c->schedules.at[i]);
+    if (!is_seldom_run(c, c->schedules.at[i]->graph)) emit_kernels(c, c->schedules.at[i]);
   emit_seldom_run(c);
-  const TablesOptions tables = {
-      .only = o->only, .cpu = target_features(cpu_module_target(first)), .build = o->version, .sources = o->sources};
+  const TablesOptions tables = {.only = o->only,
+                                .cpu = target_features(cpu_module_target(first)),
+                                .build = o->version,
+                                .sources = o->sources,
+                                .memory = o->memory,
+                                .micro_batch = o->micro_batch};
   c->tables = tables_build(c->arena, c->program, c->schedules.at, c->schedules.n, &tables);
   constants_write(first, c->tables);
   return NULL;

@@ -18,6 +18,8 @@ typedef struct CompileOptions {
   const char *only;    /* an entry's name; NULL: the whole program */
   int64_t memory;      /* bytes that the plan of a training graph may have; 0: any */
   const char *version; /* nnc's, for the build id */
+  int64_t
+      micro_batch; /* examples of a piece, unless the program's option says otherwise; -1: auto, 0: whole batches */
   const Sources *sources;
   int modules; /* that are translated at the same time; 0 and 1: one for everything */
 } CompileOptions;
@@ -39,8 +41,8 @@ Compilation *compile_begin(Arena *a, const Program *p, DiagSink *diags, const Co
 /* Runs the pipeline on every graph. False: the sink has errors. */
 bool compile_passes(Compilation *c);
 
-/* Makes and plans schedules for the target that `march` names, within options->memory; the sink has an error where that
- * can't be. NULL, or a sentence about an unknown march or a program that trains nothing. */
+/* Makes and plans schedules for the target that `march` names, within options->memory; the sink has an error where
+ * that can't be. NULL, or a sentence about an unknown march or a program that trains nothing. */
 const char *compile_schedules(Compilation *c);
 
 /* Makes the modules, emits every kernel and then the tables, which hold what emission found out. NULL or a sentence.

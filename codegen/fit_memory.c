@@ -30,8 +30,7 @@ static int64_t at_batch(void *cx, DimAtom *symbol) {
   return batch < symbol->lower ? symbol->lower : batch;
 }
 
-static void report(Compilation *c, const Train *t, const MemoryFit *fit, const char *what) {
-  int64_t batch = t->batch;
+static void report(Compilation *c, const Train *t, const MemoryFit *fit, const char *what, int64_t batch) {
   Diag *d = diag_add(c->diags, DIAG_MEMORY, t->span,
                      "%s of %" PRId64 " examples needs %" PRId64 " bytes, and --mem allows %" PRId64, what, batch,
                      fit->reached, c->options->memory);
@@ -45,22 +44,39 @@ static void report(Compilation *c, const Train *t, const MemoryFit *fit, const c
 }
 
 /* False after an error. */
-static bool fit_graph(Compilation *c, const Train *t, const Graph *g, const char *what) {
+static bool fit_graph(Compilation *c, const Train *t, const Graph *g, const char *what, int64_t batch) {
   Schedule *s = g ? schedule_for(c, g) : NULL;
   MemoryFit fit;
-  if (!s || recompute_to_fit(s, c->options->memory, t->batch, &fit)) return true;
-  if (what) report(c, t, &fit, what);
+  if (!s || recompute_to_fit(s, c->options->memory, batch, &fit)) return true;
+  if (what) report(c, t, &fit, what, batch);
   return !what;
 }
 
-const char *fit_memory(Compilation *c) {
-  if (c->options->memory == 0) return NULL;
-  const Program *p = c->program;
-  if (c->options->only || p->train.n == 0) return "--mem: there is no training in this program";
-  for (int i = 0; i < p->train.n; i++) {
-    const Train *t = &p->train.at[i];
-    bool fits = fit_graph(c, t, t->step, "a step") && fit_graph(c, t, t->eval, "an evaluation");
-    if (fits) fit_graph(c, t, t->grads, NULL); /* --save-grads has all gradients at once: as near as it gets */
-  }
+/* Whole batches: a step and an evaluation fit. The gradients' graph, which --save-grads runs, as near as it gets. */
+static void fit_batch(Compilation *c, const Train *t) {
+  if (!fit_graph(c, t, t->step, "a step", t->batch)) return;
+  if (fit_graph(c, t, t->eval, "an evaluation", t->batch)) fit_graph(c, t, t->grads, NULL, t->batch);
+}
+
+/* Pieces: as many examples as are asked for, or one, and the program finds how many more. */
+static const char *fit_piece(Compilation *c, const Train *t) {
+  int64_t size = c->options->micro_batch > 0 ? c->options->micro_batch : 1;
+  if (!t->update) return arena_printf(c->arena, "--micro-batch: a batch cannot be taken in pieces: %s", t->whole);
+  if (c->options->memory && fit_graph(c, t, t->grads, "a piece", size))
+    fit_graph(c, t, t->eval, "an evaluation", size);
   return NULL;
+}
+
+const char *fit_memory(Compilation *c) {
+  const CompileOptions *o = c->options;
+  const Program *p = c->program;
+  if (o->memory == 0 && o->micro_batch == 0) return NULL;
+  const char *name = o->memory ? "--mem" : "--micro-batch", *error = NULL;
+  if (o->only || p->train.n == 0) return arena_printf(c->arena, "%s: there is no training in this program", name);
+  if (o->memory == 0 && o->micro_batch < 0) return "--micro-batch=auto: as many as fit --mem, which is not given";
+  for (int i = 0; i < p->train.n && !error; i++) {
+    if (o->micro_batch) error = fit_piece(c, &p->train.at[i]);
+    else fit_batch(c, &p->train.at[i]);
+  }
+  return error;
 }

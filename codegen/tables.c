@@ -426,7 +426,11 @@ static void build_train(Tables *t) {
                           .stall_epochs = from->stall_epochs,
                           .step = graph_index(t, from->step),
                           .eval = graph_index(t, from->eval),
-                          .grads = graph_index(t, from->grads)};
+                          .grads = graph_index(t, from->grads),
+                          .update = graph_index(t, from->update),
+                          .whole = from->whole,
+                          .memory = t->options->memory,
+                          .micro_batch = t->options->micro_batch};
   }
   t->out->n_train = p->train.n;
   t->out->train = rows;
@@ -524,6 +528,7 @@ void tables_graphs(Arena *a, const Program *p, const char *only, GraphList *out)
     add_graph(a, t->step, out);
     add_graph(a, t->eval, out);
     add_graph(a, t->grads, out);
+    add_graph(a, t->update, out);
     for (int k = 0; k < t->reports.n; k++) add_graph(a, t->reports.at[k].graph, out);
   }
 }

@@ -8,10 +8,11 @@
 #include "runtime/nnrt.h"
 
 typedef struct TablesOptions {
-  const char *only;       /* an entry's name: the program is that verb and what it needs; NULL: everything */
-  const char *cpu;        /* processor features that the kernels use, separated by commas; "" for none */
-  const char *build;      /* the compiler's version, for the build id */
-  const Sources *sources; /* for line numbers; NULL: all are 0 */
+  const char *only;            /* an entry's name: the program is that verb and what it needs; NULL: everything */
+  const char *cpu;             /* processor features that the kernels use, separated by commas; "" for none */
+  const char *build;           /* the compiler's version, for the build id */
+  const Sources *sources;      /* for line numbers; NULL: all are 0 */
+  int64_t memory, micro_batch; /* as NnrtTrain's */
 } TablesOptions;
 
 /* Graphs that the program needs under `only`, in the order in which tables_build wants their schedules. */

@@ -1,12 +1,13 @@
-/* train.c - training: settings, the body as three graphs (a step, an evaluation, gradients), minimize, optimizers,
- * reports. */
+/* train.c - training: settings, the body as four graphs (a step, an evaluation, gradients, the update by them),
+ * minimize, optimizers, reports. */
 #include "frontend/value.h"
 
 #include <string.h>
 
 #include "ir/derive.h"
+#include "ir/mixes.h"
 
-typedef enum Mode { MODE_STEP, MODE_EVAL, MODE_GRADS } Mode;
+typedef enum Mode { MODE_STEP, MODE_EVAL, MODE_GRADS, MODE_UPDATE } Mode;
 
 typedef struct TrainWalk {
   Train *train;
@@ -283,9 +284,18 @@ static bool name_output(Elaborator *x, Str name, Node *n, Span at, const char *h
   return true;
 }
 
+static Str gradient_name(Elaborator *x, int tensor) {
+  return str_internf(x->strings, "grad/%s", x->program->tensors.at[tensor].name);
+}
+
+/* What an update is given for the derivative of the loss. */
+static Node *gradient_input(Elaborator *x, int tensor, Node *now, Span at) {
+  return graph_named_input(x, gradient_name(x, tensor), now->dtype, now->rank, now->shape, at);
+}
+
 /* Of a parameter that two losses change: the first's. */
 static void output_gradient(Elaborator *x, int tensor, Node *gradient) {
-  Str name = str_internf(x->strings, "grad/%s", x->program->tensors.at[tensor].name);
+  Str name = gradient_name(x, tensor);
   for (int i = 0; i < x->graph->outputs.n; i++)
     if (x->graph->outputs.at[i].name == name) return;
   graph_output(x->graph, name, gradient);
@@ -305,7 +315,7 @@ static void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
   Node *loss = value_whole(x, v);
   Str name = loss_name(x, a->value);
   if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->losses, name);
-  if (w->mode != MODE_GRADS &&
+  if (w->mode != MODE_UPDATE &&
       !name_output(x, name, loss, a->value->span,
                    "a loss carries its variable's name: `d_loss = ...`, `minimize d_loss over ...`"))
     return;
@@ -329,12 +339,15 @@ static void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
   Vec(Node *) grads = {0};
   for (int i = 0; i < groups.n; i++)
     for (int k = 0; k < groups.at[i].n; k++) {
-      Value *now = tensor_current(x, groups.at[i].at[k], a->span);
-      vec_push(x->arena, &grads, graph_grad(x->graph, loss, value_whole(x, now), a->span));
+      int tensor = groups.at[i].at[k];
+      Node *now = value_whole(x, tensor_current(x, tensor, a->span));
+      Node *grad =
+          w->mode == MODE_UPDATE ? gradient_input(x, tensor, now, a->span) : graph_grad(x->graph, loss, now, a->span);
+      vec_push(x->arena, &grads, grad);
     }
   for (int i = 0, g = 0; i < groups.n; i++) {
     OptimizerCall call = {0};
-    if (w->mode == MODE_STEP && !optimizer_call(x, w->env, a->items.at[i]->with, &call)) return;
+    if (w->mode != MODE_GRADS && !optimizer_call(x, w->env, a->items.at[i]->with, &call)) return;
     for (int k = 0; k < groups.at[i].n; k++, g++) {
       int tensor = groups.at[i].at[k];
       if (w->mode == MODE_GRADS) output_gradient(x, tensor, grads.at[g]);
@@ -399,7 +412,7 @@ static void report_collected(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric
 }
 
 static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
-  if (w->mode == MODE_GRADS) return;
+  if (w->mode == MODE_UPDATE) return;
   Str name = arg->name;
   Ast *value = arg->value;
   if (!name) {
@@ -528,7 +541,7 @@ static Env *bind_counter(Elaborator *x, Env *e, const char *name, const char *in
 }
 
 static Graph *walk_body(Elaborator *x, Train *t, Ast *a, int first, Mode mode) {
-  static const char *const names[] = {"step", "eval", "grads"};
+  static const char *const names[] = {"step", "eval", "grads", "update"};
   GraphState *saved;
   TrainWalk w = {.train = t, .mode = mode};
   Graph *g = graph_begin(
@@ -548,13 +561,45 @@ static Graph *walk_body(Elaborator *x, Train *t, Ast *a, int first, Mode mode) {
   }
   int errors = x->diags->errors;
   for (int i = first; i < a->body->items.n; i++) statement(x, &w, a->body->items.at[i]);
-  if (mode == MODE_STEP && x->diags->errors == errors)
+  if ((mode == MODE_STEP || mode == MODE_UPDATE) && x->diags->errors == errors)
     for (int i = 0; i < x->current.n; i++)
       if (x->current.at[i].value)
         graph_store(x->graph, x->current.at[i].source, value_whole(x, x->current.at[i].value),
                     x->current.at[i].source->span);
   graph_end(x, saved);
+  if (mode == MODE_UPDATE) graph_renew(g); /* of the forward pass nothing is left */
   return g;
+}
+
+/* ---- pieces ---- */
+
+static Str line_text(Elaborator *x, Span at) {
+  int line, column;
+  source_position(sources_get(x->sources, at.source), at.begin, &line, &column);
+  return str_internf(x->strings, "line %d of %s", line, sources_get(x->sources, at.source)->path);
+}
+
+/* A state of the model that a step changes; NULL: none. */
+static Str stored_state(Elaborator *x, const Graph *step) {
+  for (int i = 0; i < step->stores.n; i++) {
+    Str name = step->stores.at[i]->in[1]->name;
+    int tensor = tensor_find(x, name);
+    if (tensor >= 0 && x->program->tensors.at[tensor].role == ROLE_state) return name;
+  }
+  return NULL;
+}
+
+/* Why a batch is not to be taken in pieces; NULL: it may be. */
+static Str why_whole(Elaborator *x, const Train *t) {
+  if (t->losses.n != 1) return str_internz(x->strings, "the training has several losses, one after the other");
+  Str state = stored_state(x, t->step);
+  if (state) return str_internf(x->strings, "a step changes the state `%s` by the whole batch", state);
+  const char *why;
+  Node *mixed = NULL;
+  for (int i = 0; i < t->grads->outputs.n && !mixed; i++)
+    if (t->grads->outputs.at[i].name == t->losses.at[0])
+      mixed = batch_mixed_at(t->grads, t->grads->outputs.at[i].node, &why);
+  return mixed ? str_internf(x->strings, "%s %s", line_text(x, mixed->span), why) : NULL;
 }
 
 void elaborate_train(Elaborator *x, Decl *decl) {
@@ -587,6 +632,8 @@ void elaborate_train(Elaborator *x, Decl *decl) {
   if (x->diags->errors == errors) {
     t.eval = walk_body(x, &t, a, first, MODE_EVAL);
     t.grads = walk_body(x, &t, a, first, MODE_GRADS);
+    t.whole = why_whole(x, &t);
+    if (!t.whole) t.update = walk_body(x, &t, a, first, MODE_UPDATE);
   }
   vec_push(x->arena, &x->program->train, t);
 }

@@ -6,7 +6,8 @@
  * ...]), a source's column `raw.<k>` ([B] or [B, width ...]), and `$seed` (i64, mixed), `$step` `$steps` `$epoch`
  * (i32), `$place` (i64 [B]: each example's place in its data set). Outputs: a loss by its name, a report by its name
  * (`accuracy`) or, where it is collected, its arguments
- * (`accuracy.0`, ...), a field `value`, an entry's results by name, a gradient `grad/<param>`. */
+ * (`accuracy.0`, ...), a field `value`, an entry's results by name, a gradient `grad/<param>`, which is an input of
+ * `update` too. */
 #ifndef NNC_IR_PROGRAM_H
 #define NNC_IR_PROGRAM_H
 
@@ -77,9 +78,11 @@ typedef struct Train {
   Vec(Report) reports;
   Str stall; /* `stop when NAME stalls N`; NULL: none */
   int64_t stall_epochs;
-  Graph *step;  /* fields, $... -> losses, reports; stores */
-  Graph *eval;  /* fields, $... -> losses, reports, with training = false */
-  Graph *grads; /* fields, $... -> grad/<param>, for --save-grads */
+  Graph *step;   /* fields, $... -> losses, reports; stores */
+  Graph *eval;   /* fields, $... -> losses, reports, with training = false */
+  Graph *grads;  /* fields, $... -> losses, reports, grad/<param>: for --save-grads, and for the pieces of a batch */
+  Graph *update; /* grad/<param>, $... -> stores: after the pieces; NULL where `whole` says why there are none */
+  Str whole;     /* why a batch is not to be taken in pieces, a clause; NULL: it may be */
   Span span;
 } Train;
 

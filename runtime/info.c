@@ -36,7 +36,8 @@ static int64_t arena_at(const NnrtGraph *g, int64_t size) {
 
 static int64_t batch_of(const NnrtProgram *p, int64_t graph) {
   for (int64_t i = 0; i < p->n_train; i++)
-    if (p->train[i].step == graph || p->train[i].eval == graph || p->train[i].grads == graph)
+    if (p->train[i].step == graph || p->train[i].eval == graph || p->train[i].grads == graph ||
+        p->train[i].update == graph)
       return p->train[i].batch;
   return 1;
 }

@@ -76,12 +76,19 @@ void nnrt_meter_reset(NnrtMeter *m) {
   for (int i = 0; i < m->n; i++) m->metrics[i].sum = 0;
 }
 
+void nnrt_meter_step(NnrtMeter *m) {
+  m->step_count = 0;
+  for (int i = 0; i < m->n; i++) m->metrics[i].step_sum = 0;
+}
+
 void nnrt_meter_add(NnrtMeter *m, const NnrtRun *run, int64_t n) {
   for (int i = 0; i < m->n; i++) {
     NnrtMetric *x = &m->metrics[i];
     if (x->graph < 0) {
-      x->last = nnrt_element((NnrtDtype)run->graph->outputs[x->port].dtype, nnrt_run_output(run, x->port), false);
-      x->sum += x->last * (double)n;
+      double v = nnrt_element((NnrtDtype)run->graph->outputs[x->port].dtype, nnrt_run_output(run, x->port), false);
+      x->sum += v * (double)n;
+      x->step_sum += v * (double)n;
+      x->last = m->step_count ? x->step_sum / (double)(m->step_count + n) : v;
     }
     for (int k = 0; k < x->n_parts; k++) {
       NnrtPart *p = &x->parts[k];
@@ -89,6 +96,7 @@ void nnrt_meter_add(NnrtMeter *m, const NnrtRun *run, int64_t n) {
     }
   }
   m->count += n;
+  m->step_count += n;
 }
 
 const NnrtMetric *nnrt_meter_bad(const NnrtMeter *m) {

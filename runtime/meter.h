@@ -11,8 +11,9 @@ typedef struct NnrtMetric {
   bool loss;
   bool single;      /* f32: print as such */
   int port;         /* averaged: the graph's output */
-  double sum, last; /* last: of the last batch */
-  int n_parts;      /* collected: arguments */
+  double sum, last; /* last: of the last batch, so far */
+  double step_sum;
+  int n_parts; /* collected: arguments */
   struct NnrtPart *parts;
   int64_t graph;
 } NnrtMetric;
@@ -32,6 +33,7 @@ typedef struct NnrtMeter {
   NnrtMetric *metrics; /* losses, then reports */
   int n, n_losses;
   int64_t count, room; /* examples so far; at most */
+  int64_t step_count;  /* of the batch, so far */
 } NnrtMeter;
 
 /* For a run of the step or eval graph of `t`, already bound; at most `room` examples between resets. */
@@ -39,7 +41,9 @@ int nnrt_meter_open(NnrtMeter *m, const NnrtTrain *t, const NnrtRun *run, int64_
 void nnrt_meter_close(NnrtMeter *m);
 void nnrt_meter_reset(NnrtMeter *m);
 
-/* Takes the outputs of the run for a batch of n. */
+/* A batch begins, which comes in one run or in several. */
+void nnrt_meter_step(NnrtMeter *m);
+/* Takes the outputs of the run for n examples. */
 void nnrt_meter_add(NnrtMeter *m, const NnrtRun *run, int64_t n);
 
 /* The first loss of the last batch that is not finite; NULL: all are. */

@@ -157,7 +157,11 @@ typedef enum NnrtRole {
   F(INT, stall_epochs, )                                                                                             \
   F(INT, step, ) /* graph */                                                                                         \
   F(INT, eval, )                                                                                                     \
-  F(INT, grads, )
+  F(INT, grads, )                                                                                                    \
+  F(INT, update, )      /* from the sum of the pieces' gradients; -1: a batch is not taken in pieces */              \
+  F(STRING, whole, )    /* why not */                                                                                \
+  F(INT, memory, )      /* nnc --mem: bytes; 0: not given */                                                         \
+  F(INT, micro_batch, ) /* nnc --micro-batch: examples of a piece; -1: auto, 0: not given */
 
 #define NNRT_NAME_FIELDS(F) F(STRING, text, )
 

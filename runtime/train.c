@@ -88,11 +88,17 @@ static void choose_watched(NnrtTraining *t) {
 }
 
 static int open_graphs(NnrtTraining *t) {
-  int status = nnrt_feed_open(&t->feed, &t->model, t->table->step, &t->data, t->batch, t->seed, t->error);
+  int64_t piece;
+  int status = nnrt_pieces_size(t->cli->program, t->table, nnrt_cli_text(t->cli, NNRT_OPT_MICRO_BATCH), t->batch,
+                                &piece, t->error);
+  if (status != NNRT_OK) return status;
+  int64_t graph = piece ? t->table->grads : t->table->step, batch = piece ? piece : t->batch;
+  status = nnrt_feed_open(&t->feed, &t->model, graph, &t->data, batch, t->seed, t->error);
+  if (status == NNRT_OK) status = nnrt_pieces_open(&t->pieces, &t->model, t->table, piece, &t->feed, t->error);
   if (status == NNRT_OK) status = nnrt_meter_open(&t->meter, t->table, &t->feed.run, t->n, t->error);
   if (status == NNRT_OK && t->validation)
     status = nnrt_evaluation_open(&t->evaluation, &t->model, t->table, t->validation, t->validation_places,
-                                  t->n_validation, t->batch, t->seed, t->error);
+                                  t->n_validation, batch, t->seed, t->error);
   if (status != NNRT_OK) return status;
   t->values = calloc((size_t)nnrt_training_metrics(t) + 1, sizeof *t->values);
   choose_watched(t);
@@ -122,13 +128,14 @@ static int save_grads(NnrtTraining *t, const char *path) {
   int status = nnrt_feed_open(&f, &t->model, t->table->grads, &t->data, t->batch, t->seed, t->error);
   if (status != NNRT_OK) return status;
   status = nnrt_feed_run(&f, t->order, t->batch, 1, t->steps, 1, t->error);
-  int n = (int)f.run.graph->n_outputs;
-  NnrtTensor *tensors = calloc((size_t)n + 1, sizeof *tensors);
-  if (!tensors) status = nnrt_fail_memory(t->error, (size_t)n * sizeof *tensors, path);
-  for (int i = 0; status == NNRT_OK && i < n; i++) {
+  int outputs = (int)f.run.graph->n_outputs, n = 0;
+  NnrtTensor *tensors = calloc((size_t)outputs + 1, sizeof *tensors);
+  if (!tensors) status = nnrt_fail_memory(t->error, (size_t)outputs * sizeof *tensors, path);
+  for (int i = 0; status == NNRT_OK && i < outputs; i++) {
     const NnrtPort *p = &f.run.graph->outputs[i];
-    NnrtTensor *x = &tensors[i];
-    *x = (NnrtTensor){.name = strncmp(p->name, "grad/", 5) == 0 ? p->name + 5 : p->name,
+    if (strncmp(p->name, "grad/", 5) != 0) continue; /* a loss or a report */
+    NnrtTensor *x = &tensors[n++];
+    *x = (NnrtTensor){.name = p->name + 5,
                       .dtype = (NnrtDtype)p->dtype,
                       .rank = (int)p->n_shape,
                       .data = nnrt_run_output(&f.run, i)};
@@ -165,17 +172,31 @@ static int diverged(NnrtTraining *t, const NnrtMetric *bad) {
       t->run.path, t->last_save_step ? "holds the last good weights" : "was not written yet");
 }
 
+/* One step on the next n examples. */
+static int run_batch(NnrtTraining *t, int64_t n) {
+  int64_t size = t->pieces.size && t->pieces.size < n ? t->pieces.size : n;
+  const int64_t *places = t->order + t->position;
+  nnrt_meter_step(&t->meter);
+  for (int64_t first = 0; first < n; first += size) {
+    int64_t m = n - first < size ? n - first : size;
+    int status = nnrt_feed_run(&t->feed, places + first, m, t->step + 1, t->steps, t->epoch + 1, t->error);
+    if (status != NNRT_OK) return status;
+    nnrt_meter_add(&t->meter, &t->feed.run, m);
+    if (t->pieces.size) nnrt_pieces_add(&t->pieces, &t->feed, (double)m / (double)n, first == 0);
+  }
+  return t->pieces.size ? nnrt_pieces_update(&t->pieces, n, t->error) : NNRT_OK;
+}
+
 static int run_step(NnrtTraining *t) {
   int64_t n = t->n - t->position < t->batch ? t->n - t->position : t->batch;
   if (t->position == 0) {
     order_epoch(t);
     nnrt_progress_epoch(&t->progress);
   }
-  int status = nnrt_feed_run(&t->feed, t->order + t->position, n, t->step + 1, t->steps, t->epoch + 1, t->error);
+  int status = run_batch(t, n);
   if (status != NNRT_OK) return status;
   t->step++;
   t->position += n;
-  nnrt_meter_add(&t->meter, &t->feed.run, n);
   status = nnrt_training_log_step(t);
   const NnrtMetric *bad = nnrt_meter_bad(&t->meter);
   return status == NNRT_OK && bad ? diverged(t, bad) : status;
@@ -228,8 +249,8 @@ static bool signal_came(const sigset_t *set) {
  * reads.
  */
 static void options_again(const NnrtCli *c, char *text, size_t room) {
-  static const NnrtOptionId kept[] = {NNRT_OPT_DATA, NNRT_OPT_EPOCHS, NNRT_OPT_STEPS, NNRT_OPT_BATCH,
-                                      NNRT_OPT_NO_SHUFFLE};
+  static const NnrtOptionId kept[] = {NNRT_OPT_DATA,  NNRT_OPT_EPOCHS,      NNRT_OPT_STEPS,
+                                      NNRT_OPT_BATCH, NNRT_OPT_MICRO_BATCH, NNRT_OPT_NO_SHUFFLE};
   size_t n = 0;
   text[0] = 0;
   for (int i = 0; i < c->n_given; i++)
@@ -323,6 +344,7 @@ static void close_training(NnrtTraining *t) {
   nnrt_rundir_close(&t->run);
   nnrt_evaluation_close(&t->evaluation);
   nnrt_meter_close(&t->meter);
+  nnrt_pieces_close(&t->pieces);
   nnrt_feed_close(&t->feed);
   if (t->data.table) nnrt_data_close(&t->data);
   if (t->other.table) nnrt_data_close(&t->other);

@@ -6,6 +6,7 @@
 #include "runtime/checkpoint.h"
 #include "runtime/cli.h"
 #include "runtime/evaluate.h"
+#include "runtime/pieces.h"
 #include "runtime/progress.h"
 #include "runtime/rundir.h"
 
@@ -23,7 +24,8 @@ typedef struct NnrtTraining {
   int64_t n, n_validation;       /* examples */
   int64_t *validation_places;    /* points into places, or is a list of its own */
   int64_t *order;                /* places of the training part in this epoch's order */
-  NnrtFeed feed;
+  NnrtFeed feed; /* of graph step, or of grads where batches are taken in pieces */
+  NnrtPieces pieces;
   NnrtMeter meter;
   NnrtEvaluation evaluation;
 

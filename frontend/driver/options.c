@@ -64,6 +64,17 @@ static const char *set_memory(Options *o, Arena *a, const char *value) {
   return NULL;
 }
 
+static const char *set_micro_batch(Options *o, Arena *a, const char *value) {
+  char *end;
+  errno = 0;
+  long long n = strtoll(value, &end, 10);
+  bool automatic = !strcmp(value, "auto");
+  if (!automatic && (end == value || *end || errno || n < 1))
+    return arena_printf(a, "`%s` is no number of examples, and not `auto`", value);
+  o->build.compile.micro_batch = automatic ? -1 : (int64_t)n;
+  return NULL;
+}
+
 static const char *set_precision(Options *o, Arena *a, const char *value) {
   int i = choice("f32|f64", value);
   if (i < 0) return arena_printf(a, "`%s` is none of f32 and f64", value);

@@ -88,21 +88,21 @@ static const NnrtDim batch[] = {{.name = "B", .lower = 1}}, all[] = {{.name = "N
 static const NnrtPoly of_b[] = {{POLY(TIMES_B(1))}}, of_b2[] = {{POLY(TIMES_B(1))}, {POLY(CONSTANT(2))}},
                       of_2[] = {{POLY(CONSTANT(2))}};
 
-#define INPUT(i, size)      {.place = NNRT_INPUT, .index = i, AS(bytes, size)}
-#define VARIABLE(i, size)   {.place = NNRT_PARAM, .index = i, AS(bytes, CONSTANT(size))}
-#define ARENA(offset_, ...) {.place = NNRT_ARENA, AS(bytes, __VA_ARGS__), AS(offset, CONSTANT(offset_))}
-#define PORT(n, t, s, b)    {.name = n, .dtype = NNRT_##t, .n_shape = COUNT(s), .shape = s, .buffer = b}
-#define SCALAR(n, t, b)     {.name = n, .dtype = NNRT_##t, .buffer = b}
+#define INPUT(i, size)                                                                                               \
+  { .place = NNRT_INPUT, .index = i, AS(bytes, size) }
+#define VARIABLE(i, size)                                                                                            \
+  { .place = NNRT_PARAM, .index = i, AS(bytes, CONSTANT(size)) }
+#define ARENA(offset_, ...)                                                                                          \
+  { .place = NNRT_ARENA, AS(bytes, __VA_ARGS__), AS(offset, CONSTANT(offset_)) }
+#define PORT(n, t, s, b)                                                                                             \
+  { .name = n, .dtype = NNRT_##t, .n_shape = COUNT(s), .shape = s, .buffer = b }
+#define SCALAR(n, t, b)                                                                                              \
+  { .name = n, .dtype = NNRT_##t, .buffer = b }
 #define LAUNCH(k, u, ns, ...)                                                                                        \
-  {.kernel = k,                                                                                                      \
-   .name = #k,                                                                                                       \
-   .kind = "map",                                                                                                    \
-   .line = 7,                                                                                                        \
-   AS(buffers, __VA_ARGS__),                                                                                         \
-   AS(units, u),                                                                                                     \
-   .grain = 4,                                                                                                       \
-   AS(work, CONSTANT(ns)),                                                                                           \
-   AS(scratch, CONSTANT(64))}
+  {                                                                                                                  \
+    .kernel = k, .name = #k, .kind = "map", .line = 7, AS(buffers, __VA_ARGS__), AS(units, u), .grain = 4,           \
+    AS(work, CONSTANT(ns)), AS(scratch, CONSTANT(64))                                                                \
+  }
 
 static const NnrtBuffer init_buffers[] = {INPUT(0, CONSTANT(8)), VARIABLE(W, 8), VARIABLE(BIAS, 4),
                                           VARIABLE(VELOCITY, 12)};
@@ -242,7 +242,8 @@ static const NnrtTrain training[] = {{.data = 0,
                                       ROWS(reports, reports),
                                       .step = G_STEP,
                                       .eval = G_EVAL,
-                                      .grads = G_GRADS}};
+                                      .grads = G_GRADS,
+                                      .update = -1}};
 static const NnrtArgument arguments[] = {{.name = "x", .dtype = NNRT_F32, AS(shape, 2)}},
                           results[] = {{.name = "result", .dtype = NNRT_F32, .data = -1, .field = -1}};
 static const NnrtEntry entries[] = {
