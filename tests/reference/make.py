@@ -257,6 +257,19 @@ def library(out):
 
 # ---------------------------------------------------------------- the layers
 SIGNS = torch.tensor([1.0, -1.0] * 3, dtype=torch.float64)
+
+
+def recurrent(kind, x, **weights):
+    """All hidden states and half of the last state (an LSTM's cell), which every row of them gets."""
+    layer = kind(x.shape[2], weights["weight_hh_l0"].shape[1], batch_first=True).double()
+    y, last = torch.func.functional_call(layer, weights, (x,))
+    return y + 0.5 * (last[1] if kind is torch.nn.LSTM else last).transpose(0, 1)
+
+
+def gates(n):
+    return dict(x=(5, 3), weight_ih_l0=(n * 4, 3), weight_hh_l0=(n * 4, 4), bias_ih_l0=(n * 4,), bias_hh_l0=(n * 4,))
+
+
 # NAME: the function, then its arguments' shapes. x, the first, has PyTorch's leading dimension.
 LAYERS = {
     "conv1d": (lambda x, weight: F.conv1d(x, weight), dict(x=(3, 10), weight=(4, 3, 3))),
@@ -350,6 +363,9 @@ LAYERS = {
     "resize_cubic": (lambda x: F.interpolate(x[..., None].expand(-1, -1, -1, 3), size=(3, 3), mode="bicubic")[..., 1], dict(x=(2, 5))),
     "lerp": (lambda x, b, w: torch.lerp(x, b, w), dict(x=(4,), b=(4,), w=(4,))),
     "dot": (lambda x, b: (x * b).sum(-1), dict(x=(3, 4), b=(3, 4))),
+    "rnn": (lambda **a: recurrent(torch.nn.RNN, **a), gates(1)),
+    "lstm": (lambda **a: recurrent(torch.nn.LSTM, **a), gates(4)),
+    "gru": (lambda **a: recurrent(torch.nn.GRU, **a), gates(3)),
 }
 
 
