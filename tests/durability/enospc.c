@@ -1,9 +1,10 @@
 /* enospc.c - a preloaded library that lets the disk run full.
  *
  * After $ENOSPC_AFTER calls of write, pwrite, writev, fsync, fdatasync, rename and renameat on files and folders,
- * every further one fails with ENOSPC, as a full disk does; the first to fail also makes the file $ENOSPC_MARK, so
- * that the script knows that a call was reached. Terminals, pipes and sockets are let through: messages must arrive.
- * stdio writes by a door of its own, which preloading does not see; the runtime's files do not go through stdio. */
+ * every further one fails with ENOSPC, as a full disk does; but renaming needs no room, and fails only where it is
+ * the first to. The first to fail also makes the file $ENOSPC_MARK, so that the script knows that a call was reached.
+ * Terminals, pipes and sockets are let through: messages must arrive. stdio writes by a door of its own, which
+ * preloading does not see; the runtime's files do not go through stdio. */
 #define _GNU_SOURCE /* pwrite64 */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,9 +27,11 @@ static void leave_mark(void) {
 }
 
 /* Counts a call; true if it is to fail, errno set. */
-static bool disk_is_full(void) {
+static bool fails(bool needs_room) {
   const char *after = getenv("ENOSPC_AFTER");
-  if (!after || atomic_fetch_add(&calls, 1) < strtol(after, NULL, 10)) return false;
+  if (!after) return false;
+  long left = strtol(after, NULL, 10) - atomic_fetch_add(&calls, 1);
+  if (needs_room ? left > 0 : left != 0) return false;
   leave_mark();
   errno = ENOSPC;
   return true;
@@ -40,7 +43,7 @@ static bool is_stored(int fd) {
 }
 
 /* The raw call stands for libc's: no lookup, no cancellation point that matters here. */
-#define ON_DISK(fd) (is_stored(fd) && disk_is_full())
+#define ON_DISK(fd) (is_stored(fd) && fails(true))
 
 ssize_t write(int fd, const void *data, size_t size) { return ON_DISK(fd) ? -1 : syscall(SYS_write, fd, data, size); }
 
@@ -59,9 +62,9 @@ int fsync(int fd) { return ON_DISK(fd) ? -1 : (int)syscall(SYS_fsync, fd); }
 int fdatasync(int fd) { return ON_DISK(fd) ? -1 : (int)syscall(SYS_fdatasync, fd); }
 
 int rename(const char *from, const char *to) {
-  return disk_is_full() ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+  return fails(false) ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 int renameat(int from_fd, const char *from, int to_fd, const char *to) {
-  return disk_is_full() ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
+  return fails(false) ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
 }
