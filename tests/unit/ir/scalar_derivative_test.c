@@ -57,6 +57,21 @@ static void every_row_states_them(void **state) {
     }
 }
 
+/* a ** 0 is 1 at a = 0 too, and 0 ** b does not depend on b there: neither is 0 * inf. */
+static void powers_of_zero(void **state) {
+  (void)state;
+  Row r = row_model(OP_pow);
+  r.at[0][0] = r.at[1][0] = 0;
+  r.at[0][1] = 0, r.at[1][1] = 2;
+  pass_derive(r.g, &(PassContext){0});
+  for (int k = 0; k < 2; k++) {
+    double derivative[POINTS];
+    evaluate(&r, 1 + k, derivative);
+    assert_true(derivative[0] == 0 && derivative[1] == 0);
+  }
+  arena_free(r.arena);
+}
+
 /* A cast to an integer cuts. */
 static void integers_cut(void **state) {
   (void)state;
@@ -75,6 +90,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row_states_them),
       cmocka_unit_test(every_derivative),
+      cmocka_unit_test(powers_of_zero),
       cmocka_unit_test(integers_cut),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,22 @@ static void shuffle(void **state) {
   assert_memory_not_equal(a, b, sizeof a);
 }
 
+/* Each of the six orders of three comes about as often as the others: 5 deviations of 100 are 46. */
+static void shuffle_is_fair(void **state) {
+  (void)state;
+  int count[27] = {0}, seen = 0;
+  for (int epoch = 1; epoch <= 600; epoch++) {
+    int64_t a[3] = {0, 1, 2};
+    nnrt_shuffle(7, epoch, 3, a);
+    count[a[0] * 9 + a[1] * 3 + a[2]]++;
+  }
+  for (int i = 0; i < 27; i++) {
+    if (count[i]) assert_in_range(count[i], 54, 146);
+    seen += count[i] > 0;
+  }
+  assert_int_equal(seen, 6);
+}
+
 static void split(void **state) {
   (void)state;
   int64_t order[100], v;
@@ -83,7 +99,8 @@ static void split(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers), cmocka_unit_test(keys),
-                                     cmocka_unit_test(uniform), cmocka_unit_test(shuffle), cmocka_unit_test(split)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),   cmocka_unit_test(keys),
+                                     cmocka_unit_test(uniform),         cmocka_unit_test(shuffle),
+                                     cmocka_unit_test(shuffle_is_fair), cmocka_unit_test(split)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
