@@ -24,15 +24,18 @@ static Sums add_up(const NnrtProgram *p) {
   return s;
 }
 
-/* A graph's arena with every open dimension at `size`. */
-static int64_t arena_at(const NnrtGraph *g, int64_t size) {
+/* A graph's arena, or a thread's scratch memory, with every open dimension at `size`. */
+static int64_t bytes_at(const NnrtGraph *g, int64_t size, int64_t (*f)(const NnrtGraph *g, const int64_t *open)) {
   int64_t *open = malloc(((size_t)g->n_dims + 1) * sizeof *open); /* more than are open: quotients are dims too */
   if (!open) return -1;
   for (int64_t i = 0; i < g->n_dims; i++) open[i] = size;
-  int64_t bytes = nnrt_graph_arena(g, open);
+  int64_t bytes = f(g, open);
   free(open);
   return bytes;
 }
+
+static int64_t arena_at(const NnrtGraph *g, int64_t size) { return bytes_at(g, size, nnrt_graph_arena); }
+static int64_t scratch_at(const NnrtGraph *g, int64_t size) { return bytes_at(g, size, nnrt_graph_scratch); }
 
 static int64_t batch_of(const NnrtProgram *p, int64_t graph) {
   for (int64_t i = 0; i < p->n_train; i++)
@@ -52,12 +55,13 @@ static void print_text(const NnrtProgram *p, Sums s) {
   }
   printf("\n%lld parameters, %lld bytes with states; optimizer %lld bytes\n\n", (long long)s.parameters,
          (long long)s.model, (long long)s.optimizer);
-  printf("  %-24s %8s %14s %9s %14s\n", "graph", "sizes", "arena bytes", "launches", "FLOPs at 1");
+  printf("  %-24s %8s %14s %9s %14s %14s\n", "graph", "sizes", "arena bytes", "launches", "FLOPs at 1",
+         "each thread");
   for (int64_t i = 0; i < p->n_graphs; i++) {
     const NnrtGraph *g = &p->graphs[i];
     int64_t batch = batch_of(p, i);
-    printf("  %-24s %8lld %14lld %9lld %14lld\n", g->name, (long long)batch, (long long)arena_at(g, batch),
-           (long long)g->n_launches, (long long)g->flops);
+    printf("  %-24s %8lld %14lld %9lld %14lld %14lld\n", g->name, (long long)batch, (long long)arena_at(g, batch),
+           (long long)g->n_launches, (long long)g->flops, (long long)scratch_at(g, batch));
   }
 }
 
@@ -91,6 +95,7 @@ static void print_json(NnrtCli *c, const NnrtProgram *p, Sums s) {
     nnrt_line_string(l, "name", g->name);
     nnrt_line_integer(l, "batch", batch_of(p, i));
     nnrt_line_integer(l, "arena_bytes", arena_at(g, batch_of(p, i)));
+    nnrt_line_integer(l, "scratch_bytes", scratch_at(g, batch_of(p, i))); /* each thread's */
     nnrt_line_integer(l, "launches", g->n_launches);
     nnrt_line_integer(l, "flops", g->flops);
     nnrt_line_close(l, '}');

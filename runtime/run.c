@@ -47,6 +47,7 @@ int nnrt_model_open(NnrtModel *m, const NnrtProgram *p, NnrtPool *pool, NnrtErro
 void nnrt_model_close(NnrtModel *m) {
   free(m->block);
   free(m->arena);
+  free(m->scratch);
   free(m->variables);
   free(m->bytes);
   *m = (NnrtModel){0};
@@ -95,14 +96,29 @@ static void fill_dims(const NnrtGraph *g, const int64_t *open, int64_t *dims) {
   }
 }
 
-int64_t nnrt_graph_arena(const NnrtGraph *g, const int64_t *open) {
+static int64_t arena_under(const NnrtGraph *g, const int64_t *dims) { return nnrt_poly(g->arena, g->n_arena, dims); }
+
+/* Of one thread, for the launch that needs most. */
+static int64_t scratch_under(const NnrtGraph *g, const int64_t *dims) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < g->n_launches; i++) {
+    int64_t bytes = (nnrt_poly(g->launches[i].scratch, g->launches[i].n_scratch, dims) + ALIGN - 1) / ALIGN * ALIGN;
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
+static int64_t bytes_at(const NnrtGraph *g, const int64_t *open, int64_t (*f)(const NnrtGraph *, const int64_t *)) {
   int64_t *dims = calloc((size_t)g->n_dims + 1, sizeof *dims);
   if (!dims) return -1;
   fill_dims(g, open, dims);
-  int64_t bytes = nnrt_poly(g->arena, g->n_arena, dims);
+  int64_t bytes = f(g, dims);
   free(dims);
   return bytes;
 }
+
+int64_t nnrt_graph_arena(const NnrtGraph *g, const int64_t *open) { return bytes_at(g, open, arena_under); }
+int64_t nnrt_graph_scratch(const NnrtGraph *g, const int64_t *open) { return bytes_at(g, open, scratch_under); }
 
 int nnrt_port(const NnrtPort *ports, int64_t n, const char *name) {
   for (int64_t i = 0; i < n; i++)
@@ -144,7 +160,6 @@ void nnrt_run_close(NnrtRun *r) {
   free(r->steps);
   free(r->operands);
   free(r->loop_steps);
-  free(r->scratch);
   *r = (NnrtRun){0};
 }
 
@@ -159,19 +174,13 @@ static int reserve(char **at, int64_t *have, int64_t bytes, const char *name, Nn
 
 static int reserve_all(NnrtRun *r, NnrtError *e) {
   const NnrtGraph *g = r->graph;
-  int64_t scratch = 0;
-  for (int64_t i = 0; i < g->n_launches; i++) {
-    int64_t bytes =
-        (nnrt_poly(g->launches[i].scratch, g->launches[i].n_scratch, r->dims) + ALIGN - 1) / ALIGN * ALIGN;
-    if (bytes > scratch) scratch = bytes;
-  }
-  int64_t threads = nnrt_pool_threads(r->model->pool), have = r->scratch_bytes * threads;
   NnrtModel *m = r->model;
-  int status =
-      reserve(&m->arena, &m->arena_bytes, nnrt_poly(g->arena, g->n_arena, r->dims) + NNRT_ARENA_GUARD, g->name, e);
-  if (status != NNRT_OK || (r->scratch && r->scratch_bytes >= scratch)) return status;
-  status = reserve(&r->scratch, &have, scratch * threads, g->name, e);
-  r->scratch_bytes = scratch;
+  int64_t scratch = scratch_under(g, r->dims), threads = nnrt_pool_threads(m->pool);
+  int64_t have = m->scratch_bytes * threads;
+  int status = reserve(&m->arena, &m->arena_bytes, arena_under(g, r->dims) + NNRT_ARENA_GUARD, g->name, e);
+  if (status != NNRT_OK || (m->scratch && m->scratch_bytes >= scratch)) return status;
+  status = reserve(&m->scratch, &have, scratch * threads, g->name, e);
+  m->scratch_bytes = scratch;
   return status;
 }
 
@@ -252,7 +261,7 @@ static void run_chunk(void *context, int64_t chunk, int thread) {
   const Launch *l = context;
   const NnrtStep *s = l->step;
   int64_t begin = chunk * s->grain, end = begin + s->grain < s->units ? begin + s->grain : s->units;
-  char *scratch = l->run->scratch + thread * l->run->scratch_bytes;
+  char *scratch = l->run->model->scratch + thread * l->run->model->scratch_bytes;
   s->kernel(s->operands, l->run->dims, l->from + begin, l->from + end, scratch);
 }
 
@@ -260,7 +269,7 @@ void nnrt_run_launch(NnrtRun *r, int64_t i, int64_t step) {
   const NnrtStep *s = &r->steps[i];
   if (s->units <= 0) return;
   Launch l = {r, s, step * s->units};
-  if (s->chunks == 1) s->kernel(s->operands, r->dims, l.from, l.from + s->units, r->scratch);
+  if (s->chunks == 1) s->kernel(s->operands, r->dims, l.from, l.from + s->units, r->model->scratch);
   else nnrt_pool_run(r->model->pool, run_chunk, &l, s->chunks);
 }
 

@@ -14,8 +14,8 @@ typedef struct NnrtModel {
   int64_t *bytes;   /* of each */
   void *block;
   int64_t total;
-  char *arena; /* of the run that goes: they share it, as only one goes at a time */
-  int64_t arena_bytes;
+  char *arena, *scratch;              /* of the run that goes: they share it, as only one goes at a time */
+  int64_t arena_bytes, scratch_bytes; /* scratch: of one thread */
 } NnrtModel;
 
 int nnrt_model_open(NnrtModel *m, const NnrtProgram *p, NnrtPool *pool, NnrtError *e);
@@ -40,8 +40,7 @@ typedef struct NnrtRun {
   NnrtStep *steps;
   int64_t *loop_steps;   /* of graph->loops */
   void **operands;       /* of all launches, one after the other */
-  char *arena, *scratch; /* arena: the model's, as it was when the buffers were placed */
-  int64_t scratch_bytes; /* of one thread */
+  char *arena;           /* the model's, as it was when the buffers were placed */
   int64_t checked_arena; /* arena_check.c: the plan that was reported last */
 } NnrtRun;
 
@@ -73,6 +72,8 @@ int64_t nnrt_poly(const int64_t *terms, int64_t n, const int64_t *dims);
 
 /* A graph's arena under the sizes `open`, without running it: for `info`. -1: memory is out. */
 int64_t nnrt_graph_arena(const NnrtGraph *g, const int64_t *open);
+/* The same of the scratch memory that each thread has for it. */
+int64_t nnrt_graph_scratch(const NnrtGraph *g, const int64_t *open);
 
 void *nnrt_allocate(int64_t bytes); /* aligned to 64, zeroed, never of 0 bytes; NULL: memory is out. free() it */
 
