@@ -17,7 +17,8 @@ typedef struct Mixes {
   Dim *batch;
   Kind *kind;       /* by node id */
   int *slot;        /* by node id, EACH and SHARE: the result slot that counts examples */
-  const Var *index; /* its index that counts examples; NULL: none yet */
+  bool *spoiled;    /* by node id: a carry that mixes */
+  const Var *index; /* of the node looked at: what counts examples; NULL: none yet */
 } Mixes;
 
 static bool uses_batch(const Mixes *m, const Dim *d) {
@@ -170,12 +171,53 @@ static Node *first_mixed(const Mixes *m, Node *loss, Arena *a) {
   bool *needed = NEW_ARRAY(a, bool, m->g->nodes.n);
   Node *first = loss;
   needed[loss->id] = true;
-  for (int i = loss->id; i >= 0; i--) {
-    if (!needed[i]) continue;
-    if (m->kind[i] == MIXED) first = m->g->nodes.at[i];
-    node_operands(m->g->nodes.at[i], mark_operand, needed);
-  }
+  for (int round = 0; round < 2; round++) /* a loop's next value stands after its carry */
+    for (int i = m->g->nodes.n - 1; i >= 0; i--)
+      if (needed[i]) node_operands(m->g->nodes.at[i], mark_operand, needed);
+  for (int i = m->g->nodes.n - 1; i >= 0; i--)
+    if (needed[i] && m->kind[i] == MIXED) first = m->g->nodes.at[i];
   return first;
+}
+
+/* What a loop carries is taken to keep examples apart until one of its operands does not. */
+static Kind kind_of_carry(Mixes *m, const Node *n) {
+  int slot = m->slot[n->id] = batch_slot(m, n->rank, n->shape);
+  return slot == -2 || m->spoiled[n->id] ? MIXED : slot < 0 ? FIXED : EACH;
+}
+
+static Kind kind_of_node(Mixes *m, const Node *n) {
+  switch (n->kind) {
+  case NODE_input:
+  case NODE_param:
+  case NODE_state:
+  case NODE_const: return kind_of_source(m, n);
+  case NODE_carry: return kind_of_carry(m, n);
+  case NODE_comp: return kind_of_comp(m, n);
+  default: return MIXED;
+  }
+}
+
+/* Whether a carry's operand counts examples by the index that the carry does; the first value has no index of steps.
+ */
+static bool carries(const Mixes *m, const Node *carry, const Node *operand, bool first) {
+  int slot = m->slot[carry->id], own = m->slot[operand->id];
+  if (m->kind[operand->id] == FIXED) return true;
+  return m->kind[operand->id] == EACH && own == slot - (first && carry->axis < slot);
+}
+
+/* Classes all nodes; false where a carry turned out to mix and it is to be done again. */
+static bool class_nodes(Mixes *m) {
+  const Graph *g = m->g;
+  bool ok = true;
+  for (int i = 0; i < g->nodes.n; i++) m->kind[i] = kind_of_node(m, g->nodes.at[i]);
+  for (int i = 0; i < g->nodes.n; i++) {
+    const Node *n = g->nodes.at[i];
+    if (n->kind != NODE_carry || m->spoiled[i] || n->nin != 2) continue;
+    if (carries(m, n, n->in[0], true) && carries(m, n, n->in[1], false)) continue;
+    m->spoiled[i] = true;
+    ok = false;
+  }
+  return ok;
 }
 
 Node *batch_mixed_at(Graph *g, Node *loss, const char **why) {
@@ -183,11 +225,8 @@ Node *batch_mixed_at(Graph *g, Node *loss, const char **why) {
   Mixes m = {.g = g, .batch = g->batch ? dim_atom(g->ir, g->batch) : NULL};
   m.kind = NEW_ARRAY(a, Kind, g->nodes.n);
   m.slot = NEW_ARRAY(a, int, g->nodes.n);
-  for (int i = 0; i <= loss->id; i++) {
-    Node *n = g->nodes.at[i];
-    bool source = n->kind == NODE_input || n->kind == NODE_param || n->kind == NODE_state || n->kind == NODE_const;
-    m.kind[i] = source ? kind_of_source(&m, n) : n->kind == NODE_comp ? kind_of_comp(&m, n) : MIXED;
-  }
+  m.spoiled = NEW_ARRAY(a, bool, g->nodes.n);
+  while (!class_nodes(&m)) {}
   Kind kind = m.kind[loss->id];
   *why = kind == TOTAL ? "is a sum over the batch, not a mean" : "mixes the examples of a batch";
   Node *found = kind == MEAN || kind == FIXED ? NULL : loss;
