@@ -319,7 +319,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
       bound[p] = v;
       e = env_bind(x, e, param->name, v, param->name_span);
     }
-  if (ok) r = call_body(x, f, e, at);
+  if (ok) r = f->ast->with ? call_own(x, f, e, at, call_body) : call_body(x, f, e, at);
   x->frame = frame;
   x->calls.n--;
   x->stack.n = stack;
@@ -472,62 +472,14 @@ static Value *call_row(Elaborator *x, ScalarOp op, int n, CallArg *args, Span at
   return r;
 }
 
-static Value *call_grad(Elaborator *x, Env *e, Ast *a) {
-  if (a->args->items.n != 2) {
-    Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`grad` takes a scalar and what it is derived by");
-    diag_help(d, "write `grad(loss, x)`");
-    return NULL;
-  }
-  Value *s = elaborate_expr(x, e, a->args->items.at[0]->value),
-        *v = elaborate_expr(x, e, a->args->items.at[1]->value);
-  if (!s || !v) return NULL;
-  s = value_runtime(x, s);
-  if (s->kind != VALUE_TENSOR || s->rank || !dtype_is_float(s->dtype)) {
-    Diag *d = diag_add(x->diags, DIAG_GRAD, a->args->items.at[0]->span, "only a scalar is derived, and this is %s",
-                       value_type_text(x, s));
-    diag_help(d, "sum or mean it");
-    return NULL;
-  }
-  if (v->kind != VALUE_TENSOR || !dtype_is_float(v->dtype) || v->weak) {
-    diag_add(x->diags, DIAG_GRAD, a->args->items.at[1]->span,
-             "a float tensor is wanted, by which to derive, and this is %s", value_type_text(x, v));
-    return NULL;
-  }
-  if (x->steps) {
-    say_not_compiled(x, a->span, "`grad` inside a `scan`");
-    return NULL;
-  }
-  /* Inside a lifted function each example's scalar depends on its own part of v only: the derivative of the sum over
-   * examples. */
-  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
-  int n = 0;
-  for (int i = 0; i < x->stack.n; i++)
-    if (expr_uses(s->expr, x->stack.at[i].var)) used[n++] = x->stack.at[i].var;
-  Node *variable = v->rank ? v->node : v->expr->kind == EXPR_READ ? v->expr->node : NULL;
-  Form **prefix = v->rank ? v->prefix : variable ? v->expr->at : NULL;
-  int nprefix = v->rank ? v->nprefix : variable ? variable->rank : 0;
-  bool own = variable != NULL;
-  for (int i = 0; own && i < n; i++) {
-    own = false;
-    for (int k = 0; k < nprefix; k++) own = own || form_as_var(prefix[k]) == used[i];
-  }
-  if (!own) {
-    Diag *d =
-        diag_add(x->diags, DIAG_GRAD, a->span, "the scalar has an index that what it is derived by does not have");
-    diag_help(d, "derive outside of the index notation, of a sum");
-    return NULL;
-  }
-  Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
-  Value *r = value_node(x, graph_grad(x->graph, total, variable, a->span), a->span);
-  return nprefix ? value_take(x, r, nprefix, prefix) : r;
-}
-
 static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is) {
   Str name = a->callee->name;
   Value *column = piped ? NULL : data_column(x, e, a, is);
   if (!piped && *is) return column;
   *is = true;
   if (!strcmp(name, "grad") && !piped) return call_grad(x, e, a);
+  if (!strcmp(name, "jvp") && !piped) return call_jvp(x, e, a);
+  if (!strcmp(name, "order") && x->module->library) return call_order(x, e, a);
   int n;
   ScalarOp op = row_named(name);
   int given = a->args->items.n + (piped != NULL);

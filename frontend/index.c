@@ -113,6 +113,15 @@ static void search(RangeSearch *s, Ast *a) {
   s->bound.n = mark;
 }
 
+/* Whether a names what has no value because of a mistake that was reported. */
+static bool mentions_broken(Env *e, const Ast *a) {
+  const Env *b = a->kind == AST_NAME ? env_find(e, a->name) : NULL;
+  if (b && !b->value) return true;
+  for (int i = 0; i < ast_child_count(a); i++)
+    if (ast_child(a, i) && mentions_broken(e, ast_child(a, i))) return true;
+  return false;
+}
+
 /* The range of index `name` in body; written and declared ones are the caller's. NULL after a message. */
 static Dim *find_range(Elaborator *x, Env *e, Str name, Ast **bodies, int nbodies, Span at) {
   RangeSearch s = {.x = x, .env = e, .name = name};
@@ -120,6 +129,8 @@ static Dim *find_range(Elaborator *x, Env *e, Str name, Ast **bodies, int nbodie
     if (bodies[i]) search(&s, bodies[i]);
   if (s.conflict) return NULL;
   if (!s.range) s.range = s.fallback;
+  for (int i = 0; i < nbodies; i++)
+    if (!s.range && bodies[i] && mentions_broken(e, bodies[i])) return NULL;
   if (!s.range) {
     Diag *d = diag_add(x->diags, DIAG_NO_RANGE, at, "nothing says how far index `%s` runs", name);
     diag_help(d, "write its range: `%s < N`", name);

@@ -13,7 +13,6 @@ static bool is_body(AstKind kind) {
 }
 
 static void walk(DiagSink *sink, const Ast *n, bool in_body) {
-  if (n->kind == AST_FN && n->with) refuse(sink, n->with->span, "a function's own derivative");
   if ((n->kind == AST_FN || n->kind == AST_ENTRY) && n->where)
     refuse(sink, n->where->span, "a `where` of a signature");
   if (n->flags & AST_NODECAY) refuse(sink, n->name_span, "`nodecay`");

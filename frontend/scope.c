@@ -116,9 +116,8 @@ static bool name_exists(Elaborator *x, Env *e, Str name) {
 }
 
 /* What the language's reference names and the library does not have yet. */
-static const char *const planned[] = {"jvp",  "concat", "stack",   "split", "reshape",
-                                      "pad",  "sort",   "argsort", "top_k", "one_hot",
-                                      "iota", "update", "add_at",  "len",   "categorical"};
+static const char *const planned[] = {"concat",  "stack", "split", "reshape",    "pad",
+                                      "one_hot", "iota",  "len",   "categorical"};
 
 Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   if (!strcmp(name, "training")) return value_flag(x, x->training, at);

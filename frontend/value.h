@@ -315,6 +315,15 @@ Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Spa
 Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise);
 Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body, const Type *expected, Span at);
 Value *elaborate_apply(Elaborator *x, Env *e, Ast *a);
+Value *call_order(Elaborator *x, Env *e, Ast *a);
+Value *call_grad(Elaborator *x, Env *e, Ast *a); /* derivative.c */
+Value *call_jvp(Elaborator *x, Env *e, Ast *a);
+int indices_used(Elaborator *x, const Value *v, Var **out); /* of the stack, by v, outermost first; how many */
+/* v as a node over indices of the stack, and then its own dimensions; NULL after a message. */
+Node *node_over(Elaborator *x, Value *v, int n, Var **vars);
+/* own.c: a call of a function that says what its derivative is, its parameters being bound in e; `body` makes its
+ * value. */
+Value *call_own(Elaborator *x, Function *f, Env *e, Span at, Value *(*body)(Elaborator *, Function *, Env *, Span));
 Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path, Span at);
 Value *reduce_whole(Elaborator *x, Reducer r, Value *v, Span at);

@@ -1,4 +1,4 @@
-/* adjoint.c - reverse mode within one scalar expression, by the derivative texts of scalar.def.
+/* adjoint.c - reverse and forward mode within one scalar expression, by the derivative texts of scalar.def.
  *
  * Each distinct subexpression is visited once. An adjoint is kept as a few terms select(guard, value, 0) with
  * different guards, never as their plain sum: every derivative is linear in g, so it is taken below the guard. That
@@ -140,4 +140,47 @@ void scalar_reverse(Ir *ir, Expr *body, Expr *value, Expr *seed, Wanted wanted, 
     else pass_on(&p, x, x->e == body && value ? value : x->e);
   }
   ptrmap_free(&p.index);
+}
+
+/* ---- the forward pass ---- */
+
+/* Of an operation, from its arguments' tangents: what each passes on, added up. */
+static Expr *op_tangent(Ir *ir, Expr *e, Expr *value, Expr *const *d) {
+  if (e->op == OP_cast) return d[0] ? expr_cast(ir, e->dtype, d[0]) : NULL;
+  if (e->op == OP_select && (d[1] || d[2])) {
+    Expr *zero = expr_real(ir, e->dtype, 0);
+    return expr_select(ir, e->arg[0], d[1] ? d[1] : zero, d[2] ? d[2] : zero);
+  }
+  Expr *sum = NULL;
+  for (int k = 0; k < e->n; k++) {
+    Expr *part = d[k] ? scalar_derivative(ir, e, k, d[k], value) : NULL;
+    if (part) sum = sum ? expr_op2(ir, OP_add, sum, part) : part;
+  }
+  return sum;
+}
+
+typedef struct Forward {
+  Ir *ir;
+  Expr *body, *value;
+  ReadTangent tangent;
+  PtrMap of; /* Expr to its tangent */
+} Forward;
+
+static void forward_one(void *cx, Expr *e) {
+  Forward *f = cx;
+  Expr *t = NULL, *d[3] = {NULL, NULL, NULL};
+  if (e->kind == EXPR_READ && dtype_is_float(e->dtype)) t = f->tangent.of(f->tangent.cx, e);
+  if (e->kind == EXPR_OP && dtype_is_float(e->dtype)) {
+    for (int k = 0; k < e->n; k++) d[k] = scalar_passes(e, k) ? ptrmap_get(&f->of, e->arg[k]) : NULL;
+    t = op_tangent(f->ir, e, e == f->body && f->value ? f->value : e, d);
+  }
+  if (t && !expr_is_zero(t)) ptrmap_put(&f->of, e, t);
+}
+
+Expr *scalar_forward(Ir *ir, Expr *body, Expr *value, ReadTangent tangent) {
+  Forward f = {ir, body, value, tangent, {0}};
+  expr_visit(body, forward_one, &f);
+  Expr *t = ptrmap_get(&f.of, body);
+  ptrmap_free(&f.of);
+  return t;
 }

@@ -1,4 +1,4 @@
-/* adjoint.h - reverse mode within one scalar expression. */
+/* adjoint.h - reverse and forward mode within one scalar expression. */
 #ifndef NNC_IR_ADJOINT_H
 #define NNC_IR_ADJOINT_H
 
@@ -25,6 +25,14 @@ typedef struct Wanted {
 /* The adjoint of every distinct read of a wanted node in `body`, whose own adjoint is `seed`. `value` is a read of
  * the tensor that keeps the body's value, so that exp and its like are not computed again; NULL if none does. */
 void scalar_reverse(Ir *ir, Expr *body, Expr *value, Expr *seed, Wanted wanted, Arena *a, ReadAdjoints *out);
+
+/* Forward: how body changes where each read changes by what `tangent` gives for it, NULL being not at all. NULL if
+ * body does not change. */
+typedef struct ReadTangent {
+  Expr *(*of)(void *cx, Expr *read);
+  void *cx;
+} ReadTangent;
+Expr *scalar_forward(Ir *ir, Expr *body, Expr *value, ReadTangent tangent);
 
 /* Whether some wanted read can pass a change on to the value of body. */
 bool scalar_depends(Expr *body, Wanted wanted, Arena *a);

@@ -319,6 +319,7 @@ static bool is_window(Graph *g, const Node *n, Arena *a) {
 KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c) {
   *c = NULL;
   if (n->kind == NODE_scatter) return KERNEL_scatter;
+  if (n->kind == NODE_sort) return KERNEL_sort;
   if (n->reducer == RED_none) return KERNEL_map;
   if (n->rank == 0) return KERNEL_full;
   *c = find_contraction(g, n, a);
@@ -329,7 +330,7 @@ KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c) {
 int form_result_slot(Graph *g, const Node *n, const Form *f) {
   Var *v = form_as_var(f);
   if (!v) return -1;
-  for (int i = 0; i < n->rank && n->kind == NODE_comp; i++)
+  for (int i = 0; i < node_result_slots(n); i++)
     if (node_result_var(g, n, i) == v) return i;
   return -1;
 }

@@ -134,6 +134,6 @@ ExprList node_reads(Arena *a, const Node *n) {
   ReadCollector c = {.arena = a};
   if (n->kind == NODE_scatter)
     for (int i = 0; i < n->rank; i++) collect_form(&c, n->at[i]);
-  if (n->kind == NODE_comp || n->kind == NODE_scatter) expr_visit(n->body, collect_read, &c);
+  if (n->body) expr_visit(n->body, collect_read, &c);
   return c.reads;
 }

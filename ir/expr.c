@@ -413,8 +413,10 @@ static Range op_range(Ir *ir, const Expr *e) {
   }
 }
 
-/* argmax and argmin: positions over the reduced indices. */
+/* argmax and argmin: positions over the reduced indices; sort: along the last dimension. */
 static Range read_range(const Node *n) {
+  int64_t last;
+  if (n->kind == NODE_sort) return (Range){true, dim_is_const(n->shape[n->rank - 1], &last), 0, last - 1};
   if (n->kind != NODE_comp || (n->reducer != RED_argmax && n->reducer != RED_argmin)) return (Range){0};
   Range r = {true, true, 0, 1};
   for (int i = 0; i < n->nred; i++) {

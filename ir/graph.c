@@ -85,6 +85,30 @@ Node *graph_grad(Graph *g, Node *scalar, Node *variable, Span at) {
   return n;
 }
 
+Node *graph_jvp(Graph *g, Node *value, Node *variable, Node *direction, Span at) {
+  Node *n = append(g, NODE_jvp, value->dtype, value->rank, value->shape, at);
+  set_operands(g, n, 3, (Node *[]){value, variable, direction});
+  return n;
+}
+
+Node *graph_adjoint(Graph *g, DType t, int rank, Dim **shape, Span at) {
+  return append(g, NODE_adjoint, t, rank, shape, at);
+}
+
+Node *graph_custom(Graph *g, Node *value, Node *adjoint, int n, Node *const *variables, Node *const *derivatives,
+                   Span at) {
+  Node *c = append(g, NODE_custom, value->dtype, value->rank, value->shape, at);
+  Node **in = NEW_ARRAY(g->arena, Node *, 2 + 2 * n);
+  in[0] = value;
+  in[1] = adjoint;
+  for (int i = 0; i < n; i++) {
+    in[2 + 2 * i] = variables[i];
+    in[3 + 2 * i] = derivatives[i];
+  }
+  set_operands(g, c, 2 + 2 * n, in);
+  return c;
+}
+
 Node *graph_store(Graph *g, Node *target, Node *value, Span at) {
   Node *n = append(g, NODE_store, target->dtype, target->rank, target->shape, at);
   set_operands(g, n, 2, (Node *[]){value, target});
@@ -158,12 +182,67 @@ Node *graph_scatter(Graph *g, DType t, int rank, Dim **shape, int nvars, Var **v
   return n;
 }
 
+Node *graph_sort(Graph *g, int rank, Var **result, bool descending, Expr *key, Span at) {
+  if (rank < 1) ice("graph_sort: of a scalar");
+  Renaming renaming = {g->ir, rank, 0, result, NULL};
+  ExprMap m = {.ir = g->ir, .var = position_of, .cx = &renaming};
+  Node *n = append(g, NODE_sort, DT_i32, rank, extents_of(g->arena, rank, result), at);
+  n->descending = descending;
+  n->body = expr_map(&m, key);
+  return n;
+}
+
+Node *graph_with_body(Graph *g, const Node *n, Expr *body, Form **at) {
+  Var **result = NEW_ARRAY(g->arena, Var *, n->rank + 1), **reduced = NEW_ARRAY(g->arena, Var *, n->nred + 1);
+  for (int i = 0; i < n->nred; i++) reduced[i] = node_reduction_var(g, n, i);
+  for (int i = 0; i < node_result_slots(n); i++) result[i] = node_result_var(g, n, i);
+  switch (n->kind) {
+  case NODE_comp: return graph_comp(g, n->rank, result, n->reducer, n->nred, reduced, body, n->span);
+  case NODE_scatter: return graph_scatter(g, n->dtype, n->rank, n->shape, n->nred, reduced, at, body, n->span);
+  case NODE_sort: return graph_sort(g, n->rank, result, n->descending, body, n->span);
+  default: ice("graph_with_body: a %s has no body", node_kind_name(n->kind));
+  }
+}
+
+typedef struct Copying {
+  Graph *g;
+  Node *(*map)(void *cx, Node *operand);
+  void *cx;
+} Copying;
+
+static Expr *copied_read(void *cx, Expr *read) {
+  const Copying *c = cx;
+  Node *n = c->map(c->cx, read->node);
+  return n == read->node ? NULL : expr_read(c->g->ir, n, read->at);
+}
+
+Node *graph_copy(Graph *g, const Node *n, Node *(*map)(void *cx, Node *operand), void *cx) {
+  Copying c = {g, map, cx};
+  ExprMap m = {.ir = g->ir, .read = copied_read, .cx = &c};
+  Node *copy;
+  if (n->body) {
+    Form **at = NEW_ARRAY(g->arena, Form *, n->rank + 1);
+    for (int i = 0; n->at && i < n->rank; i++) at[i] = form_map(&m, n->at[i]);
+    copy = graph_with_body(g, n, expr_map(&m, n->body), at);
+  } else {
+    copy = append(g, n->kind, n->dtype, n->rank, n->shape, n->span);
+    set_operands(g, copy, n->nin, n->in);
+    for (int i = 0; i < n->nin; i++) copy->in[i] = map(cx, n->in[i]);
+  }
+  copy->name = n->name;
+  return copy;
+}
+
 /* ---- indices and operands ---- */
+
+bool node_asks(const Node *n) { return n->kind == NODE_grad || n->kind == NODE_jvp || n->kind == NODE_custom; }
+
+int node_result_slots(const Node *n) { return n->kind == NODE_scatter ? 0 : n->rank; }
 
 Var *node_result_var(const Graph *g, const Node *n, int i) { return var_get(g->ir, i, n->shape[i]); }
 
 Var *node_reduction_var(const Graph *g, const Node *n, int i) {
-  return var_get(g->ir, n->kind == NODE_scatter ? i : n->rank + i, n->red[i]);
+  return var_get(g->ir, node_result_slots(n) + i, n->red[i]);
 }
 
 typedef struct Substitution {

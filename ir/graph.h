@@ -58,15 +58,18 @@ struct Node {
   /* comp: result indices have slots 0 .. rank-1 and extents `shape`; reduction indices slots rank .. rank+nred-1.
    * argmax and argmin give the row-major position over all reduction indices, the first among equals, NaN wins; dtype
    * i32. scatter: result[at(v)] += body(v) for all v; its nred indices have slots 0 .. nred-1; at[] has rank forms.
+   * sort: body is the key of an element, over the result's indices; result[.., j] is the position along the last
+   * dimension of the element that comes j-th, i32. Equal keys keep their order, NaN counts as the largest number.
    */
   int nred;
   Dim **red;
   Reducer reducer; /* RED_none: a map, nred == 0 */
   Expr *body;
   Form **at;
+  bool descending; /* sort: the largest key first */
 
   int nin;    /* operands beside what the body reads */
-  Node **in;  /* grad: scalar, variable; store: value, target; carry: init, next (none until graph_close) */
+  Node **in;  /* grad: scalar, variable; jvp: value, variable, direction; store: value, target; carry: init, next (none until graph_close) */
   int axis;   /* carry: the dimension of the steps, extent steps + 1; init lacks it, next's is steps */
   bool down;  /* carry */
   Scan *scan; /* the innermost that it is a member of, or NULL */
@@ -103,6 +106,12 @@ Node *graph_param(Graph *g, Str name, DType t, int rank, Dim **shape, Span at);
 Node *graph_state(Graph *g, Str name, DType t, int rank, Dim **shape, Span at);
 Node *graph_const(Graph *g, DType t, int rank, Dim **shape, const void *data, Span at); /* copies the data */
 Node *graph_grad(Graph *g, Node *scalar, Node *variable, Span at);
+Node *graph_jvp(Graph *g, Node *value, Node *variable, Node *direction, Span at);
+/* A value whose derivative was given, not to be found: n tensors it depends on, and the derivative by each, which may
+ * read `adjoint`. That is made first, of the value's type and shape. */
+Node *graph_adjoint(Graph *g, DType t, int rank, Dim **shape, Span at);
+Node *graph_custom(Graph *g, Node *value, Node *adjoint, int n, Node *const *variables, Node *const *derivatives,
+                   Span at);
 Node *graph_store(Graph *g, Node *target, Node *value, Span at);
 void graph_output(Graph *g, Str name, Node *n);
 /* A carry without operands: graph_close gives it these when the loop's body is made. */
@@ -117,7 +126,19 @@ Node *graph_comp(Graph *g, int rank, Var **result, Reducer r, int nreduced, Var 
 Node *graph_scatter(Graph *g, DType t, int rank, Dim **shape, int nvars, Var **vars, Form **at, Expr *value,
                     Span at_span);
 
-/* The Var of result index i (comp), of reduction index i (comp, scatter). */
+Node *graph_sort(Graph *g, int rank, Var **result, bool descending, Expr *key, Span at);
+
+/* The same node with other operands and reads: map is given each node that it depends on. Not of a source. */
+Node *graph_copy(Graph *g, const Node *n, Node *(*map)(void *cx, Node *operand), void *cx);
+/* The same node with another body, over its own slots, and other places if it is a scatter. */
+Node *graph_with_body(Graph *g, const Node *n, Expr *body, Form **at);
+
+/* Asks for a derivative, or says what it is: pass_derive replaces it. */
+bool node_asks(const Node *n);
+
+/* How many slots of a node's body are result indices: none of a scatter. */
+int node_result_slots(const Node *n);
+/* The Var of result index i (comp, sort), of reduction index i (comp, scatter). */
 Var *node_result_var(const Graph *g, const Node *n, int i);
 Var *node_reduction_var(const Graph *g, const Node *n, int i);
 /* body of a comp with its result indices replaced by `at` (a map's body: substitution is fusion). */

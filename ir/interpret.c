@@ -137,7 +137,7 @@ typedef struct Points {
 } Points;
 
 static void points_start(Run *r, Points *p, const Node *n) {
-  int results = n->kind == NODE_comp ? n->rank : 0;
+  int results = node_result_slots(n);
   p->slots = results + n->nred;
   if (p->slots > 32) ice("interpret: node %d has %d indices", n->id, p->slots);
   for (int i = 0; i < p->slots; i++) {
@@ -332,6 +332,67 @@ static void run_reduction(Run *r, Body *b) {
   }
 }
 
+/* ---- sort ---- */
+
+typedef struct Keys {
+  Register *v;  /* of the block last evaluated */
+  double *real; /* of all elements, where they are floats; else */
+  int64_t *integer;
+} Keys;
+
+static bool comes_before(const Keys *k, bool descending, int64_t a, int64_t b) {
+  if (k->integer) return descending ? k->integer[a] > k->integer[b] : k->integer[a] < k->integer[b];
+  double x = k->real[a], y = k->real[b];
+  if (isnan(x) || isnan(y)) return descending ? isnan(x) && !isnan(y) : !isnan(x);
+  return descending ? x > y : x < y;
+}
+
+/* Merges the ordered halves [0, middle) and [middle, n) of order; of equals the first half's come first. */
+static void merge(const Keys *k, bool descending, int64_t *order, int64_t middle, int64_t n, int64_t *free) {
+  int64_t a = 0, b = middle;
+  for (int64_t i = 0; i < n; i++) {
+    bool second = a == middle || (b < n && comes_before(k, descending, order[b], order[a]));
+    free[i] = second ? order[b++] : order[a++];
+  }
+  memcpy(order, free, sizeof *order * (size_t)n);
+}
+
+static void order_row(const Keys *k, bool descending, int64_t *order, int64_t n, int64_t *free) {
+  if (n < 2) return;
+  int64_t middle = n / 2;
+  order_row(k, descending, order, middle, free);
+  order_row(k, descending, order + middle, n - middle, free);
+  merge(k, descending, order, middle, n, free);
+}
+
+static void keep_keys(Keys *k, int64_t at, int count) {
+  for (int i = 0; i < count && k->integer; i++) k->integer[at + i] = k->v->integer[i];
+  for (int i = 0; i < count && k->real; i++) k->real[at + i] = k->v->real[i];
+}
+
+static void run_sort(Run *r, const Node *n, Tensor *out) {
+  Points p;
+  points_start(r, &p, n);
+  points_rewind(&p);
+  int64_t results = tensor_count(out), row = out->extent[n->rank - 1], at = 0;
+  Program *program = node_program(r);
+  Keys k = {.v = program_expr(program, n->body)};
+  if (dtype_is_float(n->body->dtype)) k.real = NEW_ARRAY(r->scratch, double, results + 1);
+  else k.integer = NEW_ARRAY(r->scratch, int64_t, results + 1);
+  for (int count; !r->error && (count = points_next(&p)) > 0; at += count) {
+    program_run(program, count, p.index);
+    check_inside(n, k.v, count);
+    keep_keys(&k, at, count);
+  }
+  int64_t *order = NEW_ARRAY(r->scratch, int64_t, row + 1), *free = NEW_ARRAY(r->scratch, int64_t, row + 1);
+  for (int64_t first = 0; row && first < results; first += row) {
+    for (int64_t i = 0; i < row; i++) order[i] = first + i;
+    order_row(&k, n->descending, order, row, free);
+    for (int64_t i = 0; i < row; i++) dtype_store_int(out->dtype, out->data, first + i, order[i] - first);
+  }
+  program_free(program);
+}
+
 /* ---- scatter: sums in the order of the points, in double, rounded once ---- */
 
 static int64_t scattered_to(const Body *b, int k) {
@@ -375,10 +436,14 @@ static Tensor run_comp(Run *r, const Node *n) {
   Tensor t = new_tensor(r, n);
   if (r->error) return t;
   r->scratch = arena_new();
-  Body b;
-  body_start(r, &b, n, &t);
-  body_run(r, &b);
-  program_free(b.program);
+  if (n->kind == NODE_sort) {
+    run_sort(r, n, &t);
+  } else {
+    Body b;
+    body_start(r, &b, n, &t);
+    body_run(r, &b);
+    program_free(b.program);
+  }
   arena_free(r->scratch);
   return t;
 }
@@ -485,10 +550,14 @@ static Tensor run_node(Run *r, const Node *n) {
   switch (n->kind) {
   case NODE_const: return const_tensor(r, n);
   case NODE_comp:
+  case NODE_sort:
   case NODE_scatter: return run_comp(r, n);
   case NODE_carry: return run_shift(r, n);
+  case NODE_custom:
   case NODE_store: return r->in->values[n->in[0]->id];
-  case NODE_grad: fail(r, "node %%%d is a gradient that was not derived", n->id); return (Tensor){0};
+  case NODE_adjoint: return new_tensor(r, n);
+  case NODE_jvp:
+  case NODE_grad: fail(r, "node %%%d is a derivative that was not derived", n->id); return (Tensor){0};
   default: return given_tensor(r, n);
   }
 }

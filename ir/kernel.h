@@ -25,6 +25,9 @@
  *
  * scatter: one member; its buffer is zeroed first.
  *
+ * sort: one member, of rank n + 1; a grid position is a row that is put in order. Scratch: 40 bytes for each element
+ * of the row, of which the last 8 are for its key.
+ *
  * A member that is a Part writes into its whole's buffer, wherever that says; the whole's other parts may be other
  * kernels', and no kernel makes the whole.
  *

@@ -15,7 +15,7 @@ static size_t const_bytes(const Node *n) {
 }
 
 static uint64_t node_hash(const Node *n) {
-  uint64_t h = hash_mix(hash_mix(7, n->kind), (uint64_t)n->dtype << 32 | n->reducer);
+  uint64_t h = hash_mix(hash_mix(7, n->kind), (uint64_t)n->dtype << 32 | n->reducer << 1 | n->descending);
   for (int i = 0; i < n->rank; i++) h = hash_mix(h, (uint64_t)n->shape[i]->id);
   for (int i = 0; i < n->nred; i++) h = hash_mix(h, (uint64_t)n->red[i]->id);
   if (n->body) h = hash_mix(h, (uint64_t)n->body->id);
@@ -28,7 +28,7 @@ static uint64_t node_hash(const Node *n) {
 static bool same_node(const void *key, const void *object) {
   const Node *a = key, *b = object;
   bool same = a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank && a->nred == b->nred &&
-              a->reducer == b->reducer && a->body == b->body && a->nin == b->nin &&
+              a->reducer == b->reducer && a->body == b->body && a->descending == b->descending && a->nin == b->nin &&
               !a->at == !b->at && !a->data == !b->data;
   for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i] && (!a->at || a->at[i] == b->at[i]);
   for (int i = 0; same && i < a->nred; i++) same = a->red[i] == b->red[i];
@@ -37,7 +37,7 @@ static bool same_node(const void *key, const void *object) {
 }
 
 static bool is_pure(const Node *n) {
-  return n->kind == NODE_comp || n->kind == NODE_scatter || n->kind == NODE_const || n->kind == NODE_grad;
+  return n->body || n->kind == NODE_const || node_asks(n);
 }
 
 static Expr *merged_read(void *cx, Expr *read) {

@@ -1,7 +1,7 @@
-/* pass_derive.c - write the derivative that each NODE_grad asks for, in reverse mode.
+/* pass_derive.c - write the derivative that each NODE_grad asks for, in reverse mode; tangent.c answers NODE_jvp.
  *
- * In: a graph with NODE_grad. Out: none is left, all new nodes are comps and scatters. For a comp y = red(r: body)
- * with adjoint dy, adjoint.c gives each read x[A(i, r)] of the body its adjoint G(i, r), and
+ * In: a graph with nodes that ask. Out: none is left, all new nodes are comps, scatters and sorts. For a comp y =
+ * red(r: body) with adjoint dy, adjoint.c gives each read x[A(i, r)] of the body its adjoint G(i, r), and
  *
  *   dx[j] += sum over { (i, r) : A(i, r) = j } of G
  *
@@ -14,13 +14,17 @@
  * what its other readers give, A of the row that it writes, and A[j] is what c's readers give at j. So weight
  * gradients are sums over all steps, outside of any loop, and the derivative of a loop is one again.
  *
- * The innermost NODE_grad is answered first; gradients of one scalar share one sweep; the derivative by what the
+ * The innermost is answered first; gradients of one scalar share one sweep; the derivative by what the
  * scalar does not depend on is 0. Before fuse: a fused body would be differentiated with the recomputation in it. */
 #include "ir/derive.h"
 
 #include "ir/adjoint.h"
+#include "ir/custom.h"
 #include "ir/pass.h"
+#include "ir/permutation.h"
 #include "ir/reduce_indices.h"
+#include "ir/seed.h"
+#include "ir/tangent.h"
 
 /* ---- dependence ---- */
 
@@ -43,6 +47,11 @@ static bool node_depends(Reach *r, const Node *n, Arena *scratch) {
   case NODE_scatter: return dtype_is_float(n->dtype) && scalar_depends(n->body, wanted, scratch);
   case NODE_grad: return is_reached(r, n->in[0]);
   case NODE_carry: return dtype_is_float(n->dtype) && n->nin && (is_reached(r, n->in[0]) || is_reached(r, n->in[1]));
+  case NODE_jvp: return is_reached(r, n->in[0]) || is_reached(r, n->in[2]);
+  case NODE_custom:
+    for (int i = 0; i < custom_count(n); i++)
+      if (is_reached(r, custom_variable(n, i))) return true;
+    return false;
   default: return false;
   }
 }
@@ -177,82 +186,11 @@ static Node *total(Sweep *s, const Node *n) {
   return graph_comp(s->g, n->rank, v.at, RED_none, 0, NULL, expr_cast(s->ir, n->dtype, sum), n->span);
 }
 
-/* ---- seeds: the adjoint of a comp's body at (i, r) ---- */
-
-/* The row-major position of reduction indices, as argmax counts; NULL where it is not affine (inner extents open). */
-static Form *flat_position(Sweep *s, int n, Var **r) {
-  Form *f = form_const(s->ir, 0);
-  for (int k = 0; k < n; k++) {
-    int64_t extent = 0;
-    if (k > 0 && !dim_is_const(r[k]->extent, &extent)) return NULL;
-    f = form_add(s->ir, form_scale(s->ir, f, k > 0 ? extent : 1), form_var(s->ir, r[k]));
-  }
-  return f;
-}
-
-/* The same in integer arithmetic, for open extents. */
-static Expr *flat_value(Sweep *s, int n, Var **r) {
-  Expr *f = expr_int(s->ir, DT_i32, 0);
-  for (int k = 0; k < n; k++) {
-    Expr *extent = expr_index(s->ir, DT_i32, form_dim(s->ir, r[k]->extent));
-    Expr *index = expr_index(s->ir, DT_i32, form_var(s->ir, r[k]));
-    f = expr_op2(s->ir, OP_add, expr_op2(s->ir, OP_mul, f, extent), index);
-  }
-  return f;
-}
-
-/* max, min: the chosen element gets it all. The choice is a node of its own, so it is the same whatever is fused or
- * narrowed later, and one of equals wins. */
-static Expr *seed_chosen(Sweep *s, const Node *y, const VarList *v, Expr *dy) {
-  Var **r = v->at + y->rank;
-  Reducer chooser = y->reducer == RED_max ? RED_argmax : RED_argmin;
-  Node *chosen = graph_comp(s->g, y->rank, v->at, chooser, y->nred, r, y->body, y->span);
-  Expr *at = read_at(s, chosen, y->rank, v->at);
-  Form *flat = flat_position(s, y->nred, r);
-  Expr *hit = flat ? expr_eq0(s->ir, form_sub(s->ir, flat, form_data(s->ir, at)))
-                   : expr_op2(s->ir, OP_eq, flat_value(s, y->nred, r), at);
-  return expr_guard(s->ir, hit, dy);
-}
-
-typedef struct Renaming {
-  Sweep *s;
-  const VarList *from, *to;
-} Renaming;
-
-static Form *rename_var(void *cx, Var *v) {
-  const Renaming *m = cx;
-  for (int i = 0; i < m->from->n; i++)
-    if (m->from->at[i] == v) return form_var(m->s->ir, m->to->at[i]);
-  return NULL;
-}
-
-/* prod: times the product of the others, a comp over (i, r) that multiplies over r' != r. Exact where elements are 0.
- */
-static Expr *seed_product(Sweep *s, const Node *y, const VarList *v, Expr *dy) {
-  VarList inner = {0}, others = fresh_vars(s, y->nred, y->red);
-  for (int i = 0; i < y->nred; i++) vec_push(s->scratch, &inner, v->at[y->rank + i]);
-  Renaming m = {s, &inner, &others};
-  Expr *body = expr_map(&(ExprMap){.ir = s->ir, .var = rename_var, .cx = &m}, y->body);
-  Expr *same = NULL;
-  for (int i = 0; i < y->nred; i++) {
-    Form *d = form_sub(s->ir, form_var(s->ir, others.at[i]), form_var(s->ir, inner.at[i]));
-    same = expr_and(s->ir, same, expr_eq0(s->ir, d));
-  }
-  if (!same) return dy;
-  body = expr_select(s->ir, same, expr_real(s->ir, y->dtype, 1), body);
-  Node *rest = graph_comp(s->g, v->n, v->at, RED_prod, others.n, others.at, body, y->span);
-  return expr_op2(s->ir, OP_mul, dy, read_at(s, rest, v->n, v->at));
-}
+/* ---- seeds: the adjoint of a node's body ---- */
 
 static Expr *seed(Sweep *s, const Node *y, const VarList *v, Node *adjoint) {
   if (y->kind == NODE_scatter) return adjoint_at(s, adjoint, y->at);
-  Expr *dy = adjoint_at(s, adjoint, forms_of(s, y->rank, v->at));
-  switch (y->reducer) {
-  case RED_max:
-  case RED_min: return seed_chosen(s, y, v, dy);
-  case RED_prod: return seed_product(s, y, v, dy);
-  default: return dy;
-  }
+  return reduction_seed(s->g, s->scratch, y, v, adjoint_at(s, adjoint, forms_of(s, y->rank, v->at)));
 }
 
 /* ---- contributions: the adjoint of a read, as a tensor of what is read ---- */
@@ -328,9 +266,10 @@ static Node *scatter_node(Sweep *s, const Node *y, const VarList *v, const ReadA
   Form **at = NEW_ARRAY(s->scratch, Form *, x->rank);
   for (int d = 0; d < x->rank; d++) {
     at[d] = rows->at[d];
-    if (!g.guard || form_proves_inside(s->ir, at[d], rows->shape[d])) continue;
+    bool affine = !form_has_data(at[d]); /* data may be read out of bounds where its value would be inside */
+    if (!g.guard || (affine && form_proves_inside(s->ir, at[d], rows->shape[d]))) continue;
     Expr *index = expr_index(s->ir, DT_i64, at[d]);
-    at[d] = form_data(s->ir, expr_select(s->ir, g.guard, index, expr_int(s->ir, DT_i64, 0)));
+    at[d] = form_data(s->ir, expr_guard(s->ir, g.guard, index));
   }
   return graph_scatter(s->g, value->dtype, x->rank, rows->shape, kept.n, kept.at, at, value, y->span);
 }
@@ -340,7 +279,10 @@ static Node *contribution(Sweep *s, const Node *y, const VarList *v, ReadAdjoint
   ra.adjoint = expr_cast(s->ir, adjoint_dtype(x->dtype), ra.adjoint);
   Rows rows = rows_of(s, y, ra.read);
   VarList j = fresh_vars(s, x->rank, rows.shape);
-  Solution *found = solve(s->ir, v->n, v->at, x->rank, rows.at, forms_of(s, j.n, j.at));
+  Form **at = NEW_ARRAY(s->scratch, Form *, x->rank + 1), **wanted = forms_of(s, j.n, j.at);
+  for (int d = 0; d < x->rank; d++) at[d] = rows.at[d];
+  permutations_turn(s->g, x->rank, rows.shape, at, wanted);
+  Solution *found = solve(s->ir, v->n, v->at, x->rank, at, wanted);
   if (found->data.n) return scatter_node(s, y, v, &ra, &rows);
   Values values = {s, v, found->value};
   Expr *body = expr_map(&(ExprMap){.ir = s->ir, .var = value_of, .cx = &values}, ra.adjoint);
@@ -372,6 +314,14 @@ static void propagate(Sweep *s, Node *y, Node *adjoint) {
     Node *x = reads.at[i].read->node, *part = contribution(s, y, &v, reads.at[i]);
     NodeList *to = reads_own_carry(y, x) ? &s->steps[x->id] : &s->parts[x->id];
     if (part) vec_push(s->scratch, to, part);
+  }
+}
+
+/* The derivative that was given with y. */
+static void propagate_custom(Sweep *s, const Node *y, Node *adjoint) {
+  for (int i = 0; i < custom_count(y); i++) {
+    Node *x = custom_variable(y, i);
+    if (s->reach.reached[x->id]) vec_push(s->scratch, &s->parts[x->id], custom_adjoint(s->g, y, i, adjoint));
   }
 }
 
@@ -469,7 +419,8 @@ static void back(Sweep *s, Node *y) {
   ask_carries(s, y);
   if (s->parts[y->id].n == 0) return;
   Node *adjoint = s->adjoint[y->id] = total(s, y);
-  if (y->kind == NODE_comp || y->kind == NODE_scatter) propagate(s, y, adjoint);
+  if (y->kind == NODE_custom) propagate_custom(s, y, adjoint);
+  if (y->body) propagate(s, y, adjoint);
   if (y->kind != NODE_carry) return;
   pass_to_operand(s, y, adjoint, true);
   pass_to_operand(s, y, adjoint, false);
@@ -501,16 +452,32 @@ static void derive_scalar(Graph *g, Node *scalar) {
   arena_free(scratch);
 }
 
+/* Once every derivative is written, those that were given are no more needed. */
+static bool settle(Graph *g, PassContext *cx, bool changed) {
+  bool any = changed;
+  for (int i = 0; i < g->nodes.n; i++) any |= g->nodes.at[i]->kind == NODE_custom;
+  const Node *left = custom_settle(g);
+  if (!left) return any;
+  if (!cx->diags) ice("pass_derive: an adjoint is left, node %d", left->id);
+  Diag *d = diag_add(cx->diags, DIAG_OWN_DERIVATIVE, left->span,
+                     "a forward derivative is taken through this, which is not linear in the adjoint");
+  diag_note(d, "`jvp` needs sums and products of the adjoint with other values");
+  return any;
+}
+
 bool pass_derive(Graph *g, PassContext *cx) {
-  (void)cx;
   bool changed = false;
   for (;;) {
-    /* The first in topological order: its scalar holds no gradient that is not answered yet. */
+    /* The first in topological order: what it derives holds no derivative that is not answered yet. */
     Node *first = NULL;
     for (int i = 0; i < g->nodes.n && !first; i++)
-      if (g->nodes.at[i]->kind == NODE_grad) first = g->nodes.at[i];
-    if (!first) return changed;
-    derive_scalar(g, first->in[0]);
+      if (node_asks(g->nodes.at[i]) && g->nodes.at[i]->kind != NODE_custom) first = g->nodes.at[i];
+    if (!first) return settle(g, cx, changed);
+    const Node *loop = first->kind == NODE_jvp ? tangent_answer(g, first) : NULL;
+    if (loop && cx->diags)
+      diag_add(cx->diags, DIAG_NOT_COMPILED, first->span, "this version of nnc does not compile `jvp` through a `scan` yet");
+    else if (loop) ice("pass_derive: a jvp through node %d, a carry", loop->id);
+    if (first->kind != NODE_jvp) derive_scalar(g, first->in[0]);
     graph_renew(g);
     changed = true;
   }

@@ -193,20 +193,11 @@ static void substitute(Fusion *f, const Node *p) {
 
 /* ---- the new graph ---- */
 
-static Node *rebuilt(Graph *g, const Node *n) {
-  Var **result = NEW_ARRAY(g->arena, Var *, n->rank + 1), **reduced = NEW_ARRAY(g->arena, Var *, n->nred + 1);
-  for (int i = 0; i < n->nred; i++) reduced[i] = node_reduction_var(g, n, i);
-  if (n->kind == NODE_scatter)
-    return graph_scatter(g, n->dtype, n->rank, n->shape, n->nred, reduced, n->at, n->body, n->span);
-  for (int i = 0; i < n->rank; i++) result[i] = node_result_var(g, n, i);
-  return graph_comp(g, n->rank, result, n->reducer, n->nred, reduced, n->body, n->span);
-}
-
 static void rebuild(Fusion *f, int count) {
   for (int i = 0; i < count; i++) {
     Node *old = f->g->nodes.at[i];
     if (!old->body || f->now[i]->body == old->body) continue;
-    Node *n = rebuilt(f->g, f->now[i]);
+    Node *n = graph_with_body(f->g, f->now[i], f->now[i]->body, f->now[i]->at);
     n->name = old->name;
     old->forward = n;
   }

@@ -3,8 +3,8 @@
  * In, out: a graph in topological order. Scalar rules replace one operation in a body, looking through reads of maps;
  * node rules replace one comp. What holds within one expression whatever its operands (S1-S5) is done by the
  * expressions' own builders. Runs before derive, because the derivative of a stable expression is stable and the
- * other is not, and after it, because adjoints are full of what these rules remove. Once no NODE_grad is left, `stop`
- * has done its work and goes too.
+ * other is not, and after it, because adjoints are full of what these rules remove. Once no node asks for a
+ * derivative, `stop` has done its work and goes too.
  *
  * S3 and S12 drop a NaN or infinity that the removed part might have been: adjoints need it. */
 #include <math.h>
@@ -17,7 +17,7 @@ typedef struct Simplify {
   Graph *g;
   Ir *ir;
   Arena *scratch;
-  bool derived;     /* no NODE_grad is left */
+  bool derived;     /* no node asks for a derivative */
   PtrMap rewritten; /* Expr to Expr */
   PtrMap shifted;   /* a sum of exp to the same with its terms shifted (S11) */
   PtrMap shift;     /* the latter to the node of the shifts */
@@ -476,18 +476,11 @@ static const struct {
 
 /* ---- the pass ---- */
 
-static Node *with_body(Simplify *s, Node *n, Expr *body) {
-  VarList v = vars_of(s, n);
-  if (n->kind == NODE_comp) return comp_like(s, n, n->reducer, &v, body);
-  Var **vars = NEW_ARRAY(s->scratch, Var *, n->nred + 1);
-  for (int i = 0; i < n->nred; i++) vars[i] = node_reduction_var(s->g, n, i);
-  return graph_scatter(s->g, n->dtype, n->rank, n->shape, n->nred, vars, n->at, body, n->span);
-}
-
 static bool simplify_node(Simplify *s, Node *n) {
   Expr *body = rewrite(s, n->body);
   if (body != n->body) {
-    n->forward = with_body(s, n, body);
+    n->forward = graph_with_body(s->g, n, body, n->at);
+    n->forward->name = n->name;
     return true;
   }
   for (size_t r = 0; r < sizeof node_rules / sizeof *node_rules && n->kind == NODE_comp; r++)
@@ -499,11 +492,10 @@ static bool simplify_node(Simplify *s, Node *n) {
 static bool simplify_round(Graph *g) {
   Simplify s = {.g = g, .ir = g->ir, .scratch = arena_new(), .derived = true};
   int n = g->nodes.n;
-  for (int i = 0; i < n; i++) s.derived &= g->nodes.at[i]->kind != NODE_grad;
+  for (int i = 0; i < n; i++) s.derived &= !node_asks(g->nodes.at[i]);
   bool changed = false;
   for (int i = 0; i < n; i++) {
-    NodeKind k = g->nodes.at[i]->kind;
-    if (k == NODE_comp || k == NODE_scatter) changed |= simplify_node(&s, g->nodes.at[i]);
+    if (g->nodes.at[i]->body) changed |= simplify_node(&s, g->nodes.at[i]);
   }
   ptrmap_free(&s.rewritten);
   ptrmap_free(&s.shifted);

@@ -51,28 +51,28 @@ static bool reads_small(Squeeze *s, const Node *n) {
   return found;
 }
 
-/* A comp of n's value, without the dimensions of one element if `drop`. */
-static Node *comp_again(Squeeze *s, const Node *n, bool drop) {
+/* A comp of n's value, without the dimensions of one element. */
+static Node *comp_again(Squeeze *s, const Node *n) {
   Graph *g = s->g;
-  ExprMap m = {.ir = g->ir, .var = drop ? zero_for_one : NULL, .read = read_small, .cx = s};
+  ExprMap m = {.ir = g->ir, .var = zero_for_one, .read = read_small, .cx = s};
   Var **result = NEW_ARRAY(s->scratch, Var *, n->rank + 1), **reduced = NEW_ARRAY(s->scratch, Var *, n->nred + 1);
   int rank = 0;
   for (int i = 0; i < n->rank; i++)
-    if (!drop || !is_one(n->shape[i])) result[rank++] = node_result_var(g, n, i);
+    if (!is_one(n->shape[i])) result[rank++] = node_result_var(g, n, i);
   for (int i = 0; i < n->nred; i++) reduced[i] = node_reduction_var(g, n, i);
   Node *again = graph_comp(g, rank, result, n->reducer, n->nred, reduced, expr_map(&m, n->body), n->span);
   again->name = n->name;
   return again;
 }
 
-static Node *scatter_again(Squeeze *s, const Node *n) {
-  Graph *g = s->g;
-  ExprMap m = {.ir = g->ir, .read = read_small, .cx = s};
-  Var **vars = NEW_ARRAY(s->scratch, Var *, n->nred + 1);
+/* n, of its shape, with its reads of what became small. */
+static Node *reader_again(Squeeze *s, const Node *n) {
+  ExprMap m = {.ir = s->g->ir, .read = read_small, .cx = s};
   Form **at = NEW_ARRAY(s->scratch, Form *, n->rank + 1);
-  for (int i = 0; i < n->nred; i++) vars[i] = node_reduction_var(g, n, i);
-  for (int i = 0; i < n->rank; i++) at[i] = form_map(&m, n->at[i]);
-  return graph_scatter(g, n->dtype, n->rank, n->shape, n->nred, vars, at, expr_map(&m, n->body), n->span);
+  for (int i = 0; n->at && i < n->rank; i++) at[i] = form_map(&m, n->at[i]);
+  Node *again = graph_with_body(s->g, n, expr_map(&m, n->body), at);
+  again->name = n->name;
+  return again;
 }
 
 typedef struct Fixing {
@@ -116,9 +116,8 @@ bool pass_squeeze(Graph *g, PassContext *cx) {
   for (int i = 0; i < count; i++) {
     Node *n = g->nodes.at[i];
     bool drops = n->kind == NODE_comp && !s.fixed[i] && count_ones(n) > 0;
-    if (drops) s.small[i] = comp_again(&s, n, true);
-    else if (n->kind == NODE_comp && reads_small(&s, n)) n->forward = comp_again(&s, n, false);
-    else if (n->kind == NODE_scatter && reads_small(&s, n)) n->forward = scatter_again(&s, n);
+    if (drops) s.small[i] = comp_again(&s, n);
+    else if (n->body && reads_small(&s, n)) n->forward = reader_again(&s, n);
     changed |= drops;
   }
   arena_free(a);

@@ -42,7 +42,7 @@ static void verify(Graph *g, const char *pass) {
   if (fault) report_fault(fault, pass, g);
   bool derived = !strcmp(pass, "derive");
   for (int i = 0; derived && i < g->nodes.n; i++)
-    if (g->nodes.at[i]->kind == NODE_grad) report_fault("a grad node is left", pass, g);
+    if (node_asks(g->nodes.at[i])) report_fault("a node that asks for a derivative is left", pass, g);
 }
 
 /* False if the pass reported an error. */

@@ -291,6 +291,16 @@ static void print_comp(Printer *p, const Node *n) {
   buf_puts(p->out, ")");
 }
 
+static void print_sort(Printer *p, const Node *n) {
+  buf_puts(p->out, "sort ");
+  print_type(p, n);
+  buf_puts(p->out, " [");
+  for (int i = 0; i < n->rank; i++) buf_printf(p->out, "%si%d", i ? ", " : "", i);
+  buf_puts(p->out, n->descending ? "] descending " : "] ascending ");
+  p->rank = n->rank;
+  print_body(p, n->body, UNKNOWN);
+}
+
 static void print_scatter(Printer *p, const Node *n) {
   buf_puts(p->out, "scatter ");
   print_type(p, n);
@@ -323,14 +333,28 @@ static void print_carry(Printer *p, const Node *n) {
   buf_printf(p->out, " axis %d %s init %%%d next %%%d", n->axis, n->down ? "down" : "up", n->in[0]->id, n->in[1]->id);
 }
 
+static void print_custom(Printer *p, const Node *n) {
+  buf_printf(p->out, "custom %%%d with %%%d (", n->in[0]->id, n->in[1]->id);
+  for (int i = 2; i < n->nin; i += 2)
+    buf_printf(p->out, "%s%%%d: %%%d", i > 2 ? ", " : "", n->in[i]->id, n->in[i + 1]->id);
+  buf_puts(p->out, ")");
+}
+
 static void print_node(Printer *p, const Node *n) {
   buf_printf(p->out, "%%%d = ", n->id);
   switch (n->kind) {
   case NODE_comp: print_comp(p, n); break;
   case NODE_scatter: print_scatter(p, n); break;
+  case NODE_sort: print_sort(p, n); break;
   case NODE_const: print_const(p, n); break;
   case NODE_carry: print_carry(p, n); break;
   case NODE_grad: buf_printf(p->out, "grad %%%d by %%%d", n->in[0]->id, n->in[1]->id); return;
+  case NODE_jvp: buf_printf(p->out, "jvp %%%d by %%%d along %%%d", n->in[0]->id, n->in[1]->id, n->in[2]->id); return;
+  case NODE_custom: print_custom(p, n); return;
+  case NODE_adjoint:
+    buf_puts(p->out, "adjoint ");
+    print_type(p, n);
+    return;
   case NODE_store: buf_printf(p->out, "store %s = %%%d", n->in[1]->name, n->in[0]->id); return;
   default:
     buf_printf(p->out, "%s %s : ", node_kind_name(n->kind), n->name);

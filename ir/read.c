@@ -518,19 +518,24 @@ static bool body_fits(Reader *r, Reducer red, const Expr *e, DType t) {
   return false;
 }
 
-static void comp(Reader *r) {
-  Type t = type(r);
-  Var *vars[MAX_SLOTS];
+/* `[i0, i1]`: the result's indices, before a body that uses them. */
+static void result_indices(Reader *r, const Type *t) {
   expect(r, "[");
-  for (int i = 0; i < t.rank && !r->failed; i++) {
+  for (int i = 0; i < t->rank && !r->failed; i++) {
     char w[64];
     if (i) expect(r, ",");
     if (numbered(word(r, w), 'i') != i) fail(r, "expected i%d", i);
-    r->extents[i] = t.shape[i];
+    r->extents[i] = t->shape[i];
   }
   expect(r, "]");
-  r->rank = t.rank;
+  r->rank = t->rank;
   r->nred = 0;
+}
+
+static void comp(Reader *r) {
+  Type t = type(r);
+  Var *vars[MAX_SLOTS];
+  result_indices(r, &t);
   Reducer red = reducer(r);
   if (red) {
     expect(r, "(");
@@ -543,6 +548,21 @@ static void comp(Reader *r) {
   if (r->failed || !body_fits(r, red, e, t.dtype)) return;
   for (int i = 0; i < t.rank + r->nred; i++) vars[i] = var_get(r->ir, i, r->extents[i]);
   graph_comp(r->g, t.rank, vars, red, r->nred, vars + t.rank, e, (Span){0});
+}
+
+static void sort(Reader *r) {
+  Type t = type(r);
+  Var *vars[MAX_SLOTS];
+  char w[64];
+  result_indices(r, &t);
+  word(r, w);
+  bool descending = !strcmp(w, "descending");
+  if (!descending && strcmp(w, "ascending")) fail(r, "expected ascending or descending");
+  if (!r->failed && (t.rank < 1 || t.dtype != DT_i32)) fail(r, "a sort gives positions, i32, along a dimension");
+  Expr *key = body(r, UNKNOWN);
+  if (r->failed) return;
+  for (int i = 0; i < t.rank; i++) vars[i] = var_get(r->ir, i, r->extents[i]);
+  graph_sort(r->g, t.rank, vars, descending, key, (Span){0});
 }
 
 static void scatter(Reader *r) {
@@ -657,6 +677,38 @@ static void grad(Reader *r) {
   if (!r->failed) graph_grad(r->g, scalar, variable, (Span){0});
 }
 
+static void jvp(Reader *r) {
+  Node *value = node_number(r);
+  expect(r, "by");
+  Node *variable = node_number(r);
+  expect(r, "along");
+  Node *direction = node_number(r);
+  if (!r->failed) graph_jvp(r->g, value, variable, direction, (Span){0});
+}
+
+static void adjoint(Reader *r) {
+  Type t = type(r);
+  if (!r->failed) graph_adjoint(r->g, t.dtype, t.rank, t.shape, (Span){0});
+}
+
+/* %value with %adjoint (%variable: %derivative, ...) */
+static void custom(Reader *r) {
+  Node *value = node_number(r), *variables[MAX_SLOTS], *derivatives[MAX_SLOTS];
+  int n = 0;
+  expect(r, "with");
+  Node *seed = node_number(r);
+  expect(r, "(");
+  do {
+    if (n == MAX_SLOTS) fail(r, "too many variables");
+    if (r->failed) return;
+    variables[n] = node_number(r);
+    expect(r, ":");
+    derivatives[n++] = node_number(r);
+  } while (accept(r, ","));
+  expect(r, ")");
+  if (!r->failed) graph_custom(r->g, value, seed, n, variables, derivatives, (Span){0});
+}
+
 static void node(Reader *r) {
   int64_t id = integer(r);
   if (!r->failed && id != r->g->nodes.n) fail(r, "expected node %%%d", r->g->nodes.n);
@@ -670,14 +722,17 @@ static void node(Reader *r) {
   else if (!strcmp(w, "comp")) comp(r);
   else if (!strcmp(w, "scatter")) scatter(r);
   else if (!strcmp(w, "carry")) carry(r);
+  else if (!strcmp(w, "sort")) sort(r);
   else if (!strcmp(w, "grad")) grad(r);
+  else if (!strcmp(w, "jvp")) jvp(r);
+  else if (!strcmp(w, "adjoint")) adjoint(r);
+  else if (!strcmp(w, "custom")) custom(r);
   else if (!strcmp(w, "store")) store(r);
   else fail(r, "'%s' is no kind of node", w);
   if (r->failed || !accept(r, "#")) return;
   Str name = rest_of_line(r);
   Node *n = r->g->nodes.at[id];
-  if (n->kind == NODE_comp || n->kind == NODE_scatter || n->kind == NODE_const || n->kind == NODE_carry)
-    n->name = name; /* else a comment */
+  if (n->body || n->kind == NODE_const || n->kind == NODE_carry) n->name = name; /* else a comment */
 }
 
 static void open_dim(Reader *r) {

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { UNIT_ELEMENTS = 4096, CHUNK_NS = 5000, COLUMN_VECTORS = 4, ALIGNMENT = 64 };
+enum { UNIT_ELEMENTS = 4096, CHUNK_NS = 5000, COLUMN_VECTORS = 4, ALIGNMENT = 64, SORT_BYTES = 40, SORT_PS = 12000 };
 
 const char *kernel_kind_name(KernelKind k) {
   static const char *const names[] = {
@@ -27,7 +27,7 @@ static Kernel *kernel_new(Scheduler *sc, Node *n) {
   k->span = n->span;
   k->scan = n->scan;
   k->times = node_times(n);
-  k->ngrid = n->rank;
+  k->ngrid = n->kind == NODE_sort ? n->rank - 1 : n->rank;
   k->grid = n->shape;
   int *slots = NEW_ARRAY(sc->arena, int, n->rank + 1);
   for (int i = 0; i < n->rank; i++) slots[i] = i;
@@ -271,11 +271,16 @@ static bool rows_fit(const Scheduler *sc, const Kernel *k, const Dim *bytes) {
 
 static void set_storage(Scheduler *sc, Kernel *k) {
   k->scratch = dim_const(sc->g->ir, 0);
+  if (k->kind == KERNEL_sort) {
+    const Node *n = k->members.at[0].node;
+    k->scratch = round_up(sc->g->ir, dim_mul(sc->g->ir, n->shape[n->rank - 1], dim_const(sc->g->ir, SORT_BYTES)));
+  }
   for (int i = 0; i < k->members.n; i++) {
     Member *m = &k->members.at[i];
     bool row = m->node->rank > k->ngrid;
     m->storage = row ? STORE_row : STORE_register;
-    if (used_outside(sc, k, m->node) || k->kind == KERNEL_scatter) m->storage = STORE_buffer;
+    if (used_outside(sc, k, m->node) || k->kind == KERNEL_scatter || k->kind == KERNEL_sort)
+      m->storage = STORE_buffer;
     if (m->storage == STORE_row) {
       Dim *end = dim_add(sc->g->ir, k->scratch, row_bytes(sc, k, m));
       if (!rows_fit(sc, k, end)) m->storage = STORE_buffer;
@@ -406,13 +411,14 @@ static void share_column(Scheduler *sc, Kernel *k) {
 
 /* Thousandths of a nanosecond for one evaluation of n's body: vector arithmetic, and a few bytes from near caches. */
 static int64_t point_picoseconds(Scheduler *sc, const Node *n) {
+  if (n->kind == NODE_sort) return SORT_PS;
   double vector = 16.0 / (sc->target->vector_bytes / 4.0); /* the figures are for 16 lanes */
   return (int64_t)(vector * (30 * (expr_cost(n->body) + 1) + 30 * reads_of(sc, n).n)) + 1;
 }
 
 static Dim *point_count(Graph *g, const Node *n) {
   Dim *count = dim_const(g->ir, 1);
-  for (int i = 0; i < n->rank && n->kind == NODE_comp; i++) count = dim_mul(g->ir, count, n->shape[i]);
+  for (int i = 0; i < node_result_slots(n); i++) count = dim_mul(g->ir, count, n->shape[i]);
   for (int i = 0; i < n->nred; i++) count = dim_mul(g->ir, count, n->red[i]);
   return count;
 }

@@ -69,7 +69,7 @@ static void check_read(Verifier *v, int at, int member, const Node *n) {
   }
   if (!is_operand(v->k, b)) fault(v, "reads what is not among its operands", n);
   if (n->kind == NODE_carry) check_rows(v, at, n, v->k->members.at[member].node);
-  else if (n->kind != NODE_comp && n->kind != NODE_scatter) check_source(v, at, member, n, b);
+  else if (!n->body) check_source(v, at, member, n, b);
   else if (!own && kernel_index(v->s, n, b) >= at) fault(v, "reads a value before it is made", n);
   if (b->place == BUFFER_arena && (b->first > at || b->last < at)) fault(v, "reads outside a buffer's life", n);
 }

@@ -30,7 +30,7 @@ typedef struct Scheduler {
   int searches;
 } Scheduler;
 
-bool node_is_computed(const Node *n); /* comp or scatter: some kernel makes it */
+bool node_is_computed(const Node *n); /* has a body: some kernel makes it */
 
 static inline ExprList reads_of(const Scheduler *sc, const Node *n) { return sc->reads[n->id]; }
 static inline bool reads_value(const Scheduler *sc, const Node *n, const Node *what) {

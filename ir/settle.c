@@ -8,7 +8,7 @@
 #include "ir/cost.h"
 #include "ir/scheduler.h"
 
-bool node_is_computed(const Node *n) { return n->kind == NODE_comp || n->kind == NODE_scatter; }
+bool node_is_computed(const Node *n) { return n->body != NULL; }
 
 /* A map of n's shape: a copy of it, or, for a map, the same computation again. */
 static Node *map_like(Graph *g, Node *n, bool compute) {

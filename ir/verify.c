@@ -30,7 +30,7 @@ static void fault(Verifier *v, const char *format, ...) {
 
 static const char *shown(Verifier *v, const Expr *e) {
   Buf b = {0};
-  expr_print_ranked(&b, e, v->n->kind == NODE_comp ? v->n->rank : 0);
+  expr_print_ranked(&b, e, node_result_slots(v->n));
   const char *s = arena_strndup(v->g->arena, b.text, b.n < 200 ? b.n : 200);
   buf_free(&b);
   return s;
@@ -69,7 +69,7 @@ static bool same_type(const Node *a, const Node *b) {
 
 /* The extent of a slot, NULL if the node has none such. */
 static Dim *slot_extent(const Node *n, int slot) {
-  int results = n->kind == NODE_comp ? n->rank : 0;
+  int results = node_result_slots(n);
   if (slot < 0 || slot >= results + n->nred) return NULL;
   return slot < results ? n->shape[slot] : n->red[slot - results];
 }
@@ -213,6 +213,14 @@ static void check_scatter(Verifier *v) {
   if (!v->fault) check_body(v);
 }
 
+static void check_sort(Verifier *v) {
+  const Node *n = v->n;
+  if (!n->body) fault(v, "has no key");
+  else if (n->rank < 1 || n->nred) fault(v, "of a scalar, or with reduction indices");
+  else if (n->dtype != DT_i32) fault(v, "positions of type %s", dtype_name(n->dtype));
+  else check_body(v);
+}
+
 static void check_const(Verifier *v) {
   for (int i = 0; i < v->n->rank; i++)
     if (!dim_is_const(v->n->shape[i], NULL)) fault(v, "has an open extent");
@@ -224,6 +232,26 @@ static void check_grad(Verifier *v) {
   if (n->nin != 2) fault(v, "lacks an operand");
   else if (n->in[0]->rank || !dtype_is_float(n->in[0]->dtype)) fault(v, "of what is no scalar of a float type");
   else if (!same_type(n, n->in[1])) fault(v, "has another type than its variable");
+}
+
+static void check_jvp(Verifier *v) {
+  const Node *n = v->n;
+  if (n->nin != 3) fault(v, "lacks an operand");
+  else if (!dtype_is_float(n->in[0]->dtype) || !same_type(n, n->in[0])) fault(v, "has another type than its value");
+  else if (!dtype_is_float(n->in[1]->dtype) || !same_type(n->in[1], n->in[2]))
+    fault(v, "along what has another type than its variable");
+}
+
+static void check_custom(Verifier *v) {
+  const Node *n = v->n;
+  bool pairs = n->nin >= 4 && n->nin % 2 == 0;
+  if (!pairs) fault(v, "lacks an operand");
+  else if (n->in[1]->kind != NODE_adjoint) fault(v, "whose adjoint is none");
+  else if (!dtype_is_float(n->dtype) || !same_type(n, n->in[0]) || !same_type(n, n->in[1]))
+    fault(v, "has another type than its value or its adjoint");
+  for (int i = 2; pairs && i < n->nin; i += 2)
+    if (!dtype_is_float(n->in[i]->dtype) || !same_type(n->in[i], n->in[i + 1]))
+      fault(v, "has a derivative of another type than %%%d", n->in[i]->id);
 }
 
 static void check_store(Verifier *v) {
@@ -308,9 +336,13 @@ static void check_kind(Verifier *v) {
   switch (v->n->kind) {
   case NODE_comp: check_comp(v); break;
   case NODE_scatter: check_scatter(v); break;
+  case NODE_sort: check_sort(v); break;
   case NODE_const: check_const(v); break;
   case NODE_carry: check_carry(v); break;
   case NODE_grad: check_grad(v); break;
+  case NODE_jvp: check_jvp(v); break;
+  case NODE_custom: check_custom(v); break;
+  case NODE_adjoint: break;
   case NODE_store: check_store(v); break;
   default: check_source(v); break;
   }

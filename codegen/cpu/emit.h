@@ -166,6 +166,7 @@ typedef void (*UnitBody)(void *cx, Value from, Value to);
 void emit_units(Emit *e, Var **grid, UnitBody body, void *cx);
 void emit_group(Emit *e); /* map, row, column, window, full */
 void emit_scatter(Emit *e);
+void emit_sort(Emit *e);
 void emit_contraction(Emit *e);
 
 #endif

@@ -522,9 +522,10 @@ void emit_kept_rows(Emit *e, bool across) {
 
 /* ---- expressions ---- */
 
+/* Data whose values are inside may itself be read at places that are not: its reader stays under the mask. */
 static bool read_is_inside(Emit *e, const Expr *x) {
   for (int i = 0; i < x->node->rank; i++)
-    if (!form_proves_inside(e->ir, x->at[i], x->node->shape[i])) return false;
+    if (form_has_data(x->at[i]) || !form_proves_inside(e->ir, x->at[i], x->node->shape[i])) return false;
   return true;
 }
 

@@ -112,6 +112,7 @@ static void emit_loops(Emit *e) {
   case KERNEL_full: emit_group(e); return;
   case KERNEL_contraction: emit_contraction(e); return;
   case KERNEL_scatter: emit_scatter(e); return;
+  case KERNEL_sort: emit_sort(e); return;
   default: ice("a kernel of unknown kind");
   }
 }

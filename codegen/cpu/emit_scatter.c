@@ -56,7 +56,7 @@ static Value owned(Scatter *s) {
 }
 
 /* result[at] += value, in the lanes of e->tail. */
-static void add_at(Scatter *s, Value value) {
+static void add_here(Scatter *s, Value value) {
   Emit *e = s->e;
   const Node *n = s->m->node;
   Lanes at = emit_element(e, n, s->at);
@@ -69,7 +69,7 @@ static void add_lanes(Emit *e, void *cx, Value *carried, int instance) {
   Scatter *s = cx;
   Value outer = e->tail, value = emit_expr(e, s->value);
   e->tail = both(&e->b, outer, splat(&e->b, owned(s), e->lanes));
-  add_at(s, value);
+  add_here(s, value);
   e->tail = outer;
 }
 
@@ -79,7 +79,7 @@ static void add_one(Scatter *s) {
   Build *b = &e->b;
   Value value = emit_expr(e, s->value), mine = owned(s);
   if (!mine) {
-    add_at(s, value);
+    add_here(s, value);
     return;
   }
   int mark = emit_mark(e);
@@ -88,7 +88,7 @@ static void add_one(Scatter *s) {
   emit_enter(e, e->depth);
   LLVMBuildCondBr(b->b, mine, yes, no);
   e->scopes[e->depth] = yes;
-  add_at(s, value);
+  add_here(s, value);
   emit_enter(e, e->depth);
   LLVMBuildBr(b->b, no);
   e->scopes[e->depth] = no;

@@ -8,6 +8,7 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   EXAMPLE.grads.{f32,f64}.safetensors   gradients of the first batch's loss at those weights
   EXAMPLE.predict.{f32,f64}.safetensors `result`: what the entry predict says of the test rows after Adam's 20 steps
   losses.tsv                       a row for each run: example, f32|f64, the optimizer as .nn writes it, its losses
+  tensors.safetensors              orders, and elements replaced and added to, likewise
   library.safetensors              activations, softmaxes and losses with their derivatives, f64
   net.init.safetensors, net.trained.{f32,f64}.safetensors   weights of tests/programs/layers.nn, what three steps of
                                    Sgd(lr = 0.03) in batches of 16 make of them and of the states, and the test rows' scores
@@ -369,22 +370,72 @@ LAYERS = {
 }
 
 
-def layers(out):
+# What is not a layer: positions and orders, replacing and adding at places. An argument `i...` is of positions below 4; of a
+# name with `ties` the numbers are multiples of 1/2.
+def add_at(x, i, v):
+    return x.index_add(1, i.long(), v[None])
+
+
+def along(f, x, v):
+    return torch.func.jvp(f, (x,), (v[None],))[1]
+
+
+class Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, dy):
+        return -0.5 * dy
+
+
+TENSORS = {
+    "sort": (lambda x: x.sort(stable=True).values, dict(x=(3, 9))),
+    "sort_descending": (lambda x: x.sort(stable=True, descending=True).values, dict(x=(60,))),
+    "sort_ties": (lambda x: x.sort(stable=True).values, dict(x=(3, 9))),
+    "sort_columns": (lambda x: x.sort(stable=True, dim=1).values, dict(x=(7, 3))),
+    "sort_by_ties": (lambda x, b: b[None].gather(1, x.argsort(stable=True, descending=True)), dict(x=(9,), b=(9,))),
+    "top_k": (lambda x: x.topk(3).values, dict(x=(2, 9))),
+    "top_k_ties": (lambda x: x.sort(stable=True, descending=True).values[..., :3], dict(x=(2, 9))),
+    "top_k_twice": (lambda x: x.topk(4).values.square() * x.topk(4, largest=False).values, dict(x=(3, 9))),
+    "update": (lambda x, v: torch.cat((x[:, :2], v[None, None], x[:, 3:]), 1), dict(x=(5, 4), v=(4,))),
+    "add_at": (add_at, dict(x=(4, 5), i=(7,), v=(7, 5))),
+    "jvp_softmax": (lambda x, v: along(lambda x: x.softmax(-1), x, v), dict(x=(6,), v=(6,))),
+    "jvp_choices": (lambda x, v: along(lambda x: x.max(1).values * x.prod(2) + x.sort(dim=2, stable=True, descending=True).values.flip(-1), x, v), dict(x=(4, 4), v=(4, 4))),
+    "jvp_of_grad": (lambda x, v: along(torch.func.grad(lambda x: (x.softmax(-1) * x.sin()).sum()), x, v), dict(x=(2, 5), v=(2, 5))),
+    "own_reversed": (lambda x: Reversed.apply(x * x).sin(), dict(x=(6,))),
+    "own_product": (lambda x, b, v: torch.func.jvp(lambda b: torch.func.grad(lambda x: (x @ b).sin().sum())(x), (b,), (v,))[1],
+                    dict(x=(3, 4), b=(4, 5), v=(4, 5))),
+    "add_at_many": (lambda x, i, v: x.index_add(1, i.long(), v[None]), dict(x=(70,), i=(9,), v=(9,))),
+}
+
+
+def arguments(rng, name, shapes):
+    unit = 2 if "ties" in name else 64  # multiples of 1/64: f32 starts from the same numbers
+    for arg, shape in shapes.items():
+        x = rng.standard_normal((2, *shape))
+        if arg.startswith("i"):
+            yield arg, torch.tensor(np.floor(np.abs(x) * 8) % 4, dtype=torch.int32)
+        else:
+            yield arg, torch.tensor(np.round(x * unit) / unit, requires_grad=True)
+
+
+def layers(out, table, file, seed):
     """NAME.ARGUMENT for two examples; NAME.value, and NAME.grad.ARGUMENT of the sum of the values times NAME.dy."""
-    got, rng = {}, np.random.default_rng(4)
-    for name, (f, shapes) in LAYERS.items():
-        args = {}
-        for arg, shape in shapes.items():
-            # Multiples of 1/64: f32 starts from the same numbers.
-            args[arg] = torch.tensor(np.round(rng.standard_normal((2, *shape)) * 64) / 64, requires_grad=True)
+    got, rng = {}, np.random.default_rng(seed)
+    for name, (f, shapes) in table.items():
+        args = dict(arguments(rng, name, shapes))
         # One example after the other, each with its own weights; functions get the leading dimension of one.
         y = torch.cat([f(**{k: v[i:i + 1] if k == "x" else v[i] for k, v in args.items()}) for i in range(2)])
         dy = torch.tensor(np.round(rng.standard_normal(y.shape) * 64) / 64)
         (y * dy).sum().backward()
         got.update({f"{name}.value": y.detach().numpy(), f"{name}.dy": dy.numpy()})
         for arg, v in args.items():
-            got.update({f"{name}.{arg}": v.detach().numpy(), f"{name}.grad.{arg}": v.grad.numpy()})
-    save_file({k: np.ascontiguousarray(v) for k, v in got.items()}, os.path.join(out, "layers.safetensors"))
+            got[f"{name}.{arg}"] = v.detach().numpy()
+            if v.requires_grad:
+                got[f"{name}.grad.{arg}"] = v.grad.numpy() if v.grad is not None else np.zeros(v.shape)
+    save_file({k: np.ascontiguousarray(v) for k, v in got.items()}, os.path.join(out, file))
 
 
 # ---------------------------------------------------------------- the layers' models
@@ -457,7 +508,8 @@ def main():
     out = sys.argv[1] if len(sys.argv) > 1 else HERE
     examples(out)
     library(out)
-    layers(out)
+    layers(out, LAYERS, "layers.safetensors", 4)
+    layers(out, TENSORS, "tensors.safetensors", 6)
     models(out)
     cases.write(out)
 

@@ -117,3 +117,44 @@ void model_add_products(Model *m) {
     graph_output(m->g, str_internf(m->ir->strings, "h%s", m->inputs.at[i]->name), product);
   }
 }
+
+static Node *along(Model *m, const Node *x) {
+  Str name = str_internf(m->ir->strings, "along %s", x->name ? x->name : "");
+  for (int i = 0; i < m->g->nodes.n; i++)
+    if (m->g->nodes.at[i]->name == name) return m->g->nodes.at[i];
+  return NULL;
+}
+
+static Node *sum_of_two(Graph *g, Node *a, Node *b) {
+  Var *v[8];
+  Form *at[8];
+  for (int i = 0; i < a->rank; i++) {
+    v[i] = var_fresh(g->ir, a->shape[i]);
+    at[i] = form_var(g->ir, v[i]);
+  }
+  Expr *sum = expr_op2(g->ir, OP_add, expr_read(g->ir, a, at), expr_read(g->ir, b, at));
+  return graph_comp(g, a->rank, v, RED_none, 0, NULL, sum, (Span){0});
+}
+
+/* How y changes where every input changes along its direction. */
+static Node *tangent(Model *m, Node *y) {
+  Node *sum = NULL;
+  for (int i = 0; i < m->inputs.n; i++) {
+    Node *x = m->inputs.at[i], *part = graph_jvp(m->g, y, x, along(m, x), (Span){0});
+    sum = sum ? sum_of_two(m->g, sum, part) : part;
+  }
+  return sum;
+}
+
+void model_add_tangents(Model *m) {
+  Node *slope = tangent(m, m->loss);
+  graph_output(m->g, str_internz(m->ir->strings, "slope"), slope);
+  for (int i = 0; i < m->inputs.n; i++) {
+    Node *x = m->inputs.at[i], *product = graph_grad(m->g, slope, x, (Span){0});
+    graph_output(m->g, str_internf(m->ir->strings, "reverse over forward by %s", x->name), product);
+  }
+  for (int i = 0; i < m->inputs.n; i++) {
+    Str name = str_internf(m->ir->strings, "forward over reverse by %s", m->inputs.at[i]->name);
+    graph_output(m->g, name, tangent(m, m->g->outputs.at[1 + i].node));
+  }
+}

@@ -32,5 +32,8 @@ void model_add_gradients(Model *m);
 /* Adds outputs n+1 .. 2n, after the gradients: the derivative of sum(gradient * direction) by each input, where the
  * direction is a further input named "along " and the input's name. */
 void model_add_products(Model *m);
+/* Adds outputs 2n+1 .. 4n+1, after the products: how the loss changes along those directions, by forward mode; the
+ * derivatives of that by each input, in reverse; and how each gradient changes, by forward mode. */
+void model_add_tangents(Model *m);
 
 #endif

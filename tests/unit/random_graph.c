@@ -473,12 +473,33 @@ static void add_scatter(Maker *m) { /* rows of x added at places given by data *
   keep_map(m, n->rank, w, op1(m, OP_tanh, read_at(m, n, w)));
 }
 
+/* Some or all elements of x's rows in the order of their values, which has kinks, or of their places. */
+static void add_sort(Maker *m) {
+  Node *x = any_node(m);
+  int64_t extent;
+  if (!x->rank) return;
+  Var *v[MAX_RANK];
+  Form *forms[MAX_RANK];
+  fresh_vars(m, x, v);
+  int last = x->rank - 1;
+  Expr *key = expr_index(m->ir, DT_i32, form_mod(m->ir, form_scale(m->ir, at(m, v[last]), 7), 5));
+  if (!(m->flags & RANDOM_SMOOTH))
+    key = below(m, 2) ? read_at(m, x, v) : op1(m, OP_floor, op2(m, OP_mul, read_at(m, x, v), number(m, 4)));
+  Node *order = graph_sort(m->g, x->rank, v, below(m, 2), key, (Span){0});
+  bool some = dim_is_const(x->shape[last], &extent) && extent > 1 && below(m, 2);
+  if (some) v[last] = var_fresh(m->ir, dim_const(m->ir, 1 + below(m, (int)extent - 1)));
+  for (int i = 0; i < x->rank; i++) forms[i] = at(m, v[i]);
+  forms[last] = form_data(m->ir, read_at(m, order, v));
+  keep_map(m, x->rank, v, expr_read(m->ir, x, forms));
+}
+
 /* ---- the graph ---- */
 
 static void (*const operations[])(Maker *) = {
     add_map,         add_map,         add_binary,  add_binary,  add_outer,       add_transpose, add_reduction,
     add_contraction, add_contraction, add_softmax, add_norm,    add_affine_read, add_reshape,   add_window,
     add_concat,      add_gather,      add_pick,    add_scatter, add_source,      add_scan,      add_scan,
+    add_sort,
 };
 
 /* The mean of tanh of each node of the pool, weighted: one scalar that sees them all. */

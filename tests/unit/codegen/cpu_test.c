@@ -1,6 +1,6 @@
 /* cpu_test.c - kernels of every kind as CPU code, against the interpreter: contiguous, strided, reversed and gathered
- * reads, guards, tails, rows, columns, full reductions, contractions, scatters; for small and odd batches, at -O0 and
- * -O2. */
+ * reads, guards, tails, rows, columns, full reductions, contractions, scatters, sorts; for small and odd batches, at
+ * -O0 and -O2. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +262,19 @@ static void scatters(void **state) {
              "output y = %2\n");
 }
 
+static void sorts(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 3, 57]\n"
+             "%1 = input y : i32[B, 5]\n"
+             "%2 = input z : f16[300]\n"
+             "%3 = sort i32[B, 3, 57] [i0, i1, i2] ascending floor(mul(%0[i0, i1, i2], 9))\n"
+             "%4 = sort i32[B, 5] [i0, i1] descending %1[i0, i1]\n"
+             "%5 = sort i32[300] [i0] descending %2[i0]\n"
+             "%6 = sort i32[3, B] [i0, i1] ascending cast(f64, %0[i1, i0, 0])\n"
+             "%7 = comp f32[B, 3, 57] [i0, i1, i2] %0[i0, i1, %3[i0, i1, i2]]\n"
+             "output a = %3\noutput b = %4\noutput c = %5\noutput d = %6\noutput e = %7\n");
+}
+
 static void draws(void **state) {
   (void)state;
   check(HEAD "%0 = input seed : i64[]\n"
@@ -288,6 +301,7 @@ int main(void) {
       cmocka_unit_test(integers),
       cmocka_unit_test(narrow_floats),
       cmocka_unit_test(scatters),
+      cmocka_unit_test(sorts),
       cmocka_unit_test(draws),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

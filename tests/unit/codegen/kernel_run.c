@@ -11,6 +11,7 @@
 
 #include "ir/interpret.h"
 #include "ir/scalar.h"
+#include "runtime/sort.h"
 #include "tests/unit/codegen/kernel_run.h"
 #include "tests/unit/steps.h"
 
@@ -145,6 +146,14 @@ static const char *show_code(Run *r, CpuModule *m) {
   return error;
 }
 
+/* What kernels call of the runtime. */
+static LLVMErrorRef define_runtime(LLVMOrcLLJITRef jit) {
+  LLVMOrcCSymbolMapPair symbol = {LLVMOrcLLJITMangleAndIntern(jit, "nnrt_sort"), {0}};
+  symbol.Sym.Address = (uintptr_t)nnrt_sort;
+  symbol.Sym.Flags.GenericFlags = LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
+  return LLVMOrcJITDylibDefine(LLVMOrcLLJITGetMainJITDylib(jit), LLVMOrcAbsoluteSymbols(&symbol, 1));
+}
+
 /* The code of all kernels, ready to run. */
 static const char *compile(Run *r, CpuModule *m, LLVMOrcLLJITRef *jit) {
   for (int i = 0; i < r->s->kernels.n; i++) cpu_emit_kernel(m, r->s, r->s->kernels.at[i]);
@@ -153,6 +162,7 @@ static const char *compile(Run *r, CpuModule *m, LLVMOrcLLJITRef *jit) {
   if (!error) error = cpu_module_write(m, CPU_OBJECT, &object);
   if (error) return error;
   LLVMErrorRef fault = LLVMOrcCreateLLJIT(jit, NULL);
+  if (!fault) fault = define_runtime(*jit);
   if (!fault) {
     LLVMMemoryBufferRef copy = LLVMCreateMemoryBufferWithMemoryRangeCopy(object.text, object.n, "kernels");
     fault = LLVMOrcLLJITAddObjectFile(*jit, LLVMOrcLLJITGetMainJITDylib(*jit), copy);

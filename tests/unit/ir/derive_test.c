@@ -138,6 +138,43 @@ static void check_products(const Case *c, Model *m, Values *v, const Tensor *got
   arena_free(scratch);
 }
 
+/* The slope along the directions, and the products with them in the other two orders of the modes. */
+static void check_tangents(const Case *c) {
+  Model m = read_model(c);
+  Values v = {0};
+  random_state = 11;
+  model_add_gradients(&m);
+  model_add_products(&m);
+  model_add_tangents(&m);
+  draw_values(&m, &v);
+  run_pass(c, &m, pass_derive);
+  Tensor *got = evaluate(&m, &v, m.arena);
+  int n = m.inputs.n;
+  double slope = 0;
+  for (int i = 0; i < n; i++) {
+    const Tensor *direction = value_named(&v, str_internf(m.ir->strings, "along %s", m.inputs.at[i]->name));
+    for (int64_t k = 0; k < tensor_count(direction); k++) slope += at(&got[1 + i], k) * at(direction, k);
+  }
+  expect(c->name, "slope", 0, at(&got[1 + 2 * n], 0), slope, 1e-10);
+  for (int i = 0; i < 2 * n; i++)
+    for (int64_t k = 0; k < tensor_count(&got[1 + n + i % n]); k++)
+      expect(c->name, m.g->outputs.at[2 + 2 * n + i].name, k, at(&got[2 + 2 * n + i], k), at(&got[1 + n + i % n], k),
+             1e-10);
+  arena_free(m.arena);
+}
+
+static void forward_mode(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Cases cases = {0};
+  cases_read(a, NNC_GRAPHS, &cases);
+  for (int i = 0; i < cases.n; i++)
+    if (!strstr(cases.at[i].text, "carry")) check_tangents(&cases.at[i]);
+  Case strided = case_convolution(a, 2, 3, 1, 1);
+  check_tangents(&strided);
+  arena_free(a);
+}
+
 /* The whole check of one graph. */
 static void check(const Case *c) {
   Model plain = read_model(c), m = read_model(c), simple = read_model(c);
@@ -466,9 +503,11 @@ static void convolutions_stay_cheap(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_graph),  cmocka_unit_test(convolutions),    cmocka_unit_test(convolutions_stay_cheap),
-      cmocka_unit_test(random_reads), cmocka_unit_test(random_graphs),   cmocka_unit_test(what_depends),
-      cmocka_unit_test(by_any_node),  cmocka_unit_test(narrow_adjoints), cmocka_unit_test(ties),
+      cmocka_unit_test(every_graph),     cmocka_unit_test(forward_mode),
+      cmocka_unit_test(convolutions),    cmocka_unit_test(convolutions_stay_cheap),
+      cmocka_unit_test(random_reads),    cmocka_unit_test(random_graphs),
+      cmocka_unit_test(what_depends),    cmocka_unit_test(by_any_node),
+      cmocka_unit_test(narrow_adjoints), cmocka_unit_test(ties),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* fuse_test.c - passes fuse, reuse, squeeze and slice: what is substituted, and what must not be. */
+/* fuse_test.c - passes fuse, reuse, squeeze, scatter and slice: what is substituted, and what must not be. */
 #include "ir/cost.h"
 #include "ir/pass.h"
 #include "tests/unit/unit.h"
@@ -274,6 +274,25 @@ static void slices(void **state) {
       false);
 }
 
+/* Sums that look for their terms by data: those over many values become scatters, and no others. */
+static void scattered(void **state) {
+  (void)state;
+  Graph *g = graph_of("%0 = input v : f32[9, 4]\n"
+                      "%1 = input t : i32[9]\n"
+                      "%2 = comp f32[100, 4] [i0, i1] sum(r0 < 9: select(eq0(i0 - %1[r0]), %0[r0, i1], 0))\n"
+                      "%3 = comp i32[9, 40, 2] [i0, i1, i2] "
+                      "sum(r0 < 9: select(and(eq0(i1 - %1[r0]), eq0(%1[i0] - i2)), 1, 0))\n"
+                      "%4 = comp f32[10, 4] [i0, i1] sum(r0 < 9: select(eq0(i0 - %1[r0]), %0[r0, i1], 0))\n"
+                      "%5 = comp f32[100, 9] [i0, i1] select(eq0(i0 - %1[i1]), %0[i1, 0], 0)\n"
+                      "%6 = comp f32[100] [i0] sum(r0 < 9: select(ge0(%1[r0] - i0), %0[r0, 0], 0))\n"
+                      "output a = %2\noutput b = %3\noutput c = %4\noutput d = %5\noutput e = %6\n");
+  assert_true(pass_scatter(g, &(PassContext){0}));
+  assert_null(graph_verify(g));
+  static const bool expected[] = {true, true, false, false, false};
+  for (int i = 0; i < 5; i++) assert_int_equal(g->outputs.at[i].node->kind == NODE_scatter, expected[i]);
+  assert_false(pass_scatter(g, &(PassContext){0}));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -292,6 +311,7 @@ int main(void) {
       TEST(finishing_maps_of_stored_reductions),
       TEST(squeezed),
       TEST(slices),
+      TEST(scattered),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

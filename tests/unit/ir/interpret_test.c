@@ -1,5 +1,5 @@
 /* interpret_test.c - the reference interpreter against values computed here or known: contractions, convolution,
- * softmax, pooling, gather, scatter, ties and NaN, guards, draws, every scalar operation's folding. */
+ * softmax, pooling, gather, scatter, sort, ties and NaN, guards, draws, every scalar operation's folding. */
 #include "ir/evaluate.h"
 #include "ir/philox.h"
 #include "ir/scalar.h"
@@ -121,6 +121,24 @@ static void gather_and_scatter(void **state) {
   give(&c, "table", DT_f32, 2, EXTENTS(3, 2), table);
   assert_memory_equal(run(&c)->data, expected, sizeof expected);
   assert_memory_equal(c.in.values[c.g->stores.at[0]->id].data, sums, sizeof sums);
+  done(&c);
+}
+
+/* Of equals the first comes first, either way; NaN is the largest; -0 equals 0. */
+static void sorts(void **state) {
+  (void)state;
+  Case c = read_case("%0 = input x : f32[2, 7]\n"
+                     "%1 = sort i32[2, 7] [i0, i1] ascending %0[i0, i1]\n"
+                     "%2 = sort i32[2, 7] [i0, i1] descending %0[i0, i1]\n"
+                     "%3 = sort i32[7] [i0] descending mod(i64(i0), 3)\n"
+                     "output y = %1\n");
+  float x[] = {2, (float)NAN, -1, 2, (float)INFINITY, -1, (float)NAN, 0, -0.0f, 0, 1, -0.0f, -1, 1};
+  give(&c, "x", DT_f32, 2, EXTENTS(2, 7), x);
+  int32_t up[] = {2, 5, 0, 3, 4, 1, 6, 5, 0, 1, 2, 4, 3, 6}, down[] = {1, 6, 4, 0, 3, 2, 5, 3, 6, 0, 1, 2, 4, 5};
+  int32_t remainders[] = {2, 5, 1, 4, 0, 3, 6};
+  assert_memory_equal(run(&c)->data, up, sizeof up);
+  assert_memory_equal(c.in.values[2].data, down, sizeof down);
+  assert_memory_equal(c.in.values[3].data, remainders, sizeof remainders);
   done(&c);
 }
 
@@ -292,6 +310,7 @@ int main(void) {
       cmocka_unit_test(softmax),
       cmocka_unit_test(pooling),
       cmocka_unit_test(gather_and_scatter),
+      cmocka_unit_test(sorts),
       cmocka_unit_test(reducers),
       cmocka_unit_test(empty_batch),
       cmocka_unit_test(missing_values),

@@ -406,12 +406,45 @@ static void run_scatter(Machine *m) {
   each_position(m, n->nred, slots, n->red, scatter_step_term, NULL);
 }
 
+/* ---- sorts ---- */
+
+/* Whether key a comes after key b: NaN counts as the largest number. */
+static bool is_greater(const Node *n, Value a, Value b) {
+  if (!dtype_is_float(n->body->dtype)) return a.integer > b.integer;
+  return isnan(a.real) ? !isnan(b.real) : a.real > b.real;
+}
+
+/* By insertion, of the row that the grid's position says. */
+static void run_sort(Machine *m) {
+  const Member *d = &m->k->members.at[0];
+  const Node *n = d->node;
+  int64_t row = value_of(m, n->shape[n->rank - 1]), at[MAX_SLOTS];
+  Value *keys = NEW_ARRAY(m->run->arena, Value, row + 1);
+  int32_t *order = NEW_ARRAY(m->run->arena, int32_t, row + 1);
+  for (int64_t i = 0, j; i < row; i++) {
+    m->slot[n->rank - 1] = i;
+    keys[i] = evaluate(m, n->body);
+    for (j = i; j > 0; j--) {
+      Value before = keys[order[j - 1]];
+      if (!(n->descending ? is_greater(n, keys[i], before) : is_greater(n, before, keys[i]))) break;
+      order[j] = order[j - 1];
+    }
+    order[j] = (int32_t)i;
+  }
+  for (int i = 0; i < n->rank - 1; i++) at[i] = m->slot[i];
+  for (int64_t i = 0; i < row; i++) {
+    at[n->rank - 1] = i;
+    store(n->dtype, m->address[d->buffer->id], place_of(m, n, at, NULL), (Value){.integer = order[i]});
+  }
+}
+
 /* ---- kernels ---- */
 
 static void grid_position(Machine *m, void *cx) {
   (void)cx;
   memcpy(m->grid, m->slot, sizeof(int64_t) * (size_t)m->k->ngrid);
   if (m->k->kind == KERNEL_contraction) run_contraction(m);
+  else if (m->k->kind == KERNEL_sort) run_sort(m);
   else run_levels(m);
   memcpy(m->slot, m->grid, sizeof(int64_t) * (size_t)m->k->ngrid);
 }

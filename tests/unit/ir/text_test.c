@@ -60,6 +60,11 @@ static void round_trip(void **state) {
             "%17 = comp f32[B] [i0] max(%16[i0], 2)\n"
             "%18 = comp f32[B] [i0] select(eq(%4[i0], 3), 1, -0.5)\n"
             "%19 = comp bool[B] [i0] gt(select(%15[i0], 1:f64, 0:f64), 0.25)\n"
+            "%20 = sort i32[B, 128] [i0, i1] descending abs(%6[i0, i1])  # order\n"
+            "%21 = sort i32[3] [i0] ascending i64((i0 // 2))\n"
+            "%22 = jvp %6 by %1 along %1\n"
+            "%23 = adjoint f32[B, 128]\n"
+            "%24 = custom %6 with %23 (%5: %23, %6: %22)\n"
             "output loss = %12\n");
 }
 
@@ -76,6 +81,8 @@ static void wrong_texts(void **state) {
   refused("%0 = input x : f32[3]\n%1 = comp f32[3] [i0] %0[i0, i0]\n", "2 indices instead of 1");
   refused("%0 = input x : f32[3]\n%1 = comp f32[3] [i0] %0[i1]\n", "an index that the comprehension does not have");
   refused("%0 = input x : f32[3]\n%1 = comp f32[3] [i0] exq(%0[i0])\n", "'exq' is no scalar operation");
+  refused("%0 = input x : f32[3]\n%1 = sort i32[3] [i0] up %0[i0]\n", "expected ascending or descending");
+  refused("%0 = input x : f32[3]\n%1 = sort i64[3] [i0] ascending %0[i0]\n", "a sort gives positions");
   refused("%0 = input x : f32[3]\n%1 = comp i32[3] [i0] %0[i0]\n", "a body of type f32 for a result of type i32");
   refused("%0 = input x : f32[3]\n%1 = comp f32[3] [i0] and(%0[i0], true)\n", "types that do not fit");
   refused("%0 = comp f32[3] [i0] %1[i0]\n", "there is no node %1 yet");

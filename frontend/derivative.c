@@ -1,0 +1,196 @@
+/* derivative.c - grad(e, x) and jvp(e, x, v): which node is derived by which.
+ *
+ * Inside a lifted function or index notation, e stands for one element of a tensor over the stack's indices. It is
+ * taken to depend on its own part of x alone, so both are derived as wholes, over those indices, and the result's
+ * part is taken. */
+#include "frontend/value.h"
+
+#include "ir/derive.h"
+
+/* What is derived by: a node of which the first dimensions are taken by forms. */
+typedef struct Variable {
+  Node *node;
+  Form **prefix;
+  int nprefix;
+} Variable;
+
+static bool is_float_tensor(const Value *v) {
+  return v->kind == VALUE_TENSOR && dtype_is_float(v->dtype) && !v->weak;
+}
+
+int indices_used(Elaborator *x, const Value *v, Var **out) {
+  int n = 0;
+  for (int i = 0; i < x->stack.n; i++) {
+    Var *var = x->stack.at[i].var;
+    bool used = !v->rank && expr_uses(v->expr, var);
+    for (int k = 0; v->rank && k < v->nprefix; k++) used = used || form_uses(v->prefix[k], var);
+    if (used) out[n++] = var;
+  }
+  return n;
+}
+
+static bool takes_index(const Variable *v, const Var *index) {
+  for (int k = 0; k < v->nprefix; k++)
+    if (form_as_var(v->prefix[k]) == index) return true;
+  return false;
+}
+
+/* Sets *out to what is derived by, which has to have each of the n indices of what is derived. False after a
+ * message. */
+static bool find_variable(Elaborator *x, const Ast *a, const Value *v, int n, Var **used, Variable *out) {
+  if (!is_float_tensor(v)) {
+    diag_add(x->diags, DIAG_GRAD, a->args->items.at[1]->span,
+             "a float tensor is wanted, by which to derive, and this is %s", value_type_text(x, v));
+    return false;
+  }
+  bool element = !v->rank && v->expr->kind == EXPR_READ;
+  if (v->rank) *out = (Variable){v->node, v->prefix, v->nprefix};
+  else *out = element ? (Variable){v->expr->node, v->expr->at, v->expr->node->rank} : (Variable){NULL, NULL, 0};
+  bool own = out->node != NULL;
+  for (int i = 0; own && i < n; i++) own = takes_index(out, used[i]);
+  if (x->steps) {
+    say_not_compiled(x, a->span, a->args->items.n == 2 ? "`grad` inside a `scan`" : "`jvp` inside a `scan`");
+    return false;
+  }
+  if (own) return true;
+  Diag *d = diag_add(x->diags, DIAG_GRAD, a->span, "%s has an index that what it is derived by does not have",
+                     a->args->items.n == 2 ? "the scalar" : "the value");
+  diag_help(d, a->args->items.n == 2 ? "derive outside of the index notation, of a sum"
+                                     : "derive outside of the index notation");
+  return false;
+}
+
+Value *call_grad(Elaborator *x, Env *e, Ast *a) {
+  if (a->args->items.n != 2) {
+    Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`grad` takes a scalar and what it is derived by");
+    diag_help(d, "write `grad(loss, x)`");
+    return NULL;
+  }
+  Value *s = elaborate_expr(x, e, a->args->items.at[0]->value),
+        *v = elaborate_expr(x, e, a->args->items.at[1]->value);
+  if (!s || !v) return NULL;
+  s = value_runtime(x, s);
+  if (s->kind != VALUE_TENSOR || s->rank || !dtype_is_float(s->dtype)) {
+    Diag *d = diag_add(x->diags, DIAG_GRAD, a->args->items.at[0]->span, "only a scalar is derived, and this is %s",
+                       value_type_text(x, s));
+    diag_help(d, "sum or mean it; `jvp(y, x, v)` derives a tensor, along one direction");
+    return NULL;
+  }
+  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
+  int n = indices_used(x, s, used);
+  Variable by;
+  if (!find_variable(x, a, v, n, used, &by)) return NULL;
+  Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
+  Value *r = value_node(x, graph_grad(x->graph, total, by.node, a->span), a->span);
+  return by.nprefix ? value_take(x, r, by.nprefix, by.prefix) : r;
+}
+
+/* ---- forward ---- */
+
+Node *node_over(Elaborator *x, Value *v, int n, Var **vars) {
+  bool whole = v->rank && v->nprefix == n;
+  for (int i = 0; whole && i < n; i++)
+    whole = form_as_var(v->prefix[i]) == vars[i] && v->node->shape[i] == vars[i]->extent;
+  if (whole) return v->node;
+  if (!rank_fits(x, n + v->rank, v->span)) return NULL;
+  Var *all[MAX_RANK];
+  Form *at[MAX_RANK];
+  for (int i = 0; i < n; i++) all[i] = vars[i];
+  for (int i = 0; i < v->rank; i++) {
+    all[n + i] = var_fresh(x->ir, v->shape[i]);
+    at[i] = form_var(x->ir, all[n + i]);
+  }
+  return graph_comp(x->graph, n + v->rank, all, RED_none, 0, NULL, value_element(x, v, at), v->span);
+}
+
+/* The direction as a tensor of the whole variable's shape: 0 but in the part that was taken. An index of the stack
+ * runs over its dimension. */
+static Node *whole_direction(Elaborator *x, const Variable *by, const Value *v) {
+  const Node *n = by->node;
+  Var *all[MAX_RANK];
+  Form *at[MAX_RANK];
+  Expr *guard = NULL;
+  for (int i = 0; i < n->rank; i++) {
+    Var *index = i < by->nprefix ? form_as_var(by->prefix[i]) : NULL;
+    for (int k = 0; index && k < i; k++)
+      if (all[k] == index) index = NULL; /* a diagonal */
+    all[i] = index && index->extent == n->shape[i] ? index : var_fresh(x->ir, n->shape[i]);
+    if (i >= by->nprefix) at[i - by->nprefix] = form_var(x->ir, all[i]);
+    else if (all[i] != index)
+      guard = expr_and(x->ir, guard, expr_eq0(x->ir, form_sub(x->ir, form_var(x->ir, all[i]), by->prefix[i])));
+  }
+  Expr *body = value_element(x, v, at);
+  if (guard) body = expr_select(x->ir, guard, body, expr_real(x->ir, v->dtype, 0));
+  return graph_comp(x->graph, n->rank, all, RED_none, 0, NULL, body, v->span);
+}
+
+/* Whether each index of the stack in the part that is derived by is one over which the value is a tensor, and each in
+ * the direction is one of the part's: else every element of the result would have a direction of its own. */
+static bool one_direction(Elaborator *x, const Ast *a, const Variable *by, const Value *v, int n, Var **used) {
+  Var **own = NEW_ARRAY(x->arena, Var *, x->stack.n);
+  bool one = true;
+  for (int i = 0; i < x->stack.n; i++) {
+    Var *var = x->stack.at[i].var;
+    bool in_value = false, in_part = false;
+    for (int k = 0; k < n; k++) in_value = in_value || used[k] == var;
+    for (int k = 0; k < by->nprefix; k++) in_part = in_part || form_uses(by->prefix[k], var);
+    one = one && (!in_part || (in_value && takes_index(by, var)));
+  }
+  int directions = indices_used(x, v, own);
+  for (int i = 0; i < directions; i++) one = one && takes_index(by, own[i]);
+  if (one) return true;
+  Diag *d =
+      diag_add(x->diags, DIAG_GRAD, a->span, "the direction differs from index to index, and the value does not");
+  diag_help(d, "derive outside of the index notation");
+  return false;
+}
+
+static Value *zero_like(Elaborator *x, const Value *v) {
+  Var *vars[MAX_RANK];
+  for (int i = 0; i < v->rank; i++) vars[i] = var_fresh(x->ir, v->shape[i]);
+  return value_tensor(x, v->rank, vars, expr_real(x->ir, v->dtype, 0), v->span);
+}
+
+/* Whether v has the shape of what is derived by. */
+static bool direction_fits(Elaborator *x, const Ast *a, const Value *v, const Value *by) {
+  bool fits = v->rank == by->rank;
+  for (int i = 0; fits && i < v->rank; i++) fits = v->shape[i] == by->shape[i];
+  if (fits) return true;
+  Diag *d =
+      diag_add(x->diags, DIAG_GRAD, a->args->items.at[2]->span, "the direction is %s, and what is derived by is %s",
+               value_type_text(x, v), value_type_text(x, by));
+  diag_help(d, "a direction has a number for each element of what is derived by");
+  return false;
+}
+
+Value *call_jvp(Elaborator *x, Env *e, Ast *a) {
+  if (a->args->items.n != 3) {
+    Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span,
+                       "`jvp` takes a tensor, what it is derived by, and a direction of that shape");
+    diag_help(d, "write `jvp(y, x, v)`");
+    return NULL;
+  }
+  Value *arg[3];
+  for (int i = 0; i < 3; i++) arg[i] = elaborate_expr(x, e, a->args->items.at[i]->value);
+  if (!arg[0] || !arg[1] || !arg[2]) return NULL;
+  Value *y = value_runtime(x, arg[0]), *v = arg[2];
+  if (y->kind != VALUE_TENSOR || !dtype_is_float(y->dtype)) {
+    diag_add(x->diags, DIAG_GRAD, a->args->items.at[0]->span, "a float tensor is derived, and this is %s",
+             value_type_text(x, y));
+    return NULL;
+  }
+  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
+  int n = indices_used(x, y, used);
+  Variable by;
+  if (!find_variable(x, a, arg[1], n, used, &by)) return NULL;
+  if (!(v = value_coerce(x, value_runtime(x, v), arg[1]->dtype, a->args->items.at[2]->span))) return NULL;
+  if (!direction_fits(x, a, v, arg[1])) return NULL;
+  Node *value = node_over(x, y, n, used);
+  if (!value) return NULL;
+  if (!derive_depends(x->graph, value, by.node)) return zero_like(x, y);
+  if (!one_direction(x, a, &by, v, n, used)) return NULL;
+  Form **prefix = NEW_ARRAY(x->arena, Form *, n + 1);
+  for (int i = 0; i < n; i++) prefix[i] = form_var(x->ir, used[i]);
+  Node *r = graph_jvp(x->graph, value, by.node, whole_direction(x, &by, v), a->span);
+  return value_take(x, value_node(x, r, a->span), n, prefix);
+}

@@ -1,0 +1,87 @@
+/* tangent.c - write the derivative that a NODE_jvp asks for, in forward mode: from the variable to the value, each
+ * comp that depends on the variable gets a tangent, the comp over the same indices of how its body changes. No
+ * equation is solved, and no node is visited twice. Positions do not change, so orders, argmax and data indices have
+ * none. The result is comps again, so both modes nest in any order. */
+#include "ir/tangent.h"
+
+#include "ir/adjoint.h"
+#include "ir/custom.h"
+#include "ir/derive.h"
+#include "ir/reduce_indices.h"
+#include "ir/seed.h"
+
+typedef struct Tangents {
+  Graph *g;
+  Arena *scratch;
+  int n;
+  Node **of;    /* by node id: its tangent; NULL: it does not change */
+  bool *wanted; /* by node id: the value depends on it */
+} Tangents;
+
+static Expr *tangent_of_read(void *cx, Expr *read) {
+  const Tangents *t = cx;
+  Node *n = read->node->id < t->n ? t->of[read->node->id] : NULL;
+  return n ? expr_read(t->g->ir, n, read->at) : NULL;
+}
+
+static Expr *own_value(Tangents *t, Node *y, const VarList *v) {
+  Form **at = NEW_ARRAY(t->scratch, Form *, y->rank + 1);
+  for (int i = 0; i < y->rank; i++) at[i] = form_var(t->g->ir, v->at[i]);
+  return expr_read(t->g->ir, y, at);
+}
+
+static Node *tangent_of_custom(Tangents *t, const Node *y) {
+  Node **tangents = NEW_ARRAY(t->scratch, Node *, custom_count(y));
+  for (int i = 0; i < custom_count(y); i++) tangents[i] = t->of[custom_variable(y, i)->id];
+  return custom_tangent(t->g, y, tangents);
+}
+
+static Node *tangent_of(Tangents *t, Node *y) {
+  if (y->kind == NODE_custom) return tangent_of_custom(t, y);
+  if (!y->body || !dtype_is_float(y->dtype) || y->reducer > RED_prod) return NULL;
+  VarList v = {0};
+  for (int i = 0; i < node_result_slots(y); i++) vec_push(t->scratch, &v, node_result_var(t->g, y, i));
+  for (int i = 0; i < y->nred; i++) vec_push(t->scratch, &v, node_reduction_var(t->g, y, i));
+  bool map = y->kind == NODE_comp && !y->nred;
+  Expr *value = map ? own_value(t, y, &v) : NULL;
+  Expr *d = scalar_forward(t->g->ir, y->body, value, (ReadTangent){tangent_of_read, t});
+  if (!d) return NULL;
+  if (y->kind == NODE_scatter) return graph_with_body(t->g, y, d, y->at);
+  Var **reduced = v.at + y->rank;
+  return graph_comp(t->g, y->rank, v.at, map ? RED_none : RED_sum, y->nred, reduced,
+                    map ? d : reduction_seed(t->g, t->scratch, y, &v, d), y->span);
+}
+
+static void want(void *cx, Node *n) {
+  Tangents *t = cx;
+  if (t->wanted[n->id]) return;
+  t->wanted[n->id] = true;
+  node_operands(n, want, t);
+}
+
+static Node *zero_like(Graph *g, const Node *n) {
+  Var **v = NEW_ARRAY(g->arena, Var *, n->rank + 1);
+  for (int i = 0; i < n->rank; i++) v[i] = var_fresh(g->ir, n->shape[i]);
+  return graph_comp(g, n->rank, v, RED_none, 0, NULL, expr_real(g->ir, n->dtype, 0), n->span);
+}
+
+const Node *tangent_answer(Graph *g, Node *jvp) {
+  Node *y = jvp->in[0], *x = jvp->in[1];
+  Arena *scratch = arena_new();
+  Tangents t = {.g = g, .scratch = scratch, .n = g->nodes.n};
+  t.of = NEW_ARRAY(scratch, Node *, t.n);
+  t.wanted = NEW_ARRAY(scratch, bool, t.n);
+  want(&t, y);
+  t.of[x->id] = jvp->in[2];
+  const Node *loop = NULL;
+  for (int i = x->id + 1; i <= y->id && !loop; i++) {
+    Node *n = g->nodes.at[i];
+    if (!t.wanted[i] || n->kind != NODE_carry || !dtype_is_float(n->dtype)) continue;
+    if (derive_depends(g, n->in[0], x) || derive_depends(g, n->in[1], x)) loop = n;
+  }
+  for (int i = x->id + 1; i <= y->id && !loop; i++)
+    if (t.wanted[i]) t.of[i] = tangent_of(&t, g->nodes.at[i]);
+  jvp->forward = t.of[y->id] ? t.of[y->id] : zero_like(g, y);
+  arena_free(scratch);
+  return loop;
+}
