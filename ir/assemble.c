@@ -73,7 +73,9 @@ static Form **places_of(Assembly *a, Expr *read, Expr *way) {
   Expr *element = expr_read(a->ir, (Node *)(uintptr_t)w, self);
   sum.body = expr_guard(a->ir, expr_and(a->ir, found->guard, way), element);
   sum_normalise(a->ir, &sum);
-  return sum.vars.n == 0 && sum.body->kind == EXPR_READ ? sum.body->at : NULL;
+  if (sum.vars.n || sum.body->kind != EXPR_READ) return NULL;
+  for (int i = 0; i < w->rank; i++) self[i] = sum.body->at[i]; /* step_along_single changes it: the read is shared */
+  return self;
 }
 
 /* Whether the whole's body at these places is just p's own element. */

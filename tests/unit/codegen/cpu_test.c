@@ -209,6 +209,16 @@ static void not_numbers(void **state) {
         "output a = %2\noutput b = %3\noutput c = %4\noutput d = %5\noutput e = %6\noutput f = %7\noutput g = %8\n");
 }
 
+/* A view of a tensor with dimensions of one element, read beside it: the reads of both stay what they are. */
+static void views(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[5, 1, 1]\n"
+             "%1 = comp f32[5, 1, 1] [i0, i1, i2] tanh(%0[i0, i1, i2])\n"
+             "%2 = comp f32[5] [i0] %1[i0, 0, 0]\n"
+             "%3 = comp f32[5] [i0] sub(%1[i0, 0, 0], mul(2, %2[i0]))\n"
+             "output y = %3\n");
+}
+
 /* Rows, columns and a whole of which a condition leaves nothing: inputs are at most 3/2. */
 static void infinities(void **state) {
   (void)state;
@@ -297,6 +307,7 @@ int main(void) {
       cmocka_unit_test(odd_contractions),
       cmocka_unit_test(column_groups),
       cmocka_unit_test(not_numbers),
+      cmocka_unit_test(views),
       cmocka_unit_test(infinities),
       cmocka_unit_test(integers),
       cmocka_unit_test(narrow_floats),

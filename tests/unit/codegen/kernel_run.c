@@ -136,10 +136,17 @@ static void run_kernel(void *cx, const Kernel *k, int64_t step) {
   unguard(scratch, bytes);
 }
 
-static const char *show_code(Run *r, CpuModule *m) {
+static void show_schedule(Run *r) {
   Buf b = {0};
   graph_print(&b, r->reference);
+  graph_print(&b, r->g);
   schedule_print(&b, r->s, NULL);
+  fputs(b.text, stderr);
+  buf_free(&b);
+}
+
+static const char *show_code(CpuModule *m) {
+  Buf b = {0};
   const char *error = cpu_module_write(m, CPU_LLVM, &b);
   fputs(b.text, stderr);
   buf_free(&b);
@@ -156,8 +163,9 @@ static LLVMErrorRef define_runtime(LLVMOrcLLJITRef jit) {
 
 /* The code of all kernels, ready to run. */
 static const char *compile(Run *r, CpuModule *m, LLVMOrcLLJITRef *jit) {
+  if (r->how->show) show_schedule(r);
   for (int i = 0; i < r->s->kernels.n; i++) cpu_emit_kernel(m, r->s, r->s->kernels.at[i]);
-  const char *error = r->how->show ? show_code(r, m) : NULL;
+  const char *error = r->how->show ? show_code(m) : NULL;
   Buf object = {0};
   if (!error) error = cpu_module_write(m, CPU_OBJECT, &object);
   if (error) return error;
