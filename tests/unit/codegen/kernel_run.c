@@ -55,6 +55,9 @@ static void unguard(void *at, size_t bytes) {
   munmap((char *)at - (whole - bytes), whole + page);
 }
 
+/* Arenas and scratch memory are whole lines, so that what ends at the guard begins on a line. */
+static size_t aligned(int64_t bytes) { return ((size_t)bytes + 63) / 64 * 64; }
+
 static Tensor random_tensor(Run *r, const Node *n) {
   Tensor t = {.dtype = n->dtype, .rank = n->rank};
   for (int i = 0; i < n->rank; i++) t.extent[i] = value_of(r, n->shape[i]);
@@ -128,7 +131,7 @@ static void run_kernel(void *cx, const Kernel *k, int64_t step) {
   int64_t dims[8];
   for (int i = 0; i < k->operands.n; i++) operands[i] = r->memory[k->operands.at[i]->id];
   for (int i = 0; i < r->s->dims.n; i++) dims[i] = r->how->batch;
-  size_t bytes = ((size_t)value_of(r, k->scratch) + 63) / 64 * 64;
+  size_t bytes = aligned(value_of(r, k->scratch));
   void *scratch = guarded(bytes);
   int64_t units = value_of(r, k->step_units), chunks = r->how->chunks, from = step * units;
   for (int64_t c = chunks - 1; c >= 0; c--)
@@ -283,7 +286,7 @@ static const char *run_and_compare(Run *r, LLVMOrcLLJITRef jit) {
 }
 
 static const char *run_placed(Run *r, LLVMOrcLLJITRef jit) {
-  size_t bytes = (size_t)value_of(r, r->s->arena_bytes);
+  size_t bytes = aligned(value_of(r, r->s->arena_bytes));
   r->planned = guarded(bytes);
   const char *fault = run_and_compare(r, jit);
   unguard(r->planned, bytes);
