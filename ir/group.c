@@ -101,7 +101,27 @@ static bool kernel_between(Scheduler *sc, const Kernel *from, const Kernel *to) 
   return path_through(sc, from, from, to);
 }
 
+static bool reads_a_whole(Scheduler *sc, const Node *n) {
+  ExprList reads = reads_of(sc, n);
+  for (int i = 0; i < reads.n; i++)
+    if (sc->assembled[reads.at[i]->node->id]) return true;
+  return false;
+}
+
+/* Whether a member of `reader` reads what a member of k is a part of: it is whole only when k has run. */
+static bool waits_for_part(Scheduler *sc, const Kernel *reader, const Kernel *k) {
+  for (int m = 0; m < k->members.n; m++) {
+    const Node *part = k->members.at[m].node;
+    const NodeList *after = &sc->after[part->id];
+    if (!schedule_part(sc->s, part) || schedule_carry(sc->s, part)) continue;
+    for (int i = 0; i < after->n; i++)
+      if (sc->kernel_of[after->at[i]->id] == reader && reads_a_whole(sc, after->at[i])) return true;
+  }
+  return false;
+}
+
 static bool can_be_one(Scheduler *sc, const Kernel *a, const Kernel *b) {
+  if (waits_for_part(sc, a, b) || waits_for_part(sc, b, a)) return false;
   return !kernel_between(sc, a, b) && !kernel_between(sc, b, a);
 }
 

@@ -217,6 +217,11 @@ static void views(void **state) {
              "%2 = comp f32[5] [i0] %1[i0, 0, 0]\n"
              "%3 = comp f32[5] [i0] sub(%1[i0, 0, 0], mul(2, %2[i0]))\n"
              "output y = %3\n");
+  check(HEAD "%0 = input x : f32[B, B, 13]\n" /* the transposed view is whole only after the kernel that makes it */
+             "%1 = comp f32[B, B, 13] [i0, i1, i2] tanh(%0[i0, i1, i2])\n"
+             "%2 = comp f32[B, B, 13] [i0, i1, i2] %1[i1, i0, i2]\n"
+             "%3 = comp f32[B, B, 13] [i0, i1, i2] sub(%1[i0, i1, i2], mul(2, %2[i0, i1, i2]))\n"
+             "output y = %3\n");
 }
 
 /* Rows, columns and a whole of which a condition leaves nothing: inputs are at most 3/2. */
