@@ -546,13 +546,15 @@ static bool has_risky_read(Emit *e, Expr *x) {
   return r.found;
 }
 
+/* A constant condition is one value in every scope: the depth tells a closed scope's mask from this one's. */
 static const Mask *mask_under(Emit *e, const Mask *outer, Value condition, bool negated, int depth) {
+  if (outer) depth = deeper(depth, outer->depth);
   for (int i = 0; i < e->masks.n; i++) {
     Mask *m = e->masks.at[i];
-    if (m->outer == outer && m->condition == condition && m->negated == negated) return m;
+    if (m->outer == outer && m->condition == condition && m->negated == negated && m->depth == depth) return m;
   }
   Mask *m = NEW(e->arena, Mask);
-  m->depth = outer ? deeper(depth, outer->depth) : depth;
+  m->depth = depth;
   emit_enter(e, m->depth);
   Value own = negated ? inverted(&e->b, condition) : condition;
   m->value = outer ? both(&e->b, outer->value, own) : own;
