@@ -92,14 +92,9 @@ Node *node_over(Elaborator *x, Value *v, int n, Var **vars) {
   for (int i = 0; whole && i < n; i++)
     whole = form_as_var(v->prefix[i]) == vars[i] && v->node->shape[i] == vars[i]->extent;
   if (whole) return v->node;
-  if (!rank_fits(x, n + v->rank, v->span)) return NULL;
   Var *all[MAX_RANK];
   Form *at[MAX_RANK];
-  for (int i = 0; i < n; i++) all[i] = vars[i];
-  for (int i = 0; i < v->rank; i++) {
-    all[n + i] = var_fresh(x->ir, v->shape[i]);
-    at[i] = form_var(x->ir, all[n + i]);
-  }
+  if (!indices_over(x, v, n, vars, all, at)) return NULL;
   return graph_comp(x->graph, n + v->rank, all, RED_none, 0, NULL, value_element(x, v, at), v->span);
 }
 

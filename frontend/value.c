@@ -177,6 +177,16 @@ Value *value_tensor(Elaborator *x, int rank, Var **vars, Expr *body, Span at) {
   return view(x, node, n, prefix, at);
 }
 
+bool indices_over(Elaborator *x, const Value *v, int n, Var *const *vars, Var **all, Form **at) {
+  if (!rank_fits(x, n + v->rank, v->span)) return false;
+  for (int i = 0; i < n; i++) all[i] = vars[i];
+  for (int i = 0; i < v->rank; i++) {
+    all[n + i] = var_fresh(x->ir, v->shape[i]);
+    at[i] = form_var(x->ir, all[n + i]);
+  }
+  return true;
+}
+
 Value *value_abstract(Elaborator *x, Value *v, int n, Var **vars) {
   if (!n) return v;
   if (v->kind == VALUE_TUPLE) {
@@ -202,14 +212,9 @@ Value *value_abstract(Elaborator *x, Value *v, int n, Var **vars) {
     r->shape = v->node->shape + head;
     return r;
   }
-  if (!rank_fits(x, n + v->rank, v->span)) return NULL;
   Var *all[MAX_RANK];
   Form *at[MAX_RANK];
-  for (int i = 0; i < n; i++) all[i] = vars[i];
-  for (int i = 0; i < v->rank; i++) {
-    all[n + i] = var_fresh(x->ir, v->shape[i]);
-    at[i] = form_var(x->ir, all[n + i]);
-  }
+  if (!indices_over(x, v, n, vars, all, at)) return NULL;
   r = value_tensor(x, n + v->rank, all, value_element(x, v, at), v->span);
   if (r) r->bound = v->bound;
   return r;

@@ -266,6 +266,8 @@ void value_describe(Elaborator *x, Buf *out, const Value *v); /* `f32[B, 64]`, a
 const char *value_type_text(Elaborator *x, const Value *v);
 const char *shape_text(Elaborator *x, int rank, Dim **shape);
 bool rank_fits(Elaborator *x, int rank, Span at); /* false after a message: more than MAX_RANK dimensions */
+/* The indices of a tensor [vars..., v's shape]: `all` of them, and as forms `at` those of v. False as rank_fits. */
+bool indices_over(Elaborator *x, const Value *v, int n, Var *const *vars, Var **all, Form **at);
 void stack_push(Elaborator *x, Var *v, Expr *place);
 
 /* ---- names (scope.c) ---- */
