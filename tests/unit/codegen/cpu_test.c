@@ -269,6 +269,19 @@ static void narrow_floats(void **state) {
              "output a = %2\noutput b = %3\noutput c = %4\noutput d = %5\noutput e = %6\noutput f = %7\n");
 }
 
+/* Numbers half way between two narrow ones go to the even one, down (257 to 256 in bf16) and up (259 to 260). As
+ * integers, which are compared exactly: where floats differ, the test asks what roundings change, and there it is as
+ * much. */
+static void ties(void **state) {
+  (void)state;
+  check(HEAD "%0 = comp i32[256] [i0] cast(i32, cast(bf16, i32(i0 + 256)))\n"
+             "%1 = comp i32[256] [i0] cast(i32, neg(cast(bf16, i32(2*i0 + 512))))\n"
+             "%2 = comp i32[256] [i0] cast(i32, cast(f16, i32(i0 + 2048)))\n"
+             "%3 = input n : i32[B, 19]\n"
+             "%4 = comp i32[B, 19] [i0, i1] cast(i32, mul(cast(bf16, add(mul(%3[i0, i1], 2), 129)), 3))\n"
+             "output a = %0\noutput b = %1\noutput c = %2\noutput d = %4\n");
+}
+
 static void scatters(void **state) {
   (void)state;
   check(HEAD "%0 = input x : f32[B, 18]\n"
@@ -316,6 +329,7 @@ int main(void) {
       cmocka_unit_test(infinities),
       cmocka_unit_test(integers),
       cmocka_unit_test(narrow_floats),
+      cmocka_unit_test(ties),
       cmocka_unit_test(scatters),
       cmocka_unit_test(sorts),
       cmocka_unit_test(draws),

@@ -298,6 +298,7 @@ static void special_functions(void **state) {
   assert_true(dtype_round(DT_f16, 1 + 0x1p-11) == 1 && dtype_round(DT_f16, 1 + 0x1.8p-10) == 1 + 0x1p-9);
   assert_true(dtype_round(DT_f16, 0x1p-24) == 0x1p-24 && dtype_round(DT_f16, 0x1p-26) == 0);
   assert_true(dtype_round(DT_bf16, 1 + 0x1p-8) == 1 && dtype_round(DT_bf16, 3.1415927) == 3.140625);
+  assert_true(dtype_round(DT_bf16, 1 + 0x1.8p-7) == 1 + 0x1p-6 && dtype_round(DT_bf16, -257) == -256);
   assert_int_equal(dtype_truncate(DT_i32, -2.9), -2);
   assert_int_equal(dtype_truncate(DT_i64, 1e30), INT64_MAX);
   assert_int_equal(dtype_truncate(DT_u8, 300), 255);
