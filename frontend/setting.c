@@ -1,0 +1,91 @@
+/* setting.c - the settings that open a `train` block: setting.def says what there is. */
+#include "frontend/training.h"
+
+#include <string.h>
+
+enum {
+#define ROW(name, kind) SETTING_##name,
+#include "frontend/setting.def"
+#undef ROW
+  SETTING_COUNT
+};
+
+static const struct {
+  const char *name;
+  char kind;
+} settings[] = {
+#define ROW(name, kind) {#name, kind},
+#include "frontend/setting.def"
+#undef ROW
+};
+
+int setting_find(Str name) {
+  for (int i = 0; i < SETTING_COUNT; i++)
+    if (!strcmp(settings[i].name, name)) return i;
+  return -1;
+}
+
+static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
+  Value *v = elaborate_expr(x, NULL, a->value);
+  if (!v) return false;
+  char kind = settings[which].kind;
+  int64_t n = 0;
+  bool is_int = v->kind == VALUE_INT && dim_is_const(v->dim, &n);
+  bool right = kind == 'i'   ? is_int && n > 0
+               : kind == 'n' ? is_int
+               : kind == 'b' ? v->kind == VALUE_FLAG
+               : kind == 'd' ? v->kind == VALUE_DATASET
+                             : v->kind == VALUE_DATASET || (v->kind == VALUE_REAL && v->real > 0 && v->real < 1);
+  if (!right) {
+    diag_add(x->diags, DIAG_SETTING, a->value->span, "`%s` is %s", a->name,
+             kind == 'i'   ? "a positive integer"
+             : kind == 'n' ? "an integer"
+             : kind == 'b' ? "true or false"
+             : kind == 'd' ? "a data set"
+                           : "a fraction between 0 and 1, or a data set");
+    return false;
+  }
+  switch (which) {
+  case SETTING_epochs: t->epochs = n; break;
+  case SETTING_steps: t->steps = n; break;
+  case SETTING_batch: t->batch = n; break;
+  case SETTING_seed: t->seed = n; break;
+  case SETTING_validate:
+    if (v->kind == VALUE_DATASET) t->validate_data = v->data->index;
+    else t->validate = v->real;
+    break;
+  case SETTING_test: t->test_data = v->data->index; break;
+  case SETTING_shuffle: t->shuffle = v->truth; break;
+  default: break;
+  }
+  return true;
+}
+
+int read_settings(Elaborator *x, Train *t, Ast *body) {
+  int i = 0;
+  for (; i < body->items.n; i++) {
+    Ast *a = body->items.at[i];
+    if (a->kind != AST_DEFINE || a->type || (a->flags & AST_DRAW)) break;
+    int which = setting_find(a->name);
+    if (which >= 0) {
+      setting_value(x, t, which, a);
+      continue;
+    }
+    static const char *const later[] = {"precision", "folds", "accumulate", "clip_norm"};
+    bool read = false, known = false;
+    for (size_t k = 0; k < sizeof later / sizeof *later; k++) known = known || !strcmp(a->name, later[k]);
+    if (known) {
+      say_not_compiled(x, a->name_span, arena_printf(x->arena, "the setting `%s`", a->name));
+      continue;
+    }
+    for (int k = i + 1; k < body->items.n; k++) read = read || mentions(body->items.at[k], a->name);
+    if (read) break;
+    Nearest near = {a->name, 4, NULL};
+    for (int s = 0; s < SETTING_COUNT; s++) nearest_consider(&near, settings[s].name);
+    Diag *d = diag_add(x->diags, DIAG_UNREAD, a->name_span, "nothing reads `%s`, and it is no setting", a->name);
+    if (near.found)
+      diag_fix(diag_help(d, "did you mean the setting `%s`?", near.found), a->name_span, "%s", near.found);
+    else diag_help(d, "the settings are epochs, steps, batch, seed, validate, test and shuffle");
+  }
+  return i;
+}

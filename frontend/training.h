@@ -1,0 +1,46 @@
+/* training.h - what the files of `train` share: train.c (the body), setting.c, minimize.c, optimizer.c, report.c.
+ * Internal to frontend/. */
+#ifndef NNC_FRONTEND_TRAINING_H
+#define NNC_FRONTEND_TRAINING_H
+
+#include "frontend/value.h"
+
+/* The body is walked once for each graph that is made of it. */
+typedef enum Mode { MODE_STEP, MODE_EVAL, MODE_GRADS, MODE_UPDATE } Mode;
+
+typedef struct TrainWalk {
+  Train *train;
+  Mode mode;
+  Env *env;
+} TrainWalk;
+
+/* ---- setting.c ---- */
+
+int setting_find(Str name); /* -1: it is none */
+/* Reads the settings that open the body; gives how many statements they are. */
+int read_settings(Elaborator *x, Train *t, Ast *body);
+
+/* ---- optimizer.c ---- */
+
+typedef struct OptimizerCall { /* what stands after `with` */
+  ModelDecl *model;
+  int n;
+  CallArg *args;
+  Span span;
+} OptimizerCall;
+
+bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out);
+/* Makes the parameter's next value its current one. False after a message. */
+bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad);
+
+/* ---- minimize.c ---- */
+
+void minimize(Elaborator *x, TrainWalk *w, Ast *a);
+/* A loss or report under its name, which no other one has. */
+bool name_output(Elaborator *x, Str name, Node *n, Span at, const char *help);
+
+/* ---- report.c ---- */
+
+void reports(Elaborator *x, TrainWalk *w, Ast *a);
+
+#endif
