@@ -20,6 +20,9 @@ static bool is_source(const Node *n) {
   return n->kind == NODE_input || n->kind == NODE_param || n->kind == NODE_state || n->kind == NODE_const;
 }
 
+/* A run may give it its next value, and what is put out is the one before: a copy. */
+static bool is_variable(const Node *n) { return n->kind == NODE_param || n->kind == NODE_state; }
+
 static BufferClass source_class(const Node *n) {
   switch (n->kind) {
   case NODE_input: return BUFFER_input;
@@ -51,7 +54,7 @@ static Dim *round_up(Ir *ir, Dim *bytes) {
 
 static void add_output(Schedule *s, Kernel *k, Node *n) {
   for (int i = 0; i < s->buffers.n; i++)
-    if (s->buffers.at[i]->node == n) return;
+    if (s->buffers.at[i]->node == n && (s->buffers.at[i]->place == BUFFER_arena || !is_variable(n))) return;
   Buffer *b = add_buffer(s, k, BUFFER_arena, n);
   b->offset = s->arena_bytes;
   s->arena_bytes = dim_add(s->graph->ir, s->arena_bytes, round_up(s->graph->ir, b->bytes));
@@ -126,9 +129,10 @@ static void give_source(Interpretation *in, DimValues *d, const Node *n, void *a
   vec_push(in->arena, &in->given, (Binding){n->name, t});
 }
 
-static void *node_address(const Kernel *k, void *const *buffers, const Node *n) {
+/* Of a variable: itself, or its copy. */
+static void *node_address(const Kernel *k, void *const *buffers, const Node *n, bool copy) {
   for (int i = 0; i < k->operands.n; i++)
-    if (k->operands.at[i]->node == n) return buffers[i];
+    if (k->operands.at[i]->node == n && (!copy || k->operands.at[i]->place == BUFFER_arena)) return buffers[i];
   ice("interpreted: a value has no buffer");
 }
 
@@ -160,10 +164,10 @@ static void run_graph(const Schedule *s, void *const *buffers, const int64_t *di
   const char *fault = interpret(g, &in);
   if (fault) ice("interpreter, graph %s: %s", g->name, fault);
   for (int i = 0; i < k->members.n; i++)
-    copy_value(&in, k->members.at[i].node, node_address(k, buffers, k->members.at[i].node));
+    copy_value(&in, k->members.at[i].node, node_address(k, buffers, k->members.at[i].node, true));
   for (int i = 0; i < g->stores.n; i++) set_aside(&in, g->stores.at[i]);
   for (int i = 0; i < g->stores.n; i++)
-    copy_value(&in, g->stores.at[i], node_address(k, buffers, g->stores.at[i]->in[1]));
+    copy_value(&in, g->stores.at[i], node_address(k, buffers, g->stores.at[i]->in[1], false));
 }
 
 /* Dims and expressions are interned while a graph is evaluated, and a program's prefetch runs beside its steps: one

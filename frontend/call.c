@@ -190,7 +190,7 @@ static Expr *place_of(Elaborator *x, Var *v, Span at) {
   return expr_read(x->ir, graph_named_input(x, "$place", DT_i64, 1, shape, at), f);
 }
 
-static void apply_pending(Elaborator *x, int mark) {
+void apply_pending(Elaborator *x, int mark) {
   for (int i = mark; i < x->pending.n && !x->generic; i++)
     tensor_assign(x, x->pending.at[i].state->tensor, x->pending.at[i].value);
   x->pending.n = mark;

@@ -272,7 +272,7 @@ static Value *definition_value(Elaborator *x, Decl *d) {
   if (v && a->type &&
       !type_check_result(x, NULL, a->type, &v, a->value->span, arena_printf(x->arena, "`%s`", d->name)))
     return NULL;
-  if (v && (a->flags & AST_FROZEN)) freeze(x, v, a->span);
+  if (v) mark_as_said(x, a, v);
   return v;
 }
 

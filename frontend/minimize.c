@@ -28,9 +28,7 @@ static bool group_params(Elaborator *x, Env *e, Ast *a, IntList *out) {
   }
   Value *v = elaborate_expr(x, e, a);
   if (!v) return false;
-  if (v->kind == VALUE_INSTANCE) instance_params(x, v->instance, out);
-  for (int i = 0; v->kind == VALUE_ARRAY && i < v->n; i++)
-    if (v->items[i] && v->items[i]->kind == VALUE_INSTANCE) instance_params(x, v->items[i]->instance, out);
+  value_params(x, v, out);
   if (out->n > before) return true;
   Diag *d = diag_add(x->diags, DIAG_NO_PARAMS, a->span, "there is no trained parameter in this: it is %s",
                      value_type_text(x, v));
@@ -41,6 +39,118 @@ static bool group_params(Elaborator *x, Env *e, Ast *a, IntList *out) {
 static Str loss_name(Elaborator *x, Ast *value) {
   return value->kind == AST_NAME ? value->name : str_internz(x->strings, "loss");
 }
+
+/* ---- what a parameter was before ---- */
+
+/* The value of the parameter that the loss was computed from: the newest that it depends on. */
+static Node *version_in(Elaborator *x, const TrainWalk *w, Node *loss, int tensor, Span at) {
+  Node *now = value_whole(x, tensor_current(x, tensor, at));
+  if (derive_depends(x->graph, loss, now)) return now;
+  for (int i = w->versions.n - 1; i >= 0; i--)
+    if (w->versions.at[i].tensor == tensor && derive_depends(x->graph, loss, w->versions.at[i].node))
+      return w->versions.at[i].node;
+  return now;
+}
+
+static void remember_version(Elaborator *x, TrainWalk *w, int tensor, Node *before, Span at) {
+  bool known = false;
+  for (int i = 0; i < w->versions.n; i++) {
+    Version *v = &w->versions.at[i];
+    if (v->tensor != tensor || v->node != before) continue;
+    v->env = w->env;
+    v->span = at;
+    known = true;
+  }
+  if (!known) vec_push(x->arena, &w->versions, (Version){tensor, before, w->env, at});
+  vec_push(x->arena, &w->versions,
+           (Version){.tensor = tensor, .node = value_whole(x, tensor_current(x, tensor, at))});
+}
+
+typedef struct Cone { /* of one node's operands, where updates end it */
+  const TrainWalk *walk;
+  bool *in, *stale; /* by node id */
+  bool found, changed;
+} Cone;
+
+/* Made by an update: what it was computed from is no matter. */
+static bool is_update(const TrainWalk *w, const Node *n) {
+  for (int i = 0; i < w->versions.n; i++)
+    if (w->versions.at[i].node == n) return n->kind != NODE_param;
+  return false;
+}
+
+static void enter_cone(void *cx, Node *operand) {
+  Cone *c = cx;
+  c->changed = c->changed || !c->in[operand->id];
+  c->in[operand->id] = true;
+}
+
+static void find_stale(void *cx, Node *operand) {
+  Cone *c = cx;
+  c->found = c->found || c->stale[operand->id];
+}
+
+/* Marks what the loss is computed from, and what of it is computed from `old`. */
+static void fill_cone(Graph *g, Cone *c, const Node *loss, const Node *old) {
+  c->in[loss->id] = true;
+  do {
+    c->changed = false;
+    for (int i = g->nodes.n - 1; i >= 0; i--)
+      if (c->in[i] && !is_update(c->walk, g->nodes.at[i])) node_operands(g->nodes.at[i], enter_cone, c);
+  } while (c->changed);
+  c->stale[old->id] = c->in[old->id];
+  do {
+    c->changed = false;
+    for (int i = 0; i < g->nodes.n; i++) {
+      c->found = false;
+      if (c->in[i] && !c->stale[i] && !is_update(c->walk, g->nodes.at[i]))
+        node_operands(g->nodes.at[i], find_stale, c);
+      c->changed = c->changed || c->found;
+      c->stale[i] = c->stale[i] || c->found;
+    }
+  } while (c->changed);
+}
+
+static void read_stale(void *cx, Expr *e) {
+  if (e->kind == EXPR_READ) find_stale(cx, e->node);
+}
+
+/* The newest name before the update that holds a value of it. */
+static Env *stale_name(Cone *c, Env *e) {
+  for (; e; e = e->up) {
+    const Value *v = e->value;
+    c->found = false;
+    if (!v || v->kind != VALUE_TENSOR || (!v->node && !v->expr)) continue;
+    if (v->rank) find_stale(c, v->node);
+    else expr_visit(v->expr, read_stale, c);
+    if (c->found) return e;
+  }
+  return NULL;
+}
+
+/* Warns of a loss that is computed from a value of a parameter before an earlier `minimize` changed it. */
+static void warn_stale(Elaborator *x, const TrainWalk *w, Node *loss, Ast *a) {
+  for (int i = 0; i < w->versions.n; i++) {
+    const Version *v = &w->versions.at[i];
+    if (!v->env || !derive_depends(x->graph, loss, v->node)) continue;
+    Arena *scratch = arena_new();
+    Cone c = {.walk = w,
+              .in = NEW_ARRAY(scratch, bool, x->graph->nodes.n),
+              .stale = NEW_ARRAY(scratch, bool, x->graph->nodes.n)};
+    fill_cone(x->graph, &c, loss, v->node);
+    Env *name = c.stale[loss->id] ? stale_name(&c, v->env) : NULL;
+    arena_free(scratch);
+    if (!name) continue;
+    Diag *d = diag_add(x->diags, DIAG_STALE, a->value->span, "`%s` was computed before `%s` was changed", name->name,
+                       x->program->tensors.at[v->tensor].name);
+    diag_place(d, v->span, "changed here");
+    if (name->span.source) diag_place(d, name->span, "computed here");
+    diag_help(d, "define `%s` after that `minimize`", name->name);
+    return;
+  }
+}
+
+/* ---- minimize ---- */
 
 static bool reaches(Elaborator *x, Node *loss, int tensor, Ast *at) {
   const ProgramTensor *p = &x->program->tensors.at[tensor];
@@ -84,6 +194,15 @@ static void output_gradient(Elaborator *x, int tensor, Node *gradient) {
   graph_output(x->graph, name, gradient);
 }
 
+static bool update(Elaborator *x, TrainWalk *w, OptimizerCall *call, int tensor, Node *gradient, Span at) {
+  Node *before = value_whole(x, tensor_current(x, tensor, at));
+  int nth = 0;
+  for (int i = 0; i < w->versions.n; i++) nth += w->versions.at[i].tensor == tensor && w->versions.at[i].env != NULL;
+  if (!update_param(x, call, tensor, gradient, nth, w->conditional)) return false;
+  remember_version(x, w, tensor, before, at);
+  return true;
+}
+
 void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
   Value *v = elaborate_expr(x, w->env, a->value);
   if (!v) return;
@@ -102,6 +221,7 @@ void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
                    "a loss carries its variable's name: `d_loss = ...`, `minimize d_loss over ...`"))
     return;
   if (w->mode == MODE_EVAL) return;
+  if (w->mode == MODE_STEP) warn_stale(x, w, loss, a);
   Vec(IntList) groups = {0};
   for (int i = 0; i < a->items.n; i++) {
     IntList params = {0};
@@ -122,7 +242,7 @@ void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
   for (int i = 0; i < groups.n; i++)
     for (int k = 0; k < groups.at[i].n; k++) {
       int tensor = groups.at[i].at[k];
-      Node *now = value_whole(x, tensor_current(x, tensor, a->span));
+      Node *now = version_in(x, w, loss, tensor, a->span);
       Node *grad =
           w->mode == MODE_UPDATE ? gradient_input(x, tensor, now, a->span) : graph_grad(x->graph, loss, now, a->span);
       vec_push(x->arena, &grads, grad);
@@ -133,7 +253,7 @@ void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
     for (int k = 0; k < groups.at[i].n; k++, g++) {
       int tensor = groups.at[i].at[k];
       if (w->mode == MODE_GRADS) output_gradient(x, tensor, grads.at[g]);
-      else if (!update_param(x, &call, tensor, grads.at[g])) return;
+      else if (!update(x, w, &call, tensor, grads.at[g], a->span)) return;
     }
   }
 }

@@ -82,6 +82,7 @@ static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
   bool frozen = i->frozen || (a->flags & AST_FROZEN);
   m.tensor = tensor_declare(x, full, is_state ? ROLE_state : frozen ? ROLE_frozen : ROLE_param, &t, a->name_span);
   if (m.tensor < 0) return;
+  x->program->tensors.at[m.tensor].nodecay = (a->flags & AST_NODECAY) != 0;
   vec_push(x->arena, &x->inits, (Init){m.tensor, i->env, a, full, x->module});
   /* Bodies find it through the instance (member_value), since its value changes during a walk. */
   Value *v = value_new(x, VALUE_TENSOR, a->name_span);
@@ -145,27 +146,32 @@ Value *instances_named(Elaborator *x, Ast *a, Str path) {
   return v;
 }
 
-static bool freeze_instances(Elaborator *x, Value *v) {
+/* Does what the flags say to the parameters of an instance or of several. False: v is something else. */
+static bool mark_instances(Elaborator *x, Value *v, uint32_t flags) {
   if (v->kind == VALUE_ARRAY) {
     bool all = true;
-    for (int i = 0; i < v->n; i++) all = v->items[i] && freeze_instances(x, v->items[i]) && all;
+    for (int i = 0; i < v->n; i++) all = v->items[i] && mark_instances(x, v->items[i], flags) && all;
     return all;
   }
   if (v->kind != VALUE_INSTANCE) return false;
-  v->instance->frozen = true;
+  if (flags & AST_FROZEN) v->instance->frozen = true;
   for (int k = 0; k < v->instance->members.n; k++) {
     InstanceMember *m = &v->instance->members.at[k];
     if (m->kind == MEMBER_VALUE && m->value && (m->value->kind == VALUE_INSTANCE || m->value->kind == VALUE_ARRAY))
-      freeze_instances(x, m->value);
-    if (m->kind == MEMBER_PARAM) x->program->tensors.at[m->tensor].role = ROLE_frozen;
+      mark_instances(x, m->value, flags);
+    if (m->kind != MEMBER_PARAM) continue;
+    ProgramTensor *p = &x->program->tensors.at[m->tensor];
+    if (flags & AST_FROZEN) p->role = ROLE_frozen;
+    if (flags & AST_NODECAY) p->nodecay = true;
   }
   return true;
 }
 
-void freeze(Elaborator *x, Value *v, Span at) {
-  if (freeze_instances(x, v)) return;
-  Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "`frozen` stands after an instance of a model, and this is %s",
-                     value_type_text(x, v));
+void mark_as_said(Elaborator *x, const Ast *a, Value *v) {
+  if (!(a->flags & (AST_FROZEN | AST_NODECAY)) || mark_instances(x, v, a->flags)) return;
+  const char *word = a->flags & AST_FROZEN ? "frozen" : "nodecay";
+  Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, a->span, "`%s` stands after an instance of a model, and this is %s",
+                     word, value_type_text(x, v));
   diag_help(d, "leave it out: only parameters are trained");
 }
 
@@ -196,7 +202,7 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
     Str naming = x->naming;
     Value *v = member_instances(x, i, a->value, member_path(x, i, a->name));
     x->naming = naming;
-    if (v && (a->flags & AST_FROZEN)) freeze(x, v, a->span);
+    if (v) mark_as_said(x, a, v);
     add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_VALUE, .value = v, .ast = a}, v, a->name_span);
     break;
   }
@@ -272,7 +278,7 @@ Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at) 
   return NULL;
 }
 
-static void value_params(Elaborator *x, Value *v, IntList *out) {
+void value_params(Elaborator *x, Value *v, IntList *out) {
   if (!v) return;
   if (v->kind == VALUE_INSTANCE) instance_params(x, v->instance, out);
   for (int i = 0; v->kind == VALUE_ARRAY && i < v->n; i++) value_params(x, v->items[i], out);

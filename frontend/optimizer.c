@@ -4,8 +4,14 @@
 
 #include <string.h>
 
-static bool optimizer_state(Elaborator *x, Instance *o, const ProgramTensor *p, Ast *a) {
-  Str name = str_internf(x->strings, "opt/%s/%s", p->name, a->name);
+/* `opt/<param>/<slot>`; of a parameter's second optimizer `opt/<param>/<slot>.2`. */
+static Str slot_name(Elaborator *x, const Instance *o, Str slot, int nth) {
+  return nth ? str_internf(x->strings, "%s/%s.%d", o->path, slot, nth + 1)
+             : str_internf(x->strings, "%s/%s", o->path, slot);
+}
+
+static bool optimizer_state(Elaborator *x, Instance *o, const ProgramTensor *p, int nth, Ast *a) {
+  Str name = slot_name(x, o, a->name, nth);
   Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
   for (int d = 0; d < p->rank; d++) t.shape[d] = dim_const(x->ir, p->shape[d]);
   if (a->type && !type_resolve(x, o->env, a->type, &t)) return false;
@@ -24,7 +30,7 @@ static bool optimizer_state(Elaborator *x, Instance *o, const ProgramTensor *p, 
 }
 
 /* One parameter's optimizer: an instance of which the states are the slots `opt/<param>/<slot>`. */
-static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p, Ast *body) {
+static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p, int nth, Ast *body) {
   bool block = body->kind == AST_BLOCK;
   for (int i = 0; i < (block ? body->items.n : 1); i++) {
     Ast *a = block ? body->items.at[i] : body;
@@ -32,12 +38,12 @@ static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p,
     if (a->kind == AST_IF) {
       int errors = x->diags->errors;
       Ast *taken = members_taken(x, o->env, a);
-      if (x->diags->errors > errors || (taken && !optimizer_states(x, o, p, taken))) return false;
+      if (x->diags->errors > errors || (taken && !optimizer_states(x, o, p, nth, taken))) return false;
     } else if (a->kind != AST_STATE) {
       diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of an optimizer",
                ast_word((AstKind)a->kind));
       return false;
-    } else if (!optimizer_state(x, o, p, a)) {
+    } else if (!optimizer_state(x, o, p, nth, a)) {
       return false;
     }
   }
@@ -74,7 +80,43 @@ bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out) {
   return out->args != NULL;
 }
 
-bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad) {
+/* `step` in an optimizer: the number of this update. That is the training's step where it updates at each; else it
+ * has a slot that counts. */
+static Value *update_number(Elaborator *x, const Instance *o, int nth, bool counts, Span at) {
+  if (!counts) return value_node(x, graph_named_input(x, "$step", DT_i32, 0, NULL, at), at);
+  Str name = slot_name(x, o, str_internz(x->strings, "$step"), nth);
+  int tensor = tensor_find(x, name);
+  if (tensor < 0) {
+    tensor = tensor_declare(x, name, ROLE_optimizer, &(Type){.dtype = DT_i32}, at);
+    vec_push(x->arena, &x->inits, (Init){tensor, NULL, NULL, name, x->module});
+  }
+  Expr *next = expr_op2(x->ir, OP_add, tensor_current(x, tensor, at)->expr, expr_int(x->ir, DT_i32, 1));
+  Node *n = graph_comp(x->graph, 0, NULL, RED_none, 0, NULL, next, at);
+  tensor_assign(x, tensor, value_node(x, n, at));
+  return tensor_current(x, tensor, at);
+}
+
+/* The arguments for one parameter: `weight_decay` is 0 for one that is left out of it. */
+static CallArg *own_arguments(Elaborator *x, const OptimizerCall *call, const ProgramTensor *p, int *n) {
+  static const char decay[] = "weight_decay";
+  CallArg *args = NEW_ARRAY(x->arena, CallArg, call->n + 1);
+  const AstList *params = &call->model->ast->params->items;
+  int place = -1;
+  *n = 0;
+  for (int i = 0; i < params->n; i++)
+    if (!strcmp(params->at[i]->name, decay)) place = i;
+  for (int i = 0; i < call->n; i++) {
+    bool is = place >= 0 && (call->args[i].name ? !strcmp(call->args[i].name, decay) : i == place);
+    args[*n] = call->args[i];
+    if (is && p->nodecay) args[*n].value = value_real(x, 0, call->args[i].span), place = -1;
+    ++*n;
+  }
+  if (place >= 0 && p->nodecay)
+    args[(*n)++] = (CallArg){str_internz(x->strings, decay), value_real(x, 0, call->span), call->span};
+  return args;
+}
+
+bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad, int nth, bool counts) {
   Instance *o = NEW(x->arena, Instance);
   o->model = call->model;
   const ProgramTensor p = x->program->tensors.at[tensor];
@@ -84,12 +126,14 @@ bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad) {
   Module *module = x->module;
   x->module = call->model->module;
   Env *outer = env_bind(x, NULL, str_internz(x->strings, "$self"), self, call->span);
-  Value *step =
-      value_scalar(x, expr_read(x->ir, graph_named_input(x, "$step", DT_i32, 0, NULL, call->span), NULL), call->span);
+  Value *step = NEW(x->arena, Value);
+  *step = *update_number(x, o, nth, counts, call->span);
   step->weak = true;
   outer = env_bind(x, outer, str_internz(x->strings, "step"), step, call->span);
-  o->env = bind_parameters(x, outer, call->model->ast->params, call->n, call->args, call->span, call->model->name);
-  bool ok = o->env && optimizer_states(x, o, &p, call->model->ast->body);
+  int n;
+  CallArg *own = own_arguments(x, call, &p, &n);
+  o->env = bind_parameters(x, outer, call->model->ast->params, n, own, call->span, call->model->name);
+  bool ok = o->env && optimizer_states(x, o, &p, nth, call->model->ast->body);
   Function *update = ok ? optimizer_update(x, o) : NULL;
   if (update) {
     CallArg args[2] = {{NULL, tensor_current(x, tensor, call->span), call->span},
@@ -101,7 +145,7 @@ bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad) {
     if (w && !same)
       diag_add(x->diags, DIAG_OPTIMIZER, call->span, "the update of `%s` gives %s for %s", call->model->name,
                value_type_text(x, w), value_type_text(x, now));
-    if (same) tensor_assign(x, tensor, w);
+    if (same) tensor_assign(x, tensor, value_node(x, value_whole(x, w), call->span));
     ok = same;
   }
   x->module = module;

@@ -15,9 +15,11 @@ static bool is_body(AstKind kind) {
 static void walk(DiagSink *sink, const Ast *n, bool in_body) {
   if ((n->kind == AST_FN || n->kind == AST_ENTRY) && n->where)
     refuse(sink, n->where->span, "a `where` of a signature");
-  if (n->flags & AST_NODECAY) refuse(sink, n->name_span, "`nodecay`");
-  if (n->kind == AST_DEFINE && in_body && (n->from || (n->flags & AST_FROZEN)))
-    refuse(sink, n->span, n->from ? "`from` in a body" : "`frozen` in a body");
+  if (n->kind == AST_DEFINE && in_body && (n->from || (n->flags & (AST_FROZEN | AST_NODECAY))))
+    refuse(sink, n->span,
+           n->from                 ? "`from` in a body"
+           : n->flags & AST_FROZEN ? "`frozen` in a body"
+                                   : "`nodecay` in a body");
   for (int i = 0; i < ast_child_count(n); i++) {
     const Ast *child = ast_child(n, i);
     if (child && child->kind != AST_LIST)

@@ -170,7 +170,7 @@ Env *leave_block(Elaborator *x, Env *outer, Env *inner) {
 }
 
 /* Whether a branch defines the name, or is left by `return` (then nothing after it sees the name). */
-static bool branch_defines(const Ast *branch, Str name) {
+bool branch_defines(const Ast *branch, Str name) {
   if (branch->kind == AST_IF)
     return branch->otherwise && branch_defines(branch->then, name) && branch_defines(branch->otherwise, name);
   for (int i = 0; i < branch->items.n; i++) {

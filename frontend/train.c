@@ -22,44 +22,51 @@ static void stop_when(Elaborator *x, TrainWalk *w, Ast *a) {
   w->train->stall_epochs = epochs;
 }
 
-static void statement(Elaborator *x, TrainWalk *w, Ast *a);
+/* Where the state lies; -1 after a message. Its first value sees the file's names. */
+static int state_tensor(Elaborator *x, const TrainWalk *w, Ast *a) {
+  Type t = {.dtype = float_default(x)};
+  const char *train = w->train->name;
+  Str name = str_internf(x->strings, "state/%s%s%s", train ? train : "", train ? "." : "", a->name);
+  if (a->type && !type_resolve(x, w->env, a->type, &t)) return -1;
+  int tensor = tensor_find(x, name);
+  if (tensor >= 0) return tensor;
+  tensor = tensor_declare(x, name, ROLE_state, &t, a->name_span);
+  if (tensor >= 0) vec_push(x->arena, &x->inits, (Init){tensor, NULL, a, name, x->module});
+  return tensor;
+}
 
-static bool trains(const Ast *a) {
-  if (a->kind == AST_MINIMIZE || a->kind == AST_REPORT || a->kind == AST_STOP_WHEN) return true;
-  for (int i = 0; i < ast_child_count(a); i++) {
-    const Ast *c = ast_child(a, i);
-    if (c && trains(c)) return true;
+/* `state name: type = value` in the body: kept from step to step, and with the weights. */
+static void train_state(Elaborator *x, TrainWalk *w, Ast *a) {
+  Instance *self = env_find(w->env, str_internz(x->strings, "$self"))->value->instance;
+  Value *v = NULL;
+  if (w->conditional) {
+    diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "a `state` does not depend on a condition at run time");
+    return;
   }
-  return false;
+  for (int i = 0; i < self->members.n; i++)
+    if (self->members.at[i].name == a->name) {
+      Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "the state `%s` is declared twice", a->name);
+      diag_place(d, self->members.at[i].ast->name_span, "the first is here");
+      return;
+    }
+  int tensor = state_tensor(x, w, a);
+  if (tensor >= 0) {
+    InstanceMember m = {.name = a->name, .kind = MEMBER_STATE, .tensor = tensor, .ast = a};
+    vec_push(x->arena, &self->members, m);
+    v = value_new(x, VALUE_TENSOR, a->name_span);
+    v->n = tensor + 1;
+  }
+  w->env = env_bind(x, w->env, a->name, v, a->name_span);
 }
 
-/* `if` at compile time around what only `train` has. */
-static void choose_training(Elaborator *x, TrainWalk *w, Ast *a, const Value *c) {
-  Ast *taken = c->truth ? a->then : a->otherwise;
-  if (!taken) return;
-  Env *outer = w->env;
-  if (taken->kind == AST_IF) statement(x, w, taken);
-  for (int i = 0; taken->kind == AST_BLOCK && i < taken->items.n; i++) statement(x, w, taken->items.at[i]);
-  w->env = leave_block(x, outer, w->env);
-}
-
-static void train_if(Elaborator *x, TrainWalk *w, Ast *a) {
-  Value *c = elaborate_expr(x, w->env, a->cond), *result = NULL;
-  if (!c) return;
-  if (c->kind == VALUE_TENSOR && c->dtype == DT_bool && !c->rank)
-    say_not_compiled(x, a->cond->span, "an `if` that is decided at each step");
-  else if (c->kind == VALUE_FLAG && trains(a)) choose_training(x, w, a, c);
-  else elaborate_statement(x, &w->env, a, &result);
-}
-
-static void statement(Elaborator *x, TrainWalk *w, Ast *a) {
+void train_statement(Elaborator *x, TrainWalk *w, Ast *a) {
   switch ((AstKind)a->kind) {
   case AST_MINIMIZE: minimize(x, w, a); break;
   case AST_REPORT: reports(x, w, a); break;
   case AST_STOP_WHEN: stop_when(x, w, a); break;
   case AST_IF: train_if(x, w, a); break;
+  case AST_STATE: train_state(x, w, a); break;
   case AST_PARAM:
-  case AST_STATE:
   case AST_RETURN:
     diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` does not belong in `train`", ast_word((AstKind)a->kind));
     break;
@@ -74,6 +81,13 @@ static void statement(Elaborator *x, TrainWalk *w, Ast *a) {
     elaborate_statement(x, &w->env, a, &result);
   }
   }
+}
+
+/* The training as an instance, whose members are the states of its body. */
+static Env *bind_self(Elaborator *x, Span at) {
+  Value *v = value_new(x, VALUE_INSTANCE, at);
+  v->instance = NEW(x->arena, Instance);
+  return env_bind(x, NULL, str_internz(x->strings, "$self"), v, at);
 }
 
 static Env *bind_counter(Elaborator *x, Env *e, const char *name, const char *input, Span at) {
@@ -93,7 +107,7 @@ static Graph *walk_body(Elaborator *x, Train *t, Ast *a, int first, Mode mode) {
   g->batch = dim_as_symbol(x->batch);
   x->training = mode != MODE_EVAL;
   frame_enter(x, str_internz(x->strings, "train"));
-  w.env = bind_counter(x, NULL, "step", "$step", a->span);
+  w.env = bind_counter(x, bind_self(x, a->span), "step", "$step", a->span);
   w.env = bind_counter(x, w.env, "steps", "$steps", a->span);
   w.env = bind_counter(x, w.env, "epoch", "$epoch", a->span);
   w.env = env_bind(x, w.env, str_internz(x->strings, "B"), value_int(x, x->batch, a->span), a->span);
@@ -103,7 +117,8 @@ static Graph *walk_body(Elaborator *x, Train *t, Ast *a, int first, Mode mode) {
                      d->fields.at[i].span);
   }
   int errors = x->diags->errors;
-  for (int i = first; i < a->body->items.n; i++) statement(x, &w, a->body->items.at[i]);
+  for (int i = first; i < a->body->items.n; i++) train_statement(x, &w, a->body->items.at[i]);
+  apply_pending(x, 0);
   if ((mode == MODE_STEP || mode == MODE_UPDATE) && x->diags->errors == errors)
     for (int i = 0; i < x->current.n; i++)
       if (x->current.at[i].value)
@@ -134,6 +149,8 @@ static Str stored_state(Elaborator *x, const Graph *step) {
 
 /* Why a batch is not to be taken in pieces; NULL: it may be. */
 static Str why_whole(Elaborator *x, const Train *t) {
+  if (!t->losses.n) return str_internz(x->strings, "the training minimizes nothing");
+  if (t->conditional) return str_internz(x->strings, "a step decides what it does");
   if (t->losses.n != 1) return str_internz(x->strings, "the training has several losses, one after the other");
   Str state = stored_state(x, t->step);
   if (state) return str_internf(x->strings, "a step changes the state `%s` by the whole batch", state);

@@ -8,11 +8,28 @@
 /* The body is walked once for each graph that is made of it. */
 typedef enum Mode { MODE_STEP, MODE_EVAL, MODE_GRADS, MODE_UPDATE } Mode;
 
+typedef struct Version { /* what a parameter was until a `minimize` changed it, or what that made of it */
+  int tensor;
+  Node *node;
+  Env *env;  /* the names before that `minimize`; of the last version NULL */
+  Span span; /* that `minimize` */
+} Version;
+
 typedef struct TrainWalk {
   Train *train;
   Mode mode;
   Env *env;
+  Vec(Version) versions; /* of the parameters that were changed so far, in order */
+  bool conditional;      /* the statements at hand take place at some steps only */
 } TrainWalk;
+
+/* The statement is walked; w->env grows. */
+void train_statement(Elaborator *x, TrainWalk *w, Ast *a);
+
+/* ---- train_if.c ---- */
+
+/* An `if` in the body: of what only `train` has, decided while compiling; or at run time. */
+void train_if(Elaborator *x, TrainWalk *w, Ast *a);
 
 /* ---- setting.c ---- */
 
@@ -30,8 +47,9 @@ typedef struct OptimizerCall { /* what stands after `with` */
 } OptimizerCall;
 
 bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out);
-/* Makes the parameter's next value its current one. False after a message. */
-bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad);
+/* Makes the parameter's next value its current one. `nth`: how many optimizers of this program change it before this
+ * one. `counts`: it is not there at every step, and counts its own. False after a message. */
+bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad, int nth, bool counts);
 
 /* ---- minimize.c ---- */
 

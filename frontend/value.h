@@ -219,7 +219,7 @@ typedef struct Elaborator {
   bool generic;          /* checking generic code: nothing is kept */
   bool in_entry, sample; /* a draw needs `sample` */
   struct Frame *frame;   /* the call that is walked: names draws */
-  Vec(Next) pending;     /* `s <- e`, effective when the member call returns */
+  Vec(Next) pending;     /* `s <- e`, effective when the member call returns, in `train` when the step ends */
   int call_pending;      /* those before it are of outer calls */
   int examples;    /* indices at the stack's bottom, for each of which there is a copy of the states (entries) */
   Vec(Init) inits; /* first values, elaborated into Program.init at the end */
@@ -342,6 +342,7 @@ typedef struct CallArg {
   Span span;
 } CallArg;
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at);
+void apply_pending(Elaborator *x, int mark); /* the next values from `mark` on take effect */
 Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at);
 /* Binds compile-time parameters of a model, optimizer or metric head. */
 Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *args, Span at, Str name);
@@ -367,6 +368,7 @@ bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is); /* `s <- e`; *is: s is 
 bool scan_keeps(const Elaborator *x, const Ast *s);      /* `y[t] = e`: an index of it is the step */
 bool scan_keep(Elaborator *x, Env **e, Ast *s);
 bool scan_redefines(Elaborator *x, Str name, Span at); /* true after a message: a name from outside of the loop */
+bool branch_defines(const Ast *branch, Str name); /* whether it does, or is left by `return` */
 void say_no_value(Elaborator *x, const Ast *a);        /* `name: type` stands in data only */
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at);
 
@@ -379,9 +381,10 @@ Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at);
  * Program.tensors. */
 typedef Vec(int) IntList;
 Value *instances_named(Elaborator *x, Ast *a, Str path); /* a file's `name = Model(...)`, `[...]`, `... * n` */
-void freeze(Elaborator *x, Value *v,
-            Span at); /* an instance or several: not trained from now on, and not `training` */
+/* `frozen` (an instance or several: not trained, and not `training`) and `nodecay` after a definition. */
+void mark_as_said(Elaborator *x, const Ast *a, Value *v);
 void instance_params(Elaborator *x, Instance *i, IntList *out);
+void value_params(Elaborator *x, Value *v, IntList *out);
 Value *tensor_current(Elaborator *x, int tensor, Span at); /* a parameter's or state's value at this moment */
 void tensor_assign(Elaborator *x, int tensor, Value *v);   /* its value from now on */
 int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at);

@@ -21,6 +21,7 @@ typedef struct ProgramTensor {
   DType dtype;
   int rank;
   int64_t *shape;
+  bool nodecay; /* param: left out of weight decay */
   Span span;
 } ProgramTensor;
 
@@ -78,6 +79,7 @@ typedef struct Train {
   Vec(Report) reports;
   Str stall; /* `stop when NAME stalls N`; NULL: none */
   int64_t stall_epochs;
+  bool conditional; /* a step decides at run time what it changes */
   Graph *step;   /* fields, $... -> losses, reports; stores */
   Graph *eval;   /* fields, $... -> losses, reports, with training = false */
   Graph *grads;  /* fields, $... -> losses, reports, grad/<param>: for --save-grads, and for the pieces of a batch */
