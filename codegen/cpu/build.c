@@ -236,8 +236,7 @@ static Value make_helper(Build *b, const char *name, HelperBody body, Type resul
   build_open(&inner, b->m);
   Type type = LLVMFunctionType(result, types, (unsigned)n, false);
   inner.function = LLVMAddFunction(b->m->module, name, type);
-  LLVMSetLinkage(inner.function, LLVMInternalLinkage);
-  cpu_set_nounwind(b->m, inner.function);
+  cpu_set_helper(b->m, inner.function);
   LLVMPositionBuilderAtEnd(inner.b, LLVMAppendBasicBlockInContext(b->c, inner.function, ""));
   Value args[4];
   for (int i = 0; i < n; i++) args[i] = LLVMGetParam(inner.function, (unsigned)i);

@@ -11,7 +11,7 @@
  * wait in scratch memory, and the maps follow in a pass of their own. */
 #include "codegen/cpu/product.h"
 
-enum { MAX_ROWS = 24, MAX_VECTORS = 4, LONG_EPILOGUE = 10 };
+enum { MAX_ROWS = 24, MAX_VECTORS = 4, LONG_EPILOGUE = 10, FEW_ROWS = 4 };
 
 /* ---- indices ---- */
 
@@ -306,12 +306,16 @@ static void finish_at(Tile *t, Value m, int j, Value sum) {
   emit_enter(e, e->depth);
 }
 
+/* Panels begin at multiples of the lanes: an address like n // 64 does not change within a vector. */
 static void finish_column(Tile *t, int j) {
+  t->p->e->aligned[0] = t->p->n.flat;
+  t->p->e->naligned = 1;
   emit_bind(t->p->e, t->p->n.flat, lanes_from(t->p->e, plus(t->p, t->n0, (int64_t)j * t->p->e->lanes), 1));
 }
 
 static void drop_column(Tile *t, int mark) {
   Emit *e = t->p->e;
+  e->naligned = 0;
   e->bound.n--;
   e->generation++;
   emit_forget(e, mark, e->depth, false);
@@ -389,8 +393,7 @@ static Value row_tiles(Product *p, Value m, int rows, Value n0, int vectors, boo
   return end;
 }
 
-/* One panel: whole tiles, then the rows left: one more tile where M is a number, else tiles of falling powers of two.
- */
+/* One panel: whole tiles, then the rows left: one more tile where M is a number, else tiles of four and of one. */
 static void panel(Product *p, Value n0, int vectors, bool masked) {
   int mr = p->c->mr;
   int64_t m;
@@ -403,30 +406,42 @@ static void panel(Product *p, Value n0, int vectors, bool masked) {
     if (rest) row_tiles(p, at, (int)rest, n0, vectors, masked);
     return;
   }
-  int power = 1;
-  while (power * 2 < mr) power *= 2;
-  for (; power >= 1 && mr > 1; power /= 2) at = row_tiles(p, at, power, n0, vectors, masked);
+  if (mr > FEW_ROWS) at = row_tiles(p, at, FEW_ROWS, n0, vectors, masked);
+  if (mr > 1) row_tiles(p, at, 1, n0, vectors, masked);
 }
 
-/* All panels of [n_from, n_to): whole ones, and the last columns. */
-static void panels(Product *p, void (*each)(Product *p, Value n0, int vectors, bool masked)) {
-  Emit *e = p->e;
+bool has_mask_registers(const Product *p) { return cpu_module_target(p->e->m)->vector_bytes == 64; }
+
+LastPanel last_panel(const Product *p) {
   int64_t columns = panel_columns(p), n = 0;
   bool known = dim_is_const(p->n.flat->extent, &n);
-  Value step = index64(&e->b, columns), at = p->n_from;
+  int64_t rest = known ? n % columns : columns - 1;
+  if (rest == 0) return (LastPanel){0};
+  bool alone = known && n < columns, alike = has_mask_registers(p) && !alone;
+  int vectors = alike ? p->c->nr : (int)((rest + p->e->lanes - 1) / p->e->lanes);
+  return (LastPanel){
+      .vectors = vectors, .masked = !known || rest % p->e->lanes != 0 || alike, .alone = alone, .alike = alike};
+}
+
+/* All panels of [n_from, n_to): whole ones, and the last columns. Where the processor has masks, which cost next to
+ * nothing, the last panel is one like all others: half the code. */
+static void panels(Product *p, void (*each)(Product *p, Value n0, int vectors, bool masked)) {
+  Emit *e = p->e;
+  LastPanel last = last_panel(p);
+  int64_t columns = panel_columns(p);
+  Value at = p->n_from;
   Loop l;
-  if (!known || n >= columns) {
-    Value whole = imul(&e->b, LLVMBuildUDiv(e->b.b, isub(&e->b, p->n_to, at), step, ""), step);
-    Value end = iadd(&e->b, at, whole);
+  if (!last.alone && !last.alike) {
+    Value step = index64(&e->b, columns), count = LLVMBuildUDiv(e->b.b, isub(&e->b, p->n_to, at), step, "");
+    Value end = iadd(&e->b, at, imul(&e->b, count, step));
     loop_open(e, &l, at, end, columns, NULL, 0);
     each(p, l.index, p->c->nr, false);
     loop_close(e, &l, NULL);
     at = end;
   }
-  int64_t rest = known ? n % columns : columns - 1;
-  if (rest == 0) return;
+  if (!last.vectors) return;
   loop_open(e, &l, at, p->n_to, columns, NULL, 0);
-  each(p, l.index, (int)((rest + e->lanes - 1) / e->lanes), !known || rest % e->lanes != 0);
+  each(p, l.index, last.vectors, last.masked);
   loop_close(e, &l, NULL);
 }
 
@@ -446,11 +461,12 @@ static void finish_panel(Product *p, Value n0, int vectors, bool masked) {
 static void finish_square(Product *p, Value m, Value n) {
   Emit *e = p->e;
   Tile t = {.p = p, .n0 = n};
-  Value row[64], mask = first_lanes(p, isub(&e->b, p->m_to, m));
-  for (int i = 0; i < e->lanes; i++) row[i] = vector_load(p, partial_at(&t, plus(p, m, i), 0), (unsigned)p->size);
-  transpose(p, row);
-  for (int i = 0; i < e->lanes; i++) vector_store(p, row[i], at_number(p, p->spill, (int64_t)i * e->lanes));
+  Value mask = first_lanes(p, isub(&e->b, p->m_to, m));
+  Square square = {.from = partial_at(&t, m, 0), .stride = partial_pitch(p), .to = p->spill, .to_stride = e->lanes};
+  emit_square(p, &square);
   emit_bind(e, p->m.flat, lanes_from(e, m, 1));
+  e->aligned[0] = p->m.flat;
+  e->naligned = p->c->mc % e->lanes == 0;
   Loop columns;
   loop_open(e, &columns, n, less(p, plus(p, n, e->lanes), p->n_to), 1, NULL, 0);
   Value at = imul(&e->b, isub(&e->b, columns.index, n), index64(&e->b, e->lanes));
@@ -460,6 +476,7 @@ static void finish_square(Product *p, Value m, Value n) {
   e->tail = mask;
   finish_vector(p, vector_load(p, at_element(p, p->spill, at), (unsigned)p->size));
   e->tail = NULL;
+  e->naligned = 0;
   e->grid_depth = outer;
   loop_close(e, &columns, NULL);
 }

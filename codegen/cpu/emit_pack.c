@@ -430,48 +430,24 @@ static void pack_along_k(Product *p, const Operand *o, Value buffer, Value from,
 
 /* ---- squares ---- */
 
-/* Rows and lanes change places: of both, one bit of the number after the other. */
-void transpose(Product *p, Value *row) {
-  Emit *e = p->e;
-  int n = e->lanes;
-  for (int bit = 1; bit < n; bit *= 2) {
-    Value at[2][64];
-    for (int l = 0; l < n; l++) {
-      at[0][l] = int_const(e->b.i32, l & bit ? n + (l ^ bit) : l);
-      at[1][l] = int_const(e->b.i32, l & bit ? n + l : l ^ bit);
-    }
-    for (int i = 0; i < n; i++) {
-      if (i & bit) continue;
-      Value x = row[i], y = row[i | bit];
-      row[i] = LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(at[0], (unsigned)n), "");
-      row[i | bit] = LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(at[1], (unsigned)n), "");
-    }
-  }
-}
-
 /* One square of the panel: K from k on, columns from n on. Columns beyond the last repeat it; nobody uses them. */
 static void pack_square(Product *p, Value from, int64_t stride, Value k, Value left, Value to, int vectors,
                         bool masked) {
   Emit *e = p->e;
-  Value row[64];
-  bool full = p->columns || whole_vectors_of_k(p);
-  Value mask = full ? NULL : first_lanes(p, isub(&e->b, p->k_to, k)), last = plus(p, left, -1);
-  for (int i = 0; i < e->lanes; i++) {
-    Value at = masked ? less(p, index64(&e->b, i), last) : index64(&e->b, i);
-    Value x = at_element(p, from, imul(&e->b, at, index64(&e->b, stride)));
-    row[i] = full ? vector_load(p, x, (unsigned)p->size) : masked_load(p, x, mask);
-  }
-  transpose(p, row);
-  for (int i = 0; i < e->lanes; i++) vector_store(p, row[i], at_number(p, to, (int64_t)i * vectors * e->lanes));
+  Square s = {.from = from, .stride = stride, .to = to, .to_stride = (int64_t)vectors * e->lanes};
+  if (masked) s.last = plus(p, left, -1);
+  if (!p->columns && !whole_vectors_of_k(p)) s.count = isub(&e->b, p->k_to, k);
+  emit_square(p, &s);
 }
 
 static void pack_transposed(Product *p, Value n0, int vectors, bool masked) {
   Emit *e = p->e;
   Value end = plus(p, n0, (int64_t)vectors * e->lanes);
-  if (p->columns) pack_along_k(p, &p->b, p->columns, n0, masked ? less(p, end, p->n_to) : end, false);
+  Value there = masked ? less(p, end, p->n_to) : end; /* squares beyond the last column are not looked at */
+  if (p->columns) pack_along_k(p, &p->b, p->columns, n0, there, false);
   Loop columns, rows;
-  loop_open(e, &columns, index64(&e->b, 0), index64(&e->b, vectors), 1, NULL, 0);
-  Value j = imul(&e->b, columns.index, index64(&e->b, e->lanes)), n = iadd(&e->b, n0, j);
+  loop_open(e, &columns, index64(&e->b, 0), isub(&e->b, there, n0), e->lanes, NULL, 0);
+  Value j = columns.index, n = iadd(&e->b, n0, j);
   Value line = p->columns ? at_element(p, p->columns, imul(&e->b, j, index64(&e->b, p->pitch))) : NULL;
   Value left = isub(&e->b, p->n_to, n);
   loop_open(e, &rows, p->k_from, p->k_to, e->lanes, NULL, 0);
@@ -565,20 +541,20 @@ void pack_a(Product *p) {
 
 void pack_all_b(Product *p) {
   Emit *e = p->e;
-  int64_t lanes = e->lanes, columns = p->c->nr * lanes, n, step = panel_step(p, columns);
+  LastPanel last = last_panel(p);
+  int64_t columns = p->c->nr * e->lanes, step = panel_step(p, columns);
   if (p->b.way != PACK_copy) return;
   Panel l = {
       .o = &p->b, .to = p->b.buffer, .width = columns, .first = p->n_from, .vectors = p->c->nr, .lines = columns};
   l.step = step;
   Value all = isub(&e->b, p->n_to, p->n_from), whole = LLVMBuildUDiv(e->b.b, all, index64(&e->b, columns), "");
-  bool known = dim_is_const(p->n.flat->extent, &n);
-  if (!known || n >= columns) copy_panels(p, &l, whole);
-  if (known && n % columns == 0) return;
+  if (!last.alone) copy_panels(p, &l, whole);
+  if (!last.vectors) return;
   Value done = imul(&e->b, whole, index64(&e->b, columns));
   l.first = iadd(&e->b, p->n_from, done);
   l.to = at_element(p, p->b.buffer, imul(&e->b, whole, index64(&e->b, step)));
-  l.vectors = (int)(((known ? n % columns : columns) + lanes - 1) / lanes);
-  l.width = l.vectors * lanes;
+  l.vectors = last.vectors;
+  l.width = (int64_t)l.vectors * e->lanes;
   l.end = p->n_to;
   Value rest = icmp(&e->b, LLVMIntSLT, done, all);
   copy_panels(p, &l, LLVMBuildZExt(e->b.b, rest, e->b.i64, ""));

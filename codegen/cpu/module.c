@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <llvm-c/Analysis.h>
+#include <llvm-c/Comdat.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/ErrorHandling.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -59,6 +60,16 @@ void cpu_set_nounwind(CpuModule *m, LLVMValueRef function) {
   unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
   LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                           LLVMCreateEnumAttribute(m->context, kind, 0));
+}
+
+/* The modules of a program have helpers in common, of which one copy is linked; where they were translated with less
+ * care they stay by themselves. */
+void cpu_set_helper(CpuModule *m, LLVMValueRef function) {
+  cpu_set_nounwind(m, function);
+  LLVMSetLinkage(function, m->level ? LLVMLinkOnceODRLinkage : LLVMInternalLinkage);
+  if (!m->level) return;
+  LLVMSetVisibility(function, LLVMHiddenVisibility);
+  LLVMSetComdat(function, LLVMGetOrInsertComdat(m->module, LLVMGetValueName(function)));
 }
 
 const Target *cpu_module_target(const CpuModule *m) { return &m->target; }

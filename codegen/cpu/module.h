@@ -35,6 +35,8 @@ struct CpuModule {
 
 /* module.c. Code that never unwinds needs no tables for it. */
 void cpu_set_nounwind(CpuModule *m, LLVMValueRef function);
+/* Of a function that kernels call, whose name tells all of its body. */
+void cpu_set_helper(CpuModule *m, LLVMValueRef function);
 
 /* target.c. The caller disposes the machine. */
 const char *cpu_machine_new(const char *march, int level, LLVMTargetMachineRef *machine, Target *t);

@@ -67,9 +67,21 @@ void pack_b(Product *p, Value n0, int vectors, bool masked); /* the panel of col
 int64_t packed_a_bytes(const Product *p);
 int64_t packed_b_bytes(const Product *p);
 int64_t columns_bytes(const Product *p);
-void transpose(Product *p, Value *row); /* of a square: rows and lanes change places */
 int64_t panel_step(const Product *p, int64_t width);
 int64_t panel_rows(const Product *p); /* of A, PACK_lines: [K][lanes] hold so many rows */
+
+/* ---- emit_square.c ---- */
+
+typedef struct Square { /* lanes x lanes elements; `from` and `to` do not overlap */
+  Value from;
+  int64_t stride; /* elements from one row to the next */
+  Value last;     /* rows after this one are read as this one; NULL: all are there */
+  Value count;    /* lanes from here on are not read, and 0; NULL: all are there */
+  Value to;
+  int64_t to_stride;
+} Square;
+
+void emit_square(Product *p, const Square *s); /* to[j][i] = from[i][j] */
 
 /* ---- emit_contraction.c ---- */
 Value at_element(Product *p, Value base, Value index);
@@ -80,6 +92,16 @@ Value masked_load(Product *p, Value pointer, Value mask);
 Value plus(Product *p, Value x, int64_t n);
 Value less(Product *p, Value x, Value y);
 Value first_lanes(Product *p, Value count); /* a mask: lane < count */
+
+typedef struct LastPanel { /* of columns, where they are no multiple of a panel's */
+  int vectors;             /* 0: there is none */
+  bool masked;
+  bool alone; /* no whole panel comes before it */
+  bool alike; /* as wide as the others, which are masked as well */
+} LastPanel;
+
+LastPanel last_panel(const Product *p);
+bool has_mask_registers(const Product *p);
 /* The element of a straight operand at one place of its line and of K. */
 Value address_at(Product *p, const Operand *o, Value line, Value k);
 

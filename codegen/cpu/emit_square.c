@@ -1,0 +1,71 @@
+/* emit_square.c - squares of as many rows as a vector has lanes, transposed from one place in memory to another.
+ *
+ * The shuffles are the slowest code of a contraction to translate and the same in each, so they are a function that
+ * all contractions of a module call; what a call costs is little beside the loads and stores of a square. */
+#include "codegen/cpu/product.h"
+
+/* Rows and lanes change places: of both, one bit of the number after the other. */
+static void transpose(Build *b, Value *row, int n) {
+  for (int bit = 1; bit < n; bit *= 2) {
+    Value at[2][64];
+    for (int l = 0; l < n; l++) {
+      at[0][l] = int_const(b->i32, l & bit ? n + (l ^ bit) : l);
+      at[1][l] = int_const(b->i32, l & bit ? n + l : l ^ bit);
+    }
+    for (int i = 0; i < n; i++) {
+      if (i & bit) continue;
+      Value x = row[i], y = row[i | bit];
+      row[i] = LLVMBuildShuffleVector(b->b, x, y, LLVMConstVector(at[0], (unsigned)n), "");
+      row[i | bit] = LLVMBuildShuffleVector(b->b, x, y, LLVMConstVector(at[1], (unsigned)n), "");
+    }
+  }
+}
+
+enum { FROM, STRIDE, LAST, COUNT, TO, TO_STRIDE, ARGUMENTS };
+
+static void square_body(Product *p, bool masked, Value *a) {
+  Emit *e = p->e;
+  Value row[64], mask = masked ? first_lanes(p, a[COUNT]) : NULL, from = a[FROM], none = index64(&e->b, 0);
+  for (int i = 0; i < e->lanes; i++) {
+    row[i] = masked ? masked_load(p, from, mask) : vector_load(p, from, (unsigned)p->size);
+    from = at_element(p, from, choose(&e->b, icmp(&e->b, LLVMIntSGT, a[LAST], index64(&e->b, i)), a[STRIDE], none));
+  }
+  transpose(&e->b, row, e->lanes);
+  Value to = a[TO];
+  for (int i = 0; i < e->lanes; i++, to = at_element(p, to, a[TO_STRIDE])) vector_store(p, row[i], to);
+}
+
+/* The function's code is written where the kernel's was: its builder stands aside meanwhile. */
+static LLVMValueRef define_square(Product *p, const char *name, bool masked) {
+  Emit *e = p->e;
+  Build kernel = e->b;
+  build_open(&e->b, kernel.m);
+  Build *b = &e->b;
+  Type types[ARGUMENTS] = {b->ptr, b->i64, b->i64, b->i64, b->ptr, b->i64};
+  LLVMValueRef f = LLVMAddFunction(b->m->module, name, LLVMFunctionType(b->none, types, ARGUMENTS, false));
+  cpu_set_helper(b->m, f);
+  LLVMPositionBuilderAtEnd(b->b, LLVMAppendBasicBlockInContext(b->c, f, ""));
+  Value args[ARGUMENTS];
+  for (int i = 0; i < ARGUMENTS; i++) args[i] = LLVMGetParam(f, (unsigned)i);
+  square_body(p, masked, args);
+  LLVMBuildRetVoid(b->b);
+  build_close(b);
+  e->b = kernel;
+  return f;
+}
+
+/* The scalar work for rows that are not there hides behind the shuffles, and so do masks that the processor has
+ * registers for: then one function does for all squares. */
+void emit_square(Product *p, const Square *s) {
+  Emit *e = p->e;
+  Build *b = &e->b;
+  bool masked = s->count || has_mask_registers(p);
+  const char *name =
+      arena_printf(e->arena, "nnc.square.%dx%d%s", e->lanes, (int)p->size * 8, masked ? ".masked" : "");
+  LLVMValueRef f = LLVMGetNamedFunction(b->m->module, name);
+  if (!f) f = define_square(p, name, masked);
+  Value lanes = index64(b, e->lanes);
+  Value args[ARGUMENTS] = {s->from, index64(b, s->stride),   s->last ? s->last : lanes, s->count ? s->count : lanes,
+                           s->to,   index64(b, s->to_stride)};
+  LLVMBuildCall2(b->b, LLVMGlobalGetValueType(f), f, args, ARGUMENTS, "");
+}
