@@ -193,11 +193,9 @@ static NnrtVerb *verb_named(const char *symbol) {
   static const struct {
     const char *symbol;
     NnrtVerb *run;
-  } verbs[] = {{"nnrt_verb_train", nnrt_verb_train},
-               {"nnrt_verb_eval", nnrt_verb_eval},
-               {"nnrt_verb_entry", nnrt_verb_entry},
-               {"nnrt_verb_bench", nnrt_verb_bench},
-               {"nnrt_verb_info", nnrt_verb_info}};
+  } verbs[] = {{"nnrt_verb_train", nnrt_verb_train}, {"nnrt_verb_eval", nnrt_verb_eval},
+               {"nnrt_verb_entry", nnrt_verb_entry}, {"nnrt_verb_entry_started", nnrt_verb_entry_started},
+               {"nnrt_verb_bench", nnrt_verb_bench}, {"nnrt_verb_info", nnrt_verb_info}};
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
     if (!strcmp(verbs[i].symbol, symbol)) return verbs[i].run;
   ice("interpreted: no verb %s", symbol);

@@ -140,6 +140,27 @@ static void build_variables(Tables *t) {
   t->out->variables = rows;
 }
 
+/* Instances that start from files: where there is a training, or nothing that would make weights. */
+static bool has_starts(const Program *p, const char *only) { return p->starts.n && (!only || !p->train.n); }
+
+static NnrtName *build_names(Tables *t, const Str *names, int n) {
+  NnrtName *rows = NEW_ARRAY(t->arena, NnrtName, n + 1);
+  for (int i = 0; i < n; i++) rows[i].text = names[i];
+  return rows;
+}
+
+static void build_starts(Tables *t) {
+  const Program *p = t->program;
+  if (!has_starts(p, t->options->only)) return;
+  NnrtStart *rows = NEW_ARRAY(t->arena, NnrtStart, p->starts.n);
+  for (int i = 0; i < p->starts.n; i++) {
+    const Start *from = &p->starts.at[i];
+    rows[i] = (NnrtStart){from->instance, from->path, from->skip.n, build_names(t, from->skip.at, from->skip.n)};
+  }
+  t->out->n_starts = p->starts.n;
+  t->out->starts = rows;
+}
+
 static int64_t constant_index(Tables *t, const Node *n) {
   int64_t bytes = dtype_bytes(n->dtype);
   for (int i = 0; i < n->rank; i++) bytes *= dim_value(n->shape[i]);
@@ -401,8 +422,6 @@ static void build_train(Tables *t) {
   NnrtTrain *rows = NEW_ARRAY(t->arena, NnrtTrain, p->train.n + 1);
   for (int i = 0; i < p->train.n; i++) {
     const Train *from = &p->train.at[i];
-    NnrtName *losses = NEW_ARRAY(t->arena, NnrtName, from->losses.n + 1);
-    for (int k = 0; k < from->losses.n; k++) losses[k].text = from->losses.at[k];
     NnrtReport *reports = NEW_ARRAY(t->arena, NnrtReport, from->reports.n + 1);
     for (int k = 0; k < from->reports.n; k++) {
       const Report *r = &from->reports.at[k];
@@ -419,7 +438,7 @@ static void build_train(Tables *t) {
                           .test_data = from->test_data,
                           .shuffle = from->shuffle,
                           .n_losses = from->losses.n,
-                          .losses = losses,
+                          .losses = build_names(t, from->losses.at, from->losses.n),
                           .n_reports = from->reports.n,
                           .reports = reports,
                           .stall = from->stall,
@@ -482,7 +501,8 @@ static void build_verbs(Tables *t) {
   }
   for (int i = 0; i < p->n_entries; i++) {
     const char *purpose = arena_printf(t->arena, "the program's entry `%s`", p->entries[i].name);
-    rows[n++] = verb_row(p->entries[i].name, purpose, "nnrt_verb_entry", i);
+    const char *symbol = p->n_starts && !p->n_train ? "nnrt_verb_entry_started" : "nnrt_verb_entry";
+    rows[n++] = verb_row(p->entries[i].name, purpose, symbol, i);
   }
   if (!t->options->only) {
     rows[n++] = verb_row("bench", "time the program", "nnrt_verb_bench", -1);
@@ -516,8 +536,8 @@ static void add_entries(Arena *a, const Program *p, const char *only, GraphList 
 
 void tables_graphs(Arena *a, const Program *p, const char *only, GraphList *out) {
   add_entries(a, p, only, out);
+  if (!only || has_starts(p, only)) add_graph(a, p->init, out);
   if (only) return;
-  add_graph(a, p->init, out);
   for (int i = 0; i < p->data.n; i++) {
     const DataSet *d = &p->data.at[i];
     for (int k = 0; k < d->fields.n; k++) add_graph(a, d->fields.at[k].graph, out);
@@ -541,6 +561,7 @@ NnrtProgram *tables_build(Arena *a, const Program *p, Schedule *const *schedules
   out->build = arena_printf(a, "%016" PRIx64 " nnc %s", p->hash, o->build);
   out->cpu = o->cpu;
   build_variables(t);
+  build_starts(t);
   NnrtGraph *graphs = NEW_ARRAY(a, NnrtGraph, n + 1);
   for (int i = 0; i < n; i++) build_graph(t, schedules[i], &graphs[i]);
   out->n_graphs = n;

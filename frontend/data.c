@@ -152,7 +152,7 @@ static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   vec_push(x->arena, &d->fields, f);
 }
 
-static Str data_path(Elaborator *x, Str path) {
+Str path_at_run_time(Elaborator *x, Str path) {
   const char *folder = x->options->folder;
   return folder && path[0] != '/' ? str_internf(x->strings, "%s/%s", folder, path) : path;
 }
@@ -192,8 +192,8 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
       diag_add(x->diags, DIAG_SOURCE, a->span, "a file's path is wanted here");
       return false;
     }
-    if (a->name) vec_push(x->arena, &d->files, (ColumnFile){a->name, data_path(x, a->value->text)});
-    else if (!d->path) d->path = data_path(x, a->value->text);
+    if (a->name) vec_push(x->arena, &d->files, (ColumnFile){a->name, path_at_run_time(x, a->value->text)});
+    else if (!d->path) d->path = path_at_run_time(x, a->value->text);
     else
       diag_add(x->diags, DIAG_SOURCE, a->span, "one path, or a file for each column: `%s(x = \"x.%s\")`", d->format,
                d->format);

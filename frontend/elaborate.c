@@ -255,10 +255,6 @@ static Value *definition_value(Elaborator *x, Decl *d) {
   }
   if (a->kind == AST_DEFINE_AT) return elaborate_comprehension(x, NULL, &a->items, a->value, NULL, a->span);
   Type t, *expected = NULL;
-  if (a->from) {
-    diag_add(x->diags, DIAG_NOT_COMPILED, a->from->span, "this version of nnc does not compile `from` yet");
-    return NULL;
-  }
   if (a->type && a->type->kind == AST_TYPE && a->type->shape) {
     if (!type_resolve(x, NULL, a->type, &t)) return NULL;
     expected = &t;
@@ -273,6 +269,7 @@ static Value *definition_value(Elaborator *x, Decl *d) {
       !type_check_result(x, NULL, a->type, &v, a->value->span, arena_printf(x->arena, "`%s`", d->name)))
     return NULL;
   if (v) mark_as_said(x, a, v);
+  if (v) start_from(x, NULL, a, v, d->name);
   return v;
 }
 

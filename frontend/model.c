@@ -198,11 +198,11 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
       say_no_value(x, a);
       break;
     }
-    if (a->from) say_not_compiled(x, a->from->span, "`from`");
     Str naming = x->naming;
     Value *v = member_instances(x, i, a->value, member_path(x, i, a->name));
     x->naming = naming;
     if (v) mark_as_said(x, a, v);
+    if (v) start_from(x, i->env, a, v, member_path(x, i, a->name));
     add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_VALUE, .value = v, .ast = a}, v, a->name_span);
     break;
   }

@@ -381,6 +381,8 @@ Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at);
  * Program.tensors. */
 typedef Vec(int) IntList;
 Value *instances_named(Elaborator *x, Ast *a, Str path); /* a file's `name = Model(...)`, `[...]`, `... * n` */
+/* `from` after a definition of v, which is named `path`: start.c. */
+void start_from(Elaborator *x, Env *e, const Ast *a, const Value *v, Str path);
 /* `frozen` (an instance or several: not trained, and not `training`) and `nodecay` after a definition. */
 void mark_as_said(Elaborator *x, const Ast *a, Value *v);
 void instance_params(Elaborator *x, Instance *i, IntList *out);
@@ -392,6 +394,7 @@ int tensor_find(Elaborator *x, Str name); /* -1 */
 
 /* ---- files (elaborate.c) ---- */
 Str path_beside(Elaborator *x, const struct Module *m, Str path); /* a relative path begins at m's folder */
+Str path_at_run_time(Elaborator *x, Str path); /* one that the program reads: from where it runs, or --folder */
 bool file_read(Str path, Buf *out);                               /* all of a file; false: it cannot be read */
 void program_mix(Elaborator *x, const void *bytes, size_t n);     /* into Program.hash */
 

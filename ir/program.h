@@ -106,11 +106,18 @@ typedef struct EntryPoint {
   Span span;
 } EntryPoint;
 
+typedef struct Start { /* an instance whose first values come from a file */
+  Str instance, path;
+  Vec(Str) skip; /* parts of it that do not; names without the instance's */
+  Span span;
+} Start;
+
 typedef struct Program {
   Ir *ir;
   Str name;      /* the source's name without folder and .nn */
   uint64_t hash; /* of all sources */
   Vec(ProgramTensor) tensors;
+  Vec(Start) starts;
   Graph *init; /* $seed -> stores of every param, state and optimizer slot */
   Vec(DataSet) data;
   Vec(Train) train;

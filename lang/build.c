@@ -196,8 +196,10 @@ void assign(Parser *p, Ast *n, Token sign, Ast *value, Ast *tails) {
   if (!tails) return;
   n->flags |= tails->flags;
   n->span = span_join(n->span, tails->span);
-  if (n->kind == AST_DEFINE) set(p, n, &n->from, tails->from);
-  else if (tails->from)
+  if (n->kind == AST_DEFINE) {
+    set(p, n, &n->from, tails->from);
+    take_items(p, n, tails);
+  } else if (tails->from)
     diag_help(diag_add(p->sink, DIAG_UNEXPECTED, tails->from->span, "only a model's instance is loaded by `from`"),
               "write `net = Net() from \"file.safetensors\"`");
 }
@@ -213,6 +215,16 @@ Ast *tail_from(Parser *p, Ast *tails, Ast *from) {
   if (n->from) diag_add(p->sink, DIAG_UNEXPECTED, from->span, "`from` is written once");
   set(p, n, &n->from, from);
   return n;
+}
+
+Ast *tail_skip(Parser *p, Ast *tails, Token word, Ast *names) {
+  Ast *n = tails_node(p, tails, span_join(word.span, names->span));
+  if (!n->from) {
+    Diag *d = diag_add(p->sink, DIAG_UNEXPECTED, word.span,
+                       "`skip` says what of a file is not taken, and stands after `from`");
+    diag_help(d, "write `net = Net() from \"file.safetensors\" skip \"head\"`");
+  }
+  return take_items(p, n, names);
 }
 
 Ast *tail_flag(Parser *p, Ast *tails, AstFlags flag, Token word) {

@@ -34,7 +34,7 @@
 %right POW.
 
 %token BAD TYPE_GT.
-%fallback NAME FROM AS WHEN STALLS FROZEN NODECAY.
+%fallback NAME FROM AS WHEN STALLS FROZEN NODECAY SKIP.
 
 %type assign {Token}
 
@@ -196,6 +196,7 @@ assign(A) ::= EQUALS(E). { A = E; }
 assign(A) ::= TILDE(E).  { A = E; }
 tails(A) ::= .                     { A = NULL; }
 tails(A) ::= tails(L) FROM expr(E). { A = tail_from(p, L, E); }
+tails(A) ::= tails(L) SKIP(K) exprs(E). { A = tail_skip(p, L, K, E); }
 tails(A) ::= tails(L) FROZEN(K).   { A = tail_flag(p, L, AST_FROZEN, K); }
 tails(A) ::= tails(L) NODECAY(K).  { A = tail_flag(p, L, AST_NODECAY, K); }
 

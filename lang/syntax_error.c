@@ -223,7 +223,7 @@ static const int value_starts[] = {T_INTEGER, T_REAL,     T_STRING, T_NAME, T_TR
                                    T_LPAREN,  T_LBRACKET, T_MINUS,  T_NOT,  T_IF};
 static const int value_goes_on[] = {T_PIPE, T_OR,     T_AND,      T_EQ,   T_NE,     T_LT,     T_LE,      T_GT,
                                     T_GE,   T_PLUS,   T_MINUS,    T_STAR, T_SLASH,  T_DSLASH, T_PERCENT, T_POW,
-                                    T_DOT,  T_LPAREN, T_LBRACKET, T_FROM, T_FROZEN, T_NODECAY};
+                                    T_DOT,  T_LPAREN, T_LBRACKET, T_FROM, T_FROZEN, T_NODECAY, T_SKIP};
 static const int type_starts[] = {T_NAME, T_TYPE_LT, T_FN, T_LPAREN};
 
 static bool among(int kind, const int *kinds, size_t n) {

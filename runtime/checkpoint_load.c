@@ -43,15 +43,15 @@ static int missing(const NnrtSafetensors *s, const char *name, NnrtError *e) {
   return nnrt_fail(e, NNRT_EDATA, "%s: tensor \"%s\" is missing%s", s->path, name, nnrt_closest_text(&c, name, hint));
 }
 
-static int check(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTensor *t, NnrtLoad what, NnrtError *e) {
+int nnrt_checkpoint_fits(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTensor *t, bool exact,
+                         NnrtError *e) {
   char have[128], want[128];
-  if (!t) return is_required(v, what) ? missing(s, v->name, e) : NNRT_OK;
   if (t->rank != v->n_shape || (t->rank && memcmp(t->shape, v->shape, (size_t)t->rank * sizeof *t->shape) != 0))
     return nnrt_fail(e, NNRT_EDATA, "%s: tensor \"%s\" has shape %s, but the program needs %s", s->path, t->name,
                      nnrt_shape_text(t->shape, t->rank, have, sizeof have),
                      nnrt_shape_text(v->shape, (int)v->n_shape, want, sizeof want));
   const NnrtDtypeInfo *from = nnrt_dtype(t->dtype), *to = nnrt_dtype((NnrtDtype)v->dtype);
-  if (from != to && (what == NNRT_LOAD_ALL || from->class != 'f' || to->class != 'f'))
+  if (from != to && (exact || from->class != 'f' || to->class != 'f'))
     return nnrt_fail(e, NNRT_EDATA, "%s: tensor \"%s\" is %s, but the program needs %s", s->path, t->name, from->name,
                      to->name);
   return NNRT_OK;
@@ -64,7 +64,10 @@ int nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, 
        k++) { /* parameters first: a message is about the weights if it can be */
     const NnrtVariable *v = &p->variables[k % p->n_variables];
     if (!is_wanted(v, what) || is_parameter(v) != (k < p->n_variables)) continue;
-    int status = check(s, v, find(s, v, what, shared), what, e);
+    const NnrtTensor *t = find(s, v, what, shared);
+    int status = t                      ? nnrt_checkpoint_fits(s, v, t, what == NNRT_LOAD_ALL, e)
+                 : is_required(v, what) ? missing(s, v->name, e)
+                                        : NNRT_OK;
     if (status != NNRT_OK) return status;
   }
   for (int64_t i = 0; i < p->n_variables; i++) {

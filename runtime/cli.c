@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Only the verbs that train bring it into a program. */
+#pragma weak nnrt_train_cli
+
 /* ---- what verbs share ---- */
 
 void nnrt_cli_print_line(NnrtCli *c) {
@@ -78,6 +81,7 @@ static int load_file(NnrtCli *c, NnrtModel *m, const char *path, int64_t *seed) 
 }
 
 int nnrt_cli_load(NnrtCli *c, NnrtModel *m, int64_t *seed) {
+  if (c->load) return c->load(c, m);
   const char *weights = nnrt_cli_text(c, NNRT_OPT_WEIGHTS), *run = nnrt_cli_text(c, NNRT_OPT_RUN_DIR);
   if (!weights && !has_variables(c->program)) return NNRT_OK;
   if (weights) return load_file(c, m, weights, seed);
@@ -91,20 +95,6 @@ int nnrt_cli_load(NnrtCli *c, NnrtModel *m, int64_t *seed) {
 }
 
 /* ---- help ---- */
-
-/* What the source says about an option, as text; NULL: nothing. */
-static const char *from_source(const NnrtCli *c, int id, char text[32]) {
-  if (c->kind != 't' || c->program->n_train == 0) return NULL;
-  const NnrtTrain *t = &c->program->train[0];
-  int64_t v = id == NNRT_OPT_EPOCHS  ? t->epochs
-              : id == NNRT_OPT_STEPS ? t->steps
-              : id == NNRT_OPT_BATCH ? t->batch
-              : id == NNRT_OPT_SEED  ? t->seed
-                                     : 0;
-  if (v == 0) return NULL;
-  snprintf(text, 32, "%lld", (long long)v);
-  return text;
-}
 
 static bool on_command_line(const NnrtCli *c, int id) {
   for (int i = 0; i < c->n_given; i++)
@@ -122,7 +112,7 @@ void nnrt_cli_help(const NnrtCli *c) {
     snprintf(left, sizeof left, "%s%c%s--%s %s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
              o->letter ? ", " : "  ", o->name, o->argument ? o->argument : "");
     printf("  %-26s %s", left, o->help);
-    const char *v = nnrt_cli_text(c, (NnrtOptionId)id), *s = from_source(c, id, source);
+    const char *v = nnrt_cli_text(c, (NnrtOptionId)id), *s = &nnrt_train_cli ? nnrt_train_cli.source(c, id, source) : NULL;
     if (v && id != NNRT_OPT_HELP)
       printf(" [%s, %s]", *v ? v : "yes", on_command_line(c, id) ? "command line" : "environment");
     else if (s) printf(" [%s, source]", s);

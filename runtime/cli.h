@@ -22,6 +22,14 @@ typedef struct NnrtOption {
   const char *argument, *verbs, *fallback, *help;
 } NnrtOption;
 
+/* What only the verbs that train bring into a program: options_train.c. */
+typedef struct NnrtTrainCli {
+  const NnrtOption *options; /* the TRAIN rows */
+  /* What the source says about an option, as text; NULL: nothing. */
+  const char *(*source)(const struct NnrtCli *c, int id, char text[32]);
+} NnrtTrainCli;
+extern const NnrtTrainCli nnrt_train_cli;
+
 /* The row of an option; one without name and verbs where the program can't train. */
 const NnrtOption *nnrt_option(int id);
 
@@ -30,7 +38,8 @@ typedef struct NnrtGiven { /* an option as it stood on the command line */
   const char *value; /* "" for a flag and for an optional argument left out */
 } NnrtGiven;
 
-typedef struct NnrtCli {
+typedef struct NnrtCli NnrtCli;
+struct NnrtCli {
   const NnrtProgram *program;
   const NnrtVerbRow *verb;
   char kind; /* of the verb, as in options.def */
@@ -39,9 +48,10 @@ typedef struct NnrtCli {
   const char **files; /* what is not an option */
   int n_files;
   bool json, quiet;
-  NnrtLine line; /* for events */
+  int (*load)(NnrtCli *c, NnrtModel *m); /* instead of a checkpoint; NULL */
+  NnrtLine line;                         /* for events */
   NnrtError error;
-} NnrtCli;
+};
 
 /* Takes `argv` (after the verb). NNRT_EUSAGE names the argument and, where an option is unknown, the closest. */
 int nnrt_cli_parse(NnrtCli *c, const NnrtProgram *p, const NnrtVerbRow *verb, char kind, int argc, char **argv);
@@ -74,7 +84,8 @@ int nnrt_cli_fail(NnrtCli *c);
 /* Prints c->line as a line of standard output at once, and empties it. */
 void nnrt_cli_print_line(NnrtCli *c);
 
-/* Flushes standard output: NNRT_EFAIL where something could not be written, without a text where its reader has left. */
+/* Flushes standard output: NNRT_EFAIL where something could not be written, without a text where its reader has left.
+ */
 int nnrt_cli_finish(NnrtCli *c);
 
 /* --help of the verb. */

@@ -105,6 +105,11 @@ typedef enum NnrtRole {
   F(INT, dtype, )                                                                                                    \
   F(INTS, shape, )
 
+#define NNRT_START_FIELDS(F) /* an instance whose first values come from a file */                                   \
+  F(STRING, instance, )                                                                                              \
+  F(STRING, path, )                                                                                                  \
+  F(TABLES, skip, NnrtName) /* parts that do not; names without the instance's */
+
 #define NNRT_COLUMN_FIELDS(F) /* what a field reads of its source: input `raw.<k>` of the field's graph */           \
   F(INT, dtype, )                                                                                                    \
   F(INT, from, ) /* -1: by name */                                                                                   \
@@ -190,6 +195,7 @@ typedef enum NnrtRole {
   F(STRING, build, ) /* hash of the sources, and nnc's version */                                                    \
   F(STRING, cpu, )   /* features that must be present, separated by commas; "" for none */                           \
   F(TABLES, variables, NnrtVariable)                                                                                 \
+  F(TABLES, starts, NnrtStart)                                                                                       \
   F(TABLES, constants, NnrtBlob)                                                                                     \
   F(TABLES, graphs, NnrtGraph)                                                                                       \
   F(INT, init, ) /* graph: $seed -> every variable but statistics, stored */                                         \
@@ -209,12 +215,13 @@ typedef enum NnrtRole {
   TABLE(NnrtGraph, NNRT_GRAPH_FIELDS)                                                                                \
   TABLE(NnrtBlob, NNRT_BLOB_FIELDS)                                                                                  \
   TABLE(NnrtVariable, NNRT_VARIABLE_FIELDS)                                                                          \
+  TABLE(NnrtName, NNRT_NAME_FIELDS)                                                                                  \
+  TABLE(NnrtStart, NNRT_START_FIELDS)                                                                                \
   TABLE(NnrtColumn, NNRT_COLUMN_FIELDS)                                                                              \
   TABLE(NnrtField, NNRT_FIELD_FIELDS)                                                                                \
   TABLE(NnrtColumnFile, NNRT_FILE_FIELDS)                                                                            \
   TABLE(NnrtData, NNRT_DATA_FIELDS)                                                                                  \
   TABLE(NnrtReport, NNRT_REPORT_FIELDS)                                                                              \
-  TABLE(NnrtName, NNRT_NAME_FIELDS)                                                                                  \
   TABLE(NnrtTrain, NNRT_TRAIN_FIELDS)                                                                                \
   TABLE(NnrtArgument, NNRT_ARGUMENT_FIELDS)                                                                          \
   TABLE(NnrtEntry, NNRT_ENTRY_FIELDS)                                                                                \
@@ -246,6 +253,6 @@ NNRT_TABLES(NNRT_DECLARE_TABLE)
 int nnrt_main(const NnrtProgram *p, int argc, char **argv);
 
 /* The verbs' functions, each in a file of its own. */
-NnrtVerb nnrt_verb_train, nnrt_verb_eval, nnrt_verb_entry, nnrt_verb_bench, nnrt_verb_info;
+NnrtVerb nnrt_verb_train, nnrt_verb_eval, nnrt_verb_entry, nnrt_verb_entry_started, nnrt_verb_bench, nnrt_verb_info;
 
 #endif

@@ -17,12 +17,12 @@ static const NnrtOption options[] = {
 };
 enum { COMMON = sizeof options / sizeof *options };
 
-/* In options_train.c, which only the verbs that train bring into a program. */
-extern const NnrtOption nnrt_train_options[] __attribute__((weak));
+/* Only the verbs that train bring it into a program. */
+#pragma weak nnrt_train_cli
 
 const NnrtOption *nnrt_option(int id) {
   static const NnrtOption none = {"", 0, NULL, "", NULL, ""};
-  return id < COMMON ? &options[id] : nnrt_train_options ? &nnrt_train_options[id - COMMON] : &none;
+  return id < COMMON ? &options[id] : &nnrt_train_cli ? &nnrt_train_cli.options[id - COMMON] : &none;
 }
 
 static bool applies(const NnrtCli *c, int id) { return strchr(nnrt_option(id)->verbs, c->kind) != NULL; }

@@ -1,17 +1,32 @@
 /* options_train.c - the options of programs that train, evaluate and bench; see options.c. */
 #include "runtime/cli.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-extern const NnrtOption nnrt_train_options[];
-const NnrtOption nnrt_train_options[] = {
+static const NnrtOption options[] = {
 #define ROW(id, ...)
 #define TRAIN(id, name, letter, argument, verbs, fallback, help) {name, letter, argument, verbs, fallback, help},
 #include "runtime/options.def"
 #undef ROW
 #undef TRAIN
 };
+
+static const char *source(const NnrtCli *c, int id, char text[32]) {
+  if (c->kind != 't' || c->program->n_train == 0) return NULL;
+  const NnrtTrain *t = &c->program->train[0];
+  int64_t v = id == NNRT_OPT_EPOCHS  ? t->epochs
+              : id == NNRT_OPT_STEPS ? t->steps
+              : id == NNRT_OPT_BATCH ? t->batch
+              : id == NNRT_OPT_SEED  ? t->seed
+                                     : 0;
+  if (v == 0) return NULL;
+  snprintf(text, 32, "%lld", (long long)v);
+  return text;
+}
+
+const NnrtTrainCli nnrt_train_cli = {options, source};
 
 int nnrt_cli_list(NnrtCli *c, NnrtOptionId id, int64_t *values, int room, int *n) {
   const char *v = nnrt_cli_text(c, id), *at = v;

@@ -1,6 +1,7 @@
 /* train.c - the verb `train`: checks everything, then steps. See training.h. */
 #include "runtime/training.h"
 #include "runtime/order.h"
+#include "runtime/start.h"
 
 #include <errno.h>
 #include <math.h>
@@ -105,12 +106,13 @@ static int open_graphs(NnrtTraining *t) {
   return t->values ? NNRT_OK : nnrt_fail_memory(t->error, 0, "the metrics");
 }
 
-/* First values, statistics of the training part, given weights: in this order, the last wins. */
+/* First values, statistics of the training part, weights of instances, of all: in this order, the last wins. */
 static int fill_model(NnrtTraining *t) {
   int status = nnrt_model_init(&t->model, t->seed, t->error);
   if (status == NNRT_OK) status = nnrt_data_statistics(&t->data, &t->model, t->places, t->n, t->error);
+  if (status == NNRT_OK) status = nnrt_start_load(t->cli, &t->model);
   const char *weights = nnrt_cli_text(t->cli, NNRT_OPT_WEIGHTS);
-  if (status != NNRT_OK || !weights) return status;
+  if (status != NNRT_OK || !weights || nnrt_start_is_part(t->cli->program, weights)) return status;
   NnrtSafetensors s;
   status = nnrt_safetensors_open(&s, weights, t->error);
   if (status != NNRT_OK) return status;
@@ -300,7 +302,7 @@ static int prepare(NnrtTraining *t, NnrtSafetensors *resumed) {
   if (status == NNRT_OK) status = nnrt_model_open(&t->model, t->cli->program, t->pool, t->error);
   if (status == NNRT_OK) status = open_all_data(t);
   if (status == NNRT_OK) status = open_graphs(t);
-  if (status == NNRT_OK) status = fill_model(t);
+  if (status == NNRT_OK && !resumed) status = fill_model(t);
   if (status == NNRT_OK) status = open_run(t, resumed);
   if (status == NNRT_OK && !resumed) status = nnrt_training_log_args(t);
   if (status != NNRT_OK) return status;
