@@ -49,13 +49,13 @@ CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n) 
   CallArg *out = NEW_ARRAY(x->arena, CallArg, args->items.n + 2);
   bool fails = false;
   *n = 0;
-  if (piped) out[(*n)++] = (CallArg){NULL, piped, piped->span};
+  if (piped) out[(*n)++] = (CallArg){NULL, piped, piped->span, piped->span};
   for (int i = 0; i < args->items.n; i++) {
     Ast *a = args->items.at[i];
     Str naming = x->naming;
     x->naming = NULL;
     CallArg *arg = &out[(*n)++];
-    *arg = (CallArg){a->name, elaborate_expr(x, e, a->value), a->span};
+    *arg = (CallArg){a->name, elaborate_expr(x, e, a->value), a->value->span, a->name ? a->name_span : a->span};
     x->naming = naming;
     if (!arg->value) fails = true;
   }
@@ -87,10 +87,11 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
       for (int p = 0; p < np; p++)
         if (params->items.at[p]->name == args[i].name) k = p;
       if (k < 0) {
-        Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, args[i].span, "`%s` has no parameter `%s`", name, args[i].name);
+        Diag *d =
+            diag_add(x->diags, DIAG_ARGUMENTS, args[i].name_span, "`%s` has no parameter `%s`", name, args[i].name);
         Nearest near = {args[i].name, 3, NULL};
         for (int p = 0; p < np; p++) nearest_consider(&near, params->items.at[p]->name);
-        if (near.found) diag_help(d, "did you mean `%s`?", near.found);
+        diag_meant(d, args[i].name_span, near.found);
         ok = false;
         continue;
       }
@@ -381,7 +382,7 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
   default: break;
   }
   Diag *d = diag_add(x->diags, DIAG_NOT_CALLABLE, at, "%s is called like a function", value_type_text(x, callee));
-  if (callee->kind == VALUE_TENSOR) diag_help(d, "an element is read with square brackets: `x[i]`");
+  if (callee->kind == VALUE_TENSOR) diag_help(d, "an element is read with square brackets");
   return NULL;
 }
 
@@ -488,7 +489,10 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
     *is = is_reduction(name);
     if (!*is) return NULL;
     Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`%s` takes one tensor, and uses all of it up", name);
-    diag_help(d, "the indices say which dimensions are: `[j] => %s(i: x[i, j])`", name);
+    diag_help(d, "indices say which dimensions are used up");
+    const Ast *axis = given == 2 && !piped ? a->args->items.at[1]->value : NULL; /* `axis = 0`, or its place */
+    Value *v = axis && axis->kind == AST_INTEGER ? elaborate_expr(x, e, a->args->items.at[0]->value) : NULL;
+    if (v && v->kind == VALUE_TENSOR) suggest_reduction(x, e, d, a, v, axis->integer);
     return NULL;
   }
   if (reduces && (op == SCALAR_OP_COUNT || op == OP_max || op == OP_min)) {
@@ -515,6 +519,13 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
   return call_row(x, op, n, args, a->span);
 }
 
+/* x(2) and x(i), but not x(y) of another tensor. */
+static bool are_indices(const CallArg *args, int n) {
+  bool all = n > 0;
+  for (int i = 0; i < n; i++) all = all && !args[i].name && value_is_form(args[i].value);
+  return all;
+}
+
 Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   Str naming = x->naming;
   if (a->callee->kind == AST_NAME && !env_find(e, a->callee->name) && !decl_find(x, x->module, a->callee->name)) {
@@ -525,12 +536,21 @@ Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
     if (is) return v;
   }
   x->naming = NULL;
+  int before = x->diags->all.n, n = 0;
   Value *callee = elaborate_expr(x, e, a->callee);
-  int n = 0;
+  if (!callee && a->callee->kind == AST_MEMBER && x->diags->all.n > before) {
+    Diag *d = x->diags->all.at[before]; /* x.relu() */
+    if (d->code == DIAG_NO_MEMBER && d->help && !d->fix.source && name_is_function(x, a->callee->name))
+      suggest_function(x, d, a);
+  }
   CallArg *args = callee ? elaborate_args(x, e, a->args, piped, &n) : NULL;
   x->naming = naming;
   if (!args) return NULL;
-  return call_value(x, callee, n, args, a->span);
+  before = x->diags->all.n;
+  Value *v = call_value(x, callee, n, args, a->span);
+  bool element = !v && callee->kind == VALUE_TENSOR && x->diags->all.n > before;
+  if (element && are_indices(args, n)) suggest_element(x, x->diags->all.at[before], a);
+  return v;
 }
 
 /* ---- draws ---- */
@@ -574,9 +594,12 @@ static Expr *uniform(Elaborator *x, DType t, Str path, int rank, Var **own, Span
 }
 
 Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path, Span at) {
-  if (x->in_entry && !x->sample) {
-    Diag *d = diag_add(x->diags, DIAG_DRAW_IN_ENTRY, at, "this entry can reach a draw");
+  if (x->entry && !x->sample) {
+    Diag *d = diag_add(x->diags, DIAG_DRAW_IN_ENTRY, at, "the entry `%s` can reach a draw", x->entry->name);
+    diag_label(d, "drawn here");
+    diag_place(d, x->entry->name_span, "and not declared so");
     diag_help(d, "declare it `sample entry`");
+    diag_fix(d, (Span){x->entry->span.source, x->entry->span.begin, x->entry->span.begin}, "sample ");
     say_calls(x, d);
     return NULL;
   }
@@ -607,7 +630,8 @@ Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path,
   DType drawn = dtype_is_float(t->dtype) ? t->dtype : float_default(x);
   all[0] = (CallArg){
       NULL,
-      value_scalar(x, x->generic ? expr_real(x->ir, drawn, 0.5) : uniform(x, drawn, path, t->rank, own, at), at), at};
+      value_scalar(x, x->generic ? expr_real(x->ir, drawn, 0.5) : uniform(x, drawn, path, t->rank, own, at), at), at,
+      at};
   for (int i = 0; i < n; i++) {
     all[i + 1] = args[i];
     if (args[i].value->kind == VALUE_TENSOR && args[i].value->rank == t->rank && t->rank)

@@ -243,6 +243,6 @@ Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
   Diag *g = diag_add(x->diags, DIAG_NO_MEMBER, at, "the data `%s` has no field `%s`", decl->name, name);
   Nearest near = {name, 3, NULL};
   for (int i = 0; i < d->fields.n; i++) nearest_consider(&near, d->fields.at[i].name);
-  if (near.found) diag_help(g, "did you mean `%s`?", near.found);
+  diag_meant(g, at, near.found);
   return NULL;
 }

@@ -27,7 +27,8 @@ Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   x->call_pending = x->examples = x->steps = 0;
   x->loop = NULL;
   x->frame = NULL;
-  x->training = x->in_entry = x->sample = false;
+  x->training = x->sample = false;
+  x->entry = NULL;
   x->batch = NULL;
   x->naming = NULL;
   return x->graph;
@@ -46,7 +47,7 @@ void graph_end(Elaborator *x, GraphState *saved) {
   x->loop = s->loop;
   x->frame = s->frame;
   x->training = s->training;
-  x->in_entry = s->in_entry;
+  x->entry = s->entry;
   x->sample = s->sample;
   x->batch = s->batch;
   x->naming = s->naming;
@@ -423,7 +424,7 @@ void generic_check(Elaborator *x, Function *f) {
   bool ok = true;
   for (int i = 0; ok && i < n; i++) {
     Ast *p = f->ast->params->items.at[i];
-    args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span};
+    args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span, p->name_span};
     ok = args[i].value != NULL;
   }
   if (ok) call_function(x, f, n, args, (Span){0}); /* no place: nobody calls it here */
@@ -445,7 +446,7 @@ static void check_model(Elaborator *x, ModelDecl *m) {
   bool ok = m->ast->kind == AST_MODEL;
   for (int i = 0; ok && i < n; i++) {
     Ast *p = m->ast->params->items.at[i];
-    args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span};
+    args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span, p->name_span};
     ok = args[i].value != NULL;
   }
   Value *v = ok ? instance_new(x, m, n, args, str_internz(x->strings, ""), (Span){0}) : NULL;

@@ -86,7 +86,7 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   p.graph = graph_begin(x, str_internf(x->strings, "entry.%s", decl->name), &saved);
   x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 0);
   x->graph->batch = dim_as_symbol(x->batch);
-  x->in_entry = true;
+  x->entry = a;
   x->sample = p.sample;
   frame_enter(x, decl->name);
   Var *b = var_fresh(x->ir, x->batch);

@@ -29,10 +29,8 @@ static int common_shape(Elaborator *x, int n, Value **args, Dim ***shape, Span a
     bool one = false;
     for (int k = 0; k < rank && k < v->rank; k++)
       one = one || (*shape)[k] == dim_const(x->ir, 1) || v->shape[k] == dim_const(x->ir, 1);
-    if (v->rank != rank)
-      diag_help(d,
-                "an operator takes equal shapes or a scalar; say which index is meant: `[b, d] => x[b, d] - m[d]`");
-    else if (one) diag_help(d, "a dimension of 1 is not stretched; read it at 0: `[b, d] => x[b, d] - m[b, 0]`");
+    if (v->rank != rank) diag_help(d, "an operator takes equal shapes or a scalar");
+    else if (one) diag_help(d, "a dimension of 1 is not stretched");
     return -1;
   }
   return rank;
@@ -77,8 +75,7 @@ static DType common_dtype(Elaborator *x, int n, Value **args, bool want_float, b
     if (t != DT_COUNT && t != v->dtype) {
       Diag *d = diag_add(x->diags, DIAG_TYPES_DIFFER, at, "%s meets %s", value_type_text(x, args[0]),
                          value_type_text(x, args[n - 1]));
-      diag_help(d, "no type converts silently; cast one side, as in %s(...)",
-                dtype_name(dtype_is_float(t) ? t : v->dtype));
+      diag_help(d, "no type converts silently");
       return DT_COUNT;
     }
     t = v->dtype;
@@ -332,12 +329,11 @@ Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
   }
   if (op == OP_DIV && is_run_time_int(a) && (is_run_time_int(b) || b->kind == VALUE_INT || b->weak)) {
     Diag *d = diag_add(x->diags, DIAG_INT_DIVISION, at, "`/` of integers has no one meaning");
-    diag_help(d, "`//` rounds down; f32(...) on both sides divides as reals");
+    diag_help(d, "`a // max(b, 1)` rounds down; f32(...) on both sides divides as reals");
     return NULL;
   }
   if ((op == OP_FLOORDIV || op == OP_MOD) && !divisor_is_safe(x, b)) {
-    Diag *d = diag_add(x->diags, DIAG_DIVISOR, at, "the divisor is not known to be non-zero");
-    diag_help(d, "write `max(..., 1)` around it");
+    diag_add(x->diags, DIAG_DIVISOR, at, "the divisor is not known to be non-zero");
     return NULL;
   }
   if (op == OP_POW) return power(x, a, b, at);
@@ -380,6 +376,7 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, a->cond->span, "a condition is wanted, and this is %s",
                        value_type_text(x, c));
     diag_help(d, "compare it with something");
+    if (c->kind == VALUE_TENSOR) suggest_around(x, d, a->cond->span, "", " != 0");
     return NULL;
   }
   Value *v = elaborate_scalar_row(x, OP_select, 3, (Value *[]){c, l, r}, a->span);
@@ -418,17 +415,43 @@ static Value *array(Elaborator *x, Env *e, Ast *a) {
   return value_node(x, graph_const(x->graph, t, 1, shape, data, a->span), a->span);
 }
 
+bool name_is_function(Elaborator *x, Str name) {
+  const Decl *d = decl_find(x, x->module, name);
+  return d ? d->kind == DECL_FUNCTION : is_reduction(name) || row_function(x, name, (Span){0}) != NULL;
+}
+
+/* What tensors of other libraries have as methods. */
+static void method_help(Elaborator *x, Diag *d, Str name) {
+  static const struct {
+    const char *names, *help;
+  } rows[] = {
+      {" shape size dim ndim ",
+       "a dimension is known by its name: of `x: f32[N, D]`, N and D are numbers in any value"},
+      {" T transpose permute view reshape squeeze unsqueeze flatten ",
+       "index notation puts dimensions in order, `[j, i] => x[i, j]`, and makes new ones, `[a, b < 4] => x[4 * a + "
+       "b]`"},
+      {" float double half int long to type astype item ", "a type's name converts: `f32(x)`, `i32(x)`"},
+      {" backward grad detach ",
+       "`minimize` derives what it is given; `grad(e, x)` is a derivative, `stop(x)` cuts one"},
+  };
+  if (name_is_function(x, name)) {
+    diag_help(d, "a tensor has no methods");
+    return;
+  }
+  const char *word = arena_printf(x->arena, " %s ", name);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (strstr(rows[i].names, word)) diag_help(d, "%s", rows[i].help);
+}
+
 static Value *member(Elaborator *x, Env *e, Ast *a) {
   Value *b = elaborate_expr(x, e, a->base);
   if (!b) return NULL;
-  if (b->kind == VALUE_INSTANCE) return instance_member(x, b->instance, a->name, a->span);
-  if (b->kind == VALUE_DATASET) return data_field(x, b->data, a->name, a->span);
+  if (b->kind == VALUE_INSTANCE) return instance_member(x, b->instance, a->name, a->name_span);
+  if (b->kind == VALUE_DATASET) return data_field(x, b->data, a->name, a->name_span);
   for (int i = 0; b->kind == VALUE_TUPLE && b->names && i < b->n; i++)
     if (b->names[i] == a->name) return b->items[i];
   Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, a->name_span, "%s has no part `%s`", value_type_text(x, b), a->name);
-  Decl *function = b->kind == VALUE_TENSOR ? decl_find(x, x->module, a->name) : NULL;
-  if (function && function->kind == DECL_FUNCTION)
-    diag_help(d, "functions are called `%s(x)`, or `x |> %s`", a->name, a->name);
+  if (b->kind == VALUE_TENSOR) method_help(x, d, a->name);
   return NULL;
 }
 
@@ -490,7 +513,9 @@ Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   case AST_UNARY: v = unary(x, e, a); break;
   case AST_BINARY: {
     Value *l = elaborate_expr(x, e, a->left), *r = elaborate_expr(x, e, a->right);
+    int before = x->diags->all.n;
     if (l && r) v = elaborate_binary(x, (Op)a->op, l, r, a->span);
+    if (l && r && !v && x->diags->all.n > before) suggest_operands(x, e, a, l, r, x->diags->all.at[before]);
     break;
   }
   case AST_ERROR: break;

@@ -173,8 +173,9 @@ static bool decided(Elaborator *x, const Value *v, Form *f, Dim *extent) {
   return fixed || (r.has_lower && r.lower < 0);
 }
 
-static void check_inside(Elaborator *x, Guard *g, Ast *item, Value *v, Form *f, Dim *extent, int dimension,
+static void check_inside(Elaborator *x, Guard *g, Ast *read, int dimension, Value *v, Form *f, Dim *extent,
                          bool guarded) {
+  Ast *item = read->items.at[dimension];
   if (form_proves_inside(x->ir, f, extent)) return;
   if (v->bound && dim_at_least(x->ir, dim_sub(x->ir, extent, v->bound), 0)) return;
   if (guarded) {
@@ -187,18 +188,28 @@ static void check_inside(Elaborator *x, Guard *g, Ast *item, Value *v, Form *f, 
     Diag *d =
         diag_add(x->diags, DIAG_UNPROVED_INDEX, item->span, "this index is %s, which is not known to be below %s",
                  value_type_text(x, v), dim_text(x->arena, extent));
-    diag_help(d, "declare it i32<%s>, or say what stands outside: `(x[...] else 0)`", dim_text(x->arena, extent));
+    diag_help(d, "declare it i32<%s>, or say what stands outside", dim_text(x->arena, extent));
+    suggest_guard(x, d, read);
     return;
   }
   Range r = form_range(x->ir, f);
   Diag *d;
+  int64_t last;
+  if (item->kind == AST_INTEGER && dim_is_const(extent, &last) && last > 0) {
+    d = diag_add(x->diags, DIAG_OUTSIDE, item->span, "index %lld of a dimension of %lld", (long long)item->integer,
+                 (long long)last);
+    diag_help(d, "the first is 0 and the last %lld, or -1", (long long)last - 1);
+    say_calls(x, d);
+    return;
+  }
   if (r.has_lower && r.has_upper)
     d = diag_add(x->diags, DIAG_OUTSIDE, item->span, "the %s index runs from %lld to %lld, and the dimension is %s",
                  ordinal(dimension), (long long)r.lower, (long long)r.upper, dim_text(x->arena, extent));
   else
     d = diag_add(x->diags, DIAG_OUTSIDE, item->span, "the %s index is not known to stay inside %s",
                  ordinal(dimension), dim_text(x->arena, extent));
-  diag_help(d, "say what stands outside: `(x[...] else 0)`");
+  diag_help(d, "say what stands outside");
+  suggest_guard(x, d, read);
   say_calls(x, d);
 }
 
@@ -290,7 +301,8 @@ Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
     if (v->kind == VALUE_TENSOR && v->rank) {
       Diag *d = diag_add(x->diags, DIAG_TENSOR_INDEX, item->span, "an index is one integer, and this is %s",
                          value_type_text(x, v));
-      diag_help(d, "name an index of it: `[t] => table[tokens[t]]`");
+      diag_help(d, "name an index of it");
+      suggest_index_of_index(x, e, d, a, item, v);
       return NULL;
     }
     if (v->kind != VALUE_INT && !(v->kind == VALUE_TENSOR && dtype_is_int(v->dtype))) {
@@ -301,7 +313,7 @@ Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
     at[i] = value_form(x, v);
     if (item->kind == AST_INTEGER && item->integer < 0)
       at[i] = form_add(x->ir, at[i], form_dim(x->ir, base->shape[i]));
-    check_inside(x, &g, item, v, at[i], base->shape[i], i, otherwise != NULL);
+    check_inside(x, &g, a, i, v, at[i], base->shape[i], otherwise != NULL);
   }
   if (g.fails) return NULL;
   Value *out = NULL;
@@ -448,7 +460,7 @@ static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars
   bool mean = !strcmp(w->name, "mean");
   if (mean && !dtype_is_float(v->dtype)) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "the mean of %s", value_type_text(x, v));
-    diag_help(d, "write f32(...) around it");
+    suggest_call(x, d, at, "f32");
     return NULL;
   }
   Dim *size = dim_const(x->ir, 1);
@@ -603,7 +615,8 @@ static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *c
     if (!outer[k] || !outer[k]->index) {
       Diag *d = diag_add(x->diags, DIAG_BINDER_KEPT, b->span,
                          "`%s` is kept in the result, so it must be an index of the left side", b->name);
-      diag_help(d, "write the result's index: `p[%s] = f(%s: ...)`", b->name, b->name);
+      diag_help(d, "a result's index is named on its left side");
+      if (n == 1) suggest_kept(x, d, a, b->name);
       return NULL;
     }
     at[k] = value_form(x, outer[k]->value);

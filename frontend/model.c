@@ -261,7 +261,7 @@ Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
   Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "a `%s` has no member `%s`", i->model->name, name);
   Nearest near = {name, 3, NULL};
   for (int k = 0; k < i->members.n; k++) nearest_consider(&near, i->members.at[k].name);
-  if (near.found) diag_help(d, "did you mean `%s`?", near.found);
+  diag_meant(d, at, near.found);
   return NULL;
 }
 

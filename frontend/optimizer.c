@@ -71,7 +71,8 @@ bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out) {
   if (v->kind != VALUE_MODEL || v->model->ast->kind != AST_OPTIMIZER) {
     Diag *d = diag_add(x->diags, DIAG_OPTIMIZER, a->span, "an optimizer is wanted after `with`, and this is %s",
                        value_type_text(x, v));
-    diag_help(d, "Sgd(1e-2), Momentum(1e-2), Adam(1e-3), or your own `optimizer`");
+    diag_help(d, "there are Sgd, Momentum, Adam and others, or your own `optimizer`");
+    if (v->kind == VALUE_REAL) suggest_call(x, d, a->span, "Sgd");
     return false;
   }
   out->model = v->model;
@@ -112,7 +113,7 @@ static CallArg *own_arguments(Elaborator *x, const OptimizerCall *call, const Pr
     ++*n;
   }
   if (place >= 0 && p->nodecay)
-    args[(*n)++] = (CallArg){str_internz(x->strings, decay), value_real(x, 0, call->span), call->span};
+    args[(*n)++] = (CallArg){str_internz(x->strings, decay), value_real(x, 0, call->span), call->span, call->span};
   return args;
 }
 
@@ -136,8 +137,8 @@ bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad, in
   bool ok = o->env && optimizer_states(x, o, &p, nth, call->model->ast->body);
   Function *update = ok ? optimizer_update(x, o) : NULL;
   if (update) {
-    CallArg args[2] = {{NULL, tensor_current(x, tensor, call->span), call->span},
-                       {NULL, value_node(x, grad, call->span), call->span}};
+    CallArg args[2] = {{NULL, tensor_current(x, tensor, call->span), call->span, call->span},
+                       {NULL, value_node(x, grad, call->span), call->span, call->span}};
     Value *w = call_function(x, update, 2, args, call->span);
     Value *now = tensor_current(x, tensor, call->span);
     bool same = w && w->kind == VALUE_TENSOR && w->dtype == now->dtype && w->rank == now->rank;

@@ -133,7 +133,6 @@ Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
       return NULL;
     }
   Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, at, "`%s` is not defined", name);
-  const char *near = closest_name(x, e, name);
-  if (near) diag_fix(diag_help(d, "did you mean `%s`?", near), at, "%s", near);
+  diag_meant(d, at, closest_name(x, e, name));
   return NULL;
 }

@@ -142,8 +142,12 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
 
 static bool give_back(Elaborator *x, Env *e, Ast *s, Value **result) {
   if (s->items.n == 1) {
-    *result = elaborate_expr_as(x, e, s->items.at[0], x->result);
-    return *result != NULL;
+    Value *v = elaborate_expr_as(x, e, s->items.at[0], x->result);
+    if (!v) return false;
+    *result = NEW(x->arena, Value);
+    **result = *v;
+    (*result)->span = s->items.at[0]->span; /* what is wrong with it is wrong here, not where it was defined */
+    return true;
   }
   Value *v = value_new(x, VALUE_TUPLE, s->span);
   v->n = s->items.n;

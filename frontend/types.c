@@ -106,6 +106,17 @@ bool size_fits(Elaborator *x, int rank, Dim *const *shape, Span at) {
   return true;
 }
 
+/* What other languages call a type. */
+static const char *type_meant(Str name) {
+  static const char *const names[][2] = {
+      {"float32", "f32"}, {"float64", "f64"}, {"float16", "f16"}, {"bfloat16", "bf16"}, {"double", "f64"},
+      {"half", "f16"},    {"int64", "i64"},   {"int32", "i32"},   {"int16", "i16"},     {"int8", "i8"},
+      {"uint8", "u8"},    {"long", "i64"},    {"byte", "u8"},     {"boolean", "bool"},  {"Tensor", "f32"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strcmp(name, names[i][0])) return names[i][1];
+  return NULL;
+}
+
 bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   memset(out, 0, sizeof *out);
   if (type->kind != AST_TYPE) {
@@ -120,6 +131,7 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   if (!ok) {
     Diag *d = diag_add(x->diags, DIAG_NOT_A_TYPE, type->name_span, "`%s` is no type", type->name);
     diag_help(d, "element types are f64 f32 f16 bf16 i64 i32 i16 i8 u8 bool");
+    diag_meant(d, type->name_span, type_meant(type->name));
     return false;
   }
   if (type->bound) {
@@ -218,7 +230,7 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     if (v->kind != VALUE_TENSOR || !fits) {
       Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and a %s is wanted", what, value_type_text(x, v),
                          !strcmp(type->name, "float") ? "float" : "number");
-      if (v->kind == VALUE_TENSOR && !dtype_is_float(t)) diag_help(d, "write f32(...) around it");
+      if (v->kind == VALUE_TENSOR && !dtype_is_float(t)) suggest_call(x, d, at, "f32");
       return NULL;
     }
     Value *d = value_new(x, VALUE_DTYPE, at);
@@ -228,9 +240,9 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
   if (v->kind == VALUE_TENSOR && !v->weak && v->dtype != t) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and %s is wanted", what, value_type_text(x, v),
                        dtype_name(t));
-    if (type->bound && v->rank && dtype_is_float(v->dtype))
-      diag_help(d, "of scores, `argmax(...)` gives the place of the largest");
-    else diag_help(d, "write %s(...) around it", dtype_name(t));
+    bool scores = type->bound && v->rank && dtype_is_float(v->dtype);
+    if (scores) diag_help(d, "`argmax` gives the place of the largest score");
+    suggest_call(x, d, at, scores ? "argmax" : dtype_name(t));
     return NULL;
   }
   return v->kind == VALUE_TENSOR && v->rank ? v : value_coerce(x, v, t, at);
@@ -319,7 +331,10 @@ static bool match_bound(Elaborator *x, Env **e, Ast *type, Value *v, Span at, co
     g = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is a plain integer, and i32<%s> is wanted", what,
                  dim_text(x->arena, d));
   if (type->span.source) diag_place(g, type->span, "declared here");
-  if (!v->bound) diag_help(g, "`%% %s` or clamp gives it a bound", dim_text(x->arena, d));
+  if (!v->bound) {
+    diag_help(g, "`%%` or clamp gives it a bound");
+    suggest_rest(x, g, at, dim_text(x->arena, d));
+  }
   return false;
 }
 

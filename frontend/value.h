@@ -216,14 +216,15 @@ typedef struct Elaborator {
   Vec(Current) current; /* of this graph, in order of first use */
   Vec(Node *) inputs;   /* of this graph */
   bool training;
-  bool generic;          /* checking generic code: nothing is kept */
-  bool in_entry, sample; /* a draw needs `sample` */
-  struct Frame *frame;   /* the call that is walked: names draws */
-  Vec(Next) pending;     /* `s <- e`, effective when the member call returns, in `train` when the step ends */
-  int call_pending;      /* those before it are of outer calls */
-  int examples;    /* indices at the stack's bottom, for each of which there is a copy of the states (entries) */
-  Vec(Init) inits; /* first values, elaborated into Program.init at the end */
-  Str naming;      /* the full name that an instance made here gets; NULL: none may be made */
+  bool generic;        /* checking generic code: nothing is kept */
+  const Ast *entry;    /* that is walked; NULL */
+  bool sample;         /* it may draw */
+  struct Frame *frame; /* the call that is walked: names draws */
+  Vec(Next) pending;   /* `s <- e`, effective when the member call returns, in `train` when the step ends */
+  int call_pending;    /* those before it are of outer calls */
+  int examples;        /* indices at the stack's bottom, for each of which there is a copy of the states (entries) */
+  Vec(Init) inits;     /* first values, elaborated into Program.init at the end */
+  Str naming;          /* the full name that an instance made here gets; NULL: none may be made */
   int depth;
   Vec(CallPlace) calls; /* for "in this use of" places */
   Dim *batch;           /* the symbol B of the graph */
@@ -339,7 +340,7 @@ void say_calls(Elaborator *x, Diag *d); /* the places of the calls that led here
 typedef struct CallArg {
   Str name;
   Value *value;
-  Span span;
+  Span span, name_span; /* of the value; of the name, or else the value */
 } CallArg;
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at);
 void apply_pending(Elaborator *x, int mark); /* the next values from `mark` on take effect */
@@ -347,8 +348,23 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at);
 /* Binds compile-time parameters of a model, optimizer or metric head. */
 Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *args, Span at, Str name);
 bool is_reduction(Str name);                           /* sum, mean, ..., count */
+bool name_is_function(Elaborator *x, Str name);        /* of the file, the library, or built in */
 Value *row_function(Elaborator *x, Str name, Span at); /* tanh, as a value; NULL: no such row */
 CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n); /* piped: comes first; or NULL */
+
+/* ---- what messages offer (suggest.c): a help and its fix, where the text is the user's ---- */
+const char *written(const Elaborator *x, Span at); /* the source's text there */
+void suggest_around(Elaborator *x, Diag *d, Span at, const char *before, const char *after);
+void suggest_call(Elaborator *x, Diag *d, Span at, const char *function);
+/* For a message about the operation a of l and r: its operands' types, and what was meant. */
+void suggest_operands(Elaborator *x, Env *e, Ast *a, Value *l, Value *r, Diag *d);
+void suggest_guard(Elaborator *x, Diag *d, Ast *read); /* (read else 0) */
+void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item, const Value *v);
+void suggest_reduction(Elaborator *x, Env *e, Diag *d, Ast *call, const Value *v, int64_t axis);
+void suggest_kept(Elaborator *x, Diag *d, Ast *apply, Str index);        /* [i] => f(i: ...) */
+void suggest_rest(Elaborator *x, Diag *d, Span at, const char *divisor); /* k % n */
+void suggest_function(Elaborator *x, Diag *d, Ast *call);
+void suggest_element(Elaborator *x, Diag *d, Ast *call);
 
 /* ---- statements (stmt.c) ---- */
 /* Walks statements; *e grows. Gives the returned value through *result, if a return was reached. False after an
@@ -368,7 +384,7 @@ bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is); /* `s <- e`; *is: s is 
 bool scan_keeps(const Elaborator *x, const Ast *s);      /* `y[t] = e`: an index of it is the step */
 bool scan_keep(Elaborator *x, Env **e, Ast *s);
 bool scan_redefines(Elaborator *x, Str name, Span at); /* true after a message: a name from outside of the loop */
-bool branch_defines(const Ast *branch, Str name); /* whether it does, or is left by `return` */
+bool branch_defines(const Ast *branch, Str name);      /* whether it does, or is left by `return` */
 void say_no_value(Elaborator *x, const Ast *a);        /* `name: type` stands in data only */
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at);
 

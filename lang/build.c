@@ -356,9 +356,9 @@ Ast *compare(Parser *p, Op op, Ast *left, Ast *right) {
     Span a = left->left->span, b = left->right->span, c = right->span;
     Diag *d = diag_add(p->sink, DIAG_CHAINED_COMPARISON, span_join(left->span, c), "comparisons do not chain");
     if (c.end - a.begin < 100)
-      diag_help(d, "write `%.*s %s %.*s and %.*s %s %.*s`", (int)(a.end - a.begin), text + a.begin,
-                op_spelling(left->op), (int)(b.end - b.begin), text + b.begin, (int)(b.end - b.begin), text + b.begin,
-                op_spelling(op), (int)(c.end - c.begin), text + c.begin);
+      diag_write(d, span_join(left->span, c), "%.*s %s %.*s and %.*s %s %.*s", (int)(a.end - a.begin), text + a.begin,
+                 op_spelling(left->op), (int)(b.end - b.begin), text + b.begin, (int)(b.end - b.begin),
+                 text + b.begin, op_spelling(op), (int)(c.end - c.begin), text + c.begin);
     return node(p, AST_ERROR, span_join(left->span, c));
   }
   return binary(p, op, left, right);

@@ -77,9 +77,10 @@ Diag *diag_note(Diag *d, const char *format, ...) {
   return d;
 }
 
+/* A message that came up again keeps the help that offers a text. */
 Diag *diag_help(Diag *d, const char *format, ...) {
   FORMATTED(text, d->sink);
-  d->help = text;
+  if (!d->fix.source) d->help = text;
   return d;
 }
 
@@ -88,6 +89,21 @@ Diag *diag_fix(Diag *d, Span at, const char *format, ...) {
   d->fix = at;
   d->fix_text = text;
   return d;
+}
+
+enum { WRITTEN = 90 }; /* bytes of a suggested text that the help shows */
+
+Diag *diag_write(Diag *d, Span at, const char *format, ...) {
+  FORMATTED(text, d->sink);
+  bool is_long = strlen(text) > WRITTEN || strchr(text, '\n');
+  if (d->fix.source) return d;
+  if (!is_long && d->help) diag_help(d, "%s; write `%s`", d->help, text);
+  else if (!is_long) diag_help(d, "write `%s`", text);
+  return diag_fix(d, at, "%s", text);
+}
+
+Diag *diag_meant(Diag *d, Span at, const char *name) {
+  return name ? diag_fix(diag_help(d, "did you mean `%s`?", name), at, "%s", name) : d;
 }
 
 _Noreturn void ice(const char *format, ...) {

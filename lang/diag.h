@@ -43,7 +43,12 @@ Diag *diag_label(Diag *d, const char *format, ...) __attribute__((format(printf,
 Diag *diag_place(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 Diag *diag_note(Diag *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 Diag *diag_help(Diag *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What is to be put at `at`, for programs: the text alone compiles. The help says it too. */
 Diag *diag_fix(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The help "write `...`", after what the help says already, and the fix. */
+Diag *diag_write(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The help "did you mean `name`?", and the fix; nothing for NULL. */
+Diag *diag_meant(Diag *d, Span at, const char *name);
 
 /* The row's fields. Severity is 'e' or 'w'. */
 int diag_number(DiagCode c);

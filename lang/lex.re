@@ -38,9 +38,15 @@ static double real_value(Lexer *l, const char *s, size_t n) {
   return v;
 }
 
-static void bad_number(Lexer *l, const char *begin, const char *message, const char *help) {
+static Diag *bad_number(Lexer *l, const char *begin, const char *message, const char *help) {
   Diag *d = diag_add(l->sink, DIAG_BAD_NUMBER, span_of(l, begin, l->cursor), "%s", message);
-  if (help) diag_help(d, "%s", help);
+  return help ? diag_help(d, "%s", help) : d;
+}
+
+/* Before and after the number as it stands, what it lacks. */
+static void complete_number(const Lexer *l, Diag *d, const char *begin, const char *before, const char *after) {
+  int n = (int)(l->cursor - begin);
+  diag_fix(d, span_of(l, begin, l->cursor), "%s%.*s%s", before, n, begin, after);
 }
 
 /* Whether what stands right before can be picked from: `blocks.0`. */
@@ -50,6 +56,7 @@ static bool follows_operand(const Lexer *l, const char *begin) {
 
 /* The text between the quotes with its escapes resolved. */
 static Str string_value(Lexer *l, const char *s, const char *end) {
+  Diag *d;
   char *text = arena_alloc(l->arena, (size_t)(end - s) + 1), *to = text;
   for (; s < end; s++) {
     if (*s != '\\') {
@@ -62,8 +69,9 @@ static Str string_value(Lexer *l, const char *s, const char *end) {
     case 't': *to++ = '\t'; break;
     case '"': case '\\': *to++ = *s; break;
     default:
-      diag_help(diag_add(l->sink, DIAG_BAD_STRING, span_of(l, s - 1, s + 1), "no such escape in a text"),
-                "there are \\n, \\t, \\\" and \\\\; a backslash itself is written twice");
+      d = diag_add(l->sink, DIAG_BAD_STRING, span_of(l, s - 1, s + 1), "no such escape in a text");
+      diag_help(d, "there are \\n, \\t, \\\" and \\\\; a backslash itself is written twice");
+      diag_fix(d, span_of(l, s - 1, s), "\\\\");
     }
   }
   return str_intern(l->names, text, (size_t)(to - text));
@@ -71,25 +79,56 @@ static Str string_value(Lexer *l, const char *s, const char *end) {
 
 /* What is written elsewhere for something that has another sign here. */
 static const struct {
-  const char *sign, *help;
+  const char *sign, *help, *text; /* what takes its place: NULL, where more than the sign has to change */
 } foreign_signs[] = {
-    {"&&", "write `and`"}, {"||", "write `or`"}, {"&", "write `and`"}, {"|", "write `or`, or `|>` to pass a value on"},
-    {"!", "write `not`"}, {"^", "powers are written `x ** 2`"}, {"'", "texts are written in double quotes"},
-    {"@", "a matrix product is written in index notation, `[i, j] => sum(k: a[i, k] * b[k, j])`"},
-    {"?", "a choice is written `if c then a else b`"}, {"`", "names are written without quotes"},
-    {"+=", "write the sum out, `x = x + …`"}, {"-=", "write the difference out, `x = x - …`"},
-    {"*=", "write the product out, `x = x * …`"}, {"/=", "write the quotient out, `x = x / …`; unequal is `!=`"},
-    {"++", "write `x = x + 1`"}, {":=", "definitions are written with `=`"}, {"===", "write `==`"},
-    {"\xc3\x97", "write `*`"}, {"\xc2\xb7", "write `*`"}, {"\xc3\xb7", "write `/`"}, {"\xe2\x88\x92", "write `-`"},
-    {"\xe2\x80\x93", "write `-`"}, {"\xe2\x89\xa4", "write `<=`"}, {"\xe2\x89\xa5", "write `>=`"},
-    {"\xe2\x89\xa0", "write `!=`"}, {"\xe2\x86\x92", "write `->`"}, {"\xe2\x86\x90", "write `<-`"},
-    {"\xe2\x80\x9c", "texts are written in plain double quotes, `\"`"},
-    {"\xe2\x80\x9d", "texts are written in plain double quotes, `\"`"},
-    {"\xe2\x80\x98", "texts are written in double quotes, `\"`"},
-    {"\xe2\x80\x99", "texts are written in double quotes, `\"`"}, {"\xe2\x80\xa6", "write three dots, or what they stand for"},
-    {"\xc2\xa0", "this is a no-break space; write a plain one"}, {"\xe2\x88\x9e", "write `inf`"},
-    {"\xcf\x80", "names are written in the letters a-z"}, {"$", NULL}, {"\\", "a statement goes on after an operator or inside brackets; no sign is needed"},
+    {"&&", NULL, "and"},
+    {"||", NULL, "or"},
+    {"&", NULL, "and"},
+    {"|", "write `or`, or `|>` to pass a value on", "or"},
+    {"!", NULL, "not "},
+    {"^", "powers are written `x ** 2`", "**"},
+    {"'", "texts are written in double quotes", NULL},
+    {"@", "a matrix product is written in index notation, `[i, j] => sum(k: a[i, k] * b[k, j])`", NULL},
+    {"?", "a choice is written `if c then a else b`", NULL},
+    {"`", "names are written without quotes", NULL},
+    {"+=", "write the sum out, `x = x + …`", NULL},
+    {"-=", "write the difference out, `x = x - …`", NULL},
+    {"*=", "write the product out, `x = x * …`", NULL},
+    {"/=", "write the quotient out, `x = x / …`; unequal is `!=`", NULL},
+    {"++", "write `x = x + 1`", NULL},
+    {":=", "definitions are written with `=`", "="},
+    {"===", NULL, "=="},
+    {"\xc3\x97", NULL, "*"},
+    {"\xc2\xb7", NULL, "*"},
+    {"\xc3\xb7", NULL, "/"},
+    {"\xe2\x88\x92", NULL, "-"},
+    {"\xe2\x80\x93", NULL, "-"},
+    {"\xe2\x89\xa4", NULL, "<="},
+    {"\xe2\x89\xa5", NULL, ">="},
+    {"\xe2\x89\xa0", NULL, "!="},
+    {"\xe2\x86\x92", NULL, "->"},
+    {"\xe2\x86\x90", NULL, "<-"},
+    {"\xe2\x80\x9c", "texts are written in plain double quotes, `\"`", NULL},
+    {"\xe2\x80\x9d", "texts are written in plain double quotes, `\"`", NULL},
+    {"\xe2\x80\x98", "texts are written in double quotes, `\"`", NULL},
+    {"\xe2\x80\x99", "texts are written in double quotes, `\"`", NULL},
+    {"\xe2\x80\xa6", "write three dots, or what they stand for", NULL},
+    {"\xc2\xa0", "this is a no-break space; write a plain one", " "},
+    {"\xe2\x88\x9e", NULL, "inf"},
+    {"\xcf\x80", "names are written in the letters a-z", "pi"},
+    {"$", NULL, NULL},
+    {"\\", "a statement goes on after an operator or inside brackets; no sign is needed", ""},
 };
+
+static void foreign_sign(Diag *d, Span at, const char *begin, size_t n) {
+  for (size_t i = 0; i < sizeof foreign_signs / sizeof *foreign_signs; i++) {
+    const char *help = foreign_signs[i].help, *text = foreign_signs[i].text;
+    if (strlen(foreign_signs[i].sign) != n || memcmp(foreign_signs[i].sign, begin, n)) continue;
+    if (help) diag_help(d, "%s", help);
+    else if (text) diag_help(d, "write `%.*s`", (int)strcspn(text, " "), text);
+    if (text) diag_fix(d, at, "%s", text);
+  }
+}
 
 static void bad_character(Lexer *l, const char *begin) {
   int n = (int)(l->cursor - begin);
@@ -99,9 +138,7 @@ static void bad_character(Lexer *l, const char *begin) {
     d = diag_add(l->sink, DIAG_BAD_CHARACTER, span_of(l, begin, l->cursor), "a control character (%d) stands here", c);
   else
     d = diag_add(l->sink, DIAG_BAD_CHARACTER, span_of(l, begin, l->cursor), "`%.*s` is no sign of the language", n, begin);
-  for (size_t i = 0; i < sizeof foreign_signs / sizeof *foreign_signs; i++)
-    if ((int)strlen(foreign_signs[i].sign) == n && !memcmp(foreign_signs[i].sign, begin, (size_t)n) && foreign_signs[i].help)
-      diag_help(d, "%s", foreign_signs[i].help);
+  foreign_sign(d, span_of(l, begin, l->cursor), begin, (size_t)n);
   if (!d->help && c >= 0x80) diag_help(d, "names are written in the letters a-z, digits and `_`");
 }
 
@@ -210,12 +247,12 @@ Token lexer_raw(Lexer *l) {
       TOKEN_IS(T_REAL);
     }
     digits "." / [^.0-9A-Za-z_] {
-      bad_number(l, begin, "a number does not end in a point", "write the digit after it, `1.0`");
+      complete_number(l, bad_number(l, begin, "a number does not end in a point", "write the digit after it, `1.0`"), begin, "", "0");
       TOKEN_IS(T_REAL);
     }
     "." digits exponent? {
       if (!follows_operand(l, begin)) {
-        bad_number(l, begin, "a number does not begin with a point", "write the zero, `0.5`");
+        complete_number(l, bad_number(l, begin, "a number does not begin with a point", "write the zero, `0.5`"), begin, "0", "");
         TOKEN_IS(T_REAL);
       }
       bad_number(l, begin, "a number can't stand after a point", "a sub-model or element is picked by `blocks[0]`");
@@ -234,8 +271,9 @@ Token lexer_raw(Lexer *l) {
       TOKEN_IS(T_STRING);
     }
     ["] ([^"\\\n\x00] | "\\" [^\n\x00])* {
-      diag_help(diag_add(l->sink, DIAG_BAD_STRING, span_of(l, begin, l->cursor), "this text has no closing `\"`"),
-                "a text ends on the line where it begins; a line break in it is written \\n");
+      Diag *d = diag_add(l->sink, DIAG_BAD_STRING, span_of(l, begin, l->cursor), "this text has no closing `\"`");
+      diag_help(d, "a text ends on the line where it begins; a line break in it is written \\n");
+      diag_fix(d, span_of(l, l->cursor, l->cursor), "\"");
       TOKEN_IS(T_BAD);
     }
     bounded "<" / [^\-=] {

@@ -163,27 +163,27 @@ static bool lone_case(const Case *c) {
 
 /* Words that other languages begin statements with. */
 static const struct {
-  const char *word, *help;
+  const char *word, *help, *text; /* what takes the word's place: NULL, where more has to change */
 } foreign_words[] = {
-    {"def", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`"},
-    {"func", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`"},
-    {"function", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`"},
-    {"fun", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`"},
-    {"class", "models are defined by `model Name(D: int) { … }`"},
-    {"struct", "models are defined by `model Name(D: int) { … }`"},
-    {"module", "models are defined by `model Name(D: int) { … }`"},
-    {"let", "names are defined without a word before them, `name = value`"},
-    {"var", "names are defined without a word before them, `name = value`"},
-    {"const", "names are defined without a word before them, `name = value`"},
-    {"val", "names are defined without a word before them, `name = value`"},
-    {"elif", "write `else if`"},
-    {"elseif", "write `else if`"},
-    {"dataset", "data are declared by `data name from csv(\"file.csv\") { … }`"},
-    {"maximize", "write `minimize -value over …`"},
-    {"print", "nothing prints while a model runs; `report value` logs a value of each step"},
-    {"use", "files are imported by `import \"file.nn\"`"},
-    {"include", "files are imported by `import \"file.nn\"`"},
-    {"lambda", "a function of indices is written `[i] => …`; name other functions by `fn`"},
+    {"def", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`", "fn"},
+    {"func", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`", "fn"},
+    {"function", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`", "fn"},
+    {"fun", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`", "fn"},
+    {"class", "models are defined by `model Name(D: int) { … }`", "model"},
+    {"struct", "models are defined by `model Name(D: int) { … }`", "model"},
+    {"module", "models are defined by `model Name(D: int) { … }`", "model"},
+    {"let", "names are defined without a word before them, `name = value`", ""},
+    {"var", "names are defined without a word before them, `name = value`", ""},
+    {"const", "names are defined without a word before them, `name = value`", ""},
+    {"val", "names are defined without a word before them, `name = value`", ""},
+    {"elif", "write `else if`", NULL},
+    {"elseif", "write `else if`", NULL},
+    {"dataset", "data are declared by `data name from csv(\"file.csv\") { … }`", "data"},
+    {"maximize", "write `minimize -value over …`", NULL},
+    {"print", "nothing prints while a model runs; `report value` logs a value of each step", NULL},
+    {"use", "files are imported by `import \"file.nn\"`", "import"},
+    {"include", "files are imported by `import \"file.nn\"`", "import"},
+    {"lambda", "a function of indices is written `[i] => …`; name other functions by `fn`", NULL},
 };
 
 static const char *closest_word(const char *word) {
@@ -200,20 +200,19 @@ static bool unknown_word_case(const Case *c) {
   bool follows = c->t.kind == T_NAME || c->t.kind == T_STRING || c->t.kind == T_LBRACE ||
                  (token_flags(c->t.kind) & TOKEN_CONTEXT) || c->t.kind == T_INTEGER || c->t.kind == T_REAL;
   if (last.kind != T_NAME || !follows) return false;
-  const char *help = NULL;
+  const char *help = NULL, *text = NULL;
   for (size_t i = 0; i < sizeof foreign_words / sizeof *foreign_words; i++)
-    if (!strcmp(last.text, foreign_words[i].word)) help = foreign_words[i].help;
-  const char *close = help || !last.starts ? NULL : closest_word(last.text);
+    if (!strcmp(last.text, foreign_words[i].word)) help = foreign_words[i].help, text = foreign_words[i].text;
+  const char *close = help || !last.starts || strlen(last.text) < 4 ? NULL : closest_word(last.text);
   if (!last.starts && !help) return false;
   Diag *d = diag_add(c->p->sink, DIAG_UNKNOWN_WORD, last.span,
                      last.starts ? "no statement begins like this" : "`%s` is no word of the language", last.text);
   bool typed = c->t.kind == T_NAME && lexer_peek(&c->p->lexer)->kind == T_EQUALS; /* `f32 x = 3` */
+  if (text) diag_fix(d, last.span, "%s", text);
   if (help) diag_help(d, "%s", help);
   else if (typed) diag_help(d, "a name's type stands after it, `%s: %s = …`", c->t.text, last.text);
-  else if (close) {
-    diag_help(d, "did you mean `%s`?", close);
-    diag_fix(d, last.span, "%s", close);
-  } else diag_help(d, "a definition is written `%s = …`", last.text);
+  else if (close) diag_meant(d, last.span, close);
+  else diag_help(d, "a definition is written `%s = …`", last.text);
   return true;
 }
 
@@ -280,47 +279,47 @@ static bool unfinished_case(const Case *c) {
  * before (0: any), and a token that follows. The first that applies is shown. */
 static const struct {
   int found, fits, last, next;
-  const char *help;
+  const char *help, *text; /* text: what takes the token's place, where that is all */
 } hints[] = {
-    {T_RPAREN, 0, T_COMMA, 0, "no comma stands after the last one"},
-    {T_RBRACKET, 0, T_COMMA, 0, "no comma stands after the last one"},
-    {T_RBRACKET, 0, T_LBRACKET, 0, "an empty array has no type; leave it away"},
-    {T_COLON, T_LBRACE, T_RPAREN, T_NAME, "a result's type is written `-> type`"},
-    {T_COLON, T_LBRACE, T_RPAREN, T_TYPE_LT, "a result's type is written `-> type`"},
-    {T_COLON, T_LBRACE, 0, 0, "a block stands in braces, `{ … }`"},
-    {T_LBRACE, T_THEN, 0, 0, "a choice inside a value is written `if c then a else b`"},
+    {T_RPAREN, 0, T_COMMA, 0, "no comma stands after the last one", NULL},
+    {T_RBRACKET, 0, T_COMMA, 0, "no comma stands after the last one", NULL},
+    {T_RBRACKET, 0, T_LBRACKET, 0, "an empty array has no type; leave it away", NULL},
+    {T_COLON, T_LBRACE, T_RPAREN, T_NAME, "a result's type is written `-> type`", " ->"},
+    {T_COLON, T_LBRACE, T_RPAREN, T_TYPE_LT, "a result's type is written `-> type`", " ->"},
+    {T_COLON, T_LBRACE, 0, 0, "a block stands in braces, `{ … }`", NULL},
+    {T_LBRACE, T_THEN, 0, 0, "a choice inside a value is written `if c then a else b`", NULL},
     {T_THEN, T_LBRACE, 0, 0,
-     "a statement is written `if c { … } else { … }`, a choice inside a value `if c then a else b`"},
-    {T_IF, T_NEWLINE, 0, 0, "a choice is written `if c then a else b`"},
-    {T_FOR, T_COMMA, 0, 0, "a tensor's elements are given by `[i] => …`"},
-    {T_IN, T_COLON, 0, 0, "the range of an index is written `i < N`"},
-    {T_ARROW, T_EQUALS, 0, 0, "a body is written `= expression`, or `{ … return expression }`"},
-    {T_RARROW, T_ARROW, 0, 0, "a tensor's elements are given by `[i] => …`"},
-    {T_WITH, T_OVER, 0, 0, "write `minimize loss over model with optimizer`"},
-    {T_NEWLINE, T_OVER, 0, 0, "write `minimize loss over model with optimizer`"},
-    {T_NEWLINE, T_WITH, 0, 0, "an optimizer follows, `with Adam(lr = 1e-3)`"},
-    {T_TILDE, T_COLON, T_NAME, 0, "a parameter has a type, `param w: f32[N] ~ …`"},
-    {T_EQUALS, T_COLON, T_NAME, 0, "it has a type, `name: f32[N] = …`"},
-    {T_LPAREN, T_NAME, T_FOR, 0, "no brackets stand around it: `for x in y { … }`"},
-    {T_NAME, T_COMMA, T_NAME, 0, "a comma is missing; a parameter is written with its type after it, `x: f32`"},
-    {T_WHILE, 0, 0, 0, "a loop is written `repeat n in N while c { … }`"},
-    {T_DOTDOT, T_LBRACE, 0, 0, "a loop that runs N times is written `for i in N { … }`"},
-    {T_DOTDOT, 0, 0, 0, "a range has its bounds as arguments, `f(0, 64)`; a slice is written `x[0:64]`"},
-    {T_TYPE_LT, T_REAL, 0, 0, "a type can't stand inside a value; a cast is written `i32(x)`"},
+     "a statement is written `if c { … } else { … }`, a choice inside a value `if c then a else b`", NULL},
+    {T_IF, T_NEWLINE, 0, 0, "a choice is written `if c then a else b`", NULL},
+    {T_FOR, T_COMMA, 0, 0, "a tensor's elements are given by `[i] => …`", NULL},
+    {T_IN, T_COLON, 0, 0, "the range of an index is written `i < N`", "<"},
+    {T_ARROW, T_EQUALS, 0, 0, "a body is written `= expression`, or `{ … return expression }`", "="},
+    {T_RARROW, T_ARROW, 0, 0, "a tensor's elements are given by `[i] => …`", NULL},
+    {T_WITH, T_OVER, 0, 0, "write `minimize loss over model with optimizer`", NULL},
+    {T_NEWLINE, T_OVER, 0, 0, "write `minimize loss over model with optimizer`", NULL},
+    {T_NEWLINE, T_WITH, 0, 0, "an optimizer follows, `with Adam(lr = 1e-3)`", NULL},
+    {T_TILDE, T_COLON, T_NAME, 0, "a parameter has a type, `param w: f32[N] ~ …`", NULL},
+    {T_EQUALS, T_COLON, T_NAME, 0, "it has a type, `name: f32[N] = …`", NULL},
+    {T_LPAREN, T_NAME, T_FOR, 0, "no brackets stand around it: `for x in y { … }`", NULL},
+    {T_NAME, T_COMMA, T_NAME, 0, "a comma is missing; a parameter is written with its type after it, `x: f32`", NULL},
+    {T_WHILE, 0, 0, 0, "a loop is written `repeat n in N while c { … }`", NULL},
+    {T_DOTDOT, T_LBRACE, 0, 0, "a loop that runs N times is written `for i in N { … }`", NULL},
+    {T_DOTDOT, 0, 0, 0, "a range has its bounds as arguments, `f(0, 64)`; a slice is written `x[0:64]`", NULL},
+    {T_TYPE_LT, T_REAL, 0, 0, "a type can't stand inside a value; a cast is written `i32(x)`", NULL},
 };
 
-static const char *hint_of(const Case *c) {
+static const char *hint_of(const Case *c, const char **text) {
   Parser *p = c->p;
   int next = lexer_peek(&p->lexer)->kind;
   for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
     if (hints[i].found == c->t.kind && (!hints[i].fits || accepts(c, hints[i].fits)) &&
         (!hints[i].last || hints[i].last == p->last.kind) && (!hints[i].next || hints[i].next == next))
-      return hints[i].help;
+      return *text = hints[i].text, hints[i].help;
   return NULL;
 }
 
 static void general_case(const Case *c) {
-  const char *what = expected(c), *help = hint_of(c);
+  const char *what = expected(c), *text = NULL, *help = hint_of(c, &text);
   DiagSink *s = c->p->sink;
   Span at = at_end(c) ? c->p->end : c->t.span; /* not the empty line after the text */
   Diag *d;
@@ -328,6 +327,7 @@ static void general_case(const Case *c) {
   else if (what) d = diag_add(s, DIAG_UNEXPECTED, at, "expected %s, found %s", what, found(c));
   else d = diag_add(s, DIAG_UNEXPECTED, at, "did not expect %s here", found(c));
   if (help) diag_help(d, "%s", help);
+  if (text) diag_fix(d, at, "%s", text);
 }
 
 void syntax_error(Parser *p, void *machine, Token t) {

@@ -1,0 +1,223 @@
+/* suggest.c - what messages offer in place of what was written. A fix is text of the user's own program put in other
+ * words: it compiles where nothing else is wrong, which tests/errors/fixes tries. None is offered inside the
+ * library's sources, which are not the user's to change. */
+#include "frontend/value.h"
+
+#include <string.h>
+
+const char *written(const Elaborator *x, Span at) {
+  const Source *s = sources_get(x->sources, at.source);
+  return s ? arena_strndup(x->arena, s->text + at.begin, at.end - at.begin) : "";
+}
+
+static bool is_users(const Elaborator *x, Span at) {
+  const Source *s = sources_get(x->sources, at.source);
+  return s && !s->library;
+}
+
+void suggest_around(Elaborator *x, Diag *d, Span at, const char *before, const char *after) {
+  if (is_users(x, at)) diag_write(d, at, "%s%s%s", before, written(x, at), after);
+}
+
+void suggest_call(Elaborator *x, Diag *d, Span at, const char *function) {
+  suggest_around(x, d, at, arena_printf(x->arena, "%s(", function), ")");
+}
+
+/* Whether indices or a point may follow it: `x[i]`, `f(x)`, and anything in brackets. */
+static bool is_primary(const Ast *a) {
+  return (a->flags & AST_BRACKETS) || a->kind == AST_NAME || a->kind == AST_MEMBER || a->kind == AST_INDEX ||
+         a->kind == AST_CALL || a->kind == AST_APPLY;
+}
+
+static const char *in_brackets(Elaborator *x, const Ast *a) {
+  const char *text = written(x, a->span);
+  bool plain = is_primary(a) || a->kind == AST_INTEGER || a->kind == AST_REAL || a->kind == AST_BOOL;
+  return plain ? text : arena_printf(x->arena, "(%s)", text);
+}
+
+/* A comprehension binds loosest: whether it may stand at `at` without brackets, as all of a value. */
+static bool is_whole_value(const Elaborator *x, Span at) {
+  const char *text = sources_get(x->sources, at.source)->text;
+  uint32_t i = at.begin;
+  while (i > 0 && (text[i - 1] == ' ' || text[i - 1] == '\t')) i--;
+  return (i > 1 && text[i - 1] == '=' && (text[i - 2] == ' ' || text[i - 2] == ']')) ||
+         (i >= 6 && !memcmp(text + i - 6, "return", 6));
+}
+
+/* ---- names for indices that are not there yet ---- */
+
+typedef struct Indices {
+  int n;
+  char name[MAX_RANK];
+} Indices;
+
+static bool is_free(Elaborator *x, Env *e, const Indices *taken, char c) {
+  Str s = str_intern(x->strings, &c, 1);
+  for (int i = 0; i < taken->n; i++)
+    if (taken->name[i] == c) return false;
+  return !env_find(e, s) && !decl_find(x, x->module, s);
+}
+
+/* `b` for a dimension called B, else the first free of i, j, k, ... */
+static bool add_index(Elaborator *x, Env *e, Indices *to, Dim *d) {
+  const char *text = dim_text(x->arena, d);
+  char own = (char)(text[0] | 0x20);
+  if (text[0] >= 'A' && text[0] <= 'Z' && !text[1] && is_free(x, e, to, own)) return to->name[to->n++] = own, true;
+  for (const char *c = "ijklmnpqrstuvwxyzabcdefgh"; *c; c++)
+    if (is_free(x, e, to, *c)) return to->name[to->n++] = *c, true;
+  return false;
+}
+
+/* name[i, j]: indices from..from+n of `of`, 0 where the dimension is 1 and that of the whole is not. */
+static const char *read_at(Elaborator *x, const Ast *a, const Value *v, const Indices *all, int from, Dim **whole) {
+  Buf b = {0};
+  buf_printf(&b, "%s", is_primary(a) ? written(x, a->span) : arena_printf(x->arena, "(%s)", written(x, a->span)));
+  for (int i = 0; i < v->rank; i++) {
+    bool first = v->shape[i] == dim_const(x->ir, 1) && whole[from + i] != v->shape[i];
+    buf_puts(&b, i ? ", " : "[");
+    buf_printf(&b, "%c", first ? '0' : all->name[from + i]);
+  }
+  if (v->rank) buf_puts(&b, "]");
+  const char *s = arena_strndup(x->arena, b.text, b.n);
+  buf_free(&b);
+  return s;
+}
+
+static const char *left_side(Elaborator *x, const Indices *all) {
+  Buf b = {0};
+  for (int i = 0; i < all->n; i++) buf_printf(&b, "%s%c", i ? ", " : "[", all->name[i]);
+  buf_puts(&b, "]");
+  const char *s = arena_strndup(x->arena, b.text, b.n);
+  buf_free(&b);
+  return s;
+}
+
+static void write_comprehension(Elaborator *x, Diag *d, Span at, const Indices *left, const char *body) {
+  bool bare = is_whole_value(x, at);
+  diag_write(d, at, "%s%s => %s%s", bare ? "" : "(", left_side(x, left), body, bare ? "" : ")");
+}
+
+/* ---- operators ---- */
+
+/* Whether the dimensions of `small` are those of `big` from `from` on, but for those of 1. */
+static bool fits_at(Elaborator *x, const Value *big, const Value *small, int from) {
+  Dim *one = dim_const(x->ir, 1);
+  for (int i = 0; i < small->rank; i++)
+    if (small->shape[i] != big->shape[from + i] && small->shape[i] != one && big->shape[from + i] != one)
+      return false;
+  return true;
+}
+
+/* x - m of other shapes, by indices: m goes with the last dimensions of x, or else with the first ones. */
+static void suggest_indices(Elaborator *x, Env *e, Ast *a, const Value *l, const Value *r, Diag *d) {
+  const Value *big = l->rank >= r->rank ? l : r, *small = big == l ? r : l;
+  int from = big->rank - small->rank;
+  if (!fits_at(x, big, small, from)) from = 0;
+  if (!fits_at(x, big, small, from) || !is_users(x, a->span)) return;
+  Dim *shape[MAX_RANK], *one = dim_const(x->ir, 1);
+  Indices all = {0};
+  for (int i = 0; i < big->rank; i++) {
+    bool other = i >= from && i - from < small->rank && big->shape[i] == one;
+    shape[i] = other ? small->shape[i - from] : big->shape[i];
+    if (!add_index(x, e, &all, shape[i])) return;
+  }
+  const char *left = read_at(x, a->left, l, &all, l == big ? 0 : from, shape);
+  const char *right = read_at(x, a->right, r, &all, r == big ? 0 : from, shape);
+  write_comprehension(x, d, a->span, &all, arena_printf(x->arena, "%s %s %s", left, op_spelling((Op)a->op), right));
+}
+
+static int width(DType t) { return 16 * dtype_is_float(t) + dtype_bytes(t); }
+
+/* The narrower type is made the wider one; an integer a float. */
+static void suggest_cast(Elaborator *x, Ast *a, const Value *l, const Value *r, Diag *d) {
+  bool cast_left = width(l->dtype) < width(r->dtype);
+  suggest_call(x, d, cast_left ? a->left->span : a->right->span, dtype_name(cast_left ? r->dtype : l->dtype));
+}
+
+void suggest_operands(Elaborator *x, Env *e, Ast *a, Value *l, Value *r, Diag *d) {
+  if (d->fix.source || d->labels.at[0].span.begin != a->span.begin || d->labels.at[0].span.end != a->span.end) return;
+  bool tensors = l->kind == VALUE_TENSOR && r->kind == VALUE_TENSOR;
+  if (tensors && (d->code == DIAG_SHAPES_DIFFER || d->code == DIAG_TYPES_DIFFER)) {
+    diag_place(d, a->left->span, "this is %s", value_type_text(x, l));
+    diag_place(d, a->right->span, "this is %s", value_type_text(x, r));
+  }
+  if (d->code == DIAG_SHAPES_DIFFER && tensors) suggest_indices(x, e, a, l, r, d);
+  if (d->code == DIAG_TYPES_DIFFER && tensors) suggest_cast(x, a, l, r, d);
+  if (d->code == DIAG_DIVISOR && r->kind == VALUE_TENSOR) suggest_around(x, d, a->right->span, "max(", ", 1)");
+  if (d->code == DIAG_INT_DIVISION && is_users(x, a->span))
+    diag_fix(d, a->span, "%s // max(%s, 1)", in_brackets(x, a->left), written(x, a->right->span));
+}
+
+/* ---- reads ---- */
+
+void suggest_guard(Elaborator *x, Diag *d, Ast *read) {
+  if (is_users(x, read->span) && !(read->flags & AST_BRACKETS)) suggest_around(x, d, read->span, "(", " else 0)");
+}
+
+/* table[t] of a tensor t, index by index. */
+void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item, const Value *v) {
+  Indices all = {0};
+  Dim *shape[MAX_RANK];
+  for (int i = 0; i < v->rank; i++) {
+    shape[i] = v->shape[i];
+    if (!add_index(x, e, &all, v->shape[i])) return;
+  }
+  if (!is_users(x, read->span)) return;
+  Span before = {read->span.source, read->span.begin, item->span.begin};
+  Span after = {read->span.source, item->span.end, read->span.end};
+  const char *inner = read_at(x, item, v, &all, 0, shape);
+  write_comprehension(x, d, read->span, &all,
+                      arena_printf(x->arena, "%s%s%s", written(x, before), inner, written(x, after)));
+}
+
+/* sum(x, axis = 0), by indices; `axis` may be counted from the end. */
+void suggest_reduction(Elaborator *x, Env *e, Diag *d, Ast *call, const Value *v, int64_t axis) {
+  Indices all = {0}, kept = {0};
+  Dim *shape[MAX_RANK];
+  if (axis < 0) axis += v->rank;
+  if (axis < 0 || axis >= v->rank || !is_users(x, call->span)) return;
+  for (int i = 0; i < v->rank; i++) {
+    shape[i] = v->shape[i];
+    if (!add_index(x, e, &all, v->shape[i])) return;
+    if (i != axis) kept.name[kept.n++] = all.name[i];
+  }
+  const char *read = read_at(x, call->args->items.at[0]->value, v, &all, 0, shape);
+  const char *sum = arena_printf(x->arena, "%s(%c: %s)", call->callee->name, all.name[axis], read);
+  if (kept.n) write_comprehension(x, d, call->span, &kept, sum);
+  else diag_write(d, call->span, "%s", sum);
+}
+
+void suggest_kept(Elaborator *x, Diag *d, Ast *apply, Str index) {
+  Indices left = {1, {index[0]}};
+  if (!index[1] && is_users(x, apply->span)) write_comprehension(x, d, apply->span, &left, written(x, apply->span));
+}
+
+void suggest_rest(Elaborator *x, Diag *d, Span at, const char *divisor) {
+  const char *text = written(x, at);
+  bool word = text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.0123456789")] == 0;
+  if (is_users(x, at)) diag_write(d, at, word ? "%s %% %s" : "(%s) %% %s", text, divisor);
+}
+
+/* x.f(a), as other languages have it. */
+void suggest_function(Elaborator *x, Diag *d, Ast *call) {
+  const Ast *m = call->callee;
+  if (!is_users(x, call->span)) return;
+  Buf b = {0};
+  buf_printf(&b, "%s(%s", m->name, written(x, m->base->span));
+  for (int i = 0; i < call->args->items.n; i++) {
+    const Ast *arg = call->args->items.at[i];
+    buf_puts(&b, ", ");
+    if (arg->name) buf_printf(&b, "%s = ", arg->name);
+    buf_puts(&b, written(x, arg->value->span));
+  }
+  diag_write(d, call->span, "%s)", b.text);
+  buf_free(&b);
+}
+
+/* x(3) of a tensor. */
+void suggest_element(Elaborator *x, Diag *d, Ast *call) {
+  const AstList *args = &call->args->items;
+  if (!args->n || !is_users(x, call->span)) return;
+  Span inside = span_join(args->at[0]->span, args->at[args->n - 1]->span);
+  diag_write(d, call->span, "%s[%s]", written(x, call->callee->span), written(x, inside));
+}
