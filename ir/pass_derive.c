@@ -473,11 +473,8 @@ bool pass_derive(Graph *g, PassContext *cx) {
     for (int i = 0; i < g->nodes.n && !first; i++)
       if (node_asks(g->nodes.at[i]) && g->nodes.at[i]->kind != NODE_custom) first = g->nodes.at[i];
     if (!first) return settle(g, cx, changed);
-    const Node *loop = first->kind == NODE_jvp ? tangent_answer(g, first) : NULL;
-    if (loop && cx->diags)
-      diag_add(cx->diags, DIAG_NOT_COMPILED, first->span, "this version of nnc does not compile `jvp` through a `scan` yet");
-    else if (loop) ice("pass_derive: a jvp through node %d, a carry", loop->id);
-    if (first->kind != NODE_jvp) derive_scalar(g, first->in[0]);
+    if (first->kind == NODE_jvp) tangent_answer(g, first);
+    else derive_scalar(g, first->in[0]);
     graph_renew(g);
     changed = true;
   }

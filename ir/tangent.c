@@ -1,7 +1,8 @@
 /* tangent.c - write the derivative that a NODE_jvp asks for, in forward mode: from the variable to the value, each
- * comp that depends on the variable gets a tangent, the comp over the same indices of how its body changes. No
- * equation is solved, and no node is visited twice. Positions do not change, so orders, argmax and data indices have
- * none. The result is comps again, so both modes nest in any order. */
+ * comp that depends on the variable gets a tangent, the comp over the same indices of how its body changes. A carry's
+ * is a carry the same way, made before the loop's members, which read it, and closed after them. No equation is solved,
+ * and no node is visited twice. Positions do not change, so orders, argmax and data indices have none. The result is
+ * comps again, so both modes nest in any order. */
 #include "ir/tangent.h"
 
 #include "ir/adjoint.h"
@@ -65,23 +66,35 @@ static Node *zero_like(Graph *g, const Node *n) {
   return graph_comp(g, n->rank, v, RED_none, 0, NULL, expr_real(g->ir, n->dtype, 0), n->span);
 }
 
-const Node *tangent_answer(Graph *g, Node *jvp) {
+static bool is_moving_carry(const Tangents *t, const Node *n, Node *x) {
+  if (!t->wanted[n->id] || n->kind != NODE_carry || n == x || !dtype_is_float(n->dtype)) return false;
+  return derive_depends(t->g, n->in[0], x) || derive_depends(t->g, n->in[1], x);
+}
+
+static void close_tangent(const Tangents *t, const Node *carry) {
+  Node *in[2];
+  for (int k = 0; k < 2; k++) in[k] = t->of[carry->in[k]->id] ? t->of[carry->in[k]->id] : zero_like(t->g, carry->in[k]);
+  graph_close(t->g, t->of[carry->id], in[0], in[1]);
+}
+
+void tangent_answer(Graph *g, Node *jvp) {
   Node *y = jvp->in[0], *x = jvp->in[1];
   Arena *scratch = arena_new();
   Tangents t = {.g = g, .scratch = scratch, .n = g->nodes.n};
   t.of = NEW_ARRAY(scratch, Node *, t.n);
   t.wanted = NEW_ARRAY(scratch, bool, t.n);
   want(&t, y);
-  t.of[x->id] = jvp->in[2];
-  const Node *loop = NULL;
-  for (int i = x->id + 1; i <= y->id && !loop; i++) {
+  NodeOrder carries = {0};
+  for (int i = 0; i < t.n; i++) {
     Node *n = g->nodes.at[i];
-    if (!t.wanted[i] || n->kind != NODE_carry || !dtype_is_float(n->dtype)) continue;
-    if (derive_depends(g, n->in[0], x) || derive_depends(g, n->in[1], x)) loop = n;
+    if (!is_moving_carry(&t, n, x)) continue;
+    t.of[i] = graph_carry(g, n->dtype, n->rank, n->shape, n->axis, n->down, n->span);
+    vec_push(scratch, &carries, n);
   }
-  for (int i = x->id + 1; i <= y->id && !loop; i++)
-    if (t.wanted[i]) t.of[i] = tangent_of(&t, g->nodes.at[i]);
+  t.of[x->id] = jvp->in[2];
+  for (int i = 0; i < t.n; i++)
+    if (t.wanted[i] && !t.of[i]) t.of[i] = tangent_of(&t, g->nodes.at[i]);
+  for (int i = 0; i < carries.n; i++) close_tangent(&t, carries.at[i]);
   jvp->forward = t.of[y->id] ? t.of[y->id] : zero_like(g, y);
   arena_free(scratch);
-  return loop;
 }

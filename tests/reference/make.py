@@ -380,6 +380,25 @@ def along(f, x, v):
     return torch.func.jvp(f, (x,), (v[None],))[1]
 
 
+def rolled(x, w):
+    """h2 = tanh(x[t] + w h) from h = 0; x of a batch of one."""
+    h, kept = torch.zeros_like(x[:, 0]), []
+    for t in range(x.shape[1]):
+        h = torch.tanh(x[:, t] + h @ w.T)
+        kept.append(h)
+    return torch.stack(kept, 1), h
+
+
+def rolled_product(x, w):
+    y, last = rolled(x, w)
+    return y * last[:, None]
+
+
+def rolled_loss(x, w):
+    y, last = rolled(x, w)
+    return y.sin().sum() + (last[:, 0] * last[:, 2]).sum()
+
+
 class Reversed(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -408,6 +427,9 @@ TENSORS = {
     "own_product": (lambda x, b, v: torch.func.jvp(lambda b: torch.func.grad(lambda x: (x @ b).sin().sum())(x), (b,), (v,))[1],
                     dict(x=(3, 4), b=(4, 5), v=(4, 5))),
     "add_at_many": (lambda x, i, v: x.index_add(1, i.long(), v[None]), dict(x=(70,), i=(9,), v=(9,))),
+    "jvp_scan": (lambda x, b, v: along(lambda x: rolled_product(x, b), x, v), dict(x=(5, 4), b=(4, 4), v=(5, 4))),
+    "jvp_scan_weights": (lambda x, b, v: torch.func.jvp(lambda b: torch.func.grad(lambda b: rolled_loss(x, b))(b), (b,), (v,))[1][None],
+                         dict(x=(4, 4), b=(4, 4), v=(4, 4))),
 }
 
 
