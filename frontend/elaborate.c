@@ -182,8 +182,8 @@ static void declare_item(Elaborator *x, Module *m, Ast *a) {
     else say_no_value(x, a);
     break;
   case AST_ERROR: break;
-  case AST_TEST:
-  case AST_HYPER: say_not_compiled(x, a->span, arena_printf(x->arena, "`%s`", ast_word((AstKind)a->kind))); break;
+  case AST_HYPER: declare(x, m, DECL_HYPER, a); break;
+  case AST_TEST: say_not_compiled(x, a->span, arena_printf(x->arena, "`%s`", ast_word((AstKind)a->kind))); break;
   default: {
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` does not belong at the top of a file",
                        ast_word((AstKind)a->kind));
@@ -275,7 +275,7 @@ static Value *definition_value(Elaborator *x, Decl *d) {
 }
 
 /* -D NAME=value takes the place of a file's number. */
-static Value *defined_by_option(Elaborator *x, Decl *d) {
+Value *defined_by_option(Elaborator *x, Decl *d) {
   for (int i = 0; i < x->options->ndefinitions; i++) {
     const Definition *o = &x->options->definitions[i];
     if (strcmp(o->name, d->name)) continue;
@@ -333,6 +333,7 @@ static Value *definition(Elaborator *x, Decl *d, Span at) {
 
 Value *decl_value(Elaborator *x, Decl *d, Span at) {
   if (d->kind == DECL_DEFINITION) return definition(x, d, at);
+  if (d->kind == DECL_HYPER) return hyper_value(x, d, at);
   if (d->value) return d->value;
   Value *v = NULL;
   switch (d->kind) {
@@ -475,6 +476,7 @@ static Value *first_value(Elaborator *x, Init *i, const Type *t) {
   Ast *a = i->ast;
   if (!a) return value_scalar(x, expr_real(x->ir, t->dtype, 0), x->program->tensors.at[i->tensor].span);
   if (a->flags & AST_DRAW) return elaborate_draw(x, i->env, a->value, t, i->path, a->span);
+  if (i->value) return value_coerce(x, i->value, t->dtype, a->value->span);
   Value *v = elaborate_expr_as(x, i->env, a->value, t);
   return v && v->kind != VALUE_TENSOR ? value_coerce(x, v, t->dtype, a->value->span) : v;
 }
@@ -580,7 +582,8 @@ static void unused_options(Elaborator *x, Module *m) {
     const char *name = x->options->definitions[i].name;
     bool known = false;
     for (int k = 0; k < m->decls.n; k++)
-      known = known || (m->decls.at[k]->kind == DECL_DEFINITION && !strcmp(m->decls.at[k]->name, name));
+      known = known || ((m->decls.at[k]->kind == DECL_DEFINITION || m->decls.at[k]->kind == DECL_HYPER) &&
+                        !strcmp(m->decls.at[k]->name, name));
     if (!known)
       diag_add(x->diags, DIAG_DEFINE_OPTION, (Span){0}, "-D %s: the file defines no constant `%s`", name, name);
   }
@@ -616,6 +619,7 @@ Program *elaborate_program(Arena *a, StrTable *strings, Sources *sources, DiagSi
   unused_options(x, m);
   for (int i = 0; i < x->modules.n; i++) {
     imported_twice(x, x->modules.at[i]);
+    each_decl(x, x->modules.at[i], DECL_HYPER, elaborate_hyper);
     each_decl(x, x->modules.at[i], DECL_DATA, elaborate_data);
   }
   elaborate_statistics(x); /* before the checks: functions may name statistics */

@@ -19,7 +19,7 @@ static bool optimizer_state(Elaborator *x, Instance *o, const ProgramTensor *p, 
   if (tensor < 0) {
     tensor = tensor_declare(x, name, ROLE_optimizer, &t, a->name_span);
     if (tensor < 0) return false;
-    vec_push(x->arena, &x->inits, (Init){tensor, o->env, a, name, o->model->module});
+    vec_push(x->arena, &x->inits, (Init){tensor, o->env, a, name, o->model->module, NULL});
   }
   InstanceMember m = {.name = a->name, .kind = MEMBER_STATE, .tensor = tensor, .ast = a};
   vec_push(x->arena, &o->members, m);
@@ -89,7 +89,7 @@ static Value *update_number(Elaborator *x, const Instance *o, int nth, bool coun
   int tensor = tensor_find(x, name);
   if (tensor < 0) {
     tensor = tensor_declare(x, name, ROLE_optimizer, &(Type){.dtype = DT_i32}, at);
-    vec_push(x->arena, &x->inits, (Init){tensor, NULL, NULL, name, x->module});
+    vec_push(x->arena, &x->inits, (Init){tensor, NULL, NULL, name, x->module, NULL});
   }
   Expr *next = expr_op2(x->ir, OP_add, tensor_current(x, tensor, at)->expr, expr_int(x->ir, DT_i32, 1));
   Node *n = graph_comp(x->graph, 0, NULL, RED_none, 0, NULL, next, at);

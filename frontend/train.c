@@ -31,7 +31,7 @@ static int state_tensor(Elaborator *x, const TrainWalk *w, Ast *a) {
   int tensor = tensor_find(x, name);
   if (tensor >= 0) return tensor;
   tensor = tensor_declare(x, name, ROLE_state, &t, a->name_span);
-  if (tensor >= 0) vec_push(x->arena, &x->inits, (Init){tensor, NULL, a, name, x->module});
+  if (tensor >= 0) vec_push(x->arena, &x->inits, (Init){tensor, NULL, a, name, x->module, NULL});
   return tensor;
 }
 

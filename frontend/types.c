@@ -184,6 +184,7 @@ bool type_is_open(Elaborator *x, Env *e, const Ast *type, const char *where) {
 static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char *what, const char *wanted) {
   Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, not %s", what, value_type_text(x, v), wanted);
   if (param->span.source) diag_place(d, param->span, "declared here");
+  if (v->hyper) diag_help(d, "a `hyper` is there at run time; make it a constant of the file, which `nnc -D` changes");
   return NULL;
 }
 

@@ -47,6 +47,7 @@ struct Value {
   bool truth;   /* FLAG */
   bool unknown; /* REAL, FLAG: a parameter, while generic code is checked */
   bool weak;    /* TENSOR, scalar: an index, step, epoch or what follows from them: may stand for a real */
+  bool hyper;   /* TENSOR: a hyper value itself */
   Str text;     /* STRING */
   DType dtype;  /* TENSOR, DTYPE */
   Dim *bound;   /* TENSOR of integers: 0 <= v < bound; NULL: not known */
@@ -130,6 +131,7 @@ typedef enum DeclKind {
   DECL_DEFINITION,
   DECL_TRAIN,
   DECL_ENTRY,
+  DECL_HYPER,
   DECL_METRIC
 } DeclKind;
 typedef struct Decl {
@@ -139,7 +141,7 @@ typedef struct Decl {
   struct Module *module;
   Value *value;
   bool statistic; /* a definition computed from a data set's training part */
-  int tensor;     /* statistic: its ProgramTensor */
+  int tensor;     /* statistic, hyper: its ProgramTensor */
   int data;       /* statistic: of which data set */
   int busy;
   bool failed;  /* with a message */
@@ -186,9 +188,10 @@ typedef struct CallPlace {
 typedef struct Init { /* a tensor's first value */
   int tensor;
   Env *env;
-  Ast *ast; /* PARAM or STATE; NULL: zero */
+  Ast *ast; /* PARAM, STATE or HYPER; NULL: zero */
   Str path;
   Module *module;
+  Value *value; /* a number, given instead of what `ast` says; or NULL */
 } Init;
 
 typedef struct Next { /* a state's next value */
@@ -423,7 +426,10 @@ Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim 
                         Span at); /* one node a name */
 void generic_check(Elaborator *x, Function *f);
 
-/* ---- declarations (data.c, train.c, entry.c) ---- */
+/* ---- declarations (data.c, train.c, entry.c, hyper.c) ---- */
+void elaborate_hyper(Elaborator *x, Decl *d);
+Value *hyper_value(Elaborator *x, Decl *d, Span at); /* at run time */
+Value *defined_by_option(Elaborator *x, Decl *d);    /* -D NAME=value; NULL: there is none */
 void elaborate_data(Elaborator *x, Decl *d);
 void elaborate_train(Elaborator *x, Decl *d);
 void elaborate_entry(Elaborator *x, Decl *d);

@@ -13,10 +13,10 @@
 
 #include "ir/graph.h"
 
-typedef enum TensorRole { ROLE_param, ROLE_frozen, ROLE_state, ROLE_optimizer, ROLE_statistic } TensorRole;
+typedef enum TensorRole { ROLE_param, ROLE_frozen, ROLE_state, ROLE_optimizer, ROLE_statistic, ROLE_hyper } TensorRole;
 
 typedef struct ProgramTensor {
-  Str name; /* `net.fc1.weight`, `state/<name>`, `opt/<param>/<slot>`, `data/<name>`: as in checkpoints and graphs */
+  Str name; /* `net.fc1.weight`, `state/<name>`, `opt/<param>/<slot>`, `data/<name>`, `hyper/<name>`: as in checkpoints and graphs */
   TensorRole role;
   DType dtype;
   int rank;

@@ -14,7 +14,8 @@ static bool is_required(const NnrtVariable *v, NnrtLoad what) {
   }
 }
 static bool is_wanted(const NnrtVariable *v, NnrtLoad what) {
-  return what == NNRT_LOAD_ALL || v->role != NNRT_ROLE_OPTIMIZER;
+  return what == NNRT_LOAD_ALL ||
+         (v->role != NNRT_ROLE_OPTIMIZER && (what == NNRT_LOAD_MODEL || v->role != NNRT_ROLE_HYPER));
 }
 
 /* The bytes of the part "net." that the names of all parameters share; 0: they do not. */

@@ -37,7 +37,8 @@ typedef enum NnrtRole {
   NNRT_ROLE_FROZEN,
   NNRT_ROLE_STATE,
   NNRT_ROLE_OPTIMIZER,
-  NNRT_ROLE_STATISTIC
+  NNRT_ROLE_STATISTIC,
+  NNRT_ROLE_HYPER
 } NnrtRole;
 
 /* Kernels are given the values of all dims of their graph. The first are open dimensions, which the caller states;

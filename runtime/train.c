@@ -1,5 +1,6 @@
 /* train.c - the verb `train`: checks everything, then steps. See training.h. */
 #include "runtime/training.h"
+#include "runtime/closest.h"
 #include "runtime/order.h"
 #include "runtime/start.h"
 
@@ -118,6 +119,49 @@ static int fill_model(NnrtTraining *t) {
   if (status != NNRT_OK) return status;
   status = nnrt_checkpoint_load(&t->model, &s, NNRT_LOAD_WEIGHTS, t->error);
   nnrt_safetensors_close(&s);
+  return status;
+}
+
+static const char hyper[] = "hyper/";
+
+/* The hyper value of this name, n letters; -1: none, and the closest. */
+static int64_t find_hyper(const NnrtProgram *p, const char *name, size_t n, NnrtClosest *near) {
+  char text[128];
+  snprintf(text, sizeof text, "%.*s", (int)n, name);
+  for (int64_t i = 0; i < p->n_variables; i++) {
+    if (p->variables[i].role != NNRT_ROLE_HYPER) continue;
+    const char *own = p->variables[i].name + strlen(hyper);
+    if (strcmp(own, text) == 0) return i;
+    nnrt_closest_try(near, text, own);
+  }
+  return -1;
+}
+
+static int set_one(NnrtTraining *t, const char *text) {
+  const NnrtProgram *p = t->cli->program;
+  NnrtClosest near = {0};
+  char hint[96], name[128], *end;
+  const char *equals = strchr(text, '=');
+  size_t n = equals ? (size_t)(equals - text) : strlen(text);
+  int64_t i = find_hyper(p, text, n, &near);
+  snprintf(name, sizeof name, "%.*s", (int)n, text);
+  if (i < 0)
+    return nnrt_fail(t->error, NNRT_EUSAGE, "--set: the program has no hyper value \"%s\"%s", name,
+                     nnrt_closest_text(&near, name, hint));
+  bool whole = p->variables[i].dtype == NNRT_I32;
+  double v = equals ? strtod(equals + 1, &end) : 0;
+  if (!equals || end == equals + 1 || *end || !isfinite(v) || (whole && (v != floor(v) || fabs(v) > INT32_MAX)))
+    return nnrt_fail(t->error, NNRT_EUSAGE, "--set %s: %s is wanted after %s=", text,
+                     whole ? "an integer" : "a number", name);
+  nnrt_convert(NNRT_F64, &v, false, (NnrtDtype)p->variables[i].dtype, t->model.variables[i], 1);
+  return NNRT_OK;
+}
+
+/* --set NAME=VALUE: after all that is loaded. */
+static int set_hypers(NnrtTraining *t) {
+  int status = NNRT_OK;
+  for (int i = 0; status == NNRT_OK && i < t->cli->n_given; i++)
+    if (t->cli->given[i].id == NNRT_OPT_SET) status = set_one(t, t->cli->given[i].value);
   return status;
 }
 
@@ -303,7 +347,9 @@ static int prepare(NnrtTraining *t, NnrtSafetensors *resumed) {
   if (status == NNRT_OK) status = open_all_data(t);
   if (status == NNRT_OK) status = open_graphs(t);
   if (status == NNRT_OK && !resumed) status = fill_model(t);
+  if (status == NNRT_OK) status = set_hypers(t);
   if (status == NNRT_OK) status = open_run(t, resumed);
+  if (status == NNRT_OK && resumed) status = set_hypers(t);
   if (status == NNRT_OK && !resumed) status = nnrt_training_log_args(t);
   if (status != NNRT_OK) return status;
   order_epoch(t);

@@ -49,6 +49,14 @@ static void put_settings(const NnrtTraining *t, NnrtLine *l) {
   if (!t->by_steps) nnrt_line_integer(l, "epochs", t->epochs);
   nnrt_line_integer(l, "steps", t->steps);
   nnrt_line_bool(l, "shuffle", t->shuffle);
+  nnrt_line_open(l, "hyper", '{');
+  for (int64_t i = 0; i < p->n_variables; i++) {
+    const NnrtVariable *v = &p->variables[i];
+    if (v->role == NNRT_ROLE_HYPER)
+      nnrt_line_real(l, strchr(v->name, '/') + 1, nnrt_element((NnrtDtype)v->dtype, t->model.variables[i], false),
+                     false);
+  }
+  nnrt_line_close(l, '}');
   nnrt_line_integer(l, "threads", nnrt_pool_threads(t->pool));
   nnrt_line_open(l, "given", '{');
   for (int i = 0; i < t->cli->n_given; i++)
