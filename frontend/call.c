@@ -49,7 +49,7 @@ CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n) 
   CallArg *out = NEW_ARRAY(x->arena, CallArg, args->items.n + 2);
   bool fails = false;
   *n = 0;
-  if (piped) out[(*n)++] = (CallArg){NULL, piped, piped->span, piped->span};
+  if (piped) out[(*n)++] = (CallArg){NULL, piped, piped->span, piped->span}; /* where it stands before the sign */
   for (int i = 0; i < args->items.n; i++) {
     Ast *a = args->items.at[i];
     Str naming = x->naming;
@@ -77,6 +77,13 @@ void check_function(Elaborator *x, const Ast *a) {
       }
 }
 
+static void say_parameters(Diag *d, const Ast *params) {
+  Buf b = {0};
+  for (int p = 0; p < params->items.n; p++) buf_printf(&b, "%s`%s`", p ? ", " : "", params->items.at[p]->name);
+  if (b.n) diag_help(d, "it has %s", b.text);
+  buf_free(&b);
+}
+
 /* Which argument each parameter gets: by name, else by position. false after a message. */
 static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg **out, Span at, Str name) {
   int np = params->items.n, position = 0;
@@ -91,7 +98,11 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
             diag_add(x->diags, DIAG_ARGUMENTS, args[i].name_span, "`%s` has no parameter `%s`", name, args[i].name);
         Nearest near = {args[i].name, 3, NULL};
         for (int p = 0; p < np; p++) nearest_consider(&near, params->items.at[p]->name);
-        diag_meant(d, args[i].name_span, near.found);
+        static const char *const axes = " dim dims axis axes keepdim keepdims ";
+        if (near.found) diag_meant(d, args[i].name_span, near.found);
+        else if (strstr(axes, arena_printf(x->arena, " %s ", args[i].name)))
+          diag_help(d, "a dimension is said by an index, `%s(i: x[i, j])`; without one it is the last", name);
+        else say_parameters(d, params);
         ok = false;
         continue;
       }
@@ -156,10 +167,11 @@ static bool is_tensor_type(Elaborator *x, Env *e, Ast *type) {
          (b && b->value && b->value->kind == VALUE_DTYPE);
 }
 
-typedef struct Lift { /* the extra leading dimensions of a call */
+typedef struct Lift { /* the extra leading dimensions of a call, and whose they are */
   int n;
   Dim **shape;
   Span span;
+  Str name;
 } Lift;
 
 static bool lift_of(Elaborator *x, Env *e, Ast *param, CallArg *arg, Lift *lift, int *extra) {
@@ -171,16 +183,24 @@ static bool lift_of(Elaborator *x, Env *e, Ast *param, CallArg *arg, Lift *lift,
   if (pack || v->rank <= rank) return true;
   *extra = v->rank - rank;
   if (!lift->n) {
-    *lift = (Lift){*extra, v->shape, arg->span};
+    *lift = (Lift){*extra, v->shape, arg->span, param->name};
     return true;
   }
   bool same = *extra == lift->n;
   for (int i = 0; same && i < lift->n; i++) same = v->shape[i] == lift->shape[i];
   if (same) return true;
-  Diag *d = diag_add(x->diags, DIAG_LIFT, arg->span, "the arguments have different extra dimensions: %s and %s",
-                     shape_text(x, *extra, v->shape), shape_text(x, lift->n, lift->shape));
-  diag_place(d, lift->span, "%s here", shape_text(x, lift->n, lift->shape));
-  diag_help(d, "a function is mapped over extra leading dimensions; every argument has the same ones, or none");
+  const char *own = shape_text(x, *extra, v->shape), *other = shape_text(x, lift->n, lift->shape);
+  Diag *d = diag_add(x->diags, DIAG_LIFT, arg->span, "`%s` would be mapped over %s, and `%s` over %s", param->name,
+                     own, lift->name, other);
+  diag_label(d, "%s here", own);
+  diag_place(d, lift->span, "%s here", other);
+  diag_help(d, param->type->bound && dtype_is_float(v->dtype)
+                   ? "a class is one integer with a bound, not a row of numbers"
+                   : "extra leading dimensions are the same for every argument, or none");
+  Span column = *extra > lift->n ? arg->span : lift->span;
+  Dim **longer = *extra > lift->n ? v->shape : lift->shape, **shorter = *extra > lift->n ? lift->shape : v->shape;
+  bool is_column = *extra + lift->n == 3 && longer[0] == shorter[0] && longer[1] == dim_const(x->ir, 1);
+  if (is_column) suggest_around(x, d, column, "", "[:, 0]");
   return false;
 }
 
@@ -274,6 +294,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   CallArg **given = NEW_ARRAY(x->arena, CallArg *, np + 1);
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
   Module *module = x->module;
+  int before = x->diags->all.n;
   bool training = x->training;
   Loop *loop = x->loop;
   x->loop = NULL; /* a body's names are its own */
@@ -312,7 +333,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
       if (v && extra[p]) v = value_take(x, v, extra[p], forms);
       if (v)
         v = type_match(x, &e, param, v, 0, given[p] ? given[p]->span : param->span,
-                       arena_printf(x->arena, "`%s` of `%s`", param->name, f->name));
+                       arena_printf(x->arena, "`%s` of `%s`", param->name, function_title(x, f)));
       if (!v) {
         ok = false;
         break;
@@ -327,6 +348,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (single) r = drop_batch(x, r, f->ast->type);
   if (r && lift.n) r = value_abstract(x, r, lift.n, vars);
 done:
+  if (!r) blame_use(x, before, at, function_title(x, f));
   x->stack.n = stack;
   x->call_pending = outer_pending;
   apply_pending(x, pending);
@@ -351,7 +373,9 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
     if (!x->naming) {
       Diag *d = diag_add(x->diags, DIAG_INSTANCE_HERE, at, "a `%s` is made here, where it has no name",
                          callee->model->name);
-      diag_help(d, "make it a member of a model, or a definition of the file: `name = %s(...)`", callee->model->name);
+      diag_help(d,
+                "make it a member of a model or a definition of the file, `name = %s(...)`, and call that: `name(x)`",
+                callee->model->name);
       return NULL;
     }
     return instance_new(x, callee->model, n, args, x->naming, at);
@@ -484,8 +508,9 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
   int n;
   ScalarOp op = row_named(name);
   int given = a->args->items.n + (piped != NULL);
-  bool reduces = given == 1;
-  if (op == SCALAR_OP_COUNT && !reduces) {
+  bool reduces = given == 1, named = false;
+  for (int i = 0; i < a->args->items.n; i++) named = named || a->args->items.at[i]->name;
+  if ((op == SCALAR_OP_COUNT && !reduces) || (named && is_reduction(name))) {
     *is = is_reduction(name);
     if (!*is) return NULL;
     Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`%s` takes one tensor, and uses all of it up", name);
@@ -516,6 +541,13 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
   }
   CallArg *args = elaborate_args(x, e, a->args, piped, &n);
   if (!args) return NULL;
+  for (int i = 0; i < n; i++)
+    if (args[i].name) {
+      diag_help(
+          diag_add(x->diags, DIAG_ARGUMENTS, args[i].name_span, "`%s` has no parameter `%s`", name, args[i].name),
+          "its arguments have no names");
+      return NULL;
+    }
   return call_row(x, op, n, args, a->span);
 }
 

@@ -497,8 +497,11 @@ Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   case AST_APPLY: v = elaborate_apply(x, e, a); break;
   case AST_COMPREHENSION: v = elaborate_comprehension(x, e, &a->items, a->body, expected, a->span); break;
   case AST_PIPE: {
-    Value *l = elaborate_expr(x, e, a->left);
-    if (!l) break;
+    Value *piped = elaborate_expr(x, e, a->left);
+    if (!piped) break;
+    Value *l = NEW(x->arena, Value);
+    *l = *piped;
+    l->span = a->left->span;
     if (a->right->kind == AST_CALL) {
       v = elaborate_call(x, e, a->right, l);
     } else {

@@ -19,7 +19,9 @@ typedef struct RangeSearch {
   Span span;
   const char *what;
   bool conflict;
-  int guarded; /* inside `(x[i] else e)`: such a read gives a range only where no other does */
+  bool quiet;   /* no message, and nothing is walked twice that draws: calls are passed over */
+  bool shifted; /* it is also read in sums and products of indices, `x[i + 1]` */
+  int guarded;  /* inside `(x[i] else e)`: such a read gives a range only where no other does */
   Dim *fallback;
 } RangeSearch;
 
@@ -48,7 +50,7 @@ static Value *quiet_base(RangeSearch *s, Ast *base) {
   for (const Ast *a = base;; a = a->base) {
     if (a->kind == AST_NAME) break;
     if (a->kind != AST_MEMBER && a->kind != AST_INDEX && a->kind != AST_CALL) return NULL;
-    if (a->kind == AST_CALL) return elaborate_expr(s->x, s->env, base);
+    if (a->kind == AST_CALL) return s->quiet ? NULL : elaborate_expr(s->x, s->env, base);
   }
   return elaborate_expr(s->x, s->env, base);
 }
@@ -66,6 +68,7 @@ static void found(RangeSearch *s, Dim *d, Span at, const char *what) {
   }
   if (s->range == d || s->conflict) return;
   s->conflict = true;
+  if (s->quiet) return;
   Diag *g = diag_add(s->x->diags, DIAG_TWO_SIZES, at, "index `%s` stands for two sizes, %s and %s", s->name,
                      dim_text(s->x->arena, s->range), dim_text(s->x->arena, d));
   diag_label(g, "`%s` is %s here (%s)", s->name, dim_text(s->x->arena, d), what);
@@ -97,6 +100,8 @@ static void search(RangeSearch *s, Ast *a) {
       }
   if (a->kind == AST_INDEX) {
     bool here = false;
+    for (int i = 0; i < a->items.n; i++)
+      s->shifted = s->shifted || (a->items.at[i]->kind != AST_NAME && mentions(a->items.at[i], s->name));
     for (int i = 0; i < a->items.n; i++)
       here = here || (a->items.at[i]->kind == AST_NAME && a->items.at[i]->name == s->name);
     Value *v = here ? quiet_base(s, a->base) : NULL;
@@ -136,6 +141,22 @@ static Dim *find_range(Elaborator *x, Env *e, Str name, Ast **bodies, int nbodie
     diag_help(d, "write its range: `%s < N`", name);
   }
   return s.range;
+}
+
+/* An index that a declared result gives its range, and whose reads are of another dimension throughout: attention
+ * that is normalised along one index and summed along the other. Where it is also shifted, as in x[i + 1] - x[i], its
+ * range was thought of; false after a message. */
+static bool agrees_with_reads(Elaborator *x, Env *e, Ast *index, Dim *declared, Ast *body) {
+  RangeSearch s = {.x = x, .env = e, .name = index->name, .quiet = true};
+  search(&s, body);
+  if (!s.range || s.conflict || s.shifted || s.range == declared || mentions_broken(e, body)) return true;
+  const char *is = dim_text(x->arena, declared), *read = dim_text(x->arena, s.range);
+  Diag *d = diag_add(x->diags, DIAG_TWO_SIZES, index->span, "index `%s` stands for two sizes, %s and %s", index->name,
+                     is, read);
+  diag_label(d, "`%s` is %s by the result's type", index->name, is);
+  diag_place(d, s.span, "but %s here (%s)", read, s.what);
+  diag_help(d, "write the range, `%s < %s`, if this is meant", index->name, is);
+  return false;
 }
 
 /* A bound index: its Var on the stack, its name in e. Over the batch's dimension it carries the examples' places. */
@@ -329,6 +350,18 @@ Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
 
 /* ---- comprehensions ---- */
 
+/* p[t, u] = softmax(w: s[t, w]): w is kept, and the left side does not have it. */
+static void say_kept(Elaborator *x, const AstList *left, const Ast *body) {
+  if (body->kind != AST_APPLY || (body->callee->kind == AST_NAME && is_reduction(body->callee->name))) return;
+  Diag *d = x->diags->all.n ? x->diags->all.at[x->diags->all.n - 1] : NULL;
+  for (int i = 0; i < body->binders->items.n && d && d->code == DIAG_NO_RANGE; i++) {
+    const Ast *b = body->binders->items.at[i];
+    bool there = false;
+    for (int k = 0; k < left->n; k++) there = there || left->at[k]->name == b->name;
+    if (!there) diag_place(d, b->span, "this index is kept in the result, and is none of the left side");
+  }
+}
+
 Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body, const Type *expected, Span at) {
   int n = items->n, mark = x->stack.n;
   if (n > 8) {
@@ -356,7 +389,11 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
       }
     extents[i] = written ? dim_of(x, e, written) : expected && expected->rank >= n ? expected->shape[i] : NULL;
     if (written && !extents[i]) return NULL;
-    if (!extents[i] && !(extents[i] = find_range(x, e, item->name, &body, 1, item->span))) return NULL;
+    if (!written && extents[i] && !agrees_with_reads(x, e, item, extents[i], body)) return NULL;
+    if (!extents[i] && !(extents[i] = find_range(x, e, item->name, &body, 1, item->span))) {
+      say_kept(x, items, body);
+      return NULL;
+    }
   }
   if (!size_fits(x, n, extents, at)) return NULL;
   Var *vars[8];

@@ -32,7 +32,8 @@ static bool group_params(Elaborator *x, Env *e, Ast *a, IntList *out) {
   if (out->n > before) return true;
   Diag *d = diag_add(x->diags, DIAG_NO_PARAMS, a->span, "there is no trained parameter in this: it is %s",
                      value_type_text(x, v));
-  diag_help(d, "name a model's instance, a part of it, or a parameter");
+  bool frozen = v->kind == VALUE_INSTANCE && v->instance->frozen;
+  diag_help(d, frozen ? "it was made `frozen`" : "name a model's instance, a part of it, or a parameter");
   return false;
 }
 

@@ -201,6 +201,7 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
     Str naming = x->naming;
     Value *v = member_instances(x, i, a->value, member_path(x, i, a->name));
     x->naming = naming;
+    v = dimension_value(x, a->name, v, a->value->span);
     if (v) mark_as_said(x, a, v);
     if (v) start_from(x, i->env, a, v, member_path(x, i, a->name));
     add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_VALUE, .value = v, .ast = a}, v, a->name_span);
@@ -231,7 +232,7 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
     return NULL;
   }
   Module *module = x->module;
-  int errors = x->diags->errors;
+  int errors = x->diags->errors, before = x->diags->all.n;
   vec_push(x->arena, &x->calls, (CallPlace){at, m->name});
   x->module = m->module;
   Instance *i = NEW(x->arena, Instance);
@@ -248,6 +249,7 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
     if (i->members.at[k].kind == MEMBER_FUNCTION) i->members.at[k].value->function->env = i->env;
   x->module = module;
   x->calls.n--;
+  blame_use(x, before, at, m->name);
   return i->env && errors == x->diags->errors ? v : NULL;
 }
 

@@ -133,6 +133,8 @@ Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
       return NULL;
     }
   Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, at, "`%s` is not defined", name);
-  diag_meant(d, at, closest_name(x, e, name));
+  const char *help = foreign_help(name);
+  if (help) diag_help(d, "%s", help);
+  else diag_meant(d, at, closest_name(x, e, name));
   return NULL;
 }

@@ -61,6 +61,18 @@ static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
   return true;
 }
 
+/* What other libraries call a setting. */
+static const char *setting_meant(Str name) {
+  static const char *const names[][2] = {
+      {"batch_size", "batch"},          {"num_epochs", "epochs"},  {"max_epochs", "epochs"},
+      {"n_epochs", "epochs"},           {"iterations", "steps"},   {"max_steps", "steps"},
+      {"num_steps", "steps"},           {"random_state", "seed"},  {"val", "validate"},
+      {"validation_split", "validate"}, {"val_split", "validate"}, {"validation", "validate"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strcmp(name, names[i][0])) return names[i][1];
+  return NULL;
+}
+
 int read_settings(Elaborator *x, Train *t, Ast *body) {
   int i = 0;
   for (; i < body->items.n; i++) {
@@ -83,8 +95,10 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
     Nearest near = {a->name, 4, NULL};
     for (int s = 0; s < SETTING_COUNT; s++) nearest_consider(&near, settings[s].name);
     Diag *d = diag_add(x->diags, DIAG_UNREAD, a->name_span, "nothing reads `%s`, and it is no setting", a->name);
-    if (near.found)
-      diag_fix(diag_help(d, "did you mean the setting `%s`?", near.found), a->name_span, "%s", near.found);
+    const char *meant = near.found ? near.found : setting_meant(a->name);
+    if (meant) diag_fix(diag_help(d, "did you mean the setting `%s`?", meant), a->name_span, "%s", meant);
+    else if (strstr(" lr learning_rate optimizer weight_decay momentum ", arena_printf(x->arena, " %s ", a->name)))
+      diag_help(d, "the optimizer has it: `minimize loss over net with Adam(lr = 1e-3)`");
     else diag_help(d, "the settings are epochs, steps, batch, seed, validate, test and shuffle");
   }
   return i;

@@ -59,6 +59,7 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
     v = elaborate_draw(x, *e, s->value, &t, frame_path(x, s->name), s->span);
   } else {
     v = elaborate_expr_as(x, *e, s->value, expected);
+    v = dimension_value(x, s->name, v, s->value->span);
     if (v) v = declared(x, *e, s, v, expected);
   }
   *e = rebind(x, *e, s, s->name, v, s->name_span);
@@ -89,16 +90,22 @@ static bool unpack(Elaborator *x, Env **e, Ast *s) {
 
 /* `s <- e`: the state that s names. NULL after a message. */
 static const InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
+  const Ast *param = NULL;
   Str name = target->kind == AST_NAME ? target->name : NULL;
   for (Env *k = e; name && k; k = k->up)
     if (k->name && !strcmp(k->name, "$self") && k->value && k->value->kind == VALUE_INSTANCE) {
       Instance *self = k->value->instance;
       for (int i = 0; i < self->members.n; i++)
         if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_STATE) return &self->members.at[i];
+        else if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_PARAM)
+          param = self->members.at[i].ast;
       break;
     }
   Diag *d = diag_add(x->diags, DIAG_NOT_A_STATE, target->span, "`<-` gives a state its next value, and this is none");
-  if (name)
+  if (param) {
+    diag_place(d, param->name_span, "this is a parameter");
+    diag_help(d, "parameters change by `minimize` only; what a call changes is a `state`");
+  } else if (name)
     diag_help(d, "declare it: `state %s = 0`; for a comparison with a negative number write `%s < -1`", name, name);
   else diag_help(d, "a state is given its next value by a function of its own model");
   return NULL;
@@ -199,6 +206,16 @@ static Env *keep_names(Elaborator *x, Env *outer, Env *inner, const Ast *other) 
   return e;
 }
 
+/* What a block that is not walked would define is no mistake of its own. */
+static Env *bind_failed(Elaborator *x, Env *e, const Ast *block) {
+  for (int i = 0; i < block->items.n; i++) {
+    const Ast *s = block->items.at[i];
+    if (s->name && (s->kind == AST_DEFINE || s->kind == AST_DEFINE_AT))
+      e = env_bind(x, e, s->name, NULL, s->name_span);
+  }
+  return e;
+}
+
 static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
   Value *c = elaborate_expr(x, *e, s->cond);
   if (!c) return false;
@@ -206,6 +223,8 @@ static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
     Diag *d = diag_add(x->diags, DIAG_RUN_TIME_IF, s->cond->span,
                        "a statement `if` is decided at compile time, and this is %s", value_type_text(x, c));
     diag_help(d, "a choice at run time is an expression: `if c then a else b`");
+    for (const Ast *b = s; b; b = b->kind == AST_IF ? b->otherwise : NULL)
+      *e = bind_failed(x, *e, b->kind == AST_IF ? b->then : b);
     return false;
   }
   if (c->unknown) { /* generic code: both ways; what the first gives goes on */
@@ -304,7 +323,10 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`%s` does not belong in a function",
                        ast_word((AstKind)s->kind));
     if (s->kind == AST_MINIMIZE || s->kind == AST_REPORT) diag_help(d, "it stands in a `train` block");
-    if (s->kind == AST_PARAM || s->kind == AST_STATE) diag_help(d, "it stands in a model");
+    if (s->kind == AST_PARAM || s->kind == AST_STATE) {
+      diag_help(d, "it stands in a model");
+      *e = env_bind(x, *e, s->name, NULL, s->name_span);
+    }
     return false;
   }
   }

@@ -3,6 +3,7 @@
  * library's sources, which are not the user's to change. */
 #include "frontend/value.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *written(const Elaborator *x, Span at) {
@@ -10,7 +11,7 @@ const char *written(const Elaborator *x, Span at) {
   return s ? arena_strndup(x->arena, s->text + at.begin, at.end - at.begin) : "";
 }
 
-static bool is_users(const Elaborator *x, Span at) {
+bool is_users(const Elaborator *x, Span at) {
   const Source *s = sources_get(x->sources, at.source);
   return s && !s->library;
 }
@@ -21,6 +22,70 @@ void suggest_around(Elaborator *x, Diag *d, Span at, const char *before, const c
 
 void suggest_call(Elaborator *x, Diag *d, Span at, const char *function) {
   suggest_around(x, d, at, arena_printf(x->arena, "%s(", function), ")");
+}
+
+const char *function_title(const Elaborator *x, const Function *f) {
+  if (!f->self || strcmp(f->name, "forward")) return f->name;
+  const char *path = f->self->path ? f->self->path : "", *dot = strrchr(path, '.');
+  while (dot && dot > path && dot[1] >= '0' && dot[1] <= '9') { /* blocks.0 */
+    do dot--;
+    while (dot > path && *dot != '.');
+  }
+  (void)x;
+  return *path ? (dot && *dot == '.' ? dot + 1 : path) : f->self->model->name;
+}
+
+void blame_use(Elaborator *x, int before, Span at, Str name) {
+  for (int i = before; i < x->diags->all.n && is_users(x, at); i++) {
+    Diag *d = x->diags->all.at[i];
+    int first = 0;
+    if (!d->at.source || is_users(x, d->labels.at[0].span)) continue;
+    while (first < d->labels.n && !is_users(x, d->labels.at[first].span)) first++;
+    if (first == d->labels.n) diag_place(d, at, "in this use of `%s`", name);
+    diag_lead(d, first);
+  }
+}
+
+void place_of_dim(Elaborator *x, Diag *d, Env *e, const Ast *a, Dim *is) {
+  const char *text = dim_text(x->arena, is);
+  const Env *b = a->kind == AST_NAME ? env_find(e, a->name) : NULL;
+  bool given = b && b->value && is_users(x, b->value->span) && b->value->span.begin != a->span.begin;
+  if (given && strcmp(text, a->name)) diag_place(d, b->value->span, "`%s` is %s here", a->name, text);
+  else if (a->span.source) diag_place(d, a->span, "%s here", text);
+}
+
+/* What other libraries call things. */
+const char *foreign_help(Str name) {
+  static const struct {
+    const char *names, *help;
+  } rows[] = {
+      {" Sequential ModuleList ModuleDict Module nn ", "layers are members of a `model`, and `x |> a |> relu |> b` "
+                                                       "chains them; `[A(), B()]` and `A() * 3` are arrays"},
+      {" torch F np numpy jnp jax tf keras math functional ",
+       "functions of the library stand without a module's name before them: `relu(x)`, `exp(x)`"},
+      {" True False ", "write `true` or `false`"},
+      {" None ", "a parameter that may be left out has a value by default"},
+      {" self ", "members are named alone, and a function does not name its model"},
+      {" range arange ",
+       "a loop that runs N times is `for i in N { … }`; an index runs over its dimension by itself"},
+      {" Dense ", "it is called `Linear(IN, OUT)`, without an activation"},
+      {" zeros ones full zeros_like ones_like empty ", "a tensor of one value is `[i < N] => 0.0`"},
+      {" eye ", "write `[i < N, j < N] => if i == j then 1.0 else 0.0`"},
+      {" einsum mm bmm ", "index notation is the language's own: `[i, j] => sum(k: a[i, k] * b[k, j])`"},
+      {" permute view reshape squeeze unsqueeze swapaxes expand_dims ",
+       "index notation puts dimensions in order, `[j, i] => x[i, j]`, and makes new ones, `[a, b < 4] => x[4 * a + "
+       "b]`"},
+      {" pi ", "write 3.141592653589793"},
+      {" print ", "nothing prints while a model runs; `report value` logs a value of each step"},
+      {" CrossEntropyLoss ", "it is a function, `cross_entropy(scores, class)`"},
+      {" MSELoss ", "it is a function, `mse_loss(prediction, truth)`"},
+      {" SGD ", "it is called `Sgd`; with momentum, `Momentum`"},
+  };
+  char word[64];
+  if (snprintf(word, sizeof word, " %s ", name) >= (int)sizeof word) return NULL;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (strstr(rows[i].names, word)) return rows[i].help;
+  return NULL;
 }
 
 /* Whether indices or a point may follow it: `x[i]`, `f(x)`, and anything in brackets. */
@@ -126,6 +191,22 @@ static void suggest_indices(Elaborator *x, Env *e, Ast *a, const Value *l, const
   write_comprehension(x, d, a->span, &all, arena_printf(x->arena, "%s %s %s", left, op_spelling((Op)a->op), right));
 }
 
+/* [B, 1] and [B]: the column is meant. */
+static bool suggest_column(Elaborator *x, const Ast *a, const Value *v, const Value *other, Diag *d) {
+  if (v->rank != 2 || other->rank != 1 || v->shape[1] != dim_const(x->ir, 1) || v->shape[0] != other->shape[0])
+    return false;
+  suggest_around(x, d, a->span, is_primary(a) ? "" : "(", is_primary(a) ? "[:, 0]" : ")[:, 0]");
+  return true;
+}
+
+static void suggest_shapes(Elaborator *x, Env *e, Ast *a, const Value *l, const Value *r, Diag *d) {
+  bool product = a->op == OP_MUL && l->rank == 2 && r->rank == 2 && l->shape[1] == r->shape[0];
+  if (suggest_column(x, a->left, l, r, d) || suggest_column(x, a->right, r, l, d)) return;
+  if (product && is_users(x, a->span))
+    diag_write(d, a->span, "matmul(%s, %s)", written(x, a->left->span), written(x, a->right->span));
+  else suggest_indices(x, e, a, l, r, d);
+}
+
 static int width(DType t) { return 16 * dtype_is_float(t) + dtype_bytes(t); }
 
 /* The narrower type is made the wider one; an integer a float. */
@@ -141,7 +222,7 @@ void suggest_operands(Elaborator *x, Env *e, Ast *a, Value *l, Value *r, Diag *d
     diag_place(d, a->left->span, "this is %s", value_type_text(x, l));
     diag_place(d, a->right->span, "this is %s", value_type_text(x, r));
   }
-  if (d->code == DIAG_SHAPES_DIFFER && tensors) suggest_indices(x, e, a, l, r, d);
+  if (d->code == DIAG_SHAPES_DIFFER && tensors) suggest_shapes(x, e, a, l, r, d);
   if (d->code == DIAG_TYPES_DIFFER && tensors) suggest_cast(x, a, l, r, d);
   if (d->code == DIAG_DIVISOR && r->kind == VALUE_TENSOR) suggest_around(x, d, a->right->span, "max(", ", 1)");
   if (d->code == DIAG_INT_DIVISION && is_users(x, a->span))
@@ -201,7 +282,7 @@ void suggest_rest(Elaborator *x, Diag *d, Span at, const char *divisor) {
 /* x.f(a), as other languages have it. */
 void suggest_function(Elaborator *x, Diag *d, Ast *call) {
   const Ast *m = call->callee;
-  if (!is_users(x, call->span)) return;
+  if (!is_users(x, call->span) || (is_reduction(m->name) && call->args->items.n)) return;
   Buf b = {0};
   buf_printf(&b, "%s(%s", m->name, written(x, m->base->span));
   for (int i = 0; i < call->args->items.n; i++) {

@@ -20,6 +20,12 @@ static Diag *say_not_divisible(Elaborator *x, Dim *n, Dim *by, Span at) {
 /* A quotient of integers that is a real (see int_binary), where an integer is wanted. */
 static void not_divisible(Elaborator *x, const Value *v, Span at) { say_not_divisible(x, v->dim, v->bound, at); }
 
+Value *dimension_value(Elaborator *x, Str name, Value *v, Span at) {
+  if (!v || !is_dimension_name(name) || v->kind != VALUE_REAL || !v->dim) return v;
+  not_divisible(x, v, at);
+  return NULL;
+}
+
 static Dim *dim_binary(Elaborator *x, Ast *a, Dim *l, Dim *r) {
   int64_t c, n;
   switch ((Op)a->op) {
@@ -183,7 +189,9 @@ bool type_is_open(Elaborator *x, Env *e, const Ast *type, const char *where) {
 
 static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char *what, const char *wanted) {
   Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, not %s", what, value_type_text(x, v), wanted);
-  if (param->span.source) diag_place(d, param->span, "declared here");
+  if (param->span.source && (is_users(x, param->span) || !is_users(x, at)))
+    diag_place(d, param->span, "declared here");
+  if (v->kind == VALUE_TUPLE) diag_help(d, "take the result apart, `a, b = f(x)`, and give the part that is meant");
   if (v->hyper) diag_help(d, "a `hyper` is there at run time; make it a constant of the file, which `nnc -D` changes");
   return NULL;
 }
@@ -213,6 +221,12 @@ static Value *match_compile_time(Elaborator *x, Env *e, Ast *type, Ast *param, V
   return NULL;
 }
 
+/* A bound as a number, where that is known already. */
+static const char *bound_text(Elaborator *x, Env *e, const Ast *bound) {
+  const Env *b = bound->kind == AST_NAME ? env_find(e, bound->name) : NULL;
+  return b && b->value && b->value->kind == VALUE_INT ? dim_text(x->arena, b->value->dim) : written(x, bound->span);
+}
+
 static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, const char *what) {
   bool ok, generic = generic_dtype_name(type->name);
   DType t = dtype_of_name(x, type->name, &ok);
@@ -231,7 +245,10 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     if (v->kind != VALUE_TENSOR || !fits) {
       Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and a %s is wanted", what, value_type_text(x, v),
                          !strcmp(type->name, "float") ? "float" : "number");
-      if (v->kind == VALUE_TENSOR && !dtype_is_float(t)) suggest_call(x, d, at, "f32");
+      bool pack;
+      bool number = v->kind == VALUE_TENSOR && !dtype_is_float(t) && v->rank == type_rank(type, &pack);
+      if (number && v->bound) diag_help(d, "it is a class's number; are the arguments in their order?");
+      else if (number) suggest_call(x, d, at, "f32");
       return NULL;
     }
     Value *d = value_new(x, VALUE_DTYPE, at);
@@ -242,8 +259,13 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and %s is wanted", what, value_type_text(x, v),
                        dtype_name(t));
     bool scores = type->bound && v->rank && dtype_is_float(v->dtype);
+    bool pack;
     if (scores) diag_help(d, "`argmax` gives the place of the largest score");
-    suggest_call(x, d, at, scores ? "argmax" : dtype_name(t));
+    if (scores) suggest_call(x, d, at, "argmax");
+    else if (type->bound)
+      diag_help(d, "a class is an integer with a bound: declare it `%s<%s>`", dtype_name(t),
+                bound_text(x, *e, type->bound));
+    else if (v->rank == type_rank(type, &pack)) suggest_call(x, d, at, dtype_name(t));
     return NULL;
   }
   return v->kind == VALUE_TENSOR && v->rank ? v : value_coerce(x, v, t, at);
@@ -254,15 +276,16 @@ static bool is_free_name(Elaborator *x, Env *e, Ast *a) {
          !decl_find(x, x->module, a->name);
 }
 
-static void wrong_shape(Elaborator *x, Ast *type, Value *v, int lift, Span at, const char *what, Ast *dim,
-                        Dim *wanted, Dim *have) {
+static void wrong_shape(Elaborator *x, Env *e, Value *v, int lift, Span at, const char *what, Ast *dim, Dim *wanted,
+                        Dim *have) {
   Diag *d = diag_add(x->diags, DIAG_WRONG_SHAPE, at, "%s has a dimension %s where %s is wanted", what,
                      dim_text(x->arena, have), dim_text(x->arena, wanted));
   diag_label(d, "this is %s", value_type_text(x, v));
-  if (dim->span.source) diag_place(d, dim->span, "%s here", dim_text(x->arena, wanted));
+  place_of_dim(x, d, e, dim, wanted);
   if (lift) diag_note(d, "its first %d dimension%s mapped over", lift, lift > 1 ? "s are" : " is");
-  (void)type;
 }
+
+static bool is_dimension_name_of(const Ast *a) { return a->kind == AST_NAME && is_dimension_name(a->name); }
 
 static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, Span at, const char *what) {
   bool pack;
@@ -271,6 +294,9 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
     Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, at, "%s is %s: %d dimension%s where %d %s wanted", what,
                        value_type_text(x, v), have, have == 1 ? "" : "s", rank, rank == 1 ? "is" : "are");
     if (type->span.source) diag_place(d, type->span, "declared here");
+    bool batch = have == rank - 1 && type->shape && is_dimension_name_of(type->shape->items.at[0]);
+    if (batch)
+      diag_help(d, "what is written for one example is mapped over a batch by itself: leave that dimension out");
     return false;
   }
   if (!type->shape) return true;
@@ -304,7 +330,7 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
         Dim *d = dim_of(x, *e, a);
         if (!d) return false;
         if (d != shape[k]) {
-          wrong_shape(x, type, v, lift, at, what, a, d, shape[k]);
+          wrong_shape(x, *e, v, lift, at, what, a, d, shape[k]);
           return false;
         }
       }
@@ -326,12 +352,13 @@ static bool match_bound(Elaborator *x, Env **e, Ast *type, Value *v, Span at, co
   if (v->bound && x->generic && !dim_is_const(dim_sub(x->ir, d, v->bound), NULL)) return true;
   Diag *g;
   if (v->bound)
-    g = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s counts to %s, and %s is the limit here", what,
-                 dim_text(x->arena, v->bound), dim_text(x->arena, d));
+    g = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is %s<%s>, and %s<%s> is wanted", what, dtype_name(v->dtype),
+                 dim_text(x->arena, v->bound), dtype_name(v->dtype), dim_text(x->arena, d));
   else
     g = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is a plain integer, and i32<%s> is wanted", what,
                  dim_text(x->arena, d));
-  if (type->span.source) diag_place(g, type->span, "declared here");
+  if (v->bound) diag_label(g, "0 to %s", dim_text(x->arena, dim_sub(x->ir, v->bound, dim_const(x->ir, 1))));
+  place_of_dim(x, g, *e, type->bound, d);
   if (!v->bound) {
     diag_help(g, "`%%` or clamp gives it a bound");
     suggest_rest(x, g, at, dim_text(x->arena, d));

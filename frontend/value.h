@@ -309,6 +309,8 @@ int type_rank(const Ast *type, bool *pack);                     /* dimensions th
  * dimensions, and checks the rest. Gives v converted (numbers to tensors), or NULL after a message. */
 Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span at, const char *what);
 bool type_check_result(Elaborator *x, Env *e, Ast *type, Value **v, Span at, const char *what);
+/* v for the definition `E = v`: a dimension's name means that a division leaves no rest. NULL after a message. */
+Value *dimension_value(Elaborator *x, Str name, Value *v, Span at);
 Dim *dim_of(Elaborator *x, Env *e, Ast *a);                   /* a dimension expression; NULL after a message */
 DType dtype_of_name(const Elaborator *x, Str name, bool *ok); /* f32 is f64 under --precision f64 */
 
@@ -357,6 +359,14 @@ CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n);
 
 /* ---- what messages offer (suggest.c): a help and its fix, where the text is the user's ---- */
 const char *written(const Elaborator *x, Span at); /* the source's text there */
+bool is_users(const Elaborator *x, Span at);       /* and not the library's */
+const char *function_title(const Elaborator *x,
+                           const Function *f); /* its name; of a layer's `forward`, the layer's */
+/* Messages since number `before` that lie in the library lead with the use of it, at `at`. */
+void blame_use(Elaborator *x, int before, Span at, Str name);
+/* The place that says what the dimension `a` of a signature is: an argument's, or where it stands. */
+void place_of_dim(Elaborator *x, Diag *d, Env *e, const Ast *a, Dim *is);
+const char *foreign_help(Str name); /* what is meant by a name of other libraries; NULL */
 void suggest_around(Elaborator *x, Diag *d, Span at, const char *before, const char *after);
 void suggest_call(Elaborator *x, Diag *d, Span at, const char *function);
 /* For a message about the operation a of l and r: its operands' types, and what was meant. */
@@ -414,8 +424,8 @@ int tensor_find(Elaborator *x, Str name); /* -1 */
 /* ---- files (elaborate.c) ---- */
 Str path_beside(Elaborator *x, const struct Module *m, Str path); /* a relative path begins at m's folder */
 Str path_at_run_time(Elaborator *x, Str path); /* one that the program reads: from where it runs, or --folder */
-bool file_read(Str path, Buf *out);                               /* all of a file; false: it cannot be read */
-void program_mix(Elaborator *x, const void *bytes, size_t n);     /* into Program.hash */
+bool file_read(Str path, Buf *out);            /* all of a file; false: it cannot be read */
+void program_mix(Elaborator *x, const void *bytes, size_t n); /* into Program.hash */
 
 /* ---- graphs (elaborate.c) ---- */
 typedef struct GraphState GraphState;

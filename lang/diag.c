@@ -37,11 +37,12 @@ Diag *diag_add(DiagSink *s, DiagCode code, Span at, const char *format, ...) {
   FORMATTED(text, s);
   for (int i = 0; i < s->all.n; i++) {
     Diag *d = s->all.at[i];
-    Span p = d->labels.at[0].span;
+    Span p = d->at;
     if (d->code == code && at.source && p.source == at.source && p.begin == at.begin && p.end == at.end) return d;
   }
   Diag *d = NEW(s->arena, Diag);
   d->code = code;
+  d->at = at;
   d->message = text;
   d->sink = s;
   vec_push(s->arena, &d->labels, (DiagLabel){at, ""});
@@ -57,16 +58,22 @@ Diag *diag_label(Diag *d, const char *format, ...) {
   return d;
 }
 
-/* A message that came up again, in another graph of the program say, does not repeat what stands under it. */
+/* A message that came up again, in another graph of the program say, does not repeat what stands under it: the first
+ * text for a place stays. */
 Diag *diag_place(Diag *d, Span at, const char *format, ...) {
   FORMATTED(text, d->sink);
   for (int i = 0; i < d->labels.n; i++) {
     const DiagLabel *l = &d->labels.at[i];
-    if (l->span.source == at.source && l->span.begin == at.begin && l->span.end == at.end && !strcmp(l->text, text))
-      return d;
+    if (l->span.source == at.source && l->span.begin == at.begin && l->span.end == at.end && l->text[0]) return d;
   }
   vec_push(d->sink->arena, &d->labels, (DiagLabel){at, text});
   return d;
+}
+
+void diag_lead(Diag *d, int label) {
+  DiagLabel l = d->labels.at[label];
+  memmove(d->labels.at + 1, d->labels.at, sizeof l * (size_t)label);
+  d->labels.at[0] = l;
 }
 
 Diag *diag_note(Diag *d, const char *format, ...) {

@@ -20,6 +20,7 @@ typedef struct DiagLabel {
 
 typedef struct Diag {
   DiagCode code;
+  Span at;                 /* where it was found, whichever place is shown first */
   const char *message;     /* one line, no full stop */
   Vec(DiagLabel) labels;   /* the first is the primary place */
   Vec(const char *) notes; /* printed as "note: ..." */
@@ -40,6 +41,8 @@ typedef struct DiagSink {
 Diag *diag_add(DiagSink *s, DiagCode code, Span at, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Text beside the primary place, further places, notes, the help line. All return the same Diag. */
 Diag *diag_label(Diag *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Makes the place number `label` the primary one. */
+void diag_lead(Diag *d, int label);
 Diag *diag_place(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 Diag *diag_note(Diag *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 Diag *diag_help(Diag *d, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -130,8 +130,10 @@ static bool word_case(const Case *c) {
   bool defined = t.kind == T_EQUALS || t.kind == T_COLON || t.kind == T_TILDE || t.kind == T_COMMA;
   if (!reserved && defined && p->last.starts && (token_flags(p->last.kind) & TOKEN_RESERVED)) word = p->last;
   else if (!reserved) return false;
-  diag_help(diag_add(p->sink, DIAG_RESERVED_NAME, word.span, "`%s` is a word of the language, not a name", word.text),
-            "choose another name, `%s_` for instance", word.text);
+  Diag *d = diag_add(p->sink, DIAG_RESERVED_NAME, word.span, "`%s` is a word of the language, not a name", word.text);
+  if (word.kind == T_WHERE && lexer_peek(&p->lexer)->kind == T_LPAREN)
+    diag_help(d, "a choice for each element is written `if c then a else b`");
+  else diag_help(d, "choose another name, `%s_` for instance", word.text);
   return true;
 }
 
@@ -220,8 +222,8 @@ static bool unknown_word_case(const Case *c) {
 
 static const int value_starts[] = {T_INTEGER, T_REAL,     T_STRING, T_NAME, T_TRUE, T_FALSE,
                                    T_LPAREN,  T_LBRACKET, T_MINUS,  T_NOT,  T_IF};
-static const int value_goes_on[] = {T_PIPE, T_OR,     T_AND,      T_EQ,   T_NE,     T_LT,     T_LE,      T_GT,
-                                    T_GE,   T_PLUS,   T_MINUS,    T_STAR, T_SLASH,  T_DSLASH, T_PERCENT, T_POW,
+static const int value_goes_on[] = {T_PIPE, T_OR,     T_AND,      T_EQ,   T_NE,     T_LT,      T_LE,      T_GT,
+                                    T_GE,   T_PLUS,   T_MINUS,    T_STAR, T_SLASH,  T_DSLASH,  T_PERCENT, T_POW,
                                     T_DOT,  T_LPAREN, T_LBRACKET, T_FROM, T_FROZEN, T_NODECAY, T_SKIP};
 static const int type_starts[] = {T_NAME, T_TYPE_LT, T_FN, T_LPAREN};
 
