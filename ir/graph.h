@@ -73,9 +73,7 @@ struct Node {
   int axis;   /* carry: the dimension of the steps, extent steps + 1; init lacks it, next's is steps */
   bool down;  /* carry */
   Scan *scan; /* the innermost that it is a member of, or NULL */
-  Node *
-      host; /* a carry, in whose rows the value lies: row i of its axis at row i + shift. By the scheduler, or NULL */
-  Form *shift;
+  unsigned folded; /* bit i: along dimension i, steps of a loop, two rows are kept: fold.c, for the scheduler */
   void *data;    /* const: dense row-major elements of dtype; all extents are numbers */
   bool trained;  /* param: false if frozen */
   Node *forward; /* scratch for one pass: what this node became */
@@ -150,6 +148,8 @@ bool scan_holds(const Scan *l, const Node *n);   /* n is a member, or a member o
 Scan *scan_common(const Node *a, const Node *b); /* the innermost that holds both, or NULL */
 Scan *
 carry_scan(const Node *carry); /* the loop that it closes; NULL: its operands are there before it, a mere shift */
+/* How much of dimension i is in memory: all, or two rows, of which row r is number r % 2. */
+Dim *node_kept_extent(Ir *ir, const Node *n, int i);
 /* A carry's rows: of the first value and of the last, what a step t reads and what it writes. `t` may be NULL for
  * the first two. */
 Form *carry_row_first(Ir *ir, const Node *carry);

@@ -199,7 +199,7 @@ static void set_levels(Scheduler *sc, Kernel *k) {
 
 static Dim *bytes_of(Graph *g, const Node *n) {
   Dim *bytes = dim_const(g->ir, dtype_bytes(n->dtype));
-  for (int i = 0; i < n->rank; i++) bytes = dim_mul(g->ir, bytes, n->shape[i]);
+  for (int i = 0; i < n->rank; i++) bytes = dim_mul(g->ir, bytes, node_kept_extent(g->ir, n, i));
   return bytes;
 }
 
@@ -459,6 +459,7 @@ Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
   make_kernels(&sc);
   if (level >= 1) group_kernels(&sc);
   order_kernels(&sc);
+  fold_loops(&sc);
   for (int i = 0; i < s->kernels.n; i++) {
     set_levels(&sc, s->kernels.at[i]);
     set_storage(&sc, s->kernels.at[i]);

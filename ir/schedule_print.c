@@ -103,9 +103,11 @@ static const char *class_name(BufferClass c) {
   return names[c];
 }
 
-static void print_buffer(Buf *out, const Buffer *b) {
+static void print_buffer(Buf *out, const Schedule *s, const Buffer *b) {
+  Dim *kept[16];
+  for (int i = 0; i < b->node->rank; i++) kept[i] = node_kept_extent(s->graph->ir, b->node, i);
   buf_printf(out, "%3d %s %s", b->id, class_name(b->place), dtype_name(b->node->dtype));
-  print_shape(out, b->node->rank, b->node->shape);
+  print_shape(out, b->node->rank, kept);
   buf_puts(out, " bytes ");
   dim_print(out, b->bytes);
   if (b->place == BUFFER_arena) {
@@ -121,5 +123,5 @@ void plan_print(Buf *out, const Schedule *s) {
   buf_printf(out, "graph %s: arena ", s->graph->name);
   dim_print(out, s->arena_bytes);
   buf_puts(out, " bytes\n");
-  for (int i = 0; i < s->buffers.n; i++) print_buffer(out, s->buffers.at[i]);
+  for (int i = 0; i < s->buffers.n; i++) print_buffer(out, s, s->buffers.at[i]);
 }

@@ -59,6 +59,9 @@ static inline bool loop_of_kernel(const Kernel *k, const Scan *l) {
 /* group.c: merges kernels of one member each into groups and epilogues. */
 void group_kernels(Scheduler *sc);
 
+/* fold.c: which members of loops keep two rows of a loop's steps; needs the kernels. */
+void fold_loops(Scheduler *sc);
+
 /* tile.c: the register tile and cache blocks of a contraction. */
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g);
 

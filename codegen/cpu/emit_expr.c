@@ -415,14 +415,19 @@ static const Kept *kept_row(const Emit *e, const Node *n) {
   return NULL;
 }
 
-/* Whose dimensions element n[at...] is addressed by: n's own, or those of the whole that n is a part of. */
+/* Whose dimensions element n[at...] is addressed by: n's own, or those of the whole that n is a part of. Of a folded
+ * one the row is that in memory. */
 static const Node *laid_out_as(Emit *e, const Node *n, Form ***at) {
   const Part *part = schedule_part(e->s, n);
-  if (!part) return n;
-  Form **place = NEW_ARRAY(e->arena, Form *, part->whole->rank + 1);
-  for (int i = 0; i < part->whole->rank; i++) place[i] = emit_form_at(e, part->at[i], *at);
+  const Node *whole = part ? part->whole : n;
+  if (!part && !n->folded) return n;
+  Form **place = NEW_ARRAY(e->arena, Form *, whole->rank + 1);
+  for (int i = 0; i < whole->rank; i++) {
+    place[i] = part ? emit_form_at(e, part->at[i], *at) : (*at)[i];
+    if (whole->folded >> i & 1) place[i] = form_mod(e->ir, place[i], 2);
+  }
   *at = place;
-  return part->whole;
+  return whole;
 }
 
 Form *flat_address(Emit *e, const Node *n, Form **at) {
@@ -437,7 +442,7 @@ Form *flat_address(Emit *e, const Node *n, Form **at) {
     if (!known && !(form_is_const(at[i], &zero) && zero == 0)) return NULL;
     if (known) sum = form_add(e->ir, sum, form_scale(e->ir, at[i], stride));
     int64_t extent;
-    if (dim_is_const(n->shape[i], &extent)) stride *= extent;
+    if (dim_is_const(node_kept_extent(e->ir, n, i), &extent)) stride *= extent;
     else known = false;
   }
   return sum;
@@ -463,7 +468,7 @@ static Lanes open_address(Emit *e, const Node *n, Form **at, const Mask *mask) {
       else x = (Lanes){.vector = imul(&e->b, lanes_vector(e, x, e->b.i64), s)};
       sum = lanes_add(e, sum, x, e->b.i64);
     }
-    stride = dim_mul(e->ir, stride, n->shape[i]);
+    stride = dim_mul(e->ir, stride, node_kept_extent(e->ir, n, i));
   }
   return sum;
 }

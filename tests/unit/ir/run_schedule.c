@@ -103,7 +103,8 @@ static int64_t place_of(Machine *m, const Node *n, const int64_t *at, const Memb
     if (row && in_grid(m->k, row, d)) continue;
     int64_t extent = value_of(m, n->shape[d]);
     if (at[d] < 0 || at[d] >= extent) ice("run_schedule: node %d is read outside", n->id);
-    place = place * extent + at[d];
+    bool folded = n->folded >> d & 1;
+    place = place * (folded ? 2 : extent) + (folded ? at[d] % 2 : at[d]);
   }
   return place;
 }
