@@ -13,7 +13,8 @@ typedef enum FieldKind {
   FIELD_BYTES,
   FIELD_TABLES,
   FIELD_KERNEL,
-  FIELD_VERB
+  FIELD_VERB,
+  FIELD_ENDS
 } FieldKind;
 
 typedef struct FieldRow FieldRow;

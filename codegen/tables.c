@@ -279,12 +279,39 @@ static Dim *of_step(const Schedule *s, const Kernel *k, Dim *all) {
   return all;
 }
 
+static bool is_count(const Scan *l, const Node *n) {
+  return n->kind == NODE_carry && n->counts && carry_scan(n) == l && n->folded & 1u;
+}
+
+/* The loop's buffers that have all of its rows. */
+static void loop_rows(const Tables *t, const Schedule *s, const Scan *l, IntVec *rows) {
+  for (int i = 0; i < s->graph->nodes.n; i++) {
+    const Node *n = s->graph->nodes.at[i];
+    const Buffer *b = scan_holds(l, n) && !schedule_part(s, n) ? schedule_buffer(s, n) : NULL;
+    if (!b || n->folded & 1u) continue;
+    vec_push(t->arena, rows, buffer_index(s, b));
+    vec_push(t->arena, rows, carry_scan(n) == l && n->kind == NODE_carry);
+  }
+}
+
+/* A loop that is in no other may end early; in another its rows would not lie together. */
+static void build_ends(Tables *t, const Schedule *s, const KernelLoop *from, NnrtLoop *to) {
+  to->counts = -1;
+  for (int i = 0; from->up < 0 && from->scan->axis == 0 && i < s->graph->nodes.n; i++)
+    if (is_count(from->scan, s->graph->nodes.at[i])) to->counts = node_buffer(s, s->graph->nodes.at[i]);
+  IntVec rows = {0};
+  if (to->counts >= 0) loop_rows(t, s, from->scan, &rows);
+  if (to->counts >= 0) to->ends = (NnrtEnds *)(void *)"nnrt_loop_ends";
+  SET_INTS(t, to, rows, rows.n, rows.at);
+}
+
 static void build_loops(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
   NnrtLoop *rows = NEW_ARRAY(dims->tables->arena, NnrtLoop, s->loops.n + 1);
   for (int i = 0; i < s->loops.n; i++) {
     const KernelLoop *l = &s->loops.at[i];
     rows[i] = (NnrtLoop){.first = l->first, .last = l->last, .down = l->down};
     SET_POLY(dims, &rows[i], steps, l->steps);
+    build_ends(dims->tables, s, l, &rows[i]);
   }
   out->n_loops = s->loops.n;
   out->loops = rows;

@@ -60,6 +60,21 @@ static bool find_variable(Elaborator *x, const Ast *a, const Value *v, int n, Va
   return false;
 }
 
+/* Whether what is derived depends on x through a repeat: true after a message. */
+static bool goes_through_repeat(Elaborator *x, Node *value, Node *by, Span at) {
+  for (int i = 0; i < x->repeated.n; i++) {
+    Node *c = x->repeated.at[i];
+    if (!c->nin || !dtype_is_float(c->dtype) || !derive_depends(x->graph, value, c) ||
+        !derive_depends(x->graph, c, by))
+      continue;
+    Diag *d = diag_add(x->diags, DIAG_GRAD, at, "this is to be derived through a `repeat`, which has no derivative");
+    diag_place(d, c->span, "what it carries");
+    diag_help(d, "`scan t in T { }` has one");
+    return true;
+  }
+  return false;
+}
+
 Value *call_grad(Elaborator *x, Env *e, Ast *a) {
   if (a->args->items.n != 2) {
     Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`grad` takes a scalar and what it is derived by");
@@ -81,6 +96,7 @@ Value *call_grad(Elaborator *x, Env *e, Ast *a) {
   Variable by;
   if (!find_variable(x, a, v, n, used, &by)) return NULL;
   Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
+  if (goes_through_repeat(x, total, by.node, a->span)) return NULL;
   Value *r = value_node(x, graph_grad(x->graph, total, by.node, a->span), a->span);
   return by.nprefix ? value_take(x, r, by.nprefix, by.prefix) : r;
 }
@@ -183,6 +199,7 @@ Value *call_jvp(Elaborator *x, Env *e, Ast *a) {
   Node *value = node_over(x, y, n, used);
   if (!value) return NULL;
   if (!derive_depends(x->graph, value, by.node)) return zero_like(x, y);
+  if (goes_through_repeat(x, value, by.node, a->span)) return NULL;
   if (!one_direction(x, a, &by, v, n, used)) return NULL;
   Form **prefix = NEW_ARRAY(x->arena, Form *, n + 1);
   for (int i = 0; i < n; i++) prefix[i] = form_var(x->ir, used[i]);

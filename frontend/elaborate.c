@@ -23,9 +23,11 @@ Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   memset(&x->stack, 0, sizeof x->stack);
   memset(&x->current, 0, sizeof x->current);
   memset(&x->inputs, 0, sizeof x->inputs);
+  memset(&x->repeated, 0, sizeof x->repeated);
   memset(&x->pending, 0, sizeof x->pending);
-  x->call_pending = x->examples = x->steps = 0;
+  x->call_pending = x->examples = x->steps = x->repeats = 0;
   x->loop = NULL;
+  x->repeat = NULL;
   x->frame = NULL;
   x->training = x->sample = false;
   x->entry = NULL;
@@ -40,11 +42,14 @@ void graph_end(Elaborator *x, GraphState *saved) {
   x->stack = s->stack;
   x->current = s->current;
   x->inputs = s->inputs;
+  x->repeated = s->repeated;
   x->pending = s->pending;
   x->call_pending = s->call_pending;
   x->examples = s->examples;
   x->steps = s->steps;
   x->loop = s->loop;
+  x->repeat = s->repeat;
+  x->repeats = s->repeats;
   x->frame = s->frame;
   x->training = s->training;
   x->entry = s->entry;
@@ -302,10 +307,12 @@ static Value *definition(Elaborator *x, Decl *d, Span at) {
     return NULL;
   }
   Module *module = x->module;
-  int stack = x->stack.n, steps = x->steps;
+  int stack = x->stack.n, steps = x->steps, repeats = x->repeats;
   Loop *loop = x->loop;
-  x->steps = 0;
+  Repeat *repeat = x->repeat;
+  x->steps = x->repeats = 0;
   x->loop = NULL;
+  x->repeat = NULL;
   bool generic = x->generic;
   d->busy = 1;
   x->module = d->module;
@@ -325,7 +332,9 @@ static Value *definition(Elaborator *x, Decl *d, Span at) {
   x->stack.n = stack;
   x->stack.capacity = capacity;
   x->steps = steps;
+  x->repeats = repeats;
   x->loop = loop;
+  x->repeat = repeat;
   x->module = module;
   d->busy = 0;
   return d->value;

@@ -38,6 +38,7 @@ static Current *current_of(Elaborator *x, int tensor, Span at) {
 }
 
 Value *tensor_current(Elaborator *x, int tensor, Span at) {
+  if (x->repeat && x->program->tensors.at[tensor].role == ROLE_state) repeat_carry_state(x, tensor, at);
   Current *c = current_of(x, tensor, at);
   return c->value ? c->value : value_node(x, c->source, at);
 }

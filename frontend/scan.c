@@ -1,42 +1,14 @@
-/* scan.c - `scan t in T { }`: a loop with states.
+/* scan.c - `scan t in T { }` and `repeat n in N while c { }`: loops with states.
  *
  * The body is walked once, with t as an index on the stack, below all others: so every value that depends on t gets
  * the step as its first dimension, and what does not stands before the loop. A state is a carry, with a copy for each
  * index on the stack. ir/graph.h says what such a system of values means; which of them the loop has to compute one
- * after the other is found there. */
-#include "frontend/value.h"
+ * after the other is found there. What a repeat has beside that is in repeat.c. */
+#include "frontend/loop.h"
 
 #include "ir/solve.h"
 
 #include <string.h>
-
-typedef struct ScanState {
-  Str name;
-  Span span, next_span;
-  Node *carry, *init;
-  Value *now; /* in the body: the row at t */
-  Value *next;
-} ScanState;
-
-typedef struct Kept { /* y[.., t, ..] = value */
-  Str name;
-  Span span;
-  Value *value; /* at step t, without the dimension of steps */
-  int position; /* of that dimension */
-  Form *step;   /* the step that is kept at index `at`, a Var of its own */
-  Var *at;
-} Kept;
-
-struct Loop {
-  struct Loop *up; /* the scan whose body this one stands in */
-  Env *outer;
-  Str index;
-  Var *t;
-  Dim *steps;
-  Span span;
-  Vec(ScanState) states;
-  Vec(Kept) kept;
-};
 
 /* ---- the step on the stack: after those of the loops around, before all else ---- */
 
@@ -54,26 +26,34 @@ static void pop_step(Elaborator *x) {
   x->stack.n--;
 }
 
-/* The indices of the stack, then a tensor's own. NULL after a message. */
-static Var **with_stack(Elaborator *x, int rank, Var *const *own, Span at) {
-  int n = x->stack.n;
-  if (!rank_fits(x, n + rank, at)) return NULL;
-  Var **all = NEW_ARRAY(x->arena, Var *, n + rank + 1);
-  for (int i = 0; i < n; i++) all[i] = x->stack.at[i].var;
-  for (int i = 0; i < rank; i++) all[n + i] = own[i];
-  return all;
+/* The indices of the stack where the loop stands, with t at its place if `in_body`. */
+static int loop_vars(const Loop *l, bool in_body, Var **out) {
+  int n = 0;
+  for (int i = 0; i < l->nvars; i++) {
+    if (in_body && i == l->axis) out[n++] = l->t;
+    out[n++] = l->vars[i];
+  }
+  if (in_body && l->axis == l->nvars) out[n++] = l->t;
+  return n;
 }
 
-/* v as a tensor over every index of the stack, whether it depends on it or not; a number fills the shape. */
-static Node *over_stack(Elaborator *x, const Value *v, int rank, Dim **shape, Span at) {
-  Var *own[MAX_RANK];
+Node *loop_node(Elaborator *x, const Loop *l, bool in_body, const Value *v, int rank, Dim **shape, Span at) {
+  Var **all = NEW_ARRAY(x->arena, Var *, l->nvars + 1 + MAX_RANK);
   Form *forms[MAX_RANK];
+  int n = loop_vars(l, in_body, all);
+  if (!rank_fits(x, n + rank, at)) return NULL;
   for (int i = 0; i < rank; i++) {
-    own[i] = var_fresh(x->ir, shape[i]);
-    forms[i] = form_var(x->ir, own[i]);
+    all[n + i] = var_fresh(x->ir, shape[i]);
+    forms[i] = form_var(x->ir, all[n + i]);
   }
-  Var **all = with_stack(x, rank, own, at);
-  return all ? graph_comp(x->graph, x->stack.n + rank, all, RED_none, 0, NULL, value_element(x, v, forms), at) : NULL;
+  return graph_comp(x->graph, n + rank, all, RED_none, 0, NULL, value_element(x, v, forms), at);
+}
+
+static void find_vars(Elaborator *x, Loop *l) {
+  l->axis = x->steps;
+  l->nvars = x->stack.n;
+  l->vars = NEW_ARRAY(x->arena, Var *, l->nvars + 1);
+  for (int i = 0; i < l->nvars; i++) l->vars[i] = x->stack.at[i].var;
 }
 
 /* ---- states ---- */
@@ -101,25 +81,24 @@ static Value *first_value(Elaborator *x, Loop *l, Ast *s, Type *t) {
 }
 
 /* The carry's shape: the steps of all loops around and its own, the other indices of the stack, the value's. */
-static Node *carry_of(Elaborator *x, const Loop *l, const Node *init, Span at) {
-  int axis = x->steps;
+Node *loop_carry(Elaborator *x, const Loop *l, const Node *init, Span at) {
   Dim *shape[MAX_RANK];
   if (!rank_fits(x, init->rank + 1, at)) return NULL;
   for (int i = 0; i <= init->rank; i++)
-    shape[i] = i == axis ? dim_add(x->ir, l->steps, dim_const(x->ir, 1)) : init->shape[i - (i > axis)];
+    shape[i] = i == l->axis ? dim_add(x->ir, l->steps, dim_const(x->ir, 1)) : init->shape[i - (i > l->axis)];
   if (!size_fits(x, init->rank + 1, shape, at)) return NULL;
-  return graph_carry(x->graph, init->dtype, init->rank + 1, shape, axis, false, at);
+  Node *carry = graph_carry(x->graph, init->dtype, init->rank + 1, shape, l->axis, false, at);
+  if (l->repeat) vec_push(x->arena, &x->repeated, carry);
+  return carry;
 }
 
-/* The state at some row: a tensor of its own dimensions. */
-static Value *row_of(Elaborator *x, const ScanState *s, Form *row) {
-  Form *prefix[MAX_RANK];
+Value *loop_row(Elaborator *x, const Loop *l, Node *carry, Form *row, Span at) {
+  Form **prefix = NEW_ARRAY(x->arena, Form *, l->nvars + 1);
   int n = 0;
-  for (int i = 0; i < s->carry->axis; i++) prefix[n++] = form_var(x->ir, x->stack.at[i].var);
+  for (int i = 0; i < l->axis; i++) prefix[n++] = form_var(x->ir, l->vars[i]);
   prefix[n++] = row;
-  bool open = x->steps > s->carry->axis; /* the loop's own step is on the stack */
-  for (int i = s->carry->axis + open; i < x->stack.n; i++) prefix[n++] = form_var(x->ir, x->stack.at[i].var);
-  return value_take(x, value_node(x, s->carry, s->span), n, prefix);
+  for (int i = l->axis; i < l->nvars; i++) prefix[n++] = form_var(x->ir, l->vars[i]);
+  return value_take(x, value_node(x, carry, at), n, prefix);
 }
 
 bool scan_state(Elaborator *x, Env **e, Ast *s) {
@@ -127,13 +106,14 @@ bool scan_state(Elaborator *x, Env **e, Ast *s) {
   Type t;
   pop_step(x);
   Value *v = first_value(x, l, s, &t);
-  Node *init = v ? over_stack(x, v, t.rank, t.shape, s->span) : NULL;
-  Node *carry = init ? carry_of(x, l, init, s->span) : NULL;
+  Node *init = v ? loop_node(x, l, false, v, t.rank, t.shape, s->span) : NULL;
+  Node *carry = init ? loop_carry(x, l, init, s->span) : NULL;
   push_step(x, l->t);
   ScanState state = {.name = s->name, .span = s->name_span, .carry = carry, .init = init};
   if (carry) {
     carry->name = s->name;
-    state.now = row_of(x, &state, form_var(x->ir, l->t));
+    state.now = loop_row(x, l, carry, form_var(x->ir, l->t), s->name_span);
+    if (s->type && t.bound) state.now->bound = t.bound;
   }
   vec_push(x->arena, &l->states, state);
   *e = env_bind(x, *e, s->name, state.now, s->name_span);
@@ -192,10 +172,16 @@ bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is) {
   return true;
 }
 
-static bool close_state(Elaborator *x, ScanState *s) {
-  const Value *next = s->next ? s->next : s->now; /* without a next value it stays what it is */
-  Node *n = over_stack(x, next, s->now->rank, s->now->shape, s->span);
-  if (n) graph_close(x->graph, s->carry, s->init, n);
+/* Without a next value it stays what it is. */
+static bool close_state(Elaborator *x, const Loop *l, ScanState *s) {
+  return loop_carries(x, l, s->carry, s->init, s->now, s->next ? s->next : s->now, s->span);
+}
+
+bool loop_carries(Elaborator *x, const Loop *l, Node *carry, Node *init, const Value *now, const Value *next,
+                  Span at) {
+  if (l->repeat) next = repeat_next(x, l, now, next);
+  Node *n = next ? loop_node(x, l, true, next, now->rank, now->shape, at) : NULL;
+  if (n) graph_close(x->graph, carry, init, n);
   return n != NULL;
 }
 
@@ -270,8 +256,10 @@ static Value *kept_whole(Elaborator *x, const Loop *l, const Kept *k) {
     forms[own] = form_var(x->ir, vars[i]);
   }
   Expr *e = expr_replace(x->ir, value_element(x, k->value, forms), l->t, k->step);
+  if (l->repeat) e = repeat_kept(x, l, k->step, e);
   Value *v = value_tensor(x, rank + 1, vars, e, k->span);
   if (v) v->bound = k->value->bound;
+  if (v && l->repeat && !k->position) v->length = l->repeat->length;
   return v;
 }
 
@@ -290,14 +278,15 @@ bool scan_redefines(Elaborator *x, Str name, Span at) {
   return false;
 }
 
-static Dim *steps_of(Elaborator *x, Env *e, Ast *range) {
+static Dim *steps_of(Elaborator *x, Env *e, Ast *range, bool scans) {
   Value *v = elaborate_expr(x, e, range);
   if (!v) return NULL;
   int64_t n;
   if (v->kind == VALUE_INT && (!dim_is_const(v->dim, &n) || n >= 0)) return v->dim;
-  Diag *d = diag_add(x->diags, DIAG_LOOP_RANGE, range->span, "`scan` runs over a dimension, and this is %s",
-                     v->kind == VALUE_INT ? "negative" : value_type_text(x, v));
-  diag_help(d, "write `scan t in T`, T the extent of what is read at t");
+  Diag *d = diag_add(x->diags, DIAG_LOOP_RANGE, range->span, "`%s` runs over a dimension, and this is %s",
+                     scans ? "scan" : "repeat", v->kind == VALUE_INT ? "negative" : value_type_text(x, v));
+  if (scans) diag_help(d, "write `scan t in T`, T the extent of what is read at t");
+  else diag_help(d, "write `repeat n in N while c`, N the most turns that there may be");
   return NULL;
 }
 
@@ -314,7 +303,8 @@ static const Ast *find_return(const Ast *a) {
 static bool bind_results(Elaborator *x, Env **e, const Loop *l, Env *inner, bool ok) {
   for (int i = 0; i < l->states.n; i++) {
     const ScanState *s = &l->states.at[i];
-    Value *last = ok && s->carry ? row_of(x, s, carry_row_last(x->ir, s->carry)) : NULL;
+    Value *last = ok && s->carry ? loop_row(x, l, s->carry, carry_row_last(x->ir, s->carry), s->span) : NULL;
+    if (last) last->bound = s->now->bound;
     *e = env_bind(x, *e, s->name, last, s->span);
   }
   for (int i = 0; i < l->kept.n; i++) {
@@ -328,25 +318,44 @@ static bool bind_results(Elaborator *x, Env **e, const Loop *l, Env *inner, bool
   return ok;
 }
 
+/* The body, and the loop closed; *inner are the names in it. */
+static bool walk_body(Elaborator *x, Loop *l, Env **inner, Ast *s) {
+  int errors = x->diags->errors;
+  push_step(x, l->t);
+  x->loop = l;
+  if (l->repeat) repeat_enter(x, l->repeat);
+  if (s->name) {
+    *inner =
+        env_bind(x, *inner, s->name, value_index(x, form_var(x->ir, l->t), l->steps, s->name_span), s->name_span);
+    (*inner)->index = true;
+  }
+  Env *head = *inner;
+  Value *result = NULL;
+  bool ok = elaborate_block(x, inner, s->body, &result) && x->diags->errors == errors;
+  if (l->repeat) ok = repeat_condition(x, l, head, s->cond) && ok;
+  for (int i = 0; ok && i < l->states.n; i++) ok = close_state(x, l, &l->states.at[i]);
+  if (l->repeat) ok = repeat_leave(x, l, ok);
+  x->loop = l->up;
+  pop_step(x);
+  return ok;
+}
+
 bool elaborate_scan(Elaborator *x, Env **e, Ast *s) {
-  Dim *steps = steps_of(x, *e, s->range);
+  bool scans = s->kind == AST_SCAN;
+  Dim *steps = steps_of(x, *e, s->range, scans);
   const Ast *back = find_return(s->body);
   if (back) {
-    Diag *d = diag_add(x->diags, DIAG_LOOP_SCOPE, back->span, "`return` in a loop that runs all its steps");
-    diag_help(d, "keep a state and return it after the loop");
+    Diag *d = diag_add(x->diags, DIAG_LOOP_SCOPE, back->span, "`return` in a loop%s",
+                       scans ? " that runs all its steps" : "");
+    diag_help(d, scans ? "keep a state and return it after the loop" : "a `while` ends it; return after the loop");
   }
-  if (!steps || back) steps = dim_const(x->ir, 1); /* the rest is checked all the same */
-  Loop l = {.up = x->loop, .outer = *e, .index = s->name, .steps = steps, .span = s->name_span};
-  int errors = x->diags->errors;
+  bool here = scans || repeat_stands_here(x, s);
+  if (!steps || back || !here) steps = dim_const(x->ir, 1); /* the rest is checked all the same */
+  Loop l = {.up = x->loop, .outer = *e, .index = s->name, .steps = steps, .span = s->name_span, .repeat = NULL};
+  if (!scans) l.repeat = repeat_new(x, &l);
   l.t = var_fresh(x->ir, steps);
-  push_step(x, l.t);
-  x->loop = &l;
-  Env *inner = env_bind(x, *e, s->name, value_index(x, form_var(x->ir, l.t), steps, s->name_span), s->name_span);
-  inner->index = true;
-  Value *result = NULL;
-  bool ok = elaborate_block(x, &inner, s->body, &result) && !back && x->diags->errors == errors;
-  for (int i = 0; ok && i < l.states.n; i++) ok = close_state(x, &l.states.at[i]);
-  x->loop = l.up;
-  pop_step(x);
+  find_vars(x, &l);
+  Env *inner = *e;
+  bool ok = walk_body(x, &l, &inner, s) && !back && here;
   return bind_results(x, e, &l, inner, ok);
 }

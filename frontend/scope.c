@@ -116,8 +116,7 @@ static bool name_exists(Elaborator *x, Env *e, Str name) {
 }
 
 /* What the language's reference names and the library does not have yet. */
-static const char *const planned[] = {"concat",  "stack", "split", "reshape",    "pad",
-                                      "one_hot", "iota",  "len",   "categorical"};
+static const char *const planned[] = {"concat", "stack", "split", "reshape", "pad", "one_hot", "iota", "categorical"};
 
 Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   if (!strcmp(name, "training")) return value_flag(x, x->training, at);

@@ -118,10 +118,10 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
   Value *v = elaborate_expr(x, *e, s->value);
   const InstanceMember *state = next_target(x, *e, s->target);
   if (!v || !state) return false;
-  if (x->stack.n > x->examples) {
+  if (x->stack.n - x->repeats > x->examples) {
     Diag *d = diag_add(x->diags, DIAG_LIFTED_STATE, s->span,
-                       x->steps ? "a model's state is written in a `scan`, once for each step"
-                                : "a state is written in a function that is mapped over dimensions");
+                       x->steps > x->repeats ? "a model's state is written in a `scan`, once for each step"
+                                             : "a state is written in a function that is mapped over dimensions");
     say_calls(x, d);
     return false;
   }
@@ -309,15 +309,8 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
   case AST_FOR: return loop(x, e, s, result);
   case AST_FN: return local_function(x, e, s);
   case AST_ERROR: return false;
-  case AST_SCAN: return elaborate_scan(x, e, s);
-  case AST_REPEAT: {
-    diag_add(x->diags, DIAG_NOT_COMPILED, s->span, "this version of nnc does not compile `%s` yet",
-             ast_word((AstKind)s->kind));
-    for (int i = 0; i < s->body->items.n; i++) /* what it would define is no mistake of its own */
-      if (s->body->items.at[i]->name)
-        *e = env_bind(x, *e, s->body->items.at[i]->name, NULL, s->body->items.at[i]->name_span);
-    return false;
-  }
+  case AST_SCAN:
+  case AST_REPEAT: return elaborate_scan(x, e, s);
   default: {
     if (s->kind == AST_STATE && x->loop) return scan_state(x, e, s);
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`%s` does not belong in a function",

@@ -110,6 +110,7 @@ Value *value_take(Elaborator *x, const Value *v, int n, Form **at) {
   r->nprefix = v->nprefix + n;
   r->rank = v->rank - n;
   r->shape = v->shape + n;
+  r->length = length_taken(x, v, n, at);
   if (!r->rank) {
     r->expr = expr_read(x->ir, v->node, r->prefix);
     r->node = NULL;
@@ -198,7 +199,7 @@ Value *value_abstract(Elaborator *x, Value *v, int n, Var **vars) {
   }
   v = value_runtime(x, v);
   if (v->kind != VALUE_TENSOR) return v;
-  Value *r;
+  Value *r, *length = v->length ? value_abstract(x, v->length, n, vars) : NULL;
   bool tail = v->rank && v->nprefix >= n;
   int head = v->nprefix - n;
   for (int i = 0; tail && i < n; i++)
@@ -210,13 +211,14 @@ Value *value_abstract(Elaborator *x, Value *v, int n, Var **vars) {
     r->nprefix = head;
     r->rank = v->rank + n;
     r->shape = v->node->shape + head;
+    r->length = length;
     return r;
   }
   Var *all[MAX_RANK];
   Form *at[MAX_RANK];
   if (!indices_over(x, v, n, vars, all, at)) return NULL;
   r = value_tensor(x, n + v->rank, all, value_element(x, v, at), v->span);
-  if (r) r->bound = v->bound;
+  if (r) r->bound = v->bound, r->length = length;
   return r;
 }
 
@@ -254,7 +256,9 @@ Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
       if (dtype_is_int(t) && c >= 0) r->bound = dim_const(x->ir, c + 1);
       return r;
     }
-    return value_scalar(x, expr_cast(x->ir, t, value_runtime(x, v)->expr), at);
+    Value *r = value_scalar(x, expr_cast(x->ir, t, value_runtime(x, v)->expr), at);
+    if (dtype_is_int(t) && dim_at_least(x->ir, v->dim, 0)) r->bound = dim_add(x->ir, v->dim, dim_const(x->ir, 1));
+    return r;
   }
   if (v->kind == VALUE_FLAG && t == DT_bool) return value_runtime(x, v);
   if (v->kind == VALUE_REAL && t != DT_bool) {

@@ -64,6 +64,9 @@ struct Value {
   Function *function;
   ModelDecl *model;
   struct DataDecl *data;
+  /* TENSOR: how many along the dimension after the length's own are there (the first: of a scalar), the rest is 0;
+   * NULL: all */
+  Value *length;
 };
 
 typedef enum Reach { /* where in a scan a name may be read */
@@ -161,7 +164,8 @@ typedef struct StackVar { /* a bound index */
   Expr *place; /* of the batch: the example's place in its data; else NULL */
 } StackVar;
 
-typedef struct Loop Loop; /* a scan whose body is walked (scan.c) */
+typedef struct Loop Loop;     /* a loop whose body is walked (loop.h) */
+typedef struct Repeat Repeat; /* one that is a repeat */
 
 typedef struct Current { /* what a parameter or state is at this moment of the walk */
   Node *source;          /* graph_param or graph_state */
@@ -215,9 +219,12 @@ typedef struct Elaborator {
   Graph *graph;        /* being built */
   Vec(StackVar) stack; /* bound indices, outermost first; the first `steps` are the steps of scans */
   int steps;
-  Loop *loop;           /* the scan in whose body the walk is, in the function at hand; NULL */
+  Loop *loop;           /* the loop in whose body the walk is, in the function at hand; NULL */
+  Repeat *repeat;       /* the repeat in whose body the walk is, through calls; NULL */
+  int repeats;          /* of the steps, those of repeats */
   Vec(Current) current; /* of this graph, in order of first use */
   Vec(Node *) inputs;   /* of this graph */
+  Vec(Node *) repeated; /* of this graph: what repeats carry, through which there is no derivative */
   bool training;
   bool generic;        /* checking generic code: nothing is kept */
   const Ast *entry;    /* that is walked; NULL */
@@ -326,6 +333,9 @@ Value *elaborate_apply(Elaborator *x, Env *e, Ast *a);
 Value *call_order(Elaborator *x, Env *e, Ast *a);
 Value *call_grad(Elaborator *x, Env *e, Ast *a); /* derivative.c */
 Value *call_jvp(Elaborator *x, Env *e, Ast *a);
+Value *call_len(Elaborator *x, Env *e, Ast *a); /* length.c */
+/* The length of v with its first n dimensions taken: NULL where there is none, or it is one of these. */
+Value *length_taken(Elaborator *x, const Value *v, int n, Form **at);
 int indices_used(Elaborator *x, const Value *v, Var **out); /* of the stack, by v, outermost first; how many */
 /* v as a node over indices of the stack, and then its own dimensions; NULL after a message. */
 Node *node_over(Elaborator *x, Value *v, int n, Var **vars);
@@ -390,7 +400,8 @@ void check_function(Elaborator *x,
                     const Ast *a); /* its head: each parameter once, nothing that is not compiled yet */
 void say_not_compiled(Elaborator *x, Span at, const char *what);
 
-/* ---- scan.c ---- */
+/* ---- scan.c, repeat.c ---- */
+void repeat_carry_state(Elaborator *x, int tensor, Span at); /* a model's state is read in a repeat */
 bool elaborate_scan(Elaborator *x, Env **e, Ast *s);
 bool scan_state(Elaborator *x, Env **e, Ast *s);         /* `state` in its body */
 bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is); /* `s <- e`; *is: s is a loop's state */

@@ -11,6 +11,10 @@
  *   up:    carry[0] = init, carry[t + 1] = next[t]; a step t reads carry[t], the last value is carry[T]
  *   down:  carry[T] = init, carry[t] = next[t];     a step t reads carry[t + 1], the last value is carry[0]
  *
+ * A loop may have one carry that *counts*: at a step that leaves it as it is no carry of the loop changes, and none
+ * will at any later step. So such steps may be left out, but for one. What the members would have been there is read by
+ * nobody but where it decides nothing.
+ *
  * A body's part that depends on no carry is an ordinary comp for that very reason, and passes work on the members of
  * a cycle as on any comp. (Karp, Miller, Winograd 1967; Mauras 1989, ALPHA.) */
 #ifndef NNC_IR_GRAPH_H
@@ -72,6 +76,7 @@ struct Node {
   Node **in;  /* grad: scalar, variable; jvp: value, variable, direction; store: value, target; carry: init, next (none until graph_close) */
   int axis;   /* carry: the dimension of the steps, extent steps + 1; init lacks it, next's is steps */
   bool down;  /* carry */
+  bool counts; /* carry of i32: of a repeat, the turns taken; see above */
   Scan *scan; /* the innermost that it is a member of, or NULL */
   unsigned folded; /* bit i: along dimension i, steps of a loop, two rows are kept: fold.c, for the scheduler */
   void *data;    /* const: dense row-major elements of dtype; all extents are numbers */

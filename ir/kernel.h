@@ -148,6 +148,7 @@ typedef struct KernelLoop {
   int first, last;
   Dim *steps;
   bool down;
+  const Scan *scan; /* the same in the graph */
 } KernelLoop;
 
 typedef struct Schedule {

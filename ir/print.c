@@ -330,7 +330,8 @@ static void print_const(Printer *p, const Node *n) {
 static void print_carry(Printer *p, const Node *n) {
   buf_puts(p->out, "carry ");
   print_type(p, n);
-  buf_printf(p->out, " axis %d %s init %%%d next %%%d", n->axis, n->down ? "down" : "up", n->in[0]->id, n->in[1]->id);
+  buf_printf(p->out, " axis %d %s%s init %%%d next %%%d", n->axis, n->down ? "down" : "up", n->counts ? " counts" : "",
+             n->in[0]->id, n->in[1]->id);
 }
 
 static void print_custom(Printer *p, const Node *n) {

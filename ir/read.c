@@ -644,6 +644,7 @@ static void carry(Reader *r) {
   int64_t axis = integer(r);
   bool down = accept(r, "down");
   if (!down) expect(r, "up");
+  bool counts = accept(r, "counts");
   expect(r, "init");
   expect(r, "%");
   c.init = integer(r);
@@ -653,6 +654,7 @@ static void carry(Reader *r) {
   if (!r->failed && axis >= t.rank) fail(r, "there is no axis %d", (int)axis);
   if (r->failed) return;
   c.carry = graph_carry(r->g, t.dtype, t.rank, t.shape, (int)axis, down, (Span){0});
+  c.carry->counts = counts;
   vec_push(r->ir->arena, &r->closings, c);
 }
 

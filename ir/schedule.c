@@ -99,7 +99,7 @@ static void place_loop(Ordering *o, const Scan *l, int up) {
   Schedule *s = o->sc->s;
   int loop = s->loops.n, first = s->kernels.n;
   vec_push(o->sc->arena, &s->loops,
-           (KernelLoop){.up = up, .first = first, .steps = loop_steps(o->sc, l), .down = l->down});
+           (KernelLoop){.up = up, .first = first, .steps = loop_steps(o->sc, l), .down = l->down, .scan = l});
   order_loop(o, l, loop);
   s->loops.at[loop].last = s->kernels.n - 1;
 }

@@ -11,6 +11,7 @@
  * - TABLES: int64_t n_name; const T *name
  * - KERNEL: NnrtKernel *; while nnc prepares tables it holds the symbol's text instead
  * - VERB: NnrtVerb *; likewise. Only verbs that a table names are linked
+ * - ENDS: NnrtEnds *; likewise, NULL for none
  *
  * A *poly* is an INTS field: a polynomial over a graph's dims: the number of terms, then for each term its
  * coefficient, the number of factors, the factors' indices into NnrtGraph.dims (repeated for powers). An INT that is
@@ -28,6 +29,10 @@ typedef void NnrtKernel(void *const *buffers, const int64_t *dims, int64_t begin
 
 struct NnrtProgram;
 struct NnrtCli;
+struct NnrtRun;
+struct NnrtLoop;
+/* Asked after each step of a loop: whether the ones after it may be left out. If so, their rows are written. */
+typedef bool NnrtEnds(const struct NnrtRun *r, const struct NnrtLoop *l, int64_t steps, int64_t step);
 /* A verb of the command line (`train`, ...): returns the process's exit code. cli is the parsed command line. */
 typedef int NnrtVerb(const struct NnrtProgram *p, struct NnrtCli *cli);
 
@@ -74,7 +79,10 @@ typedef enum NnrtRole {
   F(INT, first, )                                                                                                    \
   F(INT, last, )                                                                                                     \
   F(INTS, steps, ) /* poly */                                                                                        \
-  F(INT, down, )   /* from the last step to the first */
+  F(INT, down, )   /* from the last step to the first */                                                             \
+  F(ENDS, ends, )  /* the function nnrt_loop_ends, in a loop that may end early, which is none in another loop */    \
+  F(INT, counts, ) /* the buffer of the counts, two rows: equal ones end the loop */                                 \
+  F(INTS, rows, )  /* buffers with all rows of the loop, each with the number of rows that it has beyond the steps */
 
 /* A named tensor at a graph's edge. */
 #define NNRT_PORT_FIELDS(F)                                                                                          \
@@ -243,6 +251,7 @@ typedef enum NnrtRole {
   const T *name;
 #define NNRT_DECLARE_KERNEL(name, T)      NnrtKernel *name;
 #define NNRT_DECLARE_VERB(name, T)        NnrtVerb *name;
+#define NNRT_DECLARE_ENDS(name, T)        NnrtEnds *name;
 #define NNRT_DECLARE_FIELD(kind, name, T) NNRT_DECLARE_##kind(name, T)
 #define NNRT_DECLARE_TABLE(T, FIELDS)                                                                                \
   typedef struct T {                                                                                                 \
@@ -254,6 +263,7 @@ NNRT_TABLES(NNRT_DECLARE_TABLE)
 int nnrt_main(const NnrtProgram *p, int argc, char **argv);
 
 /* The verbs' functions, each in a file of its own. */
+NnrtEnds nnrt_loop_ends; /* loop_ends.c */
 NnrtVerb nnrt_verb_train, nnrt_verb_eval, nnrt_verb_entry, nnrt_verb_entry_started, nnrt_verb_bench, nnrt_verb_info;
 
 #endif

@@ -283,8 +283,10 @@ static void run_launches(NnrtRun *r, int64_t from, int64_t to, int64_t loop, int
       continue;
     }
     int64_t n = r->loop_steps[loop], last = g->loops[loop].last;
-    for (int64_t k = 0; k < n; k++)
+    for (int64_t k = 0; k < n; k++) {
       run_launches(r, i, last + 1, loop + 1, step * n + (g->loops[loop].down ? n - 1 - k : k));
+      if (g->loops[loop].ends && g->loops[loop].ends(r, &g->loops[loop], n, k)) break;
+    }
     i = last;
   }
 }

@@ -66,7 +66,8 @@ static void assert_field_equal(const FieldRow *f, const char *a, const char *b) 
     if (pa) assert_string_equal(pa, pb);
     return;
   case FIELD_KERNEL:
-  case FIELD_VERB: assert_ptr_equal(dlsym(RTLD_DEFAULT, pa), pb); return;
+  case FIELD_VERB:
+  case FIELD_ENDS: assert_ptr_equal(pa ? dlsym(RTLD_DEFAULT, pa) : NULL, pb); return;
   case FIELD_INTS:
     assert_int_equal(ia, ib);
     assert_memory_equal(pa, pb, (size_t)ia * 8);
