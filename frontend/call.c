@@ -282,6 +282,19 @@ static Value *drop_batch(Elaborator *x, Value *v, const Ast *type) {
 static ScalarOp row_named(Str name);
 static Value *call_row(Elaborator *x, ScalarOp op, int n, CallArg *args, Span at);
 
+/* A number that a tensor has as its default fills it. */
+static Value *default_value(Elaborator *x, Env *e, Ast *param) {
+  Value *v = elaborate_expr(x, e, param->value);
+  Type t;
+  if (!v || !is_tensor_type(x, e, param->type) || !value_is_number(v) || (v->kind == VALUE_TENSOR && v->rank))
+    return v;
+  if (!param->type->shape) return v;
+  if (!type_resolve(x, e, param->type, &t) || !(v = value_coerce(x, v, t.dtype, param->span))) return NULL;
+  Var *vars[MAX_RANK];
+  for (int i = 0; i < t.rank; i++) vars[i] = var_fresh(x->ir, t.shape[i]);
+  return value_tensor(x, t.rank, vars, v->expr, param->span);
+}
+
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
   if (!f->ast) return call_row(x, row_named(f->name), n, args, at);
@@ -329,7 +342,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
       bool settled = v && v->kind == VALUE_TENSOR && !v->weak;
       if (pass == 0 && !settled) continue;
       if (pass == 1 && !given[p]) continue;
-      if (!v) v = elaborate_expr(x, e, param->value);
+      if (!v) v = default_value(x, e, param);
       if (v && extra[p]) v = value_take(x, v, extra[p], forms);
       if (v)
         v = type_match(x, &e, param, v, 0, given[p] ? given[p]->span : param->span,
@@ -504,6 +517,7 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
   *is = true;
   if (!strcmp(name, "grad") && !piped) return call_grad(x, e, a);
   if (!strcmp(name, "jvp") && !piped) return call_jvp(x, e, a);
+  if (!strcmp(name, "len") && !piped) return call_len(x, e, a);
   if (!strcmp(name, "order") && x->module->library) return call_order(x, e, a);
   int n;
   ScalarOp op = row_named(name);
@@ -625,6 +639,14 @@ static Expr *uniform(Elaborator *x, DType t, Str path, int rank, Var **own, Span
   return expr_random(x->ir, t, fnv1a(path), expr_read(x->ir, seed, NULL), step, place ? place : zero, element);
 }
 
+/* Dimensions of the parameter that gets an argument, by its name or place. */
+static int parameter_rank(const Ast *params, Str name, int place) {
+  bool pack;
+  for (int i = 0; i < params->items.n; i++)
+    if (name ? params->items.at[i]->name == name : i == place) return type_rank(params->items.at[i]->type, &pack);
+  return 0;
+}
+
 Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path, Span at) {
   if (x->entry && !x->sample) {
     Diag *d = diag_add(x->diags, DIAG_DRAW_IN_ENTRY, at, "the entry `%s` can reach a draw", x->entry->name);
@@ -666,8 +688,9 @@ Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path,
       at};
   for (int i = 0; i < n; i++) {
     all[i + 1] = args[i];
-    if (args[i].value->kind == VALUE_TENSOR && args[i].value->rank == t->rank && t->rank)
-      all[i + 1].value = value_take(x, args[i].value, t->rank, forms);
+    bool of_each = args[i].value->kind == VALUE_TENSOR && t->rank &&
+                   args[i].value->rank == t->rank + parameter_rank(f->function->ast->params, args[i].name, i + 1);
+    if (of_each) all[i + 1].value = value_take(x, args[i].value, t->rank, forms);
   }
   Value *v = call_function(x, f->function, n + 1, all, at);
   x->stack.n = mark;

@@ -85,6 +85,33 @@ static DType common_dtype(Elaborator *x, int n, Value **args, bool want_float, b
   return DT_i32;
 }
 
+/* Above all that an integer may be, which is not negative; NULL: it may be anything. */
+static Dim *limit_of(Elaborator *x, const Value *v) {
+  if (v->kind == VALUE_INT && dim_at_least(x->ir, v->dim, 0)) return dim_add(x->ir, v->dim, dim_const(x->ir, 1));
+  return v->kind == VALUE_TENSOR ? v->bound : NULL;
+}
+
+static bool not_negative(Elaborator *x, const Value *v) {
+  if (limit_of(x, v)) return true;
+  Range r = v->kind == VALUE_TENSOR && !v->rank ? expr_range(x->ir, v->expr) : (Range){0};
+  return r.has_lower && r.lower >= 0;
+}
+
+/* The larger of two limits that can be compared, or the smaller. */
+static Dim *limit_among(Elaborator *x, Dim *a, Dim *b, bool larger) {
+  if (!a || !b) return NULL;
+  if (dim_at_least(x->ir, dim_sub(x->ir, a, b), 0)) return larger ? a : b;
+  return dim_at_least(x->ir, dim_sub(x->ir, b, a), 0) ? larger ? b : a : NULL;
+}
+
+/* Of min and max: clamp is made of them. */
+static Dim *extreme_limit(Elaborator *x, ScalarOp op, Value **v) {
+  Dim *a = limit_of(x, v[0]), *b = limit_of(x, v[1]), *both = limit_among(x, a, b, op == OP_max);
+  if (both || op == OP_max) return both;
+  if (a && not_negative(x, v[1])) return a;
+  return b && not_negative(x, v[0]) ? b : NULL;
+}
+
 Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at) {
   Value *v[3];
   bool weak, want_float = op >= OP_sqrt && op <= OP_normal_icdf;
@@ -122,6 +149,7 @@ Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Spa
   }
   Value *r = map_row(x, op, n, v, at);
   if (r && weak && !is_comparison(op) && !r->rank) r->weak = true;
+  if (r && dtype_is_int(t) && (op == OP_min || op == OP_max)) r->bound = extreme_limit(x, op, args);
   return r;
 }
 
@@ -380,10 +408,7 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     return NULL;
   }
   Value *v = elaborate_scalar_row(x, OP_select, 3, (Value *[]){c, l, r}, a->span);
-  if (v && l->bound && r->bound && dtype_is_int(v->dtype))
-    v->bound = dim_at_least(x->ir, dim_sub(x->ir, l->bound, r->bound), 0)   ? l->bound
-               : dim_at_least(x->ir, dim_sub(x->ir, r->bound, l->bound), 0) ? r->bound
-                                                                            : NULL;
+  if (v && dtype_is_int(v->dtype)) v->bound = limit_among(x, limit_of(x, l), limit_of(x, r), true);
   return v;
 }
 

@@ -11,7 +11,7 @@
 #include "frontend/loop.h"
 
 bool repeat_stands_here(Elaborator *x, const Ast *s) {
-  if (x->in_entry || x->generic) return true;
+  if (x->entry || x->generic) return true;
   Diag *d =
       diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`repeat` stands in an entry, and in what only entries call");
   diag_help(d, "`scan t in T { }` is the loop that has a derivative");

@@ -350,6 +350,7 @@ static bool match_bound(Elaborator *x, Env **e, Ast *type, Value *v, Span at, co
   if (!d) return false;
   if (v->bound && dim_at_least(x->ir, dim_sub(x->ir, d, v->bound), 0)) return true;
   if (v->bound && x->generic && !dim_is_const(dim_sub(x->ir, d, v->bound), NULL)) return true;
+  if (value_is_form(v) && form_proves_inside(x->ir, value_form(x, v), d)) return true; /* `n + 1` of an index n */
   Diag *g;
   if (v->bound)
     g = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is %s<%s>, and %s<%s> is wanted", what, dtype_name(v->dtype),
@@ -397,7 +398,7 @@ Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span a
   if (!value_is_number(v)) return mismatch(x, param, v, at, what, "a tensor");
   v = match_dtype(x, e, type, v, at, what);
   if (!v || !match_shape(x, e, type, v, lift, at, what) || !match_bound(x, e, type, v, at, what)) return NULL;
-  if (type->bound && v->bound) {
+  if (type->bound && v->kind == VALUE_TENSOR) {
     Value *r = NEW(x->arena, Value);
     *r = *v;
     r->bound = dim_of(x, *e, type->bound);
