@@ -47,17 +47,12 @@ static Buffer *add_buffer(Schedule *s, Kernel *k, BufferClass place, Node *n) {
   return b;
 }
 
-static Dim *round_up(Ir *ir, Dim *bytes) {
-  Dim *blocks = dim_floordiv(ir, dim_add(ir, bytes, dim_const(ir, ALIGNMENT - 1)), dim_const(ir, ALIGNMENT));
-  return dim_mul(ir, blocks, dim_const(ir, ALIGNMENT));
-}
-
 static void add_output(Schedule *s, Kernel *k, Node *n) {
   for (int i = 0; i < s->buffers.n; i++)
     if (s->buffers.at[i]->node == n && (s->buffers.at[i]->place == BUFFER_arena || !is_variable(n))) return;
   Buffer *b = add_buffer(s, k, BUFFER_arena, n);
   b->offset = s->arena_bytes;
-  s->arena_bytes = dim_add(s->graph->ir, s->arena_bytes, round_up(s->graph->ir, b->bytes));
+  s->arena_bytes = dim_add(s->graph->ir, s->arena_bytes, dim_round_up(s->graph->ir, b->bytes, ALIGNMENT));
   vec_push(s->arena, &k->members, (Member){.node = n, .storage = STORE_buffer, .buffer = b});
 }
 

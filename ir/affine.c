@@ -144,6 +144,12 @@ static bool small(const Form *f) {
 Form *form_const(Ir *ir, int64_t c) { return make(ir, c, NULL, 0); }
 Form *form_var(Ir *ir, Var *v) { return form_of_atom(ir, 1, atom_get(ir, (Atom){.kind = ATOM_VAR, .var = v})); }
 
+Form **form_vars(Ir *ir, int n, Var **vars) {
+  Form **f = NEW_ARRAY(ir->arena, Form *, n + 1);
+  for (int i = 0; i < n; i++) f[i] = form_var(ir, vars[i]);
+  return f;
+}
+
 Form *form_dim(Ir *ir, Dim *d) {
   if (dim_overflowed(d)) ice("form_dim of a dimension that left 64 bits");
   FormTerm *terms = NEW_ARRAY(ir->arena, FormTerm, d->n + 1);

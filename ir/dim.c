@@ -293,6 +293,12 @@ Dim *dim_floordiv(Ir *ir, Dim *a, Dim *b) {
   return floordiv_const(ir, a, c);
 }
 
+Dim *dim_ceil_div(Ir *ir, Dim *a, int64_t b) {
+  return b == 1 ? a : dim_floordiv(ir, dim_add(ir, a, dim_const(ir, b - 1)), dim_const(ir, b));
+}
+
+Dim *dim_round_up(Ir *ir, Dim *a, int64_t to) { return dim_mul(ir, dim_ceil_div(ir, a, to), dim_const(ir, to)); }
+
 Dim *dim_mod(Ir *ir, Dim *a, Dim *b) { return dim_sub(ir, a, dim_mul(ir, b, dim_floordiv(ir, a, b))); }
 
 bool dim_is_const(const Dim *d, int64_t *value) {

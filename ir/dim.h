@@ -38,6 +38,8 @@ Dim *dim_sub(Ir *ir, Dim *a, Dim *b);
 Dim *dim_mul(Ir *ir, Dim *a, Dim *b);
 Dim *dim_floordiv(Ir *ir, Dim *a, Dim *b); /* b not the number 0 (the caller's check) */
 Dim *dim_mod(Ir *ir, Dim *a, Dim *b);
+Dim *dim_ceil_div(Ir *ir, Dim *a, int64_t b);  /* b > 0 */
+Dim *dim_round_up(Ir *ir, Dim *a, int64_t to); /* to the next multiple of it */
 /* a / b where b divides every term of a; else NULL (the caller records a requirement and takes the floor). */
 Dim *dim_exact_div(Ir *ir, Dim *a, Dim *b);
 

@@ -143,6 +143,8 @@ Expr *expr_read(Ir *ir, Node *n, Form **at) {
   return intern(ir, (Expr){.kind = EXPR_READ, .dtype = n->dtype, .node = n, .at = at});
 }
 
+Expr *expr_read_vars(Ir *ir, Node *n, Var **vars) { return expr_read(ir, n, form_vars(ir, n->rank, vars)); }
+
 Expr *expr_random(Ir *ir, DType t, uint64_t key, Expr *seed, Expr *step, Expr *place, Form *element) {
   return intern(
       ir, (Expr){.kind = EXPR_RANDOM, .dtype = t, .key = key, .form = element, .n = 3, .arg = {seed, step, place}});

@@ -81,6 +81,7 @@ struct Form {
 
 Form *form_const(Ir *ir, int64_t c);
 Form *form_var(Ir *ir, Var *v);
+Form **form_vars(Ir *ir, int n, Var **vars); /* one each, in a new list */
 Form *form_dim(Ir *ir, Dim *d); /* d as a form: monomials become atoms, quotients too */
 Form *form_data(Ir *ir,
                 Expr *e); /* e of an integer type; an EXPR_INDEX gives its own form back, a constant a constant */
@@ -151,6 +152,7 @@ Expr *expr_index(Ir *ir, DType t, Form *f);
 Expr *expr_ge0(Ir *ir, Form *f); /* a proved guard becomes the constant true or false */
 Expr *expr_eq0(Ir *ir, Form *f);
 Expr *expr_read(Ir *ir, Node *n, Form **at);
+Expr *expr_read_vars(Ir *ir, Node *n, Var **vars); /* at one index for each of its dimensions */
 Expr *expr_random(Ir *ir, DType t, uint64_t key, Expr *seed, Expr *step, Expr *place, Form *element);
 Expr *expr_op(Ir *ir, ScalarOp op, Expr **args); /* result type by the row's rule; not for OP_cast */
 Expr *expr_op1(Ir *ir, ScalarOp op, Expr *a);

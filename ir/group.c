@@ -127,12 +127,6 @@ static bool can_be_one(Scheduler *sc, const Kernel *a, const Kernel *b) {
 
 /* ---- params written in place ---- */
 
-static Member *member_of(const Kernel *k, const Node *n) {
-  for (int i = 0; i < k->members.n; i++)
-    if (k->members.at[i].node == n) return &k->members.at[i];
-  return NULL;
-}
-
 /* Whether reader reads `param` only at the position that writer writes: the same grid indices, and the same row
  * indices, if it has any, or, for a reduction that writer waits for, any. */
 static bool reads_where_written(Scheduler *sc, int ngrid, const Member *reader, const Member *writer, Node *param) {
@@ -363,7 +357,7 @@ static bool is_sibling(Scheduler *sc, const Kernel *k, const Node *d) {
 /* A map over the row that nobody else reads. */
 static bool only_members_read(Scheduler *sc, const Kernel *k, const Node *d) {
   for (int i = 0; i < sc->after[d->id].n; i++)
-    if (!member_of(k, sc->after[d->id].at[i]) && reads_value(sc, sc->after[d->id].at[i], d)) return false;
+    if (!kernel_member(k, sc->after[d->id].at[i]) && reads_value(sc, sc->after[d->id].at[i], d)) return false;
   return is_map(d) && !sc->kept[d->id] && sc->after[d->id].n > 0;
 }
 

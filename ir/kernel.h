@@ -188,6 +188,7 @@ const char *schedule_verify(const Schedule *s);
  * a value that is never in memory. An output's buffer is in the arena, or a param's or state's where it is also that
  * one's next value. */
 Buffer *schedule_buffer(const Schedule *s, const Node *n);
+Member *kernel_member(const Kernel *k, const Node *n); /* NULL: n is none of k's */
 /* The buffer in which kernel k reads or writes n: where n is computed again, k's operands say which. NULL: none. */
 Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n);
 /* Where in that buffer n's elements lie; NULL: densely, in n's own order. */

@@ -149,14 +149,6 @@ static VarList node_vars(Sweep *s, const Node *n) {
   return v;
 }
 
-static Form **forms_of(Sweep *s, int n, Var **vars) {
-  Form **f = NEW_ARRAY(s->scratch, Form *, n + 1);
-  for (int i = 0; i < n; i++) f[i] = form_var(s->ir, vars[i]);
-  return f;
-}
-
-static Expr *read_at(Sweep *s, Node *n, int rank, Var **vars) { return expr_read(s->ir, n, forms_of(s, rank, vars)); }
-
 static VarList fresh_vars(Sweep *s, int n, Dim **extents) {
   VarList v = {0};
   for (int i = 0; i < n; i++) vec_push(s->scratch, &v, var_fresh(s->ir, extents[i]));
@@ -181,8 +173,8 @@ static Node *total(Sweep *s, const Node *n) {
   const NodeList *parts = &s->parts[n->id];
   if (parts->n == 1 && parts->at[0]->dtype == n->dtype) return parts->at[0];
   VarList v = fresh_vars(s, n->rank, n->shape);
-  Expr *sum = read_at(s, parts->at[0], n->rank, v.at);
-  for (int i = 1; i < parts->n; i++) sum = expr_op2(s->ir, OP_add, sum, read_at(s, parts->at[i], n->rank, v.at));
+  Expr *sum = expr_read_vars(s->ir, parts->at[0], v.at);
+  for (int i = 1; i < parts->n; i++) sum = expr_op2(s->ir, OP_add, sum, expr_read_vars(s->ir, parts->at[i], v.at));
   return graph_comp(s->g, n->rank, v.at, RED_none, 0, NULL, expr_cast(s->ir, n->dtype, sum), n->span);
 }
 
@@ -190,7 +182,7 @@ static Node *total(Sweep *s, const Node *n) {
 
 static Expr *seed(Sweep *s, const Node *y, const VarList *v, Node *adjoint) {
   if (y->kind == NODE_scatter) return adjoint_at(s, adjoint, y->at);
-  return reduction_seed(s->g, s->scratch, y, v, adjoint_at(s, adjoint, forms_of(s, y->rank, v->at)));
+  return reduction_seed(s->g, s->scratch, y, v, adjoint_at(s, adjoint, form_vars(s->ir, y->rank, v->at)));
 }
 
 /* ---- contributions: the adjoint of a read, as a tensor of what is read ---- */
@@ -261,7 +253,7 @@ static Node *scatter_node(Sweep *s, const Node *y, const VarList *v, const ReadA
   if (summed.n) {
     Node *sum = sum_node(s, &kept, summed, value, y->span);
     if (!sum) return NULL;
-    value = read_at(s, sum, kept.n, kept.at);
+    value = expr_read_vars(s->ir, sum, kept.at);
   }
   Form **at = NEW_ARRAY(s->scratch, Form *, x->rank);
   for (int d = 0; d < x->rank; d++) {
@@ -279,7 +271,7 @@ static Node *contribution(Sweep *s, const Node *y, const VarList *v, ReadAdjoint
   ra.adjoint = expr_cast(s->ir, adjoint_dtype(x->dtype), ra.adjoint);
   Rows rows = rows_of(s, y, ra.read);
   VarList j = fresh_vars(s, x->rank, rows.shape);
-  Form **at = NEW_ARRAY(s->scratch, Form *, x->rank + 1), **wanted = forms_of(s, j.n, j.at);
+  Form **at = NEW_ARRAY(s->scratch, Form *, x->rank + 1), **wanted = form_vars(s->ir, j.n, j.at);
   for (int d = 0; d < x->rank; d++) at[d] = rows.at[d];
   permutations_turn(s->g, x->rank, rows.shape, at, wanted);
   Solution *found = solve(s->ir, v->n, v->at, x->rank, at, wanted);
@@ -297,7 +289,7 @@ static void share_adjoints(Sweep *s, const Node *y, const VarList *v, ReadAdjoin
     for (int k = i + 1; k < reads->n && e->kind == EXPR_OP; k++) {
       if (reads->at[k].adjoint != e) continue;
       Node *n = shared ? NULL : graph_comp(s->g, y->rank, v->at, RED_none, 0, NULL, e, y->span);
-      if (n) shared = read_at(s, n, y->rank, v->at);
+      if (n) shared = expr_read_vars(s->ir, n, v->at);
       reads->at[i].adjoint = reads->at[k].adjoint = shared;
     }
   }
@@ -307,7 +299,7 @@ static void propagate(Sweep *s, Node *y, Node *adjoint) {
   VarList v = node_vars(s, y);
   ReadAdjoints reads = {0};
   Wanted wanted = {is_reached, &s->reach};
-  Expr *value = y->kind == NODE_comp && y->nred == 0 ? read_at(s, y, y->rank, v.at) : NULL;
+  Expr *value = y->kind == NODE_comp && y->nred == 0 ? expr_read_vars(s->ir, y, v.at) : NULL;
   scalar_reverse(s->ir, y->body, value, seed(s, y, &v, adjoint), wanted, s->scratch, &reads);
   if (y->kind == NODE_comp && y->nred == 0) share_adjoints(s, y, &v, &reads);
   for (int i = 0; i < reads.n; i++) {
@@ -343,7 +335,7 @@ static Expr *part_at(Sweep *s, Node *part, Form **at, const VarList *vars) {
   Values values = {s, &all, to};
   Expr *body = expr_map(&(ExprMap){.ir = s->ir, .var = value_of, .cx = &values}, part->body);
   Node *sum = sum_node(s, vars, reduced, body, part->span);
-  return sum ? read_at(s, sum, vars->n, vars->at) : expr_real(s->ir, part->dtype, 0);
+  return sum ? expr_read_vars(s->ir, sum, vars->at) : expr_real(s->ir, part->dtype, 0);
 }
 
 static Expr *sum_at(Sweep *s, Expr *sum, const NodeList *parts, Form **at, const VarList *vars) {
@@ -394,7 +386,7 @@ static void close_adjoint(Sweep *s, const Node *c) {
   Form *row = carry_row_read(s->ir, c, form_var(s->ir, w.at[c->axis]));
   Expr *each = sum_at(s, zero, &s->parts[c->id], carry_place(s, c, &w, row), &w);
   const NodeList *steps = &s->steps[c->id];
-  for (int i = 0; i < steps->n; i++) each = expr_op2(s->ir, OP_add, each, read_at(s, steps->at[i], w.n, w.at));
+  for (int i = 0; i < steps->n; i++) each = expr_op2(s->ir, OP_add, each, expr_read_vars(s->ir, steps->at[i], w.at));
   Node *init = graph_comp(s->g, v.n, v.at, RED_none, 0, NULL, expr_cast(s->ir, a->dtype, last), c->span);
   Node *next = graph_comp(s->g, w.n, w.at, RED_none, 0, NULL, expr_cast(s->ir, a->dtype, each), c->span);
   graph_close(s->g, a, init, next);

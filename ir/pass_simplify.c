@@ -57,14 +57,6 @@ static VarList vars_of(Simplify *s, const Node *n) {
   return v;
 }
 
-static Form **forms_of(Simplify *s, int n, Var **vars) {
-  Form **f = NEW_ARRAY(s->scratch, Form *, n + 1);
-  for (int i = 0; i < n; i++) f[i] = form_var(s->ir, vars[i]);
-  return f;
-}
-
-static Expr *read_at(Simplify *s, Node *n, Var **vars) { return expr_read(s->ir, n, forms_of(s, n->rank, vars)); }
-
 /* A comp over like's result indices, which stand first in v. */
 static Node *comp_like(Simplify *s, const Node *like, Reducer r, const VarList *v, Expr *body) {
   int nred = r == RED_none ? 0 : v->n - like->rank;
@@ -171,7 +163,7 @@ static Node *shifted_sum(Simplify *s, Node *sum) {
   Expr *x = e->arg[0], *least = expr_real(s->ir, x->dtype, -INFINITY);
   VarList v = vars_of(s, sum);
   Node *m = comp_like(s, sum, RED_max, &v, g.guard ? expr_select(s->ir, g.guard, x, least) : x);
-  Expr *shift = shift_at(s, m, forms_of(s, sum->rank, v.at));
+  Expr *shift = shift_at(s, m, form_vars(s->ir, sum->rank, v.at));
   Expr *term = expr_op1(s->ir, OP_exp, expr_op2(s->ir, OP_sub, x, shift));
   Node *out = comp_like(s, sum, RED_sum, &v, expr_guard(s->ir, g.guard, term));
   ptrmap_put(&s->shifted, sum, out);
@@ -368,7 +360,7 @@ static Node *factor_out(Simplify *s, Node *n) {
   }
   if (out.n == 0 || in.n == 0) return NULL;
   Node *sum = comp_like(s, n, RED_sum, &v, expr_guard(s->ir, g.guard, product(s, n->dtype, &in)));
-  vec_push(s->scratch, &out, (Factor){read_at(s, sum, v.at), false});
+  vec_push(s->scratch, &out, (Factor){expr_read_vars(s->ir, sum, v.at), false});
   return comp_like(s, n, RED_none, &v, product(s, n->dtype, &out));
 }
 
@@ -391,7 +383,7 @@ static Node *sum_first(Simplify *s, Node *n) {
       if (i != k && expr_uses(inner, v.at[i])) vec_push(s->scratch, &kept, v.at[i]);
     if (!inner || out.n == 0 || kept.n + 1 >= v.n || !is_safe(s, inner)) continue;
     Node *part = graph_comp(s->g, kept.n, kept.at, RED_sum, 1, &v.at[k], inner, n->span);
-    vec_push(s->scratch, &out, (Factor){read_at(s, part, kept.at), false});
+    vec_push(s->scratch, &out, (Factor){expr_read_vars(s->ir, part, kept.at), false});
     for (int i = k; i + 1 < v.n; i++) v.at[i] = v.at[i + 1];
     v.n--;
     return comp_like(s, n, RED_sum, &v, product(s, n->dtype, &out));

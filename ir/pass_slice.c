@@ -57,7 +57,7 @@ static Node *parts_of(Slicing *s, const Node *n) {
   Graph *g = s->g;
   Ir *ir = g->ir;
   int cut = index_to_cut(n);
-  Dim *length = dim_floordiv(ir, dim_add(ir, n->red[cut], dim_const(ir, SLICES - 1)), dim_const(ir, SLICES));
+  Dim *length = dim_ceil_div(ir, n->red[cut], SLICES);
   Var *slice = var_fresh(ir, dim_const(ir, SLICES)), *within = var_fresh(ir, length);
   int64_t each;
   if (!dim_is_const(length, &each)) return NULL; /* all of them open */

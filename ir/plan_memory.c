@@ -42,11 +42,6 @@ static Dim *monomial_of(Ir *ir, Dim *d) {
   return dim_exact_div(ir, d, dim_const(ir, d->terms[0].coefficient));
 }
 
-static Dim *rounded(Ir *ir, Dim *d) {
-  Dim *blocks = dim_floordiv(ir, dim_add(ir, d, dim_const(ir, ALIGNMENT - 1)), dim_const(ir, ALIGNMENT));
-  return dim_mul(ir, blocks, dim_const(ir, ALIGNMENT));
-}
-
 /* Splits a size into number and unit. Rounding the number to the alignment wastes up to 63 bytes for each value of
  * the monomial; where that is more than a quarter, the whole size is the unit. */
 static Slot slot_for(Plan *p, Buffer *b, Dim **unit) {
@@ -58,7 +53,7 @@ static Slot slot_for(Plan *p, Buffer *b, Dim **unit) {
     *unit = monomial;
     return (Slot){.buffer = b, .size = round_up(number), .used = number, .first = b->first, .last = b->last};
   }
-  *unit = rounded(p->ir, bytes);
+  *unit = dim_round_up(p->ir, bytes, ALIGNMENT);
   return (Slot){.buffer = b, .size = 1, .used = 1, .first = b->first, .last = b->last};
 }
 

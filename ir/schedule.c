@@ -137,7 +137,7 @@ static void order_kernels(Scheduler *sc) {
 
 /* ---- levels ---- */
 
-static Member *member_of(const Kernel *k, const Node *n) {
+Member *kernel_member(const Kernel *k, const Node *n) {
   for (int i = 0; i < k->members.n; i++)
     if (k->members.at[i].node == n) return &k->members.at[i];
   return NULL;
@@ -181,7 +181,7 @@ static void set_levels(Scheduler *sc, Kernel *k) {
     Member *d = &k->members.at[i];
     const NodeList *before = &sc->before[d->node->id];
     for (int j = 0; j < before->n; j++) {
-      const Member *m = member_of(k, before->at[j]);
+      const Member *m = kernel_member(k, before->at[j]);
       if (!m) continue;
       int level = k->kind == KERNEL_map || k->kind == KERNEL_contraction ? 0 : level_after(sc, k, d, m);
       if (level > d->level) d->level = level;
@@ -233,7 +233,7 @@ Buffer *schedule_buffer(const Schedule *s, const Node *n) {
 }
 
 Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n) {
-  const Member *own = member_of(k, n);
+  const Member *own = kernel_member(k, n);
   if (own) return own->buffer;
   for (int i = 0; i < k->operands.n; i++)
     if (k->operands.at[i]->node == n) return k->operands.at[i];
@@ -250,16 +250,11 @@ static bool used_outside(Scheduler *sc, const Kernel *k, const Node *n) {
   return sc->kept[n->id];
 }
 
-static Dim *round_up(Ir *ir, Dim *bytes) {
-  Dim *blocks = dim_floordiv(ir, dim_add(ir, bytes, dim_const(ir, ALIGNMENT - 1)), dim_const(ir, ALIGNMENT));
-  return dim_mul(ir, blocks, dim_const(ir, ALIGNMENT));
-}
-
 static Dim *row_bytes(Scheduler *sc, const Kernel *k, const Member *m) {
   Dim *bytes = dim_const(sc->g->ir, dtype_bytes(m->node->dtype));
   for (int s = 0; s < m->node->rank; s++)
     if (!in_grid(k, m, s)) bytes = dim_mul(sc->g->ir, bytes, m->node->shape[s]);
-  return round_up(sc->g->ir, bytes);
+  return dim_round_up(sc->g->ir, bytes, ALIGNMENT);
 }
 
 /* Rows are kept in scratch memory as long as all of them fit half of the second cache: a row of a large vocabulary is
@@ -273,7 +268,8 @@ static void set_storage(Scheduler *sc, Kernel *k) {
   k->scratch = dim_const(sc->g->ir, 0);
   if (k->kind == KERNEL_sort) {
     const Node *n = k->members.at[0].node;
-    k->scratch = round_up(sc->g->ir, dim_mul(sc->g->ir, n->shape[n->rank - 1], dim_const(sc->g->ir, SORT_BYTES)));
+    Dim *bytes = dim_mul(sc->g->ir, n->shape[n->rank - 1], dim_const(sc->g->ir, SORT_BYTES));
+    k->scratch = dim_round_up(sc->g->ir, bytes, ALIGNMENT);
   }
   for (int i = 0; i < k->members.n; i++) {
     Member *m = &k->members.at[i];
@@ -305,7 +301,7 @@ static void set_operands(Scheduler *sc, Kernel *k) {
     ExprList reads = reads_of(sc, m->node);
     for (int j = 0; j < reads.n; j++) {
       Node *n = reads.at[j]->node;
-      const Member *own = member_of(k, n);
+      const Member *own = kernel_member(k, n);
       if (!own || own->storage == STORE_buffer) add_operand(sc, k, buffer_for(sc, n));
     }
     if (m->buffer) add_operand(sc, k, m->buffer);
@@ -344,10 +340,6 @@ void schedule_plan(Schedule *s) {
 
 /* ---- sharing out ---- */
 
-static Dim *ceil_div(Ir *ir, Dim *a, int64_t b) {
-  return b == 1 ? a : dim_floordiv(ir, dim_add(ir, a, dim_const(ir, b - 1)), dim_const(ir, b));
-}
-
 static Dim *extent_of_slots(Scheduler *sc, const Kernel *k, const int *slots, int n) {
   Dim *d = dim_const(sc->g->ir, 1);
   for (int i = 0; i < n; i++) d = dim_mul(sc->g->ir, d, k->grid[slots[i]]);
@@ -358,8 +350,8 @@ static void share_contraction(Scheduler *sc, Kernel *k) {
   Ir *ir = sc->g->ir;
   Contraction *c = k->contraction;
   tile_contraction(sc->target, k->members.at[0].node, c, sc->g);
-  Dim *m = ceil_div(ir, extent_of_slots(sc, k, c->m, c->nm), c->mc);
-  Dim *n = ceil_div(ir, extent_of_slots(sc, k, c->n, c->nn), c->nc);
+  Dim *m = dim_ceil_div(ir, extent_of_slots(sc, k, c->m, c->nm), c->mc);
+  Dim *n = dim_ceil_div(ir, extent_of_slots(sc, k, c->n, c->nn), c->nc);
   Dim *blocks = dim_mul(ir, m, n);
   k->units = dim_mul(ir, extent_of_slots(sc, k, c->batch, c->nbatch), blocks);
   k->step_units = dim_mul(ir, extent_of_slots(sc, k, c->batch + k->times, c->nbatch - k->times), blocks);
@@ -382,7 +374,7 @@ static void cut_at(Scheduler *sc, Kernel *k, int cut, int64_t block) {
   }
   k->cut = cut;
   k->block = block;
-  Dim *blocks = ceil_div(ir, k->grid[cut], block);
+  Dim *blocks = dim_ceil_div(ir, k->grid[cut], block);
   k->units = blocks;
   k->step_units = k->times > cut ? dim_const(ir, 1) : blocks;
   for (int i = 0; i < cut; i++) {

@@ -9,12 +9,6 @@ typedef struct Seed {
   Arena *scratch;
 } Seed;
 
-static Expr *read_at(Seed *s, Node *n, int rank, Var **vars) {
-  Form **at = NEW_ARRAY(s->scratch, Form *, rank + 1);
-  for (int i = 0; i < rank; i++) at[i] = form_var(s->ir, vars[i]);
-  return expr_read(s->ir, n, at);
-}
-
 /* The row-major position of reduction indices, as argmax counts; NULL where it is not affine (inner extents open). */
 static Form *flat_position(Seed *s, int n, Var **r) {
   Form *f = form_const(s->ir, 0);
@@ -43,7 +37,7 @@ static Expr *seed_chosen(Seed *s, const Node *y, const VarList *v, Expr *d) {
   Var **r = v->at + y->rank;
   Reducer chooser = y->reducer == RED_max ? RED_argmax : RED_argmin;
   Node *chosen = graph_comp(s->g, y->rank, v->at, chooser, y->nred, r, y->body, y->span);
-  Expr *at = read_at(s, chosen, y->rank, v->at);
+  Expr *at = expr_read_vars(s->ir, chosen, v->at);
   Form *flat = flat_position(s, y->nred, r);
   Expr *hit = flat ? expr_eq0(s->ir, form_sub(s->ir, flat, form_data(s->ir, at)))
                    : expr_op2(s->ir, OP_eq, flat_value(s, y->nred, r), at);
@@ -80,7 +74,7 @@ static Expr *seed_product(Seed *s, const Node *y, const VarList *v, Expr *d) {
   if (!same) return d;
   body = expr_select(s->ir, same, expr_real(s->ir, y->dtype, 1), body);
   Node *rest = graph_comp(s->g, v->n, v->at, RED_prod, others.n, others.at, body, y->span);
-  return expr_op2(s->ir, OP_mul, d, read_at(s, rest, v->n, v->at));
+  return expr_op2(s->ir, OP_mul, d, expr_read_vars(s->ir, rest, v->at));
 }
 
 Expr *reduction_seed(Graph *g, Arena *scratch, const Node *y, const VarList *v, Expr *d) {

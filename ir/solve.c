@@ -347,7 +347,7 @@ static void solve_pair(Solver *s, const LinearForm *e, Form *rhs) {
   int64_t t = inverse_mod(d, m);
   Form *z = form_sub(ir, rhs, others_of(s, e, e->pivot, e->partner));
   Var *w = e->var[e->partner];
-  Var *fresh = var_fresh(ir, dim_floordiv(ir, dim_add(ir, w->extent, dim_const(ir, m - 1)), dim_const(ir, m)));
+  Var *fresh = var_fresh(ir, dim_ceil_div(ir, w->extent, m));
   vec_push(ir->arena, &s->unknowns, (Unknown){.var = fresh});
   Form *tz = form_scale(ir, z, t), *steps = form_var(ir, fresh);
   Form *v = form_add(ir, form_scale(ir, z, (1 - d * t) / m), form_scale(ir, form_floordiv(ir, tz, m), d));

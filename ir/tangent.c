@@ -25,12 +25,6 @@ static Expr *tangent_of_read(void *cx, Expr *read) {
   return n ? expr_read(t->g->ir, n, read->at) : NULL;
 }
 
-static Expr *own_value(Tangents *t, Node *y, const VarList *v) {
-  Form **at = NEW_ARRAY(t->scratch, Form *, y->rank + 1);
-  for (int i = 0; i < y->rank; i++) at[i] = form_var(t->g->ir, v->at[i]);
-  return expr_read(t->g->ir, y, at);
-}
-
 static Node *tangent_of_custom(Tangents *t, const Node *y) {
   Node **tangents = NEW_ARRAY(t->scratch, Node *, custom_count(y));
   for (int i = 0; i < custom_count(y); i++) tangents[i] = t->of[custom_variable(y, i)->id];
@@ -44,7 +38,7 @@ static Node *tangent_of(Tangents *t, Node *y) {
   for (int i = 0; i < node_result_slots(y); i++) vec_push(t->scratch, &v, node_result_var(t->g, y, i));
   for (int i = 0; i < y->nred; i++) vec_push(t->scratch, &v, node_reduction_var(t->g, y, i));
   bool map = y->kind == NODE_comp && !y->nred;
-  Expr *value = map ? own_value(t, y, &v) : NULL;
+  Expr *value = map ? expr_read_vars(t->g->ir, y, v.at) : NULL;
   Expr *d = scalar_forward(t->g->ir, y->body, value, (ReadTangent){tangent_of_read, t});
   if (!d) return NULL;
   if (y->kind == NODE_scatter) return graph_with_body(t->g, y, d, y->at);

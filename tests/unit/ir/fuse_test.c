@@ -1,32 +1,11 @@
 /* fuse_test.c - passes fuse, reuse, squeeze, scatter and slice: what is substituted, and what must not be. */
 #include "ir/cost.h"
 #include "ir/pass.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/ir/scheduled.h"
 
-#include <stdio.h>
 #include <string.h>
 
-static Arena *a; /* of one test */
-
-static int setup(void **state) {
-  (void)state;
-  a = arena_new();
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  arena_free(a);
-  return 0;
-}
-
-static Graph *graph_of(const char *text) {
-  Ir *ir = ir_new(a, str_table_new(a));
-  char error[256] = "";
-  Graph *g = graph_read(ir, text, strlen(text), error);
-  if (!g) fail_msg("%s", error);
-  return g;
-}
+#include <stdio.h>
 
 static Graph *fused(const char *text) {
   Graph *g = graph_of(text);

@@ -1,60 +1,8 @@
 /* schedule_test.c - the structure of schedules: which kernels, of what kind, and that nothing is copied. */
 #include "ir/derive.h"
-#include "ir/kernel.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/ir/scheduled.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static const Target avx512 = {.vector_bytes = 64, .registers = 32, .fma = true, .l1 = 48 << 10, .l2 = 1 << 20};
-
-static Arena *a; /* of one test */
-
-static int setup(void **state) {
-  (void)state;
-  a = arena_new();
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  arena_free(a);
-  return 0;
-}
-
-static Graph *graph_of(const char *text) {
-  Ir *ir = ir_new(a, str_table_new(a));
-  char error[256] = "";
-  Graph *g = graph_read(ir, text, strlen(text), error);
-  if (!g) fail_msg("%s", error);
-  return g;
-}
-
-/* The schedule of what the passes leave of the graph that text gives, verified. SHOW=1 prints both. */
-static Schedule *scheduled(const char *text) {
-  Graph *g = graph_of(text);
-  DiagSink sink = {.arena = a};
-  assert_true(pipeline_run(g, &sink, &(PipelineOptions){.level = 2, .verify = true}));
-  Schedule *s = schedule(g, &avx512, a, 2);
-  if (getenv("SHOW")) {
-    Buf b = {0};
-    graph_print(&b, g);
-    schedule_print(&b, s, NULL);
-    plan_print(&b, s);
-    fputs(b.text, stdout);
-    buf_free(&b);
-  }
-  const char *fault = schedule_verify(s);
-  if (fault) fail_msg("%s", fault);
-  return s;
-}
-
-static int kernels_of(const Schedule *s, KernelKind kind) {
-  int n = 0;
-  for (int i = 0; i < s->kernels.n; i++) n += s->kernels.at[i]->kind == kind;
-  return n;
-}
 
 static int copies(const Schedule *s) {
   int n = 0;
@@ -65,16 +13,7 @@ static int copies(const Schedule *s) {
   return n;
 }
 
-/* "row=1 map=2": the kinds that occur, in kernel.def's order, with how many kernels. */
-static void expect(const Schedule *s, const char *kinds) {
-  char text[256] = "";
-  for (int k = 0; k < KERNEL_COUNT; k++) {
-    int n = kernels_of(s, (KernelKind)k);
-    size_t end = strlen(text);
-    if (n) snprintf(text + end, sizeof text - end, "%s%s=%d", end ? " " : "", kernel_kind_name((KernelKind)k), n);
-  }
-  assert_string_equal(text, kinds);
-}
+static void expect(const Schedule *s, const char *kinds) { assert_string_equal(kinds_of(s), kinds); }
 
 static const Kernel *first_of(const Schedule *s, KernelKind kind) {
   for (int i = 0; i < s->kernels.n; i++)

@@ -1,61 +1,10 @@
 /* split_test.c - what classifier, split and assembly make of convolutions, poolings and their kin: the contractions'
  * M, N, K and batch, products visited against products that exist, and that parts are not copied together. */
 #include "ir/cost.h"
-#include "ir/kernel.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/ir/scheduled.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static const Target avx512 = {.vector_bytes = 64, .registers = 32, .fma = true, .l1 = 48 << 10, .l2 = 1 << 20};
-
-static Arena *a; /* of one test */
-
-static int setup(void **state) {
-  (void)state;
-  a = arena_new();
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  arena_free(a);
-  return 0;
-}
-
-/* The verified schedule of what the passes leave of the graph that text gives. SHOW=1 prints both. */
-static Schedule *scheduled(const char *text) {
-  Ir *ir = ir_new(a, str_table_new(a));
-  char error[256] = "";
-  Graph *g = graph_read(ir, text, strlen(text), error);
-  if (!g) fail_msg("%s", error);
-  DiagSink sink = {.arena = a};
-  assert_true(pipeline_run(g, &sink, &(PipelineOptions){.level = 2, .verify = true}));
-  Schedule *s = schedule(g, &avx512, a, 2);
-  if (getenv("SHOW")) {
-    Buf b = {0};
-    graph_print(&b, g);
-    schedule_print(&b, s, NULL);
-    plan_print(&b, s);
-    fputs(b.text, stdout);
-    buf_free(&b);
-  }
-  const char *fault = schedule_verify(s);
-  if (fault) fail_msg("%s", fault);
-  return s;
-}
-
-/* "contraction=4 map=1", in kernel.def's order. */
-static const char *kinds_of(const Schedule *s) {
-  const char *text = "";
-  for (int k = 0; k < KERNEL_COUNT; k++) {
-    int n = 0;
-    for (int i = 0; i < s->kernels.n; i++) n += s->kernels.at[i]->kind == (KernelKind)k;
-    if (n) text = arena_printf(a, "%s%s%s=%d", text, *text ? " " : "", kernel_kind_name((KernelKind)k), n);
-  }
-  return text;
-}
 
 /* ---- convolutions ---- */
 
