@@ -111,8 +111,12 @@ static void write_expr(Writer *w, const Expr *e) {
 
 static void write_member(Writer *w, const Member *m) {
   const Node *n = m->node;
-  buf_printf(&w->text, "\nmember %s %s%s storage %d level %d slots", dtype_name(n->dtype), reducer_name(n->reducer),
-             n->descending ? " descending" : "", (int)m->storage, m->level);
+  buf_printf(&w->text, "\nmember %s %s%s storage %d level %d block %d slots", dtype_name(n->dtype),
+             reducer_name(n->reducer),
+             n->descending ? " descending"
+             : m->summed   ? " summed"
+                           : "",
+             (int)m->storage, m->level, m->block_slot);
   for (int i = 0; i < w->k->ngrid; i++) buf_printf(&w->text, " %d", m->grid_slot[i]);
   write_shape(w, n->rank, n->shape);
   write_shape(w, n->nred, n->red);

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { MAX_MEMBERS = 32, MAX_READS = 64 };
+enum { MAX_MEMBERS = 32, MAX_READS = 64, SMALL = 1 << 16 };
 
 /* ---- paths ---- */
 
@@ -129,7 +129,9 @@ static bool can_be_one(Scheduler *sc, const Kernel *a, const Kernel *b) {
 
 /* Whether reader reads `param` only at the position that writer writes: the same grid indices, and the same row
  * indices, if it has any, or, for a reduction that writer waits for, any. */
-static bool reads_where_written(Scheduler *sc, int ngrid, const Member *reader, const Member *writer, Node *param) {
+static bool reads_where_written(Scheduler *sc, const Kernel *kernel, const Member *reader, const Member *writer,
+                                Node *param) {
+  int ngrid = kernel->ngrid;
   bool earlier = reader->node->nred > 0 && reads_value(sc, writer->node, reader->node);
   ExprList reads = reads_of(sc, reader->node);
   for (int i = 0; i < reads.n; i++) {
@@ -137,15 +139,14 @@ static bool reads_where_written(Scheduler *sc, int ngrid, const Member *reader, 
     bool own = !reader->node->nred && read_is_identity(sc->g, reader->node, reads.at[i]);
     if (param->rank > ngrid && !earlier && !own) return false;
     for (int k = 0; k < ngrid; k++)
-      if (form_result_slot(sc->g, reader->node, reads.at[i]->at[writer->grid_slot[k]]) != reader->grid_slot[k])
-        return false;
+      if (reads.at[i]->at[writer->grid_slot[k]] != member_grid_form(sc->g, kernel, reader, k)) return false;
   }
   return true;
 }
 
-static bool writes_are_safe(Scheduler *sc, int ngrid, const Member *a, const Member *b) {
+static bool writes_are_safe(Scheduler *sc, const Kernel *k, const Member *a, const Member *b) {
   Node *param = sc->in_place[b->node->id];
-  return !param || !reads_value(sc, a->node, param) || reads_where_written(sc, ngrid, a, b, param);
+  return !param || !reads_value(sc, a->node, param) || reads_where_written(sc, k, a, b, param);
 }
 
 /* ---- carries ---- */
@@ -177,8 +178,7 @@ static int place_in(Scheduler *sc, const Kernel *k, const Node *d) {
   return first <= last ? last : -1;
 }
 
-/* Takes the only member of `other`, whose grid indices are its result slots `slots`, into k. False if not legal. */
-static bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots) {
+bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots) {
   Member d = other->members.at[0];
   if (k->scan != other->scan || k->members.n == MAX_MEMBERS ||
       count_reads(sc, k) + count_reads(sc, other) > MAX_READS)
@@ -187,7 +187,7 @@ static bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots) {
   memcpy(d.grid_slot, slots, sizeof(int) * (size_t)k->ngrid);
   for (int i = 0; i < k->members.n; i++) {
     const Member *m = &k->members.at[i];
-    if (!writes_are_safe(sc, k->ngrid, &d, m) || !writes_are_safe(sc, k->ngrid, m, &d)) return false;
+    if (!writes_are_safe(sc, k, &d, m) || !writes_are_safe(sc, k, m, &d)) return false;
     if (reads_moved(sc, d.node, m->node) || reads_moved(sc, m->node, d.node)) return false;
   }
   int place = place_in(sc, k, d.node);
@@ -346,11 +346,31 @@ static bool same_reduction(const Node *a, const Node *b) {
   return true;
 }
 
-/* Two reductions that pass over the same rows. */
+static bool a_member_reads(Scheduler *sc, const Kernel *k, const Node *d) {
+  for (int i = 0; i < k->members.n; i++)
+    if (reads_value(sc, k->members.at[i].node, d)) return true;
+  return false;
+}
+
+/* Whether what d reads was made by a kernel that made something for k, too: then k keeps nothing alive for d. */
+static bool reads_what_was_made_together(Scheduler *sc, const Kernel *k, const Node *d) {
+  ExprList reads = reads_of(sc, d);
+  for (int i = 0; i < reads.n; i++) {
+    const Kernel *maker = sc->kernel_of[reads.at[i]->node->id];
+    bool together = false;
+    for (int m = 0; maker && m < maker->members.n; m++) together |= a_member_reads(sc, k, maker->members.at[m].node);
+    if (!together && reads.at[i]->node->rank) return false;
+  }
+  return true;
+}
+
+/* Two reductions that pass over the same rows; or that are so little work that a kernel of their own is more. */
 static bool is_sibling(Scheduler *sc, const Kernel *k, const Node *d) {
   if (!d->nred || !same_shape(k, d)) return false;
+  bool small = k->kind == KERNEL_full ||
+               (k->kind == KERNEL_column && node_point_count(d) <= SMALL && reads_what_was_made_together(sc, k, d));
   for (int i = 0; i < k->members.n; i++)
-    if (same_reduction(k->members.at[i].node, d)) return k->kind == KERNEL_full || share_a_read(sc, k, d);
+    if (same_reduction(k->members.at[i].node, d)) return small || share_a_read(sc, k, d);
   return false;
 }
 
@@ -359,12 +379,6 @@ static bool only_members_read(Scheduler *sc, const Kernel *k, const Node *d) {
   for (int i = 0; i < sc->after[d->id].n; i++)
     if (!kernel_member(k, sc->after[d->id].at[i]) && reads_value(sc, sc->after[d->id].at[i], d)) return false;
   return is_map(d) && !sc->kept[d->id] && sc->after[d->id].n > 0;
-}
-
-static bool a_member_reads(Scheduler *sc, const Kernel *k, const Node *d) {
-  for (int i = 0; i < k->members.n; i++)
-    if (reads_value(sc, k->members.at[i].node, d)) return true;
-  return false;
 }
 
 static bool may_join(const Kernel *k, const Kernel *other) {
@@ -393,10 +407,16 @@ static bool try_join(Scheduler *sc, Kernel *k, Kernel *other) {
   return slots_fit(k, d, slots) && lanes_fit(k, d, slots) && absorb(sc, k, other, slots);
 }
 
-typedef bool (*TryRule)(Scheduler *sc, Kernel *k, Kernel *other);
+static void mark_readers_of_kernel(Scheduler *sc, const Kernel *k, bool *candidate) {
+  for (int m = 0; k && m < k->members.n; m++) {
+    const NodeList *after = &sc->after[k->members.at[m].node->id];
+    for (int i = 0; i < after->n; i++) candidate[after->at[i]->id] = true;
+  }
+}
 
 /* The nodes that the rules can take into k: what its members read, what reads them, and, for maps and reductions that
- * share a read, what else reads their operands. Of one value or of none at all, any. */
+ * share a read, what else reads their operands; for small sums of columns what else reads what one kernel made. Of
+ * one value or of none at all, any. */
 static void mark_candidates(Scheduler *sc, const Kernel *k, bool *candidate) {
   memset(candidate, k->ngrid == 0, sizeof *candidate * (size_t)sc->n);
   for (int m = 0; m < k->members.n; m++) {
@@ -405,6 +425,7 @@ static void mark_candidates(Scheduler *sc, const Kernel *k, bool *candidate) {
     for (int i = 0; i < sc->before[n->id].n; i++) {
       const Node *operand = sc->before[n->id].at[i];
       candidate[operand->id] = true;
+      if (k->kind == KERNEL_column) mark_readers_of_kernel(sc, sc->kernel_of[operand->id], candidate);
       for (int j = 0; operand->rank && k->kind != KERNEL_contraction && j < sc->after[operand->id].n; j++)
         candidate[sc->after[operand->id].at[j]->id] = true;
     }
@@ -412,7 +433,7 @@ static void mark_candidates(Scheduler *sc, const Kernel *k, bool *candidate) {
 }
 
 /* Grows every kernel of this kind by the rule until nothing more fits. */
-static void grow(Scheduler *sc, KernelKind kind, TryRule rule) {
+static void grow(Scheduler *sc, KernelKind kind, bool (*rule)(Scheduler *sc, Kernel *k, Kernel *other)) {
   bool *candidate = NEW_ARRAY(sc->arena, bool, sc->n);
   for (int i = 0; i < sc->n; i++) {
     Kernel *k = sc->kernel_of[i];
@@ -432,6 +453,7 @@ void group_kernels(Scheduler *sc) {
   set_all_places(sc);
   grow(sc, KERNEL_contraction, try_epilogue);
   grow(sc, KERNEL_row, try_join);
+  grow(sc, KERNEL_row, try_sum);
   grow(sc, KERNEL_column, try_join);
   grow(sc, KERNEL_window, try_join);
   grow(sc, KERNEL_full, try_join);

@@ -46,7 +46,7 @@ static bool reads_own(const Heir *h, const Member *m, bool element) {
     if (schedule_part(h->s, read->node)) return false; /* its elements lie elsewhere in the buffer */
     if (element && !read_is_identity(h->s->graph, m->node, read)) return false;
     for (int g = 0; g < h->k->ngrid; g++)
-      if (form_result_slot(h->s->graph, m->node, read->at[w->grid_slot[g]]) != m->grid_slot[g]) return false;
+      if (read->at[w->grid_slot[g]] != member_grid_form(h->s->graph, h->k, m, g)) return false;
   }
   return true;
 }

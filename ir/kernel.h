@@ -15,6 +15,10 @@
  * the row; its maps of rank n are plain values. Reads of another member have its grid indices at this position. A
  * column kernel is vectorised along grid index n-1, a row kernel along the fastest reduction or row index.
  *
+ * row only: *sums over positions* (Member.summed): sums over grid indices that keep the row's. To the kernel such a
+ * member is a map over the row whose elements are added to its buffer, which the first position of a unit begins;
+ * no member reads it. Each of its results belongs to one unit, whose positions are in order.
+ *
  * window: as column; the reduction indices are numbers of few values, so that backends write a copy of the bodies for
  * each of these.
  *
@@ -92,7 +96,11 @@ typedef struct Member {
   Buffer *buffer; /* STORE_buffer */
   Dim *offset;    /* STORE_row: place of the row in the thread's scratch memory, a multiple of 64 bytes */
   int level;      /* 1 + the largest level of the reductions read: one loop over the row a level */
-  int *grid_slot; /* for grid index k, the result slot of node that it is */
+  int *grid_slot; /* for grid index k, the result slot of node that it is; of a sum over positions perhaps the slot of
+                     a reduction index */
+  bool summed;    /* a sum over the positions of a unit */
+  int block_slot; /* summed: the result slot that is a unit's number along index `cut`, whose position is `block` times
+                     that and slot grid_slot[cut]; -1: none */
 } Member;
 
 /* sum over K of a * b. Slots are the node's; the last of m, n and k is the fastest running. a is over batch, m, k; b
@@ -134,6 +142,7 @@ typedef struct Kernel {
   Scan *scan;      /* the same in the graph */
   int cut;
   int64_t block;
+  bool sums;     /* some members are sums over positions, which decide cut and block */
   int64_t grain; /* units in one chunk: enough work to be worth a hand-over */
   Dim *work;     /* estimated nanoseconds on one thread */
   int vector;    /* out, by the backend: elements in a vector (1: scalar; `why` says why) */
@@ -191,6 +200,9 @@ Buffer *schedule_buffer(const Schedule *s, const Node *n);
 Member *kernel_member(const Kernel *k, const Node *n); /* NULL: n is none of k's */
 /* The buffer in which kernel k reads or writes n: where n is computed again, k's operands say which. NULL: none. */
 Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n);
+/* Grid index i of k as member m has it, over its node's indices: a read by m that has this form there is at m's own
+ * position. */
+Form *member_grid_form(Graph *g, const Kernel *k, const Member *m, int i);
 /* Where in that buffer n's elements lie; NULL: densely, in n's own order. */
 const Part *schedule_part(const Schedule *s, const Node *n);
 Node *schedule_carry(const Schedule *s, const Node *n); /* the carry whose rows n is; NULL: of none */

@@ -31,7 +31,7 @@ static Kernel *kernel_new(Scheduler *sc, Node *n) {
   k->grid = n->shape;
   int *slots = NEW_ARRAY(sc->arena, int, n->rank + 1);
   for (int i = 0; i < n->rank; i++) slots[i] = i;
-  vec_push(sc->arena, &k->members, (Member){.node = n, .grid_slot = slots});
+  vec_push(sc->arena, &k->members, (Member){.node = n, .grid_slot = slots, .block_slot = -1});
   return k;
 }
 
@@ -144,6 +144,7 @@ Member *kernel_member(const Kernel *k, const Node *n) {
 }
 
 static bool in_grid(const Kernel *k, const Member *m, int slot) {
+  if (slot == m->block_slot) return true;
   for (int i = 0; i < k->ngrid; i++)
     if (m->grid_slot[i] == slot) return true;
   return false;
@@ -151,7 +152,7 @@ static bool in_grid(const Kernel *k, const Member *m, int slot) {
 
 /* The index j of m's row: a reduction index, or result index j of those outside the grid. NULL: there is none. */
 static Var *row_var(Scheduler *sc, const Kernel *k, const Member *m, int j) {
-  if (m->node->nred) return j < m->node->nred ? node_reduction_var(sc->g, m->node, j) : NULL;
+  if (m->node->nred && !m->summed) return j < m->node->nred ? node_reduction_var(sc->g, m->node, j) : NULL;
   for (int s = 0; s < m->node->rank; s++)
     if (!in_grid(k, m, s) && j-- == 0) return node_result_var(sc->g, m->node, s);
   return NULL;
@@ -431,8 +432,9 @@ static void set_work(Scheduler *sc, Kernel *k) {
 
 static void share_out(Scheduler *sc, Kernel *k) {
   k->units = k->step_units = dim_const(sc->g->ir, 1);
-  k->block = 1;
-  if (k->kind == KERNEL_scatter && k->times) cut_at(sc, k, 0, 1);
+  if (!k->sums) k->block = 1;
+  if (k->sums) cut_at(sc, k, k->cut, k->block);
+  else if (k->kind == KERNEL_scatter && k->times) cut_at(sc, k, 0, 1);
   else if (k->kind == KERNEL_contraction) share_contraction(sc, k);
   else if (k->kind == KERNEL_column) share_column(sc, k);
   else if (k->kind != KERNEL_scatter && k->ngrid > 0) share_positions(sc, k);

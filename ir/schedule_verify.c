@@ -78,8 +78,25 @@ static void check_read(Verifier *v, int at, int member, const Node *n) {
 static void check_position(Verifier *v, const Member *reader, const Expr *read) {
   const Member *own = member_before(v->k, v->k->members.n, read->node);
   for (int i = 0; own && i < v->k->ngrid; i++)
-    if (form_result_slot(v->s->graph, reader->node, read->at[own->grid_slot[i]]) != reader->grid_slot[i])
+    if (read->at[own->grid_slot[i]] != member_grid_form(v->s->graph, v->k, reader, i))
       fault(v, "reads a member at another position", read->node);
+  if (own && own->summed) fault(v, "reads a sum before its last position", read->node);
+}
+
+/* The extent of grid index i as m has it: that of its slot, or as many blocks as hold it. */
+static bool grid_index_fits(const Kernel *k, const Member *m, int i) {
+  const Node *n = m->node;
+  int slot = m->grid_slot[i];
+  if (slot < 0 || slot >= n->rank + (m->summed ? n->nred : 0)) return false;
+  Dim *extent = slot < n->rank ? n->shape[slot] : n->red[slot - n->rank];
+  int64_t block;
+  if (m->block_slot < 0 || i != k->cut) return extent == k->grid[i];
+  return dim_is_const(extent, &block) && block == k->block;
+}
+
+static void check_grid(Verifier *v, const Member *m) {
+  for (int i = 0; i < v->k->ngrid; i++)
+    if (!grid_index_fits(v->k, m, i)) fault(v, "grid and member do not fit", m->node);
 }
 
 static void check_member(Verifier *v, int at, int member) {
@@ -89,9 +106,7 @@ static void check_member(Verifier *v, int at, int member) {
     check_read(v, at, member, reads.at[i]->node);
     check_position(v, m, reads.at[i]);
   }
-  for (int i = 0; i < v->k->ngrid; i++)
-    if (m->grid_slot[i] < 0 || m->grid_slot[i] >= m->node->rank || m->node->shape[m->grid_slot[i]] != v->k->grid[i])
-      fault(v, "grid and member do not fit", m->node);
+  check_grid(v, m);
   if ((m->storage == STORE_buffer) != (m->buffer != NULL)) fault(v, "storage and buffer do not fit", m->node);
   if (m->buffer && !is_operand(v->k, m->buffer)) fault(v, "writes what is not among its operands", m->node);
   if (member && m->level < v->k->members.at[member - 1].level) fault(v, "levels do not ascend", m->node);

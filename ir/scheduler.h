@@ -58,6 +58,10 @@ static inline bool loop_of_kernel(const Kernel *k, const Scan *l) {
 
 /* group.c: merges kernels of one member each into groups and epilogues. */
 void group_kernels(Scheduler *sc);
+/* Takes the only member of `other`, whose grid indices are its slots `slots`, into k. False if not legal. */
+bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots);
+/* group_sums.c: takes the sum that is the only member of `other`, over positions of row kernel k, into k. */
+bool try_sum(Scheduler *sc, Kernel *k, Kernel *other);
 
 /* fold.c: which members of loops keep two rows of a loop's steps; needs the kernels. */
 void fold_loops(Scheduler *sc);

@@ -46,18 +46,30 @@ static int grid_index(const Kernel *k, const Member *m, int slot) {
   return -1;
 }
 
+static bool is_reduction(const Member *m) { return m->node->nred > 0 && !m->summed; }
+
+static bool in_row(const Kernel *k, const Member *m, int slot) {
+  return grid_index(k, m, slot) < 0 && slot != m->block_slot;
+}
+
 /* Forms for all slots of m's node: the grid's, and row[] for the others in order. */
 static Form **member_slots(Group *g, const Member *m, Form **row) {
   const Node *n = m->node;
+  Kernel *k = g->k;
   Form **at = NEW_ARRAY(g->e->arena, Form *, n->rank + n->nred + 1);
   for (int i = 0, r = 0; i < n->rank + n->nred; i++) {
-    int k = i < n->rank ? grid_index(g->k, m, i) : -1;
-    at[i] = k >= 0 ? g->at[k] : row ? row[r++] : NULL;
+    int at_grid = grid_index(k, m, i);
+    at[i] = at_grid >= 0 ? g->at[at_grid] : in_row(k, m, i) && row ? row[r++] : NULL;
   }
+  if (m->block_slot < 0) return at;
+  at[m->block_slot] = form_floordiv(g->e->ir, g->at[k->cut], k->block);
+  at[m->grid_slot[k->cut]] = form_mod(g->e->ir, g->at[k->cut], k->block);
   return at;
 }
 
-static int row_rank(const Kernel *k, const Member *m) { return m->node->rank - k->ngrid + m->node->nred; }
+static int row_rank(const Kernel *k, const Member *m) {
+  return m->node->rank - k->ngrid + m->node->nred - (m->block_slot >= 0);
+}
 
 static bool is_plain(const Kernel *k, const Member *m) { return row_rank(k, m) == 0; }
 
@@ -140,9 +152,8 @@ static Dim **row_extents(Group *g, const Member *m) {
   const Node *n = m->node;
   Dim **extent = NEW_ARRAY(g->e->arena, Dim *, row_rank(g->k, m) + 1);
   int r = 0;
-  for (int i = 0; i < n->rank; i++)
-    if (grid_index(g->k, m, i) < 0) extent[r++] = n->shape[i];
-  for (int i = 0; i < n->nred; i++) extent[r++] = n->red[i];
+  for (int i = 0; i < n->rank + n->nred; i++)
+    if (in_row(g->k, m, i)) extent[r++] = i < n->rank ? n->shape[i] : n->red[i - n->rank];
   return extent;
 }
 
@@ -190,6 +201,30 @@ static void keep_result(Group *g, const Member *m, Form **at, Value v, bool to_m
   emit_known(e, canonical_read(g, m, at), v);
 }
 
+/* Whether this is the first of the positions that m is over, in its unit. */
+static Value is_first(Group *g, const Member *m, Form **at) {
+  Emit *e = g->e;
+  Form *before = form_const(e->ir, 0);
+  for (int i = 0; i < m->node->nred; i++) before = form_add(e->ir, before, at[m->node->rank + i]);
+  int64_t none;
+  if (form_is_const(before, &none)) return int_const(e->b.i1, 1);
+  Value position = emit_form(e, before).base;
+  emit_enter(e, e->depth);
+  return icmp(&e->b, LLVMIntEQ, position, index64(&e->b, 0));
+}
+
+/* A sum over positions: the first's terms, then each other's, in order. */
+static void add_to_result(Group *g, const Member *m, Form **at, Value v) {
+  Emit *e = g->e;
+  Build *b = &e->b;
+  Value first = is_first(g, m, at);
+  Lanes place = emit_element(e, m->node, at);
+  Value p = emit_operand(e, m->buffer), old = emit_load(e, p, m->node->dtype, place, NULL);
+  agree(b, &old, &v);
+  Value sum = emit_scalar(b, OP_add, m->node->dtype, m->node->dtype, (Value[]){old, v, NULL});
+  emit_store(e, p, m->node->dtype, place, choose(b, first, v, sum));
+}
+
 static void emit_plain(Group *g, const Member *m) {
   Form **at = member_slots(g, m, NULL);
   keep_result(g, m, at, emit_expr(g->e, emit_at(g->e, m->node->body, at)), true);
@@ -230,8 +265,8 @@ static bool run_takes(Run *r, const Member *m) {
   Expr *body = emit_at(g->e, m->node->body, member_slots(g, m, row));
   for (int i = 0; i < r->n; i++) {
     const Member *other = &g->k->members.at[r->members[i]];
-    if (other->node->nred && reads_node(m->node, other->node)) return false;
-    Expr *own = other->node->nred ? NULL : canonical_read(g, other, member_slots(g, other, row));
+    if (is_reduction(other) && reads_node(m->node, other->node)) return false;
+    Expr *own = is_reduction(other) ? NULL : canonical_read(g, other, member_slots(g, other, row));
     if (reads_other_than(g, body, other->node, own)) return false;
   }
   return true;
@@ -242,7 +277,7 @@ static void run_add(Run *r, int i) {
   r->nd = row_rank(r->g->k, m);
   r->extent = row_extents(r->g, m);
   r->members[r->n++] = i;
-  if (m->node->nred) r->width += reducer_width(m->node->reducer);
+  if (is_reduction(m)) r->width += reducer_width(m->node->reducer);
 }
 
 static bool run_is_flat(Run *r, const Var *flat) {
@@ -250,7 +285,7 @@ static bool run_is_flat(Run *r, const Var *flat) {
     const Member *m = &r->g->k->members.at[r->members[i]];
     Form **at;
     if (!body_is_flat(r->g, run_body(r, m, &at), flat)) return false;
-    if (m->node->nred) continue;
+    if (is_reduction(m)) continue;
     Form *address = flat_address(r->g->e, m->node, at);
     if (!address || form_divides(address, flat)) return false;
   }
@@ -308,6 +343,10 @@ static void run_position(Emit *e, void *cx, Value *carried, int instance) {
     Form **at;
     Expr *body = run_body(r, m, &at);
     Value holds = NULL, v;
+    if (m->summed) {
+      add_to_result(r->g, m, at, emit_expr(e, body));
+      continue;
+    }
     if (m->node->nred && is_neutral(m->node, body)) { /* a place outside */
       a += reducer_width(m->node->reducer);
       continue;
@@ -386,7 +425,7 @@ static void run_results(Run *r, int unroll, Value *acc) {
   Emit *e = r->g->e;
   for (int i = 0, a = 0; i < r->n; i++) {
     const Member *m = &r->g->k->members.at[r->members[i]];
-    if (!m->node->nred) continue;
+    if (!is_reduction(m)) continue;
     for (int half = unroll / 2; half > 0; half /= 2)
       for (int u = 0; u < half; u++) reduce_join(e, m->node, acc + u * r->width + a, acc + (u + half) * r->width + a);
     if (!r->g->across) reduce_lanes(e, m->node, acc + a);
@@ -405,7 +444,7 @@ static void run_flush(Run *r) {
   for (int u = 0; u < unroll; u++)
     for (int i = 0, a = 0; i < r->n; i++) {
       const Node *n = r->g->k->members.at[r->members[i]].node;
-      if (!n->nred) continue;
+      if (!is_reduction(&r->g->k->members.at[r->members[i]])) continue;
       reduce_init(e, n, acc + u * r->width + a);
       a += reducer_width(n->reducer);
     }
@@ -620,7 +659,7 @@ void emit_group(Emit *e) {
   g.at = NEW_ARRAY(e->arena, Form *, g.n + 1);
   g.flat = g.n;
   g.window = k->kind == KERNEL_window;
-  g.across = g.n > 0 && (k->kind != KERNEL_row || rows_are_short(&g));
+  g.across = g.n > 0 && !k->sums && (k->kind != KERNEL_row || rows_are_short(&g));
   emit_kept_rows(e, g.across);
   if (g.across) collapse_grid(&g);
   else plain_grid(&g);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/unit/codegen/kernel_run.h"
+#include "tests/unit/row_sums.h"
 #include "tests/unit/unit.h"
 
 static const int64_t batches[] = {1, 2, 3, 7, 31, 32, 33};
@@ -23,7 +24,7 @@ static const char *text_run(const char *text, const KernelRun *how) {
   return fault ? kept : NULL;
 }
 
-static void check(const char *text) {
+static void check_with(const char *text, bool passes) {
   static const char *const marches[] = {"native", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
   for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
     for (int variant = 0; variant < 5; variant++) {
@@ -34,11 +35,14 @@ static void check(const char *text) {
       KernelRun how = {.march = marches[march], .level = variant == 0 ? 0 : 2, .batch = batches[i]};
       how.chunks = 1 + (int)i % 3;
       how.seed = 1;
+      how.passes = passes;
       how.show = getenv("SHOW") != NULL;
       const char *fault = text_run(text, &how);
       if (fault) fail_msg("B = %d, -O%d, %s: %s\n%s", (int)batches[i], how.level, how.march, fault, text);
     }
 }
+
+static void check(const char *text) { check_with(text, false); }
 
 #define HEAD "graph t\ndim B >= 0 batch\n"
 
@@ -282,6 +286,15 @@ static void ties(void **state) {
              "output a = %0\noutput b = %1\noutput c = %2\noutput d = %4\n");
 }
 
+static void sums_beside_rows(void **state) {
+  (void)state;
+  check_with(ROW_SUMS_OPEN("f32"), true);
+  check_with(ROW_SUMS_INNER("f32"), true);
+  check_with(ROW_SUMS_KEPT("f32"), true);
+  check_with(ROW_SUMS_FEW("f32"), true);
+  check_with(ROW_SUMS_SECOND("f64"), true);
+}
+
 static void scatters(void **state) {
   (void)state;
   check(HEAD "%0 = input x : f32[B, 18]\n"
@@ -330,6 +343,7 @@ int main(void) {
       cmocka_unit_test(integers),
       cmocka_unit_test(narrow_floats),
       cmocka_unit_test(ties),
+      cmocka_unit_test(sums_beside_rows),
       cmocka_unit_test(scatters),
       cmocka_unit_test(sorts),
       cmocka_unit_test(draws),

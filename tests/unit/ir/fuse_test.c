@@ -3,9 +3,8 @@
 #include "ir/pass.h"
 #include "tests/unit/ir/scheduled.h"
 
-#include <string.h>
-
 #include <stdio.h>
+#include <string.h>
 
 static Graph *fused(const char *text) {
   Graph *g = graph_of(text);

@@ -77,7 +77,7 @@ static void store(DType t, void *array, int64_t i, Value v) {
 
 static bool in_grid(const Kernel *k, const Member *m, int slot) {
   for (int i = 0; i < k->ngrid; i++)
-    if (m->grid_slot[i] == slot) return true;
+    if (m->grid_slot[i] == slot || m->block_slot == slot) return true;
   return false;
 }
 
@@ -243,6 +243,9 @@ static void each_position(Machine *m, int n, const int *slots, Dim **extents, vo
 
 static void set_slots(Machine *m, const Member *d) {
   for (int i = 0; i < m->k->ngrid; i++) m->slot[d->grid_slot[i]] = m->grid[i];
+  if (d->block_slot < 0) return;
+  m->slot[d->block_slot] = m->grid[m->k->cut] / m->k->block;
+  m->slot[d->grid_slot[m->k->cut]] = m->grid[m->k->cut] % m->k->block;
 }
 
 static void keep(Machine *m, int index, Value v) {
@@ -254,6 +257,20 @@ static void keep(Machine *m, int index, Value v) {
     store(d->node->dtype, m->address[d->buffer->id], place_of(m, d->node, m->slot, NULL), v);
 }
 
+/* A sum over positions: the first begins it. */
+static void add_up(Machine *m, const Member *d, Value v) {
+  const Node *n = d->node;
+  int64_t place = place_of(m, n, m->slot, NULL);
+  void *array = m->address[d->buffer->id];
+  Value old = {0};
+  bool first = true;
+  for (int i = 0; i < n->nred; i++) first = first && m->slot[n->rank + i] == 0;
+  if (!first) old = load(n->dtype, array, place);
+  store(n->dtype, array, place, (Value){old.real + v.real, old.integer + v.integer});
+}
+
+static bool is_reduction(const Member *d) { return d->node->nred && !d->summed; }
+
 typedef struct Row { /* the members of one level that run over one row together, in step */
   int n, member[MAX_SLOTS];
   Accumulator sum[MAX_SLOTS];
@@ -264,11 +281,11 @@ typedef struct Row { /* the members of one level that run over one row together,
 
 static int row_extents(const Kernel *k, const Member *d, Dim **extents, int *slots) {
   int n = 0;
-  for (int i = 0; i < d->node->nred; i++) {
+  for (int i = 0; i < d->node->nred && is_reduction(d); i++) {
     slots[n] = d->node->rank + i;
     extents[n++] = d->node->red[i];
   }
-  for (int i = 0; i < d->node->rank && !d->node->nred; i++)
+  for (int i = 0; i < d->node->rank && !is_reduction(d); i++)
     if (!in_grid(k, d, i)) {
       slots[n] = i;
       extents[n++] = d->node->shape[i];
@@ -287,7 +304,8 @@ static void row_element(Machine *m, void *cx) {
     set_slots(m, d);
     for (int j = 0; j < r->count; j++) m->slot[slots[j]] = r->place[j];
     Value v = evaluate(m, d->node->body);
-    if (d->node->nred) reduce(&r->sum[i], v);
+    if (d->summed) add_up(m, d, v);
+    else if (d->node->nred) reduce(&r->sum[i], v);
     else keep(m, r->member[i], v);
   }
   memcpy(m->slot, r->place, sizeof(int64_t) * (size_t)r->count);
@@ -307,7 +325,7 @@ static void run_row(Machine *m, Row *r) {
   each_position(m, r->count, slots, r->extents, row_element, r);
   for (int i = 0; i < r->n; i++) {
     const Member *d = &m->k->members.at[r->member[i]];
-    if (!d->node->nred) continue;
+    if (!is_reduction(d)) continue;
     set_slots(m, d);
     keep(m, r->member[i], finish_reduction(&r->sum[i]));
   }

@@ -4,6 +4,7 @@
 #include "ir/scalar.h"
 #include "tests/unit/ir/run_schedule.h"
 #include "tests/unit/random_graph.h"
+#include "tests/unit/row_sums.h"
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
@@ -382,6 +383,15 @@ static void attention(void **state) {
              "output loss = %11\n");
 }
 
+static void sums_beside_rows(void **state) {
+  (void)state;
+  check_text(ROW_SUMS_OPEN("f64"));
+  check_text(ROW_SUMS_INNER("f64"));
+  check_text(ROW_SUMS_KEPT("f64"));
+  check_text(ROW_SUMS_FEW("f64"));
+  check_text(ROW_SUMS_SECOND("f64"));
+}
+
 /* A contraction over quotients whose divisor is 0 where the condition is false. */
 static void guarded_quotient(void **state) {
   (void)state;
@@ -466,8 +476,9 @@ int main(void) {
       cmocka_unit_test(training_step),    cmocka_unit_test(stores),
       cmocka_unit_test(in_place_rows),    cmocka_unit_test(norms),
       cmocka_unit_test(convolution),      cmocka_unit_test(attention),
-      cmocka_unit_test(guarded_quotient), cmocka_unit_test(every_graph),
-      cmocka_unit_test(random_graphs),    cmocka_unit_test(recomputed),
+      cmocka_unit_test(guarded_quotient), cmocka_unit_test(sums_beside_rows),
+      cmocka_unit_test(every_graph),      cmocka_unit_test(random_graphs),
+      cmocka_unit_test(recomputed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

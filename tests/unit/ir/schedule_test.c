@@ -1,6 +1,7 @@
 /* schedule_test.c - the structure of schedules: which kernels, of what kind, and that nothing is copied. */
 #include "ir/derive.h"
 #include "tests/unit/ir/scheduled.h"
+#include "tests/unit/row_sums.h"
 
 #include <string.h>
 
@@ -289,6 +290,40 @@ static void faults(void **state) {
   expect_fault(s, "overwritten");
 }
 
+/* The sums are made by the rows' kernel; what is left of those over all rows is to add the slices. */
+static void sums_beside_rows(void **state) {
+  (void)state;
+  Schedule *s = scheduled(ROW_SUMS_OPEN("f32"));
+  expect(s, "row=1 column=1");
+  assert_int_equal(first_of(s, KERNEL_row)->members.n, 6);
+  assert_int_equal(first_of(s, KERNEL_row)->block, 8);
+  assert_int_equal(first_of(s, KERNEL_column)->members.n, 2);
+  s = scheduled(ROW_SUMS_INNER("f32"));
+  expect(s, "row=1 column=1");
+  assert_int_equal(first_of(s, KERNEL_row)->block, 8);
+  s = scheduled(ROW_SUMS_SECOND("f32"));
+  expect(s, "row=1 column=1");
+  assert_int_equal(first_of(s, KERNEL_row)->cut, 1);
+  assert_int_equal(first_of(s, KERNEL_row)->block, 6);
+  expect(scheduled(ROW_SUMS_KEPT("f32")), "row=1");
+  expect(scheduled(ROW_SUMS_FEW("f32")), "row=1");
+  s = scheduled(ROW_SUMS_OPEN("bf16")); /* a sum is rounded once, not at every row */
+  assert_false(first_of(s, KERNEL_row)->sums);
+}
+
+/* A sum that the rows wait for is no sum beside them. */
+static void sums_before_rows(void **state) {
+  (void)state;
+  Schedule *s = scheduled("dim B >= 0 batch\n"
+                          "%0 = input x : f32[B, 600]\n"
+                          "%1 = comp f32[600] [i0] sum(r0 < B: %0[r0, i0])\n"
+                          "%2 = comp f32[B, 600] [i0, i1] sub(%0[i0, i1], %1[i1])\n"
+                          "%3 = comp f32[B] [i0] sum(r0 < 600: mul(%2[i0, r0], %0[i0, r0]))\n"
+                          "output y = %3\n");
+  expect(s, "row=1 column=1");
+  assert_int_equal(first_of(s, KERNEL_column)->members.n, 1);
+}
+
 static void printed(void **state) {
   (void)state;
   Schedule *s = scheduled(CHAIN);
@@ -305,9 +340,21 @@ static void printed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(linear_relu),   TEST(convolution), TEST(softmax),   TEST(softmax_backward),          TEST(layer_norm),
-      TEST(cross_entropy), TEST(mlp_step),    TEST(adam_step), TEST(maps_with_several_results), TEST(equal_layers),
-      TEST(peak),          TEST(faults),      TEST(printed),
+      TEST(linear_relu),
+      TEST(convolution),
+      TEST(softmax),
+      TEST(softmax_backward),
+      TEST(layer_norm),
+      TEST(cross_entropy),
+      TEST(mlp_step),
+      TEST(adam_step),
+      TEST(maps_with_several_results),
+      TEST(equal_layers),
+      TEST(peak),
+      TEST(faults),
+      TEST(printed),
+      TEST(sums_beside_rows),
+      TEST(sums_before_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
