@@ -22,6 +22,7 @@ enum {
   OPEN_ROWS = 256,
   MOST_STEP = 144,
   SHORT = 16,
+  NEAR = 4,
   LONG_SUM = 16
 };
 
@@ -101,15 +102,17 @@ static const Expr *largest_read(Graph *g, Expr *e) {
   return largest;
 }
 
-/* The longest extent among indices of `slots` that the fastest dimension of `read` runs with; 0: it runs with none.
- */
+/* The longest extent among indices of `slots` that the fastest dimension of `read` runs with, in straight steps of
+ * NEAR elements at most: of so many elements without gaps; 0: it runs with none. */
 static int64_t runs_with(Graph *g, const Node *n, const Expr *read, const int *slots, int count) {
   int64_t most = 0;
   for (int i = 0; i < count; i++) {
     const Var *v =
         slots[i] < n->rank ? node_result_var(g, n, slots[i]) : node_reduction_var(g, n, slots[i] - n->rank);
-    int64_t extent = dim_nominal(v->extent);
-    if (form_coefficient(read->at[read->node->rank - 1], v) == 1 && extent > most) most = extent;
+    int64_t step = form_coefficient(read->at[read->node->rank - 1], v);
+    if (step < 1 || step > NEAR) continue;
+    int64_t extent = ceil_div(dim_nominal(v->extent), step);
+    if (extent > most) most = extent;
   }
   return most;
 }

@@ -15,6 +15,8 @@
 
 #include "codegen/cpu/math.h"
 
+enum { MAX_STEP = 4 }; /* elements that far apart are loaded and stored by shuffles; further, one by one */
+
 typedef struct Lanes { /* an integer for each lane: base + step * lane, or a vector (then base is NULL) */
   Value base;          /* scalar i64 */
   int64_t step;
@@ -27,6 +29,7 @@ typedef struct Mask { /* lanes in which a read is needed */
   struct Mask *outer;
   Value condition; /* what it was made of, to find it again */
   bool negated;
+  Value part[MAX_STEP + 1][MAX_STEP]; /* by step: of each of the vectors that hold elements so far apart */
 } Mask;
 
 typedef struct Bound {
@@ -71,6 +74,7 @@ typedef struct Emit {
   LLVMBasicBlockRef scopes[SCOPES]; /* where each scope's code goes next */
   int depth, grid_depth;            /* of the scope that is open; of one grid position */
   Value tail;                       /* lanes that exist; NULL: all */
+  int tail_depth;                   /* scope in which it is known; 0: nobody says */
   const Var *aligned[ALIGNED];      /* indices in lanes whose first lane is a multiple of the lanes */
   int naligned;
   Vec(Bound) bound;
@@ -98,7 +102,7 @@ void emit_forget(Emit *e, int mark, int depth,
 
 Value emit_dim(Emit *e, Dim *d); /* i64 */
 Lanes emit_form(Emit *e, Form *f);
-Value emit_expr(Emit *e, Expr *x);          /* under e->tail */
+Value emit_expr(Emit *e, Expr *x); /* under e->tail */
 /* x where `condition` holds, whatever elsewhere; *holds: where that is. */
 Value emit_under(Emit *e, Expr *condition, Expr *x, Value *holds);
 void emit_known(Emit *e, Expr *x, Value v); /* x has value v, here and in the scopes inside */
@@ -120,7 +124,7 @@ bool form_divides(const Form *f, const Var *v); /* v is below a division (or in 
 
 /* Where a node's value is: its operand's address; ice() if it is none. */
 Value emit_operand(Emit *e, const Buffer *b);
-Value emit_load(Emit *e, Value pointer, DType t, Lanes at, Value mask);
+Value emit_load(Emit *e, Value pointer, DType t, Lanes at, const Mask *needed);
 void emit_store(Emit *e, Value pointer, DType t, Lanes at, Value v);
 /* Stores v at node[at...] in buffer. */
 void emit_store_at(Emit *e, const Buffer *buffer, const Node *n, Form **at, Value v);
@@ -131,6 +135,8 @@ typedef struct Loop {
   LLVMBasicBlockRef guard, before, body, exit;
   Value index, limit, init[ACCUMULATORS], phi[ACCUMULATORS], out[ACCUMULATORS];
   int64_t step;
+  Value advance; /* set in the body: how far its next round is; NULL: step */
+  int64_t trips; /* about how often it goes round; 0: not known */
   int n, mark, bound;
 } Loop;
 /* for (index = from; index < to; index += step), carrying n values. The body is a scope. */

@@ -11,7 +11,7 @@
  * wait in scratch memory, and the maps follow in a pass of their own. */
 #include "codegen/cpu/product.h"
 
-enum { MAX_ROWS = 24, MAX_VECTORS = 4, LONG_EPILOGUE = 10, FEW_ROWS = 4 };
+enum { FEW_ROWS = 4 };
 
 /* ---- indices ---- */
 
@@ -66,7 +66,7 @@ static Value reserve(Product *p, int64_t *used, int64_t bytes) {
 }
 
 /* Lines along K and rows of sums are not a power of two apart. */
-static int64_t partial_pitch(const Product *p) { return p->nc + 16; }
+int64_t partial_pitch(const Product *p) { return p->nc + 16; }
 
 /* Rows in whole vectors: they may be read as squares. */
 static int64_t partial_elements(const Product *p) { return round_up(p->mc, p->e->lanes) * partial_pitch(p); }
@@ -124,6 +124,13 @@ void vector_store(Product *p, Value v, Value pointer) {
   LLVMSetAlignment(LLVMBuildStore(p->e->b.b, splat(&p->e->b, v, p->e->lanes), pointer), (unsigned)p->size);
 }
 
+void masked_store(Product *p, Value v, Value pointer, Value mask) {
+  Build *b = &p->e->b;
+  v = splat(b, v, p->e->lanes);
+  Value args[] = {v, pointer, int_const(b->i32, p->size), mask};
+  intrinsic(b, "llvm.masked.store", (Type[]){LLVMTypeOf(v), b->ptr}, 2, args, 4);
+}
+
 Value plus(Product *p, Value x, int64_t n) { return n ? LLVMBuildNSWAdd(p->e->b.b, x, index64(&p->e->b, n), "") : x; }
 
 Value less(Product *p, Value x, Value y) { return choose(&p->e->b, icmp(&p->e->b, LLVMIntSLT, x, y), x, y); }
@@ -136,21 +143,11 @@ Value first_lanes(Product *p, Value count) {
   return icmp(&e->b, LLVMIntULT, iota(&e->b, e->b.i32, e->lanes, 1), splat(&e->b, count, e->lanes));
 }
 
-static Value lanes_left(Product *p, Value n0, int j) { /* mask of vector j of a panel that ends at n_to */
+Value lanes_left(Product *p, Value n0, int j) {
   return first_lanes(p, isub(&p->e->b, p->n_to, plus(p, n0, (int64_t)j * p->e->lanes)));
 }
 
 /* ---- the tile ---- */
-
-typedef struct Tile {
-  Product *p;
-  int rows, vectors;
-  bool masked;
-  Value m0, n0;
-  Value mask[MAX_VECTORS];
-  int64_t b_row; /* elements from one k of B to the next */
-  Value acc[MAX_ROWS * MAX_VECTORS];
-} Tile;
 
 Value address_at(Product *p, const Operand *o, Value line, Value k) {
   Emit *e = p->e;
@@ -237,6 +234,7 @@ static void run_through_k(Tile *t, Value *a, Value *b, Value from, Value to, int
   carried[n + 1] = *b;
   Loop l;
   loop_open(e, &l, from, to, unroll, carried, n + 2);
+  if (!l.trips) l.trips = p->kc / unroll;
   for (int i = 0; i < n + 2; i++) next[i] = l.phi[i];
   for (int u = 0; u < unroll; u++) {
     multiply(t, next[n], next[n + 1], next, iadd(&e->b, p->k_from, l.index));
@@ -267,96 +265,7 @@ static void sum_products(Tile *t) {
   if (!exact) run_through_k(t, &a, &b, whole, count, 1);
 }
 
-/* ---- what follows the sum ---- */
-
-/* Value `sum` at (vm, vn): scaled, stored, and the maps after it. */
-static void finish_vector(Product *p, Value sum) {
-  Emit *e = p->e;
-  Kernel *k = e->k;
-  if (p->c->scale) {
-    Value a[3] = {sum, emit_expr(e, emit_at(e, p->c->scale, p->at)), NULL};
-    sum = emit_scalar(&e->b, OP_mul, p->t, p->t, a);
-  }
-  for (int i = 0; i < k->members.n; i++) {
-    const Member *m = &k->members.at[i];
-    if (i) sum = emit_expr(e, emit_at(e, m->node->body, p->at));
-    if (m->storage == STORE_buffer) emit_store_at(e, m->buffer, m->node, p->at, sum);
-    emit_known(e, expr_read(e->ir, m->node, p->at), sum);
-  }
-}
-
-/* Vector j of row r of the tile; what depends on the column only is kept for the next row. */
-static void finish_at(Tile *t, Value m, int j, Value sum) {
-  Product *p = t->p;
-  Emit *e = p->e;
-  int mark = emit_mark(e);
-  e->scopes[e->depth + 1] = e->scopes[e->depth]; /* a scope for the row, in the same block */
-  e->depth++;
-  emit_bind(e, p->m.flat, lanes_scalar(m));
-  if (t->masked) e->tail = t->mask[j];
-  int outer = e->grid_depth;
-  e->grid_depth = e->depth;
-  finish_vector(p, sum);
-  e->grid_depth = outer;
-  e->tail = NULL;
-  e->bound.n--;
-  e->generation++;
-  e->depth--;
-  emit_forget(e, mark, e->depth + 1, false);
-  emit_enter(e, e->depth);
-}
-
-/* Panels begin at multiples of the lanes: an address like n // 64 does not change within a vector. */
-static void finish_column(Tile *t, int j) {
-  t->p->e->aligned[0] = t->p->n.flat;
-  t->p->e->naligned = 1;
-  emit_bind(t->p->e, t->p->n.flat, lanes_from(t->p->e, plus(t->p, t->n0, (int64_t)j * t->p->e->lanes), 1));
-}
-
-static void drop_column(Tile *t, int mark) {
-  Emit *e = t->p->e;
-  e->naligned = 0;
-  e->bound.n--;
-  e->generation++;
-  emit_forget(e, mark, e->depth, false);
-}
-
-/* Short maps follow for each vector in line; long ones in a loop over the rows, from memory. */
-static void finish_tile(Tile *t) {
-  Product *p = t->p;
-  Emit *e = p->e;
-  int lanes = e->lanes;
-  if (p->epilogue <= LONG_EPILOGUE || t->rows == 1) {
-    for (int j = 0; j < t->vectors; j++) {
-      int mark = emit_mark(e);
-      finish_column(t, j);
-      for (int r = 0; r < t->rows; r++) finish_at(t, plus(p, t->m0, r), j, t->acc[r * t->vectors + j]);
-      drop_column(t, mark);
-    }
-    return;
-  }
-  for (int i = 0; i < t->rows * t->vectors; i++)
-    vector_store(p, t->acc[i], at_number(p, p->spill, (int64_t)i * lanes));
-  Loop rows;
-  loop_open(e, &rows, index64(&e->b, 0), index64(&e->b, t->rows), 1, NULL, 0);
-  for (int j = 0; j < t->vectors; j++) {
-    int mark = emit_mark(e);
-    emit_enter(e, e->depth);
-    Value at = imul(&e->b, rows.index, index64(&e->b, (int64_t)t->vectors * lanes));
-    Value sum = vector_load(p, at_number(p, at_element(p, p->spill, at), (int64_t)j * lanes), (unsigned)p->size);
-    finish_column(t, j);
-    finish_at(t, iadd(&e->b, t->m0, rows.index), j, sum);
-    drop_column(t, mark);
-  }
-  loop_close(e, &rows, NULL);
-}
-
-static Value partial_at(Tile *t, Value m, int j) {
-  Product *p = t->p;
-  Value row = imul(&p->e->b, isub(&p->e->b, m, p->m_from), index64(&p->e->b, partial_pitch(p)));
-  Value at = iadd(&p->e->b, row, isub(&p->e->b, t->n0, p->n_from));
-  return at_number(p, at_element(p, p->partial, at), (int64_t)j * p->e->lanes);
-}
+/* ---- loops over tiles ---- */
 
 static void emit_tile(Tile *t) {
   Product *p = t->p;
@@ -377,8 +286,6 @@ static void emit_tile(Tile *t) {
       vector_store(p, t->acc[r * t->vectors + j], partial_at(t, plus(p, t->m0, r), j));
 }
 
-/* ---- loops over tiles ---- */
-
 /* Tiles of `rows` rows from m on, while they fit; returns the first row left. */
 static Value row_tiles(Product *p, Value m, int rows, Value n0, int vectors, bool masked) {
   Emit *e = p->e;
@@ -387,6 +294,7 @@ static Value row_tiles(Product *p, Value m, int rows, Value n0, int vectors, boo
   Tile t = {.p = p, .rows = rows, .vectors = vectors, .masked = masked, .n0 = n0};
   Loop l;
   loop_open(e, &l, m, end, rows, NULL, 0);
+  if (!l.trips) l.trips = p->mc / rows;
   t.m0 = l.index;
   emit_tile(&t);
   loop_close(e, &l, NULL);
@@ -443,52 +351,6 @@ static void panels(Product *p, void (*each)(Product *p, Value n0, int vectors, b
   loop_open(e, &l, at, p->n_to, columns, NULL, 0);
   each(p, l.index, last.vectors, last.masked);
   loop_close(e, &l, NULL);
-}
-
-static void finish_panel(Product *p, Value n0, int vectors, bool masked) {
-  Emit *e = p->e;
-  Tile t = {.p = p, .rows = 1, .vectors = vectors, .masked = masked, .n0 = n0};
-  Loop l;
-  loop_open(e, &l, p->m_from, p->m_to, 1, NULL, 0);
-  t.m0 = l.index;
-  for (int j = 0; j < vectors && masked; j++) t.mask[j] = lanes_left(p, n0, j);
-  for (int j = 0; j < vectors; j++) t.acc[j] = vector_load(p, partial_at(&t, t.m0, j), (unsigned)p->size);
-  finish_tile(&t);
-  loop_close(e, &l, NULL);
-}
-
-/* One square of sums: column n in the lanes of its rows. */
-static void finish_square(Product *p, Value m, Value n) {
-  Emit *e = p->e;
-  Tile t = {.p = p, .n0 = n};
-  Value mask = first_lanes(p, isub(&e->b, p->m_to, m));
-  Square square = {.from = partial_at(&t, m, 0), .stride = partial_pitch(p), .to = p->spill, .to_stride = e->lanes};
-  emit_square(p, &square);
-  emit_bind(e, p->m.flat, lanes_from(e, m, 1));
-  e->aligned[0] = p->m.flat;
-  e->naligned = p->c->mc % e->lanes == 0;
-  Loop columns;
-  loop_open(e, &columns, n, less(p, plus(p, n, e->lanes), p->n_to), 1, NULL, 0);
-  Value at = imul(&e->b, isub(&e->b, columns.index, n), index64(&e->b, e->lanes));
-  emit_bind(e, p->n.flat, lanes_scalar(columns.index));
-  int outer = e->grid_depth;
-  e->grid_depth = e->depth;
-  e->tail = mask;
-  finish_vector(p, vector_load(p, at_element(p, p->spill, at), (unsigned)p->size));
-  e->tail = NULL;
-  e->naligned = 0;
-  e->grid_depth = outer;
-  loop_close(e, &columns, NULL);
-}
-
-static void finish_squares(Product *p) {
-  Emit *e = p->e;
-  Loop rows, columns;
-  loop_open(e, &rows, p->m_from, p->m_to, e->lanes, NULL, 0);
-  loop_open(e, &columns, p->n_from, p->n_to, e->lanes, NULL, 0);
-  finish_square(p, rows.index, columns.index);
-  loop_close(e, &columns, NULL);
-  loop_close(e, &rows, NULL);
 }
 
 static void clear_partial(Product *p) {
@@ -627,6 +489,7 @@ void emit_contraction(Emit *e) {
   place_operands(&p);
   for (int i = 1; i < e->k->members.n; i++) p.epilogue += count_nodes(e->k->members.at[i].node->body);
   plan_scratch(&p);
+  p.in_pieces = !p.turned && finished_in_pieces(&p);
   Type tile = LLVMArrayType2(type_of(&e->b, p.t, e->lanes),
                              (uint64_t)(p.c->mr * p.c->nr > e->lanes ? p.c->mr * p.c->nr : e->lanes));
   LLVMPositionBuilderBefore(e->b.b, LLVMGetBasicBlockTerminator(e->entry));

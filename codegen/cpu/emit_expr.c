@@ -272,8 +272,6 @@ static Value all_lanes(Emit *e, Value mask) {
 
 /* Elements step apart lie in `step` vectors that follow each other; element i of vector j is that of lane
  * (j*lanes + i) / step, where step divides. A few shuffles are much cheaper than a gather or a scatter. */
-enum { MAX_STEP = 4 };
-
 static bool is_strided(Lanes at) { return !at.vector && at.step > 1 && at.step <= MAX_STEP; }
 
 static Value shuffle_two(Emit *e, Value x, Value y, const int *from, int n) {
@@ -283,7 +281,7 @@ static Value shuffle_two(Emit *e, Value x, Value y, const int *from, int n) {
 }
 
 /* The lane mask as a mask of vector j's elements. */
-static Value strided_mask(Emit *e, Value mask, int64_t step, int j) {
+static Value part_of_mask(Emit *e, Value mask, int64_t step, int j) {
   Value used[128];
   int lane[128];
   for (int i = 0; i < e->lanes; i++) {
@@ -297,11 +295,34 @@ static Value strided_mask(Emit *e, Value mask, int64_t step, int j) {
   return both(&e->b, shuffle(&e->b, mask, lane, e->lanes), own);
 }
 
+static const Mask *mask_under(Emit *e, const Mask *outer, Value condition, bool negated, int depth);
+
+/* The mask of the lanes that are needed and exist, where it is known in which scope. */
+static Mask *whole_mask(Emit *e, const Mask *needed) {
+  const Mask *m = e->tail && e->tail_depth ? mask_under(e, needed, e->tail, false, e->tail_depth) : needed;
+  return e->tail && !e->tail_depth ? NULL : (Mask *)(uintptr_t)m;
+}
+
+/* part_of_mask of the lanes that are needed and exist, in their mask's own scope. */
+static Value strided_mask(Emit *e, const Mask *needed, int64_t step, int j) {
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b.b);
+  Mask *m = whole_mask(e, needed);
+  Value part = m ? m->part[step][j] : NULL;
+  if (m && !part) {
+    emit_enter(e, m->depth);
+    part = m->part[step][j] = part_of_mask(e, m->value, step, j);
+  }
+  Value end = LLVMGetBasicBlockTerminator(here);
+  if (end) LLVMPositionBuilderBefore(e->b.b, end);
+  else LLVMPositionBuilderAtEnd(e->b.b, here);
+  return part ? part : part_of_mask(e, both(&e->b, needed ? needed->value : NULL, e->tail), step, j);
+}
+
 static Value strided_pointer(Emit *e, Value pointer, DType t, Value base, int j) {
   return element_pointer(e, pointer, t, iadd(&e->b, base, index64(&e->b, (int64_t)j * e->lanes)));
 }
 
-static Value load_strided(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
+static Value load_strided(Emit *e, Value pointer, DType t, Lanes at, const Mask *mask) {
   Build *b = &e->b;
   Value v = NULL;
   for (int j = 0; j < at.step; j++) {
@@ -326,13 +347,14 @@ static void store_strided(Emit *e, Value pointer, DType t, Lanes at, Value v) {
     int from[128];
     for (int i = 0; i < e->lanes; i++) from[i] = (j * e->lanes + i) / (int)at.step;
     Value args[] = {shuffle(&e->b, v, from, e->lanes), strided_pointer(e, pointer, t, at.base, j),
-                    int_const(b->i32, align_of(t)), strided_mask(e, e->tail, at.step, j)};
+                    int_const(b->i32, align_of(t)), strided_mask(e, NULL, at.step, j)};
     intrinsic(b, "llvm.masked.store", (Type[]){LLVMTypeOf(args[0]), b->ptr}, 2, args, 4);
   }
 }
 
-static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
+static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, const Mask *needed) {
   Build *b = &e->b;
+  Value mask = needed ? needed->value : NULL;
   Type scalar = memory_type(b, t, 0), vector = memory_type(b, t, e->lanes);
   if (!at.vector && !at.step) {
     Value p = element_pointer(e, pointer, t, at.base);
@@ -342,6 +364,7 @@ static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
     LLVMSetAlignment(v, align_of(t));
     return v;
   }
+  if (is_strided(at)) return load_strided(e, pointer, t, at, needed);
   mask = both(b, mask, e->tail);
   if (!at.vector && at.step == 1) {
     Value p = element_pointer(e, pointer, t, at.base);
@@ -354,7 +377,6 @@ static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
     Value args[] = {p, int_const(b->i32, align_of(t)), all_lanes(e, mask), LLVMConstNull(vector)};
     return intrinsic(b, "llvm.masked.load", over, 2, args, 4);
   }
-  if (is_strided(at)) return load_strided(e, pointer, t, at, mask);
   Value index = at.vector;
   if (!index) {
     pointer = element_pointer(e, pointer, t, at.base);
@@ -366,8 +388,8 @@ static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
   return intrinsic(b, "llvm.masked.gather", over, 2, args, 4);
 }
 
-Value emit_load(Emit *e, Value pointer, DType t, Lanes at, Value mask) {
-  Value v = load_raw(e, pointer, t, at, mask);
+Value emit_load(Emit *e, Value pointer, DType t, Lanes at, const Mask *needed) {
+  Value v = load_raw(e, pointer, t, at, needed);
   if (dtype_is_narrow(t)) return narrow_widen(&e->b, t, v);
   return t == DT_bool ? icmp(&e->b, LLVMIntNE, v, int_like_const(v, 0)) : v;
 }
@@ -574,9 +596,8 @@ static Value read_value(Emit *e, Expr *x, const Mask *mask, int depth) {
   const Kept *row = kept_row(e, x->node);
   if (mask && read_is_inside(e, x)) mask = NULL;
   Lanes at = emit_address(e, x->node, x->at, mask, depth);
-  Value value_mask = mask ? mask->value : NULL;
-  if (row) return emit_load(e, row->base, x->dtype, spread(e, row, at), value_mask);
-  return emit_load(e, emit_operand(e, kernel_buffer(e->s, e->k, x->node)), x->dtype, at, value_mask);
+  if (row) return emit_load(e, row->base, x->dtype, spread(e, row, at), mask);
+  return emit_load(e, emit_operand(e, kernel_buffer(e->s, e->k, x->node)), x->dtype, at, mask);
 }
 
 static Value index_value(Emit *e, Expr *x, const Mask *mask, int depth) {

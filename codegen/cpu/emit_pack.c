@@ -3,12 +3,12 @@
  *
  * Lanes run along the index that memory runs with. All other indices are loops, those that a guard or a division uses
  * outside: the guards of a window are then computed once for a vector and a tap of the window, and the innermost
- * loop, over channels, loads and stores. Where a vector may cross the end of an image, there are two such nests: one
- * for vectors that lie in one piece, chosen when the program runs, and one that gathers. */
+ * loop, over channels, loads and stores. Where addresses jump between lanes (at the end of an image, or of its rows),
+ * lines are packed in pieces. */
 #include "codegen/cpu/product.h"
 #include "ir/cost.h"
 
-enum { PAGE = 4096, LARGE = 128 * 1024, MANY = 512, WORTH_TWO_NESTS = 2 };
+enum { PAGE = 4096, LARGE = 128 * 1024, MANY = 512 };
 
 /* ---- how an operand is read ---- */
 
@@ -18,33 +18,13 @@ static bool proved_inside(Emit *e, const Expr *x) {
   return true;
 }
 
-static bool uses(const Expr *x, const Var *v) {
-  for (int i = 0; i < x->node->rank; i++)
-    if (form_uses(x->at[i], v)) return true;
-  return false;
-}
-
-/* Elements that lie one after the other in memory as v grows. */
-static int64_t run_along(Form *f, const Var *v) {
-  if (!f || form_coefficient(f, v) != 1) return 1;
-  int64_t run = dim_nominal(v->extent);
-  for (int i = 0; i < f->n; i++) {
-    const Atom *a = f->terms[i].atom;
-    if (a->kind == ATOM_DATA && expr_uses(a->data, v)) return 1;
-    if (a->kind != ATOM_DIV || !form_uses(a->form, v)) continue;
-    int64_t inner = form_coefficient(a->form, v), length = inner > 0 ? a->divisor / inner : 1;
-    if (length < run) run = length;
-  }
-  return run;
-}
-
 /* The read that decides the way: the largest that moves along both indices. */
 static Expr *main_read(Emit *e, const Operand *o, const Var *k) {
   ExprList reads = expr_reads(e->arena, o->value);
   Expr *best = NULL;
   for (int i = 0; i < reads.n; i++) {
     Expr *x = reads.at[i];
-    if (!uses(x, o->line->flat) && !uses(x, k)) continue;
+    if (!read_uses(x, o->line->flat) && !read_uses(x, k)) continue;
     if (!best || node_result_count(x->node) > node_result_count(best->node)) best = x;
   }
   return best;
@@ -114,6 +94,16 @@ typedef struct Nest {
   Value from[MAX_SLOTS], to[MAX_SLOTS];
 } Nest;
 
+typedef struct Panel {
+  const Operand *o;
+  Value to;
+  int64_t width; /* elements from one k to the next */
+  Value first;
+  int vectors;
+  int64_t lines, step; /* from one vector to the next: in the operand, in the copy */
+  Value end;           /* lines from here on are not read; NULL: all are there */
+} Panel;
+
 typedef struct Pack {
   Product *p;
   Expr *value;
@@ -121,11 +111,19 @@ typedef struct Pack {
   Nest nest;
   Value origin; /* element of the copy at which `to` stands */
   Value to;     /* where the first vector at `origin` goes */
+  int partly;   /* only the lanes of the mask are written, which is known in that scope; 0: all are */
   int count;    /* vectors at each position of the nest, `step` elements apart in the copy */
   int64_t step;
   Expr *vector[TOGETHER];
+  Var *lanes[TOGETHER]; /* of each vector, where there are several */
   Value mask[TOGETHER];
+  const Panel *inside; /* at each position of the nest this panel and those after it, up to... */
+  Value panels;        /* ...so many; NULL: the vectors that are bound */
 } Pack;
+
+static Value lines_left(Product *p, const Panel *l, Value at) {
+  return l->end ? first_lanes(p, isub(&p->e->b, l->end, at)) : NULL;
+}
 
 static void add_loop(Nest *n, Var *v, int64_t place, Value from, Value to) {
   n->var[n->n] = v;
@@ -164,18 +162,43 @@ static void order_nest(Pack *k) {
 static void store_vectors(Pack *k, Value at) {
   Emit *e = k->p->e;
   Value to = at_element(k->p, k->to, isub(&e->b, at, k->origin)), outer = e->tail;
+  e->tail_depth = k->partly;
   for (int j = 0; j < k->count; j++) {
     e->tail = k->mask[j];
     Value v = emit_expr(e, k->vector[j]), place = at_number(k->p, to, j * k->step);
-    vector_store(k->p, v, place);
+    if (k->partly) masked_store(k->p, v, place, k->mask[j]);
+    else vector_store(k->p, v, place);
   }
   e->tail = outer;
+  e->tail_depth = 0;
+}
+
+static void bind_vectors(Pack *k, const Panel *l, Value first) {
+  for (int j = 0; j < l->vectors; j++) {
+    Value at = plus(k->p, first, j * l->lines);
+    k->mask[j] = lines_left(k->p, l, at);
+    emit_bind(k->p->e, k->lanes[j], lanes_from(k->p->e, at, 1));
+  }
+}
+
+static void panels_inside(Pack *k, Value at) {
+  Emit *e = k->p->e;
+  const Panel *l = k->inside;
+  Value to = k->to;
+  Loop each;
+  loop_open(e, &each, index64(&e->b, 0), k->panels, 1, NULL, 0);
+  bind_vectors(k, l, iadd(&e->b, l->first, imul(&e->b, each.index, index64(&e->b, l->vectors * l->lines))));
+  k->to = at_element(k->p, to, imul(&e->b, each.index, index64(&e->b, l->vectors * l->step)));
+  store_vectors(k, at);
+  loop_close(e, &each, NULL);
+  k->to = to;
 }
 
 static void nest_level(Pack *k, int level, Value at) {
   Emit *e = k->p->e;
   if (level == k->nest.n) {
-    store_vectors(k, at);
+    if (k->inside) panels_inside(k, at);
+    else store_vectors(k, at);
     return;
   }
   Loop l;
@@ -188,103 +211,37 @@ static void nest_level(Pack *k, int level, Value at) {
 
 static void run_nest(Pack *k) { nest_level(k, 0, index64(&k->p->e->b, 0)); }
 
-/* ---- vectors in one piece ---- */
+/* ---- vectors ---- */
 
-typedef struct Breaks { /* the divisions by which an address may jump between two lanes */
-  Pack *k;
-  Vec(Atom *) at;
-  bool hopeless; /* it jumps in nearly every vector, or by more than the lane */
-} Breaks;
-
-static bool uses_nest(const Pack *k, const Form *f) {
-  for (int i = 0; i < k->nest.n; i++)
-    if (form_uses(f, k->nest.var[i])) return true;
-  return false;
-}
-
-static void find_breaks(void *cx, Expr *x) {
-  Breaks *b = cx;
-  Emit *e = b->k->p->e;
-  if (x->kind != EXPR_READ || !uses(x, b->k->lane)) return;
-  Form *f = flat_address(e, x->node, x->at);
-  if (!f || run_along(f, b->k->lane) < WORTH_TWO_NESTS * e->lanes) {
-    b->hopeless = true;
-    return;
-  }
-  for (int i = 0; i < f->n; i++) {
-    Atom *a = f->terms[i].atom;
-    if (a->kind != ATOM_DIV || !form_uses(a->form, b->k->lane)) continue;
-    if (emit_stays_between_multiples(e, a->form, a->divisor)) continue;
-    if (uses_nest(b->k, a->form)) b->hopeless = true;
-    vec_push(e->arena, &b->at, a);
-  }
-}
-
-typedef struct Freeze {
-  Ir *ir;
-  Var *lane, *first;
-} Freeze;
-
-static Form *first_for_lane(void *cx, Var *v) {
-  Freeze *z = cx;
-  return v == z->lane ? form_var(z->ir, z->first) : NULL;
-}
-
-static Form *frozen(Freeze *z, Form *f) {
-  Form *map = form_map(&(ExprMap){.ir = z->ir, .var = first_for_lane, .cx = z}, f);
-  Form *steps = form_sub(z->ir, form_var(z->ir, z->lane), form_var(z->ir, z->first));
-  return form_add(z->ir, map, form_scale(z->ir, steps, form_coefficient(f, z->lane)));
-}
-
-static Expr *frozen_read(void *cx, Expr *x) {
-  Freeze *z = cx;
-  Form *at[MAX_SLOTS];
-  if (!uses(x, z->lane)) return NULL;
-  for (int i = 0; i < x->node->rank; i++) at[i] = frozen(z, x->at[i]);
-  return expr_read(z->ir, x->node, at);
-}
-
-static Value quotient_at(Pack *k, const Atom *a, Value at) {
+/* Where addresses jump between lanes that begin anywhere, or, `aligned`, where e->aligned says. */
+static Pieces jumps_of(Pack *k, bool aligned) {
   Emit *e = k->p->e;
-  Freeze z = {e->ir, k->lane, var_fresh(e->ir, k->lane->extent)};
-  Form *f = form_map(&(ExprMap){.ir = e->ir, .var = first_for_lane, .cx = &z}, a->form);
-  emit_bind(e, z.first, lanes_scalar(at));
-  Lanes l = emit_form(e, form_floordiv(e->ir, f, a->divisor));
-  e->bound.n--;
-  e->generation++;
-  return l.base;
+  Pieces q = {.e = e, .lane = k->lane, .inner = k->nest.var, .ninner = k->nest.n};
+  int naligned = e->naligned;
+  e->naligned = aligned ? naligned : 0;
+  pieces_reads(&q, k->value);
+  e->naligned = naligned;
+  return q;
 }
 
-/* 1 where no address jumps between the lanes from `first` on, else 0. */
-static Value in_one_piece(Pack *k, const Breaks *b, Value first) {
-  Emit *e = k->p->e;
-  Value all = NULL, last = plus(k->p, first, e->lanes - 1);
-  for (int i = 0; i < b->at.n; i++) {
-    Value x = quotient_at(k, b->at.at[i], first), y = quotient_at(k, b->at.at[i], last);
-    emit_enter(e, e->depth);
-    all = both(&e->b, all, icmp(&e->b, LLVMIntEQ, x, y));
-  }
-  return LLVMBuildZExt(e->b.b, all, e->b.i64, "");
-}
-
-static void pack_if(Pack *k, Expr *value, Value from, Value to) {
-  Loop once;
-  k->vector[0] = value;
-  loop_open(k->p->e, &once, from, to, 1, NULL, 0);
-  run_nest(k);
-  loop_close(k->p->e, &once, NULL);
-}
-
-static Breaks breaks_of(Pack *k) {
-  Breaks b = {.k = k};
-  expr_visit(k->value, find_breaks, &b);
-  return b;
-}
-
-/* No address jumps between lanes, wherever the vector begins. */
+/* No address jumps between the lanes of a vector. */
 static bool in_line(Pack *k) {
-  Breaks b = breaks_of(k);
-  return !b.hopeless && b.at.n == 0;
+  Pieces q = jumps_of(k, true);
+  return !q.hopeless && q.jumps.n == 0;
+}
+
+/* Lines [from, to), neighbours in the copy too, whose first goes to `at`. */
+static void pack_pieces(Pack *k, Pieces *q, Value from, Value to, Value at) {
+  Emit *e = k->p->e;
+  e->naligned = 0;
+  pieces_open(q, from, to);
+  k->count = 1;
+  k->partly = q->depth;
+  k->vector[0] = pieces_expr(q, k->value);
+  k->mask[0] = q->mask;
+  k->to = at_element(k->p, at, isub(&e->b, q->loop.index, from));
+  run_nest(k);
+  pieces_close(q);
 }
 
 /* The vector of lanes from `first` on, those of `mask`, at every position of the nest. */
@@ -295,15 +252,7 @@ static void pack_vector(Pack *k, Value first, Value mask) {
   k->mask[0] = mask;
   k->vector[0] = k->value;
   emit_bind(e, k->lane, lanes_from(e, first, 1));
-  Breaks b = breaks_of(k);
-  if (b.hopeless || b.at.n == 0) run_nest(k);
-  else {
-    Freeze z = {e->ir, k->lane, var_fresh(e->ir, k->lane->extent)};
-    emit_bind(e, z.first, lanes_scalar(first));
-    Value whole = in_one_piece(k, &b, first);
-    pack_if(k, expr_map(&(ExprMap){.ir = e->ir, .read = frozen_read, .cx = &z}, k->value), index64(&e->b, 0), whole);
-    pack_if(k, k->value, whole, index64(&e->b, 1));
-  }
+  run_nest(k);
   e->bound.n = bound;
   e->generation++;
 }
@@ -324,33 +273,34 @@ static void nest_over_k(Pack *k, int64_t step) {
   k->origin = imul(&e->b, p->k_from, index64(&e->b, step));
 }
 
-typedef struct Panel {
-  const Operand *o;
-  Value to;
-  int64_t width; /* elements from one k to the next */
-  Value first;
-  int vectors;
-  int64_t lines, step; /* from one vector to the next: in the operand, in the copy */
-  Value end;           /* lines from here on are not read; NULL: all are there */
-} Panel;
+typedef struct Exchange {
+  Ir *ir;
+  const Var *old, *new;
+} Exchange;
 
-static Value lines_left(Product *p, const Panel *l, Value at) {
-  return l->end ? first_lanes(p, isub(&p->e->b, l->end, at)) : NULL;
+static Form *other_lane(void *cx, Var *v) {
+  Exchange *x = cx;
+  return v == x->old ? form_var(x->ir, (Var *)(uintptr_t)x->new) : NULL;
 }
 
-/* Memory is walked through along K once, with an index for each vector. */
+/* The panel's vectors, with an index for each. */
+static void several_vectors(Pack *k, const Panel *l) {
+  Emit *e = k->p->e;
+  k->count = l->vectors;
+  for (int j = 0; j < l->vectors; j++) {
+    k->lanes[j] = var_fresh(e->ir, k->lane->extent);
+    Exchange x = {e->ir, k->lane, k->lanes[j]};
+    k->vector[j] = expr_map(&(ExprMap){.ir = e->ir, .var = other_lane, .cx = &x}, k->value);
+  }
+}
+
+/* Memory is walked through along K once. */
 static void pack_together(Pack *k, const Panel *l) {
   Emit *e = k->p->e;
   int bound = e->bound.n, aligned = e->naligned;
-  k->count = l->vectors;
-  for (int j = 0; j < l->vectors; j++) {
-    Freeze z = {e->ir, k->lane, var_fresh(e->ir, k->lane->extent)};
-    Value at = plus(k->p, l->first, j * l->lines);
-    k->vector[j] = expr_map(&(ExprMap){.ir = e->ir, .var = first_for_lane, .cx = &z}, k->value);
-    k->mask[j] = lines_left(k->p, l, at);
-    if (aligned) e->aligned[j] = z.first;
-    emit_bind(e, z.first, lanes_from(e, at, 1));
-  }
+  several_vectors(k, l);
+  bind_vectors(k, l, l->first);
+  for (int j = 0; j < l->vectors && aligned; j++) e->aligned[j] = k->lanes[j];
   if (aligned) e->naligned = l->vectors;
   run_nest(k);
   e->naligned = aligned;
@@ -358,20 +308,33 @@ static void pack_together(Pack *k, const Panel *l) {
   e->generation++;
 }
 
-static void pack_panel(Product *p, const Panel *l) {
-  Emit *e = p->e;
+static Pack pack_of(Product *p, const Panel *l) {
   Pack k = {.p = p, .value = l->o->by_lines, .lane = l->o->line->flat, .to = l->to, .step = l->step};
   nest_over_k(&k, l->width);
   order_nest(&k);
+  return k;
+}
+
+static void pack_panel(Product *p, const Panel *l) {
+  Emit *e = p->e;
+  Pack k = pack_of(p, l);
   if (in_line(&k) && l->vectors <= TOGETHER) {
     pack_together(&k, l);
     return;
   }
+  Pieces q = jumps_of(&k, false);
+  bool neighbours = l->lines == l->step; /* one vector's lines go on in the next */
   Loop each;
-  loop_open(e, &each, index64(&e->b, 0), index64(&e->b, l->vectors), 1, NULL, 0);
+  loop_open(e, &each, index64(&e->b, 0), index64(&e->b, neighbours && !q.hopeless ? 1 : l->vectors), 1, NULL, 0);
   Value at = iadd(&e->b, l->first, imul(&e->b, each.index, index64(&e->b, l->lines)));
-  k.to = at_element(p, l->to, imul(&e->b, each.index, index64(&e->b, l->step)));
-  pack_vector(&k, at, lines_left(p, l, at));
+  Value to = at_element(p, l->to, imul(&e->b, each.index, index64(&e->b, l->step)));
+  if (q.hopeless) {
+    k.to = to;
+    pack_vector(&k, at, lines_left(p, l, at));
+  } else {
+    Value end = plus(p, at, neighbours ? l->vectors * l->lines : l->lines);
+    pack_pieces(&k, &q, at, l->end ? less(p, end, l->end) : end, to);
+  }
   loop_close(e, &each, NULL);
 }
 
@@ -416,6 +379,11 @@ static void pack_along_k(Product *p, const Operand *o, Value buffer, Value from,
   e->aligned[0] = p->k.flat;
   e->naligned = begins_at_vectors_of_k(p);
   bool together = in_line(&k);
+  Pieces q = jumps_of(&k, false);
+  if (!together && !q.hopeless) {
+    pack_pieces(&k, &q, p->k_from, p->k_to, buffer);
+    return;
+  }
   Panel l = {.vectors = together ? TOGETHER : 1, .lines = e->lanes, .end = whole_vectors_of_k(p) ? NULL : p->k_to};
   if (together && p->kc % (TOGETHER * e->lanes) != 0) l.end = p->k_to;
   Loop loop;
@@ -488,11 +456,29 @@ int64_t columns_bytes(const Product *p) {
   return p->b.way == PACK_k && !p->b.address ? p->c->nr * p->e->lanes * p->pitch * p->size : 0;
 }
 
+/* Without a guard, all panels at each k: what lies between two k is read in one go. */
+static bool panels_go_inside(const Pack *k) {
+  bool plain = only_moves_addresses(k->value, k->lane);
+  for (int i = 0; i < k->nest.n; i++) plain &= only_moves_addresses(k->value, k->nest.var[i]);
+  return plain;
+}
+
 static void pack_a_panels(Product *p) {
   Emit *e = p->e;
   int64_t rows = panel_rows(p), lanes = e->lanes;
   Panel l = {
       .o = &p->a, .width = lanes, .vectors = TOGETHER, .lines = rows, .step = panel_step(p, lanes), .end = p->m_to};
+  Pack k = pack_of(p, &l);
+  if (panels_go_inside(&k)) {
+    l.first = p->m_from;
+    k.to = p->a.buffer;
+    k.inside = &l;
+    Value all = plus(p, isub(&e->b, p->m_to, p->m_from), rows * TOGETHER - 1);
+    k.panels = LLVMBuildUDiv(e->b.b, all, index64(&e->b, rows * TOGETHER), "");
+    several_vectors(&k, &l);
+    run_nest(&k);
+    return;
+  }
   Loop some;
   loop_open(e, &some, p->m_from, p->m_to, rows * TOGETHER, NULL, 0);
   Value panel = LLVMBuildUDiv(e->b.b, isub(&e->b, some.index, p->m_from), index64(&e->b, rows), "");

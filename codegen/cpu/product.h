@@ -1,11 +1,12 @@
-/* product.h - what the parts of the contraction generator share: emit_contraction.c (units, blocks, tiles) and
- * emit_pack.c (operands brought into the order in which tiles read them). Nobody else includes it. */
+/* product.h - what the parts of the contraction generator share: emit_contraction.c (units, blocks, tiles),
+ * emit_pack.c (operands brought into the order in which tiles read them), emit_finish.c (what follows the sums) and
+ * emit_pieces.c (vectors in one piece). Nobody else includes it. */
 #ifndef NNC_CODEGEN_CPU_PRODUCT_H
 #define NNC_CODEGEN_CPU_PRODUCT_H
 
 #include "codegen/cpu/emit.h"
 
-enum { MAX_SLOTS = 32, TOGETHER = 4 /* vectors that are packed at once */ };
+enum { MAX_SLOTS = 32, MAX_ROWS = 24, MAX_VECTORS = 4, TOGETHER = 4 /* vectors that are packed at once */ };
 
 /* How an operand gets to the tiles. A vector of the packed copy holds neighbours along the index that the tensor's
  * memory runs with: the line (rows of A, columns of B) or K. */
@@ -55,9 +56,44 @@ typedef struct Product {
   Value partial; /* [mc][nc] */
   Value columns; /* B, PACK_k: the lines of one panel before they are transposed; NULL: straight from the tensor */
   Value m_from, m_to, n_from, n_to, k_from, k_to;
-  int epilogue; /* size of the maps */
-  Value spill;  /* memory for one tile */
+  int epilogue;   /* size of the maps */
+  Value spill;    /* memory for one tile */
+  bool in_pieces; /* the result's vectors are finished in pieces */
 } Product;
+
+typedef struct Tile { /* of one panel: `rows` rows and `vectors` vectors from (m0, n0) on */
+  Product *p;
+  int rows, vectors;
+  bool masked; /* the last columns: not all lanes exist */
+  Value m0, n0;
+  Value mask[MAX_VECTORS];
+  int64_t b_row; /* elements from one k of B to the next */
+  Value acc[MAX_ROWS * MAX_VECTORS];
+} Tile;
+
+/* ---- emit_pieces.c ---- */
+typedef struct Pieces {
+  Emit *e;
+  Var *lane;
+  Var *const *inner; /* indices of loops that are within a piece: a jump must not depend on them */
+  int ninner;
+  Vec(Atom *) jumps; /* the divisions at whose multiples an address jumps; none: it never does */
+  bool hopeless;     /* pieces would be short, or differ within their loops */
+  Var *first;        /* within a piece: the index at its first lane */
+  Value mask;        /* its lanes; loop.advance is their number */
+  int depth;         /* the scope of a piece */
+  Loop loop;
+} Pieces;
+
+bool read_uses(const Expr *read, const Var *v);
+/* Elements that lie one after the other, MAX_STEP apart at most, in memory as v grows; in vectors of neighbours. */
+int64_t run_along(const Form *f, const Var *v);
+void pieces_reads(Pieces *q, Expr *x);             /* the addresses that x reads; the lane is not bound yet */
+void pieces_address(Pieces *q, const Form *flat);  /* NULL counts as hopeless */
+void pieces_open(Pieces *q, Value from, Value to); /* for each piece of [from, to) */
+void pieces_close(Pieces *q);
+Form *pieces_form(Pieces *q, Form *f); /* within a piece: f in straight steps from its first lane on */
+Expr *pieces_expr(Pieces *q, Expr *x);
 
 /* ---- emit_pack.c ---- */
 void place_operands(Product *p); /* decides how A and B are read; sets all of Operand but the buffer */
@@ -83,15 +119,26 @@ typedef struct Square { /* lanes x lanes elements; `from` and `to` do not overla
 
 void emit_square(Product *p, const Square *s); /* to[j][i] = from[i][j] */
 
+/* ---- emit_finish.c ---- */
+bool finished_in_pieces(Product *p); /* whether addresses of the result jump within its vectors */
+void finish_tile(Tile *t);
+/* Of sums that waited in p->partial. */
+Value partial_at(Tile *t, Value m, int j);
+void finish_panel(Product *p, Value n0, int vectors, bool masked);
+void finish_squares(Product *p);
+
 /* ---- emit_contraction.c ---- */
+int64_t partial_pitch(const Product *p);
 Value at_element(Product *p, Value base, Value index);
 Value at_number(Product *p, Value base, int64_t index);
 Value vector_load(Product *p, Value pointer, unsigned align);
 void vector_store(Product *p, Value v, Value pointer);
 Value masked_load(Product *p, Value pointer, Value mask);
+void masked_store(Product *p, Value v, Value pointer, Value mask);
 Value plus(Product *p, Value x, int64_t n);
 Value less(Product *p, Value x, Value y);
-Value first_lanes(Product *p, Value count); /* a mask: lane < count */
+Value first_lanes(Product *p, Value count);    /* a mask: lane < count */
+Value lanes_left(Product *p, Value n0, int j); /* of vector j of a panel that ends at n_to */
 
 typedef struct LastPanel { /* of columns, where they are no multiple of a panel's */
   int vectors;             /* 0: there is none */

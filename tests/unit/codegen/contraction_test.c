@@ -1,7 +1,7 @@
 /* contraction_test.c - sums of products as tiles, against the interpreter: every way in which an operand reaches the
  * tiles (where it lies, copied, packed along its lines or along K, transposed), K in one block and in several, along
- * any of its indices; windows whose vectors lie in one row, cross rows and cross images; extents of 1, primes and the
- * tiles' edges; every vector length. */
+ * any of its indices; windows whose vectors lie in one row, cross rows and cross images, by steps of one and more;
+ * extents of 1, primes and the tiles' edges; every vector length. */
 #include <stdio.h>
 #include <string.h>
 
@@ -101,6 +101,83 @@ static void window_derivatives(void **state) {
   check(BY_WEIGHT(4, 1, 19, 11));
 }
 
+/* Windows a step of 2, 3, 4 or 5 apart, forward and by weight: vectors cross short rows and long ones, begin and end
+ * outside the image, and hold elements of several types. */
+static void strided_windows(void **state) {
+  (void)state;
+  static const struct {
+    const char *read, *type;
+    int step, height, width, offset;
+  } cases[] = {{"%s", "f32", 2, 9, 57, 1}, {"%s", "f32", 2, 15, 15, 1},           {"%s", "f32", 3, 10, 31, 2},
+               {"%s", "f32", 4, 8, 65, 0}, {"%s", "f32", 5, 11, 41, 1},           {"%s", "f64", 2, 9, 33, 1},
+               {"%s", "f64", 3, 8, 20, 0}, {"cast(f32, %s)", "bf16", 2, 9, 57, 1}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int s = cases[i].step, h = cases[i].height, w = cases[i].width, o = cases[i].offset;
+    int out_h = (h + 2 * o - 3) / s + 1, out_w = (w + 2 * o - 3) / s + 1;
+    const char *t = strcmp(cases[i].type, "f64") == 0 ? "f64" : "f32";
+    char text[2000], guard[400], at[100], read[200];
+    for (int by_weight = 0; by_weight < 2; by_weight++) {
+      const char *y = by_weight ? "r1" : "i2", *x = by_weight ? "r2" : "i3", *ky = by_weight ? "i2" : "r1",
+                 *kx = by_weight ? "i3" : "r2";
+      snprintf(
+          guard, sizeof guard,
+          "and(and(ge0(%d*%s + %s - %d), ge0(%d - %d*%s - %s)), and(ge0(%d*%s + %s - %d), ge0(%d - %d*%s - %s)))", s,
+          y, ky, o, h + o - 1, s, y, ky, s, x, kx, o, w + o - 1, s, x, kx);
+      snprintf(at, sizeof at, "%%0[%s, %s, %d*%s + %s - %d, %d*%s + %s - %d]", by_weight ? "r0" : "i0",
+               by_weight ? "i1" : "r0", s, y, ky, o, s, x, kx, o);
+      snprintf(read, sizeof read, cases[i].read, at);
+      if (by_weight)
+        snprintf(text, sizeof text,
+                 HEAD
+                 "%%0 = input x : %s[B, 5, %d, %d]\n%%1 = input g : %s[B, 9, %d, %d]\n%%2 = comp %s[9, 5, 3, 3] [i0, "
+                 "i1, i2, i3] sum(r0 < B, r1 < %d, r2 < %d: mul(select(%s, %s, 0), %%1[r0, i0, r1, r2]))\n"
+                 "output y = %%2\n",
+                 cases[i].type, h, w, t, out_h, out_w, t, out_h, out_w, guard, read);
+      else
+        snprintf(text, sizeof text,
+                 HEAD
+                 "%%0 = input x : %s[B, 5, %d, %d]\n%%1 = param w : %s[17, 5, 3, 3]\n%%2 = comp %s[B, 17, %d, %d] "
+                 "[i0, i1, i2, i3] sum(r0 < 5, r1 < 3, r2 < 3: mul(select(%s, %s, 0), %%1[i1, r0, r1, r2]))\n"
+                 "output y = %%2\n",
+                 cases[i].type, h, w, t, t, out_h, out_w, guard, read);
+      check(text);
+    }
+  }
+}
+
+/* Results whose neighbours are not neighbours in memory: classes of a wider one, two columns apart; with
+ * maps after the sum that read tensors in the same order, and with K in blocks. */
+static void strided_results(void **state) {
+  (void)state;
+#define CLASSES(t, k, w)                                                                                             \
+  HEAD "%0 = input g : " #t "[B, " #k ", 5, " #w "]\n%1 = param w : " #t "[" #k ", 9]\n%2 = input z : " #t           \
+       "[B, 9, 5, " #w "]\n"                                                                                         \
+       "%3 = comp " #t "[B, 9, 5, " #w "] [i0, i1, i2, i3] sum(r0 < " #k                                             \
+       ": mul(exp(%0[i0, r0, i2, i3]), %1[r0, i1]))\n"                                                               \
+       "%4 = comp " #t "[B, 9, 5, " #w "] [i0, i1, i2, i3] sum(r0 < " #k ": mul(%0[i0, r0, i2, i3], %1[r0, i1]))\n"  \
+       "%5 = comp " #t "[B, 9, 5, " #w                                                                               \
+       "] [i0, i1, i2, i3] mul(add(%4[i0, i1, i2, i3], cast(f32, i32(i3))), %2[i0, i1, i2, i3])\n"
+#define BY_TWO(t, w2)                                                                                                \
+  "%6 = comp " #t "[B, 9, 5, " #w2                                                                                   \
+  "] [i0, i1, i2, i3] select(eq0(i3 - 2*(i3 // 2)), %3[i0, i1, i2, (i3 // 2)], %5[i0, "                              \
+  "i1, i2, (i3 // 2)])\noutput y = %6\n"
+  check(CLASSES(f32, 6, 27) BY_TWO(f32, 54));
+  check(CLASSES(f32, 6, 7) BY_TWO(f32, 14));
+  check(CLASSES(f32, 2100, 13) BY_TWO(f32, 26));
+}
+
+/* A far from its neighbours in memory, in rows and along K: all panels are packed at each k. */
+static void far_apart(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 40, 7, 11]\n%1 = input w : f32[40, 103, 3]\n"
+             "%2 = comp f32[B, 103, 7, 11] [i0, i1, i2, i3] sum(r0 < 40: mul(%0[i0, r0, i2, i3], %1[r0, i1, 1]))\n"
+             "output y = %2\n");
+  check(HEAD
+        "%0 = input x : f32[B, 40, 7, 11]\n%1 = input w : f32[40, 103, 9]\n"
+        "%2 = comp f32[B, 103, 7, 11] [i0, i1, i2, i3] sum(r0 < 40, r1 < 2: mul(%0[i0, r0, i2, i3], exp(%1[r0, i1, "
+        "2*r1 + 5])))\noutput y = %2\n");
+}
+
 /* K open in an index that is not its first; K cut along its second. */
 static void open_inside(void **state) {
   (void)state;
@@ -133,8 +210,9 @@ static void masked_tiles(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(far_rows),           cmocka_unit_test(edges),       cmocka_unit_test(windows),
-      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside), cmocka_unit_test(masked_tiles),
+      cmocka_unit_test(far_rows),           cmocka_unit_test(edges),           cmocka_unit_test(windows),
+      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),     cmocka_unit_test(masked_tiles),
+      cmocka_unit_test(strided_windows),    cmocka_unit_test(strided_results), cmocka_unit_test(far_apart),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,7 +174,7 @@ static void convolutions(void **state) {
        "x",
        "contraction M 8 N B*16*16 K 16; contraction M 8 N B*16*16 K 16*2; contraction M 8 N B*16*16 K 16*2; "
        "contraction M 8 N B*16*16 K 16*2*2"},
-      {{8, 16, 1, 32, 3, 2, 1, 1}, "w", "contraction M 16 N 8*3*3 K B*16*16"},
+      {{8, 16, 1, 32, 3, 2, 1, 1}, "w", "contraction M 8*3*3 N 16 K B*16*16"},
       {{8, 16, 1, 32, 4, 4, 0, 1}, "y", "contraction M 16 N B*8*8 K 8*4*4"},
       {{8, 16, 1, 32, 4, 4, 0, 1}, "x", "contraction M B*8*8 N 8*4*4 K 16"},
       {{8, 16, 1, 32, 4, 4, 0, 1}, "w", "contraction M 16 N 8*4*4 K B*8*8"},
@@ -183,7 +183,7 @@ static void convolutions(void **state) {
        "x",
        "contraction M 8 N B*16*16 K 16 batch 2; contraction M 8 N B*16*16 K 16*2 batch 2; contraction M 8 N B*16*16 "
        "K 16*2 batch 2; contraction M 8 N B*16*16 K 16*2*2 batch 2"},
-      {{16, 32, 2, 32, 3, 2, 1, 1}, "w", "contraction M 16 N 8*3*3 K B*16*16 batch 2"},
+      {{16, 32, 2, 32, 3, 2, 1, 1}, "w", "contraction M 8*3*3 N 16 K B*16*16 batch 2"},
       {{16, 16, 16, 32, 3, 1, 1, 1}, "y", "window"},
       {{16, 16, 16, 32, 3, 1, 1, 1}, "x", "window"},
       {{16, 16, 16, 32, 3, 1, 1, 1}, "w", "row"},
