@@ -308,6 +308,9 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
   Module *module = x->module;
   int before = x->diags->all.n;
+  Graph *graph = x->graph;
+  uint32_t use = graph ? graph->use : 0;
+  if (graph && is_users(x, at)) graph->use = sources_use(x->sources, at);
   bool training = x->training;
   Loop *loop = x->loop;
   x->loop = NULL; /* a body's names are its own */
@@ -361,6 +364,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (single) r = drop_batch(x, r, f->ast->type);
   if (r && lift.n) r = value_abstract(x, r, lift.n, vars);
 done:
+  if (graph) graph->use = use;
   if (!r) blame_use(x, before, at, function_title(x, f));
   x->stack.n = stack;
   x->call_pending = outer_pending;
@@ -653,7 +657,7 @@ Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path,
     diag_label(d, "drawn here");
     diag_place(d, x->entry->name_span, "and not declared so");
     diag_help(d, "declare it `sample entry`");
-    diag_fix(d, (Span){x->entry->span.source, x->entry->span.begin, x->entry->span.begin}, "sample ");
+    diag_fix(d, (Span){x->entry->span.source, x->entry->span.begin, x->entry->span.begin, 0}, "sample ");
     say_calls(x, d);
     return NULL;
   }

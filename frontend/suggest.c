@@ -244,8 +244,8 @@ void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item
     if (!add_index(x, e, &all, v->shape[i])) return;
   }
   if (!is_users(x, read->span)) return;
-  Span before = {read->span.source, read->span.begin, item->span.begin};
-  Span after = {read->span.source, item->span.end, read->span.end};
+  Span before = {read->span.source, read->span.begin, item->span.begin, 0};
+  Span after = {read->span.source, item->span.end, read->span.end, 0};
   const char *inner = read_at(x, item, v, &all, 0, shape);
   write_comprehension(x, d, read->span, &all,
                       arena_printf(x->arena, "%s%s%s", written(x, before), inner, written(x, after)));

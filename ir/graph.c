@@ -39,6 +39,7 @@ static Node *append(Graph *g, NodeKind kind, DType t, int rank, Dim *const *shap
   n->shape = NEW_ARRAY(g->arena, Dim *, rank + 1);
   if (rank) memcpy(n->shape, shape, sizeof *shape * (size_t)rank);
   n->span = at;
+  if (!at.use) n->span.use = g->use;
   n->id = g->nodes.n;
   vec_push(g->arena, &g->nodes, n);
   return n;

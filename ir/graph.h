@@ -98,6 +98,7 @@ typedef struct Graph {
   Vec(Output) outputs; /* what the caller sees */
   Vec(Node *) stores;  /* NODE_store nodes, in order */
   Vec(Scan *) scans;   /* outer ones first */
+  uint32_t use;        /* while it is built: the user's place from which nodes are made (Span.use) */
   DimAtom *batch;      /* the symbol of B, where the graph has one; NULL else. Other open dims may occur too */
 } Graph;
 

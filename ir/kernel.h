@@ -210,5 +210,7 @@ Node *schedule_carry(const Schedule *s, const Node *n); /* the carry whose rows 
  * (--emit=plan). */
 void schedule_print(Buf *out, const Schedule *s, const Sources *sources);
 void plan_print(Buf *out, const Schedule *s);
+/* Its kernels and what goes between them, as cluster `number` of a graph for Graphviz (--emit=dot). */
+void schedule_dot(Buf *out, const Schedule *s, int number, const Sources *sources);
 
 #endif

@@ -21,7 +21,7 @@ static void note_height(Parser *p, Ast *n, Ast **part) {
   Ast *x = *part;
   if (x->height >= MAX_HEIGHT) {
     if (!p->too_deep)
-      diag_help(diag_add(p->sink, DIAG_TOO_DEEP, (Span){x->span.source, x->span.begin, x->span.begin + 1},
+      diag_help(diag_add(p->sink, DIAG_TOO_DEEP, (Span){x->span.source, x->span.begin, x->span.begin + 1, 0},
                          "this is nested more than %d levels deep", MAX_HEIGHT),
                 "give names to some of its parts");
     p->too_deep = true;
@@ -53,7 +53,7 @@ Ast *documented(Parser *p, Ast *n) {
 /* ---- lists */
 
 Ast *list_empty(Parser *p, Token near) {
-  return node(p, AST_LIST, (Span){near.span.source, near.span.end, near.span.end});
+  return node(p, AST_LIST, (Span){near.span.source, near.span.end, near.span.end, 0});
 }
 
 Ast *list_start(Parser *p, Ast *x) { return list_add(p, node(p, AST_LIST, (Span){0}), x); }

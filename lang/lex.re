@@ -9,7 +9,7 @@
 #include <string.h>
 
 static Span span_of(const Lexer *l, const char *begin, const char *end) {
-  return (Span){l->number, (uint32_t)(begin - l->source->text), (uint32_t)(end - l->source->text)};
+  return (Span){l->number, (uint32_t)(begin - l->source->text), (uint32_t)(end - l->source->text), 0};
 }
 
 /* The digits without their underscores. */

@@ -23,7 +23,7 @@ static bool check_encoding(Parser *p) {
   for (size_t i = 0; i < s->n;) {
     size_t n = utf8_length((const unsigned char *)s->text + i, s->n - i);
     if (n == 0) {
-      Span at = {p->lexer.number, (uint32_t)i, (uint32_t)i + 1};
+      Span at = {p->lexer.number, (uint32_t)i, (uint32_t)i + 1, 0};
       diag_help(diag_add(p->sink, DIAG_BAD_ENCODING, at, "this is no UTF-8 text"),
                 "save the file as UTF-8 (byte %zu is the first that is not)", i + 1);
       return false;
@@ -39,7 +39,7 @@ static void feed(Parser *p, Token t) {
   p->lone = NULL;
   p->before_last = p->last;
   p->last = t;
-  if (t.kind != T_NEWLINE && t.span.source) p->end = (Span){t.span.source, t.span.end, t.span.end};
+  if (t.kind != T_NEWLINE && t.span.source) p->end = (Span){t.span.source, t.span.end, t.span.end, 0};
 }
 
 static Token token_here(int kind, Token at) {
@@ -164,7 +164,7 @@ Ast *parse_source(Arena *arena, StrTable *names, const Sources *sources, uint32_
   if (!p.machine) ice("out of memory");
   if (check_encoding(&p)) run(&p);
   GrammarFree(p.machine, free);
-  Ast *file = node(&p, AST_FILE, (Span){source, 0, (uint32_t)p.lexer.source->n});
+  Ast *file = node(&p, AST_FILE, (Span){source, 0, (uint32_t)p.lexer.source->n, 0});
   if (p.file) take_items(&p, file, p.file);
   return file;
 }

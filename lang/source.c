@@ -50,8 +50,21 @@ void position_seek(PositionCursor *c, uint32_t offset) {
   for (; c->offset > offset; c->offset--) c->column -= begins_character(s, c->offset - 1);
 }
 
+uint32_t sources_use(Sources *s, Span at) {
+  const Span *last = s->uses.n ? &s->uses.at[s->uses.n - 1] : NULL;
+  bool same = last && last->source == at.source && last->begin == at.begin && last->end == at.end;
+  if (!same) vec_push(s->arena, &s->uses, at);
+  return (uint32_t)s->uses.n;
+}
+
+Span sources_user_place(const Sources *s, Span at) {
+  const Source *source = sources_get(s, at.source);
+  bool elsewhere = source && source->library && at.use > 0 && at.use <= (uint32_t)s->uses.n;
+  return elsewhere ? s->uses.at[at.use - 1] : at;
+}
+
 Span span_join(Span a, Span b) {
   if (!a.source) return b;
   if (!b.source || b.source != a.source) return a;
-  return (Span){a.source, a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
+  return (Span){a.source, a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end, a.use};
 }

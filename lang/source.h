@@ -4,9 +4,11 @@
 
 #include "lang/str.h"
 
-/* A place: bytes [begin, end) of source number `source` (1 is the first; 0 means no place). */
+/* A place: bytes [begin, end) of source number `source` (1 is the first; 0 means no place). A place in the library
+ * that a program's value comes from also says whose: `use` is the number of the user's place that led there, 0 for
+ * none. */
 typedef struct Span {
-  uint32_t source, begin, end;
+  uint32_t source, begin, end, use;
 } Span;
 
 typedef struct Source {
@@ -21,6 +23,7 @@ typedef struct Source {
 typedef struct Sources {
   Arena *arena;
   Vec(Source *) all; /* source number i is all.at[i - 1] */
+  Vec(Span) uses;    /* use number i is uses.at[i - 1] */
 } Sources;
 
 /* Adds a copy of the text; returns its number. Texts over 1 GiB are the caller's to refuse. */
@@ -38,6 +41,10 @@ typedef struct PositionCursor {
   int line, column;
 } PositionCursor;
 void position_seek(PositionCursor *c, uint32_t offset);
+
+/* The number of a place of the user's, for Span.use; and the user's place for a span: its own, or that of its use. */
+uint32_t sources_use(Sources *s, Span at);
+Span sources_user_place(const Sources *s, Span at);
 
 Span span_join(Span a, Span b); /* from the beginning of a to the end of b; the other, where one is no place */
 

@@ -97,7 +97,7 @@ static bool block_case(const Case *c) {
   Lexer *l = &c->p->lexer;
   if (c->t.kind != T_NEWLINE || !accepts(c, T_LBRACE) || lexer_peek(l)->kind != T_LBRACE) return false;
   Diag *d = diag_add(c->p->sink, DIAG_UNEXPECTED, lexer_peek(l)->span, "a block begins on the line of its statement");
-  diag_place(d, (Span){c->t.span.source, c->t.span.begin, c->t.span.begin}, "put `{` here");
+  diag_place(d, (Span){c->t.span.source, c->t.span.begin, c->t.span.begin, 0}, "put `{` here");
   c->p->recovery = RECOVER_NEXT;
   return true;
 }

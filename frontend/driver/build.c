@@ -7,11 +7,14 @@
 
 #include "codegen/link.h"
 #include "frontend/driver/output.h"
+#include "ir/explain.h"
 
 typedef struct PassTime { /* of all graphs together */
   const char *pass;
   double seconds;
 } PassTime;
+
+typedef Vec(Schedule *) ScheduleList;
 
 typedef struct Build {
   Session *session;
@@ -166,13 +169,17 @@ static int build_code(Build *b) {
   const char *error = compile_code(c);
   if (error) return driver_error(EXIT_USAGE, "%s", error);
   show_time(b->options, "emit", now() - start);
-  Buf kernels = {0}, plan = {0};
-  for (int i = 0; i < c->schedules.n && wants_any(b, EMIT_kernels, EMIT_plan); i++) {
+  Buf kernels = {0}, plan = {0}, dot = {0};
+  buf_puts(&dot, "digraph program {\n  node [shape=box]\n");
+  for (int i = 0; i < c->schedules.n && wants_any(b, EMIT_kernels, EMIT_dot); i++) {
     schedule_print(&kernels, c->schedules.at[i], &b->session->sources);
     plan_print(&plan, c->schedules.at[i]);
+    schedule_dot(&dot, c->schedules.at[i], i, &b->session->sources);
   }
-  int status = emit(b, EMIT_kernels, &kernels), status2 = emit(b, EMIT_plan, &plan);
-  return status ? status : status2;
+  buf_puts(&dot, "}\n");
+  int status = emit(b, EMIT_kernels, &kernels), status2 = emit(b, EMIT_plan, &plan),
+      status3 = emit(b, EMIT_dot, &dot);
+  return status ? status : status2 ? status2 : status3;
 }
 
 static int write_form(Build *b, CpuForm form, EmitKind kind) {
@@ -263,6 +270,31 @@ int build_check_memory(Session *s, BuildOptions *o, const Program *program) {
   Build *b = build_new(s, o, program);
   int status = build_passes(b);
   if (!status) status = build_schedules(b);
+  if (b->compilation) compile_end(b->compilation);
+  return status;
+}
+
+/* The graphs that --save-grads and pieces of a batch need are others' in parts; they are left out unless asked for.
+ */
+static bool is_of_pieces(const Build *b, const Graph *g) {
+  for (int i = 0; i < b->program->train.n && b->options->compile.micro_batch == 0; i++)
+    if (b->program->train.at[i].grads == g || b->program->train.at[i].update == g) return true;
+  return false;
+}
+
+int build_explain(Session *s, BuildOptions *o, const Program *program, int line) {
+  Build *b = build_new(s, o, program);
+  Buf text = {0};
+  int status = build_passes(b);
+  if (!status) status = build_schedules(b);
+  if (!status) status = build_code(b);
+  ScheduleList shown = {0};
+  for (int i = 0; !status && i < b->compilation->schedules.n; i++)
+    if (!is_of_pieces(b, b->compilation->graphs.at[i])) vec_push(s->arena, &shown, b->compilation->schedules.at[i]);
+  bool any = !status && explain_lines(&text, shown.n, shown.at, &s->sources, o->file, line);
+  if (any) fwrite(text.text, 1, text.n, stdout);
+  else if (!status && line) status = driver_error(EXIT_PROGRAM, "%s:%d: nothing is computed here", o->file, line);
+  buf_free(&text);
   if (b->compilation) compile_end(b->compilation);
   return status;
 }

@@ -26,6 +26,9 @@ int build_load(Session *s, const BuildOptions *o, Program **program);
 /* Whether the program fits --mem, without code. 0 or an exit code. */
 int build_check_memory(Session *s, BuildOptions *o, const Program *program);
 
+/* What became of the lines of o->file, or of one line: on stdout. 0 or an exit code. */
+int build_explain(Session *s, BuildOptions *o, const Program *program, int line);
+
 /* What o->emit asks for, from an elaborated program. 0 or an exit code. */
 int build_program(Session *s, BuildOptions *o, Program *program);
 

@@ -1,6 +1,7 @@
 /* compile.c - the verbs that read a program: compile, check and run. What is asked of the text alone, tokens and
  * tree, is made here; the stages after it are build.c's. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/driver/output.h"
@@ -78,6 +79,16 @@ int verb_check(Session *s, Options *o, int nwords, const char *const *words) {
   Program *program = NULL;
   int status = build_load(s, &o->build, &program);
   return status || !o->build.compile.memory ? status : build_check_memory(s, &o->build, program);
+}
+
+int explain_file(Session *s, Options *o, const char *place) {
+  const char *colon = strrchr(place, ':');
+  bool has_line = colon && colon[1] && !colon[1 + strspn(colon + 1, "0123456789")];
+  int line = has_line ? atoi(colon + 1) : 0;
+  o->build.file = has_line ? arena_strndup(s->arena, place, (size_t)(colon - place)) : place;
+  Program *program = NULL;
+  int status = build_load(s, &o->build, &program);
+  return status ? status : build_explain(s, &o->build, program, line);
 }
 
 int verb_run(Session *s, Options *o, int nwords, const char *const *words) {

@@ -31,9 +31,10 @@ static void print_wrapped(const char *text) {
 }
 
 int verb_explain(Session *s, Options *o, int nwords, const char *const *words) {
-  (void)s, (void)o;
   if (nwords != 1)
-    return driver_error(EXIT_USAGE, "`nnc explain` takes the number of a message, `nnc explain E0201`");
+    return driver_error(EXIT_USAGE,
+                        "`nnc explain` takes the number of a message, E0201, or a file and perhaps a line, mlp.nn:5");
+  if (strpbrk(words[0], "./")) return explain_file(s, o, words[0]);
   const char *digits = words[0] + (toupper((unsigned char)words[0][0]) == 'E');
   char *end;
   long number = strtol(digits, &end, 10);

@@ -19,4 +19,7 @@ int verb_run(Session *s, Options *o, int nwords, const char *const *words);
 int verb_fmt(Session *s, Options *o, int nwords, const char *const *words);
 int verb_explain(Session *s, Options *o, int nwords, const char *const *words);
 
+/* `nnc explain FILE` and FILE:LINE. */
+int explain_file(Session *s, Options *o, const char *place);
+
 #endif
