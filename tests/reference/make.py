@@ -12,6 +12,7 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   library.safetensors              activations, softmaxes and losses with their derivatives, f64
   net.init.safetensors, net.trained.{f32,f64}.safetensors   weights of tests/programs/layers.nn, what three steps of
                                    Sgd(lr = 0.03) in batches of 16 make of them and of the states, and the test rows' scores
+  NAME.training.safetensors        trainings of models with losses of many kinds: trainings.py says what they hold
   cases.safetensors                the cases of the algebra with second derivatives: cases.py says what it holds
   layers.safetensors               convolutions, pooling, norms, attention ... with the derivatives of each argument, f64
 
@@ -29,6 +30,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 import cases
+import trainings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = os.path.join(HERE, "..", "..", "examples")
@@ -534,6 +536,7 @@ def main():
     layers(out, TENSORS, "tensors.safetensors", 6)
     models(out)
     cases.write(out)
+    trainings.trainings(out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,304 @@
+"""The trainings of tests/numeric/trainings in PyTorch: NAME.training.safetensors holds the weights to start from under nnc's
+names, the data as `data/<field>`, `grad/<parameter>` of the first step's losses and `trained/<name>` after three steps.
+
+All values to start from are f32 numbers; PyTorch computes in f64. Batches of 8 in order, three of them.
+"""
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save_file
+from torch import nn
+
+N, BATCH = 24, 8
+
+
+class Training:
+    """A training's models by name, its data, and what is to be kept."""
+
+    def __init__(self, seed):
+        self.made = torch.Generator().manual_seed(seed)
+        self.models, self.data, self.states, self.got, self.batch = {}, {}, {}, {}, 0
+        torch.manual_seed(seed)
+
+    def model(self, name, module):
+        module = module.double()
+        with torch.no_grad():
+            for p in module.parameters():
+                p.copy_(p.float().double())
+        self.models[name] = module
+        return module
+
+    def normal(self, name, *shape):
+        self.data[name] = torch.randn(N, *shape, generator=self.made).double()
+
+    def uniform(self, name, *shape):
+        self.data[name] = torch.rand(N, *shape, generator=self.made).double()
+
+    def integers(self, name, below, *shape):
+        self.data[name] = torch.randint(below, (N, *shape), generator=self.made)
+
+    def named(self):
+        for name, module in self.models.items():
+            for k, p in module.named_parameters():
+                yield f"{name}.{k}", p
+
+    def batches(self):
+        for at in range(0, N, BATCH):
+            self.batch += 1
+            yield {k: v[at:at + BATCH] for k, v in self.data.items()}
+
+    def start(self):
+        self.got.update({k: p.detach().float().numpy().copy() for k, p in self.named()})
+        self.got.update({"state/" + k: v.float().numpy().copy() for k, v in self.states.items()})
+        kept = {k: v.float() if v.is_floating_point() else v.int() for k, v in self.data.items()}
+        self.got.update({"data/" + k: v.numpy() for k, v in kept.items()})
+
+    def gradients(self, *names):
+        """Of the first step, as backward() has just left them."""
+        if self.batch > 1:
+            return
+        for k, p in self.named():
+            if k.split(".")[0] in names and p.grad is not None:
+                self.got["grad/" + k] = p.grad.numpy().copy()
+
+    def step(self, optimizer, loss, *names):
+        optimizer.zero_grad()
+        loss.backward()
+        self.gradients(*names)
+        optimizer.step()
+
+    def finish(self, out, name):
+        self.got.update({"trained/" + k: p.detach().numpy() for k, p in self.named() if p.requires_grad})
+        self.got.update({"trained/state/" + k: v.numpy() for k, v in self.states.items()})
+        save_file({k: np.ascontiguousarray(v) for k, v in self.got.items()}, os.path.join(out, name + ".training.safetensors"))
+
+
+class Mlp(nn.Module):
+    def __init__(self, sizes, activation):
+        super().__init__()
+        self.n, self.activation = len(sizes) - 1, activation
+        for i in range(self.n):
+            setattr(self, f"fc{i + 1}", nn.Linear(sizes[i], sizes[i + 1]))
+
+    def forward(self, x):
+        for i in range(self.n):
+            x = getattr(self, f"fc{i + 1}")(x)
+            if i + 1 < self.n:
+                x = self.activation(x)
+        return x
+
+
+def adam(model, lr, **options):
+    return torch.optim.Adam(model.parameters(), lr, foreach=False, **options)
+
+
+bce = F.binary_cross_entropy_with_logits
+
+
+def gan():
+    t = Training(1)
+    maker, judge = t.model("maker", Mlp((4, 8, 3), torch.tanh)), t.model("judge", Mlp((3, 8, 1), F.leaky_relu))
+    t.normal("x", 3), t.normal("z", 4)
+    t.start()
+    of_judge, of_maker = adam(judge, 1e-2, betas=(0.5, 0.999)), adam(maker, 1e-2, betas=(0.5, 0.999))
+    ones, zeros = torch.ones(BATCH, 1).double(), torch.zeros(BATCH, 1).double()
+    for b in t.batches():
+        fake = maker(b["z"])
+        t.step(of_judge, bce(judge(b["x"]), ones) + bce(judge(fake.detach()), zeros), "judge")
+        t.step(of_maker, bce(judge(fake), ones))     # of the judge that was changed: not its first gradient
+    return t
+
+
+def wgan_gp():
+    t = Training(2)
+    maker, critic = t.model("maker", Mlp((4, 8, 3), torch.tanh)), t.model("critic", Mlp((3, 8, 1), F.softplus))
+    t.normal("x", 3), t.normal("z", 4), t.uniform("mix")
+    t.start()
+    of_critic, of_maker = torch.optim.RMSprop(critic.parameters(), 1e-2, foreach=False), adam(maker, 1e-2)
+    for b in t.batches():
+        fake, mix = maker(b["z"]), b["mix"][:, None]
+        between = (mix * b["x"] + (1 - mix) * fake.detach()).requires_grad_()
+        slope = torch.autograd.grad(critic(between).sum(), between, create_graph=True)[0].norm(dim=1)
+        loss = critic(fake.detach()).mean() - critic(b["x"]).mean() + 10 * ((slope - 1) ** 2).mean()
+        t.step(of_critic, loss, "critic")
+        if t.batch % 2 == 0:
+            t.step(of_maker, -critic(fake).mean(), "maker")
+    return t
+
+
+def classes(t):
+    t.normal("x", 4), t.integers("y", 3)
+
+
+def sharpness():
+    t = Training(3)
+    net = t.model("net", Mlp((4, 6, 3), torch.tanh))
+    classes(t)
+    t.start()
+    optimizer = torch.optim.SGD(net.parameters(), 0.3)
+    for b in t.batches():
+        plain = F.cross_entropy(net(b["x"]), b["y"])
+        w, c = torch.autograd.grad(plain, (net.fc1.weight, net.fc2.bias), create_graph=True)
+        t.step(optimizer, plain + 0.3 * (w ** 2).sum() + 0.2 * (c ** 2).sum(), "net")
+    return t
+
+
+def pinn():
+    t = Training(4)
+    net = t.model("net", Mlp((1, 10, 10, 1), torch.tanh))
+    t.uniform("x", 1)
+    t.start()
+    optimizer = adam(net, 1e-2)
+    ends, wanted = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[0.0], [0.5]]).double()
+    for b in t.batches():
+        x = b["x"].requires_grad_()
+        slope = torch.autograd.grad(net(x).sum(), x, create_graph=True)[0]
+        bend = torch.autograd.grad(slope.sum(), x, create_graph=True)[0]
+        t.step(optimizer, ((bend + 9 * torch.sin(3 * x)) ** 2).mean() + 10 * ((net(ends) - wanted) ** 2).mean(), "net")
+    return t
+
+
+def word2vec():
+    t = Training(5)
+    word, beside = t.model("word", nn.Embedding(20, 6)), t.model("beside", nn.Embedding(20, 6))
+    t.integers("centre", 20), t.integers("near", 20), t.integers("far", 20, 5)
+    t.start()
+    optimizer = torch.optim.Adagrad([*word.parameters(), *beside.parameters()], 0.2, foreach=False)
+    for b in t.batches():
+        v, u, n = word(b["centre"]), beside(b["near"]), beside(b["far"])
+        right, wrong = F.logsigmoid((v * u).sum(1)), F.logsigmoid(-(n @ v[:, :, None])[:, :, 0])
+        t.step(optimizer, -(right + wrong.sum(1)).mean(), "word", "beside")
+    return t
+
+
+class Ncf(nn.Module):
+    def __init__(self, users, items, d):
+        super().__init__()
+        self.user_gmf, self.item_gmf = nn.Embedding(users, d), nn.Embedding(items, d)
+        self.user_mlp, self.item_mlp = nn.Embedding(users, d), nn.Embedding(items, d)
+        self.fc1, self.fc2, self.out = nn.Linear(2 * d, 6), nn.Linear(6, 4), nn.Linear(d + 4, 1)
+
+    def forward(self, u, i):
+        h = self.fc2(self.fc1(torch.cat((self.user_mlp(u), self.item_mlp(i)), 1)).relu()).relu()
+        return self.out(torch.cat((self.user_gmf(u) * self.item_gmf(i), h), 1))[:, 0]
+
+
+def ncf():
+    t = Training(6)
+    net = t.model("net", Ncf(12, 15, 5))
+    t.integers("u", 12), t.integers("i", 15)
+    t.data["liked"] = torch.randint(2, (N,), generator=t.made).double()
+    t.start()
+    optimizer = adam(net, 1e-2)
+    for b in t.batches():
+        t.step(optimizer, bce(net(b["u"], b["i"]), b["liked"]), "net")
+    return t
+
+
+class Vae(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc, self.mu, self.log_var = nn.Linear(6, 8), nn.Linear(8, 3), nn.Linear(8, 3)
+        self.dec1, self.dec2 = nn.Linear(3, 8), nn.Linear(8, 6)
+
+
+def vae():
+    t = Training(7)
+    net = t.model("vae", Vae())
+    t.uniform("x", 6), t.normal("noise", 3)
+    t.start()
+    optimizer = adam(net, 1e-2)
+    for b in t.batches():
+        h = net.enc(b["x"]).tanh()
+        m, lv = net.mu(h), net.log_var(h)
+        logits = net.dec2(net.dec1(m + b["noise"] * (lv / 2).exp()).tanh())
+        error = bce(logits, b["x"], reduction="none").sum(1).mean()
+        t.step(optimizer, error - 0.5 * (1 + lv - m ** 2 - lv.exp()).sum(1).mean(), "vae")
+    return t
+
+
+def teacher():
+    t = Training(8)
+    net = t.model("net", nn.Linear(4, 3))
+    classes(t)
+    for name in ("weight", "bias"):
+        t.states[name] = torch.randn(getattr(net, name).shape, generator=t.made).double()
+    t.start()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
+    for b in t.batches():
+        says = F.softmax(F.linear(b["x"], t.states["weight"], t.states["bias"]), 1)
+        t.step(optimizer, F.cross_entropy(net(b["x"]), b["y"]) + 3 * F.mse_loss(F.softmax(net(b["x"]), 1), says), "net")
+        for name in t.states:
+            t.states[name] = 0.8 * t.states[name] + 0.2 * getattr(net, name).detach()
+    return t
+
+
+def ewc():
+    t = Training(9)
+    net, before, fisher = (t.model(k, Mlp((4, 6, 3), torch.tanh)) for k in ("net", "before", "fisher"))
+    classes(t)
+    with torch.no_grad():
+        for p in fisher.parameters():
+            p.copy_((p ** 2).float().double())
+    for p in [*before.parameters(), *fisher.parameters()]:
+        p.requires_grad_(False)
+    t.start()
+    optimizer = torch.optim.SGD(net.parameters(), 0.05)
+    for b in t.batches():
+        parts = zip(fisher.parameters(), net.parameters(), before.parameters())
+        t.step(optimizer, F.cross_entropy(net(b["x"]), b["y"]) + 10 * sum((f * (w - w0) ** 2).sum() for f, w, w0 in parts), "net")
+    return t
+
+
+class Layered(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.norm, self.fc2, self.head = nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 6), nn.Linear(6, 3)
+        self.shift = nn.Parameter(torch.linspace(-0.5, 0.5, 3))
+
+    def forward(self, x):
+        return self.head(self.fc2(self.norm(self.fc1(x)).tanh()).tanh()) + self.shift
+
+
+def layerwise():
+    t = Training(10)
+    net = t.model("net", Layered())
+    classes(t)
+    t.start()
+    optimizer = torch.optim.AdamW([{"params": net.fc1.parameters(), "lr": 1e-3}, {"params": net.norm.parameters(), "lr": 1e-3, "weight_decay": 0},
+                                   {"params": net.fc2.parameters(), "lr": 3e-3}, {"params": net.head.parameters(), "lr": 1e-2},
+                                   {"params": [net.shift], "lr": 1e-2, "weight_decay": 0}], weight_decay=0.3, foreach=False)
+    for b in t.batches():
+        t.step(optimizer, F.cross_entropy(net(b["x"]), b["y"]), "net")
+    return t
+
+
+def lamb():
+    t = Training(11)
+    net = t.model("net", Mlp((4, 6, 3), torch.tanh))
+    with torch.no_grad():
+        net.fc2.bias.zero_()
+    classes(t)
+    t.start()
+    m, v = ([torch.zeros_like(p) for p in net.parameters()] for _ in "mv")
+    for b in t.batches():
+        net.zero_grad()
+        F.cross_entropy(net(b["x"]), b["y"]).backward()
+        t.gradients("net")
+        with torch.no_grad():
+            for k, p in enumerate(net.parameters()):
+                m[k], v[k] = 0.9 * m[k] + 0.1 * p.grad, 0.999 * v[k] + 0.001 * p.grad ** 2
+                u = m[k] / (1 - 0.9 ** t.batch) / ((v[k] / (1 - 0.999 ** t.batch)).sqrt() + 1e-6) + 0.1 * p
+                trust = p.norm() / u.norm() if p.norm() > 0 and u.norm() > 0 else 1.0
+                p -= 1e-2 * trust * u
+    return t
+
+
+TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb]
+
+
+def trainings(out):
+    for f in TRAININGS:
+        f().finish(out, f.__name__)
