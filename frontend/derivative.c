@@ -156,7 +156,7 @@ static bool one_direction(Elaborator *x, const Ast *a, const Variable *by, const
   return false;
 }
 
-static Value *zero_like(Elaborator *x, const Value *v) {
+Value *value_zeros(Elaborator *x, const Value *v) {
   Var *vars[MAX_RANK];
   for (int i = 0; i < v->rank; i++) vars[i] = var_fresh(x->ir, v->shape[i]);
   return value_tensor(x, v->rank, vars, expr_real(x->ir, v->dtype, 0), v->span);
@@ -198,7 +198,7 @@ Value *call_jvp(Elaborator *x, Env *e, Ast *a) {
   if (!direction_fits(x, a, v, arg[1])) return NULL;
   Node *value = node_over(x, y, n, used);
   if (!value) return NULL;
-  if (!derive_depends(x->graph, value, by.node)) return zero_like(x, y);
+  if (!derive_depends(x->graph, value, by.node)) return value_zeros(x, y);
   if (goes_through_repeat(x, value, by.node, a->span)) return NULL;
   if (!one_direction(x, a, &by, v, n, used)) return NULL;
   Form **prefix = NEW_ARRAY(x->arena, Form *, n + 1);

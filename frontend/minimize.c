@@ -195,24 +195,141 @@ static void output_gradient(Elaborator *x, int tensor, Node *gradient) {
   graph_output(x->graph, name, gradient);
 }
 
+typedef struct Group { /* parameters, their derivatives, and what updates them */
+  IntList params;
+  Vec(Node *) gradients;
+  IntList sums; /* accumulate: where the parameters' gradients since their last update are added up */
+  OptimizerCall call;
+} Group;
+
+typedef struct Minimize {
+  Ast *ast;
+  Vec(Group) groups;
+} Minimize;
+
+/* How many optimizers of this program have changed the parameter before. */
+static int changes_before(const TrainWalk *w, int tensor) {
+  int n = 0;
+  for (int i = 0; i < w->versions.n; i++) n += w->versions.at[i].tensor == tensor && w->versions.at[i].env != NULL;
+  return n;
+}
+
+/* ---- the gradient as a whole ---- */
+
+static Expr *squares(Elaborator *x, Node *gradient) {
+  Var *vars[8];
+  Form *at[8];
+  for (int i = 0; i < gradient->rank; i++) {
+    vars[i] = var_fresh(x->ir, gradient->shape[i]);
+    at[i] = form_var(x->ir, vars[i]);
+  }
+  Expr *g = expr_read(x->ir, gradient, at);
+  Node *sum =
+      graph_comp(x->graph, 0, NULL, RED_sum, gradient->rank, vars, expr_op2(x->ir, OP_mul, g, g), gradient->span);
+  return expr_cast(x->ir, float_default(x), expr_read(x->ir, sum, NULL));
+}
+
+static Node *scaled(Elaborator *x, Node *gradient, Expr *by) {
+  Value *factors[2] = {value_node(x, gradient, gradient->span),
+                       value_scalar(x, expr_cast(x->ir, gradient->dtype, by), gradient->span)};
+  return value_whole(x, elaborate_scalar_row(x, OP_mul, 2, factors, gradient->span));
+}
+
+/* `clip_norm`: a gradient that is longer, over all parameters of the `minimize`, is made so long. */
+static void clip(Elaborator *x, double most, Minimize *m) {
+  DType t = float_default(x);
+  Expr *total = expr_real(x->ir, t, 0);
+  for (int i = 0; i < m->groups.n; i++)
+    for (int k = 0; k < m->groups.at[i].gradients.n; k++)
+      total = expr_op2(x->ir, OP_add, total, squares(x, m->groups.at[i].gradients.at[k]));
+  Expr *length = expr_op2(x->ir, OP_add, expr_op1(x->ir, OP_sqrt, total), expr_real(x->ir, t, 1e-6));
+  Expr *by =
+      expr_op2(x->ir, OP_min, expr_op2(x->ir, OP_div, expr_real(x->ir, t, most), length), expr_real(x->ir, t, 1));
+  Node *scale = graph_comp(x->graph, 0, NULL, RED_none, 0, NULL, by, m->ast->span);
+  for (int i = 0; i < m->groups.n; i++)
+    for (int k = 0; k < m->groups.at[i].gradients.n; k++) {
+      Node **g = &m->groups.at[i].gradients.at[k];
+      *g = scaled(x, *g, expr_read(x->ir, scale, NULL));
+    }
+}
+
+static void add_sums(Elaborator *x, TrainWalk *w, Minimize *m) {
+  double part = 1 / (double)w->train->accumulate;
+  for (int i = 0; i < m->groups.n; i++)
+    for (int k = 0; k < m->groups.at[i].gradients.n; k++) {
+      Node **g = &m->groups.at[i].gradients.at[k];
+      int tensor = m->groups.at[i].params.at[k];
+      Type t = {.dtype = (*g)->dtype, .rank = (*g)->rank, .shape = (*g)->shape};
+      int slot = optimizer_slot(x, tensor, "$sum", changes_before(w, tensor), &t, m->ast->span);
+      vec_push(x->arena, &m->groups.at[i].sums, slot);
+      Value *terms[2] = {tensor_current(x, slot, m->ast->span),
+                         value_node(x, scaled(x, *g, expr_real(x->ir, (*g)->dtype, part)), m->ast->span)};
+      *g = value_whole(x, elaborate_scalar_row(x, OP_add, 2, terms, m->ast->span));
+    }
+}
+
+/* ---- updates ---- */
+
 static bool update(Elaborator *x, TrainWalk *w, OptimizerCall *call, int tensor, Node *gradient, Span at) {
   Node *before = value_whole(x, tensor_current(x, tensor, at));
-  int nth = 0;
-  for (int i = 0; i < w->versions.n; i++) nth += w->versions.at[i].tensor == tensor && w->versions.at[i].env != NULL;
-  if (!update_param(x, call, tensor, gradient, nth, w->conditional)) return false;
+  if (!update_param(x, call, tensor, gradient, changes_before(w, tensor), w->conditional)) return false;
   remember_version(x, w, tensor, before, at);
   return true;
 }
 
-void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
+static void update_all(Elaborator *x, TrainWalk *w, void *cx) {
+  Minimize *m = cx;
+  if (w->train->clip_norm > 0) clip(x, w->train->clip_norm, m);
+  for (int i = 0; i < m->groups.n; i++) {
+    Group *g = &m->groups.at[i];
+    for (int k = 0; k < g->params.n; k++) {
+      if (!update(x, w, &g->call, g->params.at[k], g->gradients.at[k], m->ast->span)) return;
+      if (k < g->sums.n)
+        tensor_assign(x, g->sums.at[k], value_zeros(x, tensor_current(x, g->sums.at[k], m->ast->span)));
+    }
+  }
+}
+
+static void keep_sums(Elaborator *x, TrainWalk *w, void *cx) {
+  (void)w;
+  const Minimize *m = cx;
+  for (int i = 0; i < m->groups.n; i++)
+    for (int k = 0; k < m->groups.at[i].params.n; k++) {
+      const Group *g = &m->groups.at[i];
+      tensor_assign(x, g->sums.at[k], value_node(x, g->gradients.at[k], m->ast->span));
+    }
+}
+
+/* `accumulate`: at each n-th step with the mean of n steps' gradients. */
+static void update_sometimes(Elaborator *x, TrainWalk *w, Minimize *m) {
+  Expr *step = expr_read(x->ir, graph_named_input(x, "$step", DT_i32, 0, NULL, m->ast->span), NULL);
+  Expr *rest = expr_op2(x->ir, OP_mod, step, expr_int(x->ir, DT_i32, w->train->accumulate));
+  Value *due = value_scalar(x, expr_op2(x->ir, OP_eq, rest, expr_int(x->ir, DT_i32, 0)), m->ast->span);
+  add_sums(x, w, m);
+  Minimize sums = *m; /* clipping changes the gradients of the other side */
+  memset(&sums.groups, 0, sizeof sums.groups);
+  for (int i = 0; i < m->groups.n; i++) {
+    Group g = m->groups.at[i];
+    memset(&g.gradients, 0, sizeof g.gradients);
+    for (int k = 0; k < m->groups.at[i].gradients.n; k++)
+      vec_push(x->arena, &g.gradients, m->groups.at[i].gradients.at[k]);
+    vec_push(x->arena, &sums.groups, g);
+  }
+  choose_at_run_time(x, w, due, update_all, m, keep_sums, &sums, m->ast->span);
+}
+
+/* ---- the statement ---- */
+
+/* The loss, under its name; NULL: a message was given. */
+static Node *loss_node(Elaborator *x, TrainWalk *w, Ast *a) {
   Value *v = elaborate_expr(x, w->env, a->value);
-  if (!v) return;
+  if (!v) return NULL;
   v = value_runtime(x, v);
   if (v->kind != VALUE_TENSOR || v->rank || !dtype_is_float(v->dtype)) {
     Diag *d =
         diag_add(x->diags, DIAG_LOSS, a->value->span, "a loss is one float, and this is %s", value_type_text(x, v));
     if (v->kind == VALUE_TENSOR && v->rank) suggest_call(x, d, a->value->span, "mean");
-    return;
+    return NULL;
   }
   Node *loss = value_whole(x, v);
   Str name = loss_name(x, a->value);
@@ -220,41 +337,57 @@ void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
   if (w->mode != MODE_UPDATE &&
       !name_output(x, name, loss, a->value->span,
                    "a loss carries its variable's name: `d_loss = ...`, `minimize d_loss over ...`"))
-    return;
-  if (w->mode == MODE_EVAL) return;
-  if (w->mode == MODE_STEP) warn_stale(x, w, loss, a);
-  Vec(IntList) groups = {0};
-  for (int i = 0; i < a->items.n; i++) {
-    IntList params = {0};
-    for (int k = 0; k < a->items.at[i]->items.n; k++)
-      if (!group_params(x, w->env, a->items.at[i]->items.at[k], &params)) return;
-    for (int k = 0; k < params.n; k++) {
-      if (!reaches(x, loss, params.at[k], a->items.at[i]->items.at[0])) return;
-      if (!in_groups(groups.n, groups.at, params.at[k])) continue;
-      Diag *d = diag_add(x->diags, DIAG_TWICE, a->items.at[i]->span, "`%s` is in two groups",
-                         x->program->tensors.at[params.at[k]].name);
+    return NULL;
+  return loss;
+}
+
+static bool in_any_group(const Minimize *m, int tensor) {
+  for (int i = 0; i < m->groups.n; i++)
+    if (in_groups(1, &m->groups.at[i].params, tensor)) return true;
+  return false;
+}
+
+static bool find_groups(Elaborator *x, TrainWalk *w, Node *loss, Minimize *m) {
+  const AstList *all = &m->ast->items;
+  for (int i = 0; i < all->n; i++) {
+    Group g = {0};
+    for (int k = 0; k < all->at[i]->items.n; k++)
+      if (!group_params(x, w->env, all->at[i]->items.at[k], &g.params)) return false;
+    for (int k = 0; k < g.params.n; k++) {
+      if (!reaches(x, loss, g.params.at[k], all->at[i]->items.at[0])) return false;
+      if (!in_any_group(m, g.params.at[k])) continue;
+      Diag *d = diag_add(x->diags, DIAG_TWICE, all->at[i]->span, "`%s` is in two groups",
+                         x->program->tensors.at[g.params.at[k]].name);
       diag_help(d, "each parameter is changed by one optimizer");
-      return;
+      return false;
     }
-    vec_push(x->arena, &groups, params);
+    if (w->mode != MODE_GRADS && !optimizer_call(x, w->env, all->at[i]->with, &g.call)) return false;
+    vec_push(x->arena, &m->groups, g);
   }
-  /* All derivatives first: an update changes what a parameter is from then on. */
-  Vec(Node *) grads = {0};
-  for (int i = 0; i < groups.n; i++)
-    for (int k = 0; k < groups.at[i].n; k++) {
-      int tensor = groups.at[i].at[k];
-      Node *now = version_in(x, w, loss, tensor, a->span);
-      Node *grad =
-          w->mode == MODE_UPDATE ? gradient_input(x, tensor, now, a->span) : graph_grad(x->graph, loss, now, a->span);
-      vec_push(x->arena, &grads, grad);
+  return true;
+}
+
+/* All derivatives: before the updates, which change what a parameter is. */
+static void find_gradients(Elaborator *x, TrainWalk *w, Node *loss, Minimize *m) {
+  for (int i = 0; i < m->groups.n; i++)
+    for (int k = 0; k < m->groups.at[i].params.n; k++) {
+      int tensor = m->groups.at[i].params.at[k];
+      Node *now = version_in(x, w, loss, tensor, m->ast->span);
+      Node *grad = w->mode == MODE_UPDATE ? gradient_input(x, tensor, now, m->ast->span)
+                                          : graph_grad(x->graph, loss, now, m->ast->span);
+      vec_push(x->arena, &m->groups.at[i].gradients, grad);
+      if (w->mode == MODE_GRADS) output_gradient(x, tensor, grad);
     }
-  for (int i = 0, g = 0; i < groups.n; i++) {
-    OptimizerCall call = {0};
-    if (w->mode != MODE_GRADS && !optimizer_call(x, w->env, a->items.at[i]->with, &call)) return;
-    for (int k = 0; k < groups.at[i].n; k++, g++) {
-      int tensor = groups.at[i].at[k];
-      if (w->mode == MODE_GRADS) output_gradient(x, tensor, grads.at[g]);
-      else if (!update(x, w, &call, tensor, grads.at[g], a->span)) return;
-    }
-  }
+}
+
+void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
+  Node *loss = loss_node(x, w, a);
+  if (!loss || w->mode == MODE_EVAL) return;
+  if (w->mode == MODE_STEP) warn_stale(x, w, loss, a);
+  Minimize m = {.ast = a};
+  if (!find_groups(x, w, loss, &m)) return;
+  find_gradients(x, w, loss, &m);
+  if (w->mode == MODE_GRADS) return;
+  if (w->train->accumulate > 1) update_sometimes(x, w, &m);
+  else update_all(x, w, &m);
 }

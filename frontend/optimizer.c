@@ -5,13 +5,22 @@
 #include <string.h>
 
 /* `opt/<param>/<slot>`; of a parameter's second optimizer `opt/<param>/<slot>.2`. */
-static Str slot_name(Elaborator *x, const Instance *o, Str slot, int nth) {
-  return nth ? str_internf(x->strings, "%s/%s.%d", o->path, slot, nth + 1)
-             : str_internf(x->strings, "%s/%s", o->path, slot);
+static Str slot_name(Elaborator *x, Str param, Str slot, int nth) {
+  return nth ? str_internf(x->strings, "opt/%s/%s.%d", param, slot, nth + 1)
+             : str_internf(x->strings, "opt/%s/%s", param, slot);
+}
+
+int optimizer_slot(Elaborator *x, int param, const char *slot, int nth, const Type *t, Span at) {
+  Str name = slot_name(x, x->program->tensors.at[param].name, slot, nth);
+  int tensor = tensor_find(x, name);
+  if (tensor >= 0) return tensor;
+  tensor = tensor_declare(x, name, ROLE_optimizer, t, at);
+  vec_push(x->arena, &x->inits, (Init){tensor, NULL, NULL, name, x->module, NULL});
+  return tensor;
 }
 
 static bool optimizer_state(Elaborator *x, Instance *o, const ProgramTensor *p, int nth, Ast *a) {
-  Str name = slot_name(x, o, a->name, nth);
+  Str name = slot_name(x, p->name, a->name, nth);
   Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
   for (int d = 0; d < p->rank; d++) t.shape[d] = dim_const(x->ir, p->shape[d]);
   if (a->type && !type_resolve(x, o->env, a->type, &t)) return false;
@@ -83,14 +92,9 @@ bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out) {
 
 /* `step` in an optimizer: the number of this update. That is the training's step where it updates at each; else it
  * has a slot that counts. */
-static Value *update_number(Elaborator *x, const Instance *o, int nth, bool counts, Span at) {
+static Value *update_number(Elaborator *x, int param, int nth, bool counts, Span at) {
   if (!counts) return value_node(x, graph_named_input(x, "$step", DT_i32, 0, NULL, at), at);
-  Str name = slot_name(x, o, str_internz(x->strings, "$step"), nth);
-  int tensor = tensor_find(x, name);
-  if (tensor < 0) {
-    tensor = tensor_declare(x, name, ROLE_optimizer, &(Type){.dtype = DT_i32}, at);
-    vec_push(x->arena, &x->inits, (Init){tensor, NULL, NULL, name, x->module, NULL});
-  }
+  int tensor = optimizer_slot(x, param, "$step", nth, &(Type){.dtype = DT_i32}, at);
   Expr *next = expr_op2(x->ir, OP_add, tensor_current(x, tensor, at)->expr, expr_int(x->ir, DT_i32, 1));
   Node *n = graph_comp(x->graph, 0, NULL, RED_none, 0, NULL, next, at);
   tensor_assign(x, tensor, value_node(x, n, at));
@@ -128,7 +132,7 @@ bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad, in
   x->module = call->model->module;
   Env *outer = env_bind(x, NULL, str_internz(x->strings, "$self"), self, call->span);
   Value *step = NEW(x->arena, Value);
-  *step = *update_number(x, o, nth, counts, call->span);
+  *step = *update_number(x, tensor, nth, counts, call->span);
   step->weak = true;
   outer = env_bind(x, outer, str_internz(x->strings, "step"), step, call->span);
   int n;

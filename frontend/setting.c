@@ -34,6 +34,7 @@ static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
   bool right = kind == 'i'   ? is_int && n > 0
                : kind == 'n' ? is_int
                : kind == 'b' ? v->kind == VALUE_FLAG
+               : kind == 'r' ? (is_int && n > 0) || (v->kind == VALUE_REAL && v->real > 0)
                : kind == 'd' ? v->kind == VALUE_DATASET
                              : v->kind == VALUE_DATASET || (v->kind == VALUE_REAL && v->real > 0 && v->real < 1);
   if (!right) {
@@ -41,6 +42,7 @@ static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
              kind == 'i'   ? "a positive integer"
              : kind == 'n' ? "an integer"
              : kind == 'b' ? "true or false"
+             : kind == 'r' ? "a positive number"
              : kind == 'd' ? "a data set"
                            : "a fraction between 0 and 1, or a data set");
     return false;
@@ -56,6 +58,8 @@ static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
     break;
   case SETTING_test: t->test_data = v->data->index; break;
   case SETTING_shuffle: t->shuffle = v->truth; break;
+  case SETTING_accumulate: t->accumulate = n; break;
+  case SETTING_clip_norm: t->clip_norm = is_int ? (double)n : v->real; break;
   default: break;
   }
   return true;
@@ -83,7 +87,7 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
       setting_value(x, t, which, a);
       continue;
     }
-    static const char *const later[] = {"precision", "folds", "accumulate", "clip_norm"};
+    static const char *const later[] = {"precision", "folds"};
     bool read = false, known = false;
     for (size_t k = 0; k < sizeof later / sizeof *later; k++) known = known || !strcmp(a->name, later[k]);
     if (known) {
@@ -99,7 +103,7 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
     if (meant) diag_fix(diag_help(d, "did you mean the setting `%s`?", meant), a->name_span, "%s", meant);
     else if (strstr(" lr learning_rate optimizer weight_decay momentum ", arena_printf(x->arena, " %s ", a->name)))
       diag_help(d, "the optimizer has it: `minimize loss over net with Adam(lr = 1e-3)`");
-    else diag_help(d, "the settings are epochs, steps, batch, seed, validate, test and shuffle");
+    else diag_help(d, "the settings are epochs, steps, batch, seed, validate, test, shuffle, accumulate and clip_norm");
   }
   return i;
 }

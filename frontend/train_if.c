@@ -16,7 +16,8 @@ static bool trains(const Ast *a) {
   return false;
 }
 
-static void walk_side(Elaborator *x, TrainWalk *w, Ast *side) {
+static void walk_side(Elaborator *x, TrainWalk *w, void *cx) {
+  Ast *side = cx;
   if (side && side->kind == AST_IF) train_statement(x, w, side);
   for (int i = 0; side && side->kind == AST_BLOCK && i < side->items.n; i++) train_statement(x, w, side->items.at[i]);
 }
@@ -43,7 +44,7 @@ static Value *either(Elaborator *x, const Value *when, Value *then, Value *other
                            : elaborate_scalar_row(x, OP_select, 3, (Value *[]){(Value *)when, then, otherwise}, at);
 }
 
-static Side take_side(Elaborator *x, TrainWalk *w, Ast *ast) {
+static Side take_side(Elaborator *x, TrainWalk *w, SideWalk *walk, void *cx) {
   Side s = {0};
   bool outer = w->conditional;
   Env *env = w->env;
@@ -51,7 +52,7 @@ static Side take_side(Elaborator *x, TrainWalk *w, Ast *ast) {
   ValueList before = {0};
   for (int i = 0; i < x->current.n; i++) vec_push(x->arena, &before, x->current.at[i].value);
   w->conditional = true;
-  walk_side(x, w, ast);
+  walk(x, w, cx);
   w->conditional = outer;
   s.env = w->env;
   w->env = env;
@@ -138,11 +139,11 @@ static void choose_names(Elaborator *x, TrainWalk *w, const Value *when, const S
     }
 }
 
-static void choose_at_run_time(Elaborator *x, TrainWalk *w, Ast *a, Value *c) {
-  Value *when = value_node(x, value_whole(x, c), a->cond->span);
-  w->train->conditional = true;
-  Side one = take_side(x, w, a->then), two = take_side(x, w, a->otherwise);
-  choose_current(x, w, when, &one, &two, a->span);
+void choose_at_run_time(Elaborator *x, TrainWalk *w, Value *c, SideWalk *then, void *cx, SideWalk *otherwise,
+                        void *cx2, Span at) {
+  Value *when = value_node(x, value_whole(x, c), c->span);
+  Side one = take_side(x, w, then, cx), two = take_side(x, w, otherwise, cx2);
+  choose_current(x, w, when, &one, &two, at);
   choose_next(x, when, &one, &two);
   choose_names(x, w, when, &one, &two);
 }
@@ -150,8 +151,10 @@ static void choose_at_run_time(Elaborator *x, TrainWalk *w, Ast *a, Value *c) {
 void train_if(Elaborator *x, TrainWalk *w, Ast *a) {
   Value *c = elaborate_expr(x, w->env, a->cond), *result = NULL;
   if (!c) return;
-  if (c->kind == VALUE_TENSOR && c->dtype == DT_bool && !c->rank) choose_at_run_time(x, w, a, c);
-  else if (c->kind == VALUE_FLAG && trains(a)) choose_training(x, w, a, c);
+  if (c->kind == VALUE_TENSOR && c->dtype == DT_bool && !c->rank) {
+    w->train->conditional = true;
+    choose_at_run_time(x, w, c, walk_side, a->then, walk_side, a->otherwise, a->span);
+  } else if (c->kind == VALUE_FLAG && trains(a)) choose_training(x, w, a, c);
   else if (c->kind != VALUE_FLAG)
     diag_add(x->diags, DIAG_WRONG_TYPE, a->cond->span, "a condition is one truth value, and this is %s",
              value_type_text(x, c));

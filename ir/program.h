@@ -72,6 +72,8 @@ typedef struct Train {
   Str name;                           /* NULL for the only one */
   int data;                           /* index into Program.data */
   int64_t epochs, steps, batch, seed; /* steps, epochs: 0 where not set */
+  int64_t accumulate;                 /* steps whose gradients make one update */
+  double clip_norm;                   /* of a gradient; 0: any */
   double validate;                    /* fraction; 0: none */
   int validate_data, test_data;       /* data sets; -1: none */
   bool shuffle;

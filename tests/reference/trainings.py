@@ -1,7 +1,7 @@
 """The trainings of tests/numeric/trainings in PyTorch: NAME.training.safetensors holds the weights to start from under nnc's
 names, the data as `data/<field>`, `grad/<parameter>` of the first step's losses and `trained/<name>` after three steps.
 
-All values to start from are f32 numbers; PyTorch computes in f64. Batches of 8 in order, three of them.
+All values to start from are f32 numbers; PyTorch computes in f64. Batches of 8 in order, one pass.
 """
 import os
 
@@ -44,10 +44,10 @@ class Training:
             for k, p in module.named_parameters():
                 yield f"{name}.{k}", p
 
-    def batches(self):
-        for at in range(0, N, BATCH):
+    def batches(self, size=BATCH):
+        for at in range(0, N, size):
             self.batch += 1
-            yield {k: v[at:at + BATCH] for k, v in self.data.items()}
+            yield {k: v[at:at + size] for k, v in self.data.items()}
 
     def start(self):
         self.got.update({k: p.detach().float().numpy().copy() for k, p in self.named()})
@@ -296,7 +296,24 @@ def lamb():
     return t
 
 
-TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb]
+def accumulate():
+    t = Training(12)
+    net = t.model("net", Mlp((4, 6, 3), torch.tanh))
+    classes(t)
+    t.start()
+    first, second = adam(net.fc1, 1e-2), torch.optim.SGD(net.fc2.parameters(), 0.5, momentum=0.9)
+    net.zero_grad()
+    for b in t.batches(4):
+        (F.cross_entropy(net(b["x"]), b["y"]) / 2).backward()
+        if t.batch == 1:
+            t.got.update({"grad/" + k: 2 * p.grad.numpy() for k, p in t.named()})
+        if t.batch % 2 == 0:
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 0.4, foreach=False)
+            first.step(), second.step(), net.zero_grad()
+    return t
+
+
+TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate]
 
 
 def trainings(out):
