@@ -204,7 +204,7 @@ static bool lift_of(Elaborator *x, Env *e, Ast *param, CallArg *arg, Lift *lift,
   return false;
 }
 
-static Expr *place_of(Elaborator *x, Var *v, Span at) {
+Expr *place_of(Elaborator *x, Var *v, Span at) {
   if (!x->batch || v->extent != x->batch || x->generic) return NULL;
   Dim *shape[1] = {v->extent};
   Form *f[1] = {form_var(x->ir, v)};

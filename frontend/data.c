@@ -119,8 +119,8 @@ static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) 
 static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   if (a->kind != AST_DEFINE || !a->type || (a->flags & AST_DRAW)) {
     if (a->kind == AST_ERROR) return;
-    if (a->kind == AST_AUGMENT) {
-      say_not_compiled(x, a->span, "`augment`");
+    if (a->kind == AST_AUGMENT) { /* augment.c: where the data are trained on */
+      check_augmented(x, d, a);
       return;
     }
     Diag *g = diag_add(x->diags, DIAG_FIELD, a->span, "a field is wanted here");

@@ -97,7 +97,7 @@ static Env *bind_counter(Elaborator *x, Env *e, const char *name, const char *in
   return e;
 }
 
-static Graph *walk_body(Elaborator *x, Train *t, Ast *a, int first, Mode mode) {
+static Graph *walk_body(Elaborator *x, Train *t, const DataDecl *data, Ast *a, int first, Mode mode) {
   static const char *const names[] = {"step", "eval", "grads", "update"};
   GraphState *saved;
   TrainWalk w = {.train = t, .mode = mode};
@@ -117,6 +117,7 @@ static Graph *walk_body(Elaborator *x, Train *t, Ast *a, int first, Mode mode) {
                      d->fields.at[i].span);
   }
   int errors = x->diags->errors;
+  if (x->training) w.env = augment_fields(x, data, w.env);
   for (int i = first; i < a->body->items.n; i++) train_statement(x, &w, a->body->items.at[i]);
   apply_pending(x, 0);
   if ((mode == MODE_STEP || mode == MODE_UPDATE) && x->diags->errors == errors)
@@ -188,12 +189,12 @@ void elaborate_train(Elaborator *x, Decl *decl) {
   int errors = x->diags->errors;
   int first = read_settings(x, &t, a->body);
   if (!t.epochs && !t.steps) t.epochs = 1;
-  t.step = walk_body(x, &t, a, first, MODE_STEP);
+  t.step = walk_body(x, &t, v->data, a, first, MODE_STEP);
   if (x->diags->errors == errors) {
-    t.eval = walk_body(x, &t, a, first, MODE_EVAL);
-    t.grads = walk_body(x, &t, a, first, MODE_GRADS);
+    t.eval = walk_body(x, &t, v->data, a, first, MODE_EVAL);
+    t.grads = walk_body(x, &t, v->data, a, first, MODE_GRADS);
     t.whole = why_whole(x, &t);
-    if (!t.whole) t.update = walk_body(x, &t, a, first, MODE_UPDATE);
+    if (!t.whole) t.update = walk_body(x, &t, v->data, a, first, MODE_UPDATE);
   }
   vec_push(x->arena, &x->program->train, t);
 }

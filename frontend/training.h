@@ -30,6 +30,15 @@ void train_statement(Elaborator *x, TrainWalk *w, Ast *a);
 
 /* An `if` in the body: of what only `train` has, decided while compiling; or at run time. */
 void train_if(Elaborator *x, TrainWalk *w, Ast *a);
+/* Does what `then` does where the condition c holds at run time, else what `otherwise` does. */
+typedef void SideWalk(Elaborator *x, TrainWalk *w, void *cx);
+void choose_at_run_time(Elaborator *x, TrainWalk *w, Value *c, SideWalk *then, void *cx, SideWalk *otherwise,
+                        void *cx2, Span at);
+
+/* ---- augment.c ---- */
+
+/* The names of the data's fields, as training sees them. */
+Env *augment_fields(Elaborator *x, const DataDecl *data, Env *e);
 
 /* ---- setting.c ---- */
 
@@ -49,6 +58,8 @@ typedef struct OptimizerCall { /* what stands after `with` */
 bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out);
 /* Makes the parameter's next value its current one. `nth`: how many optimizers of this program change it before this
  * one. `counts`: it is not there at every step, and counts its own. False after a message. */
+/* A slot of the parameter's optimizer that is not one of its states, 0 at first; an index into Program.tensors. */
+int optimizer_slot(Elaborator *x, int tensor, const char *slot, int nth, const Type *t, Span at);
 bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad, int nth, bool counts);
 
 /* ---- minimize.c ---- */

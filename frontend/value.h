@@ -265,6 +265,7 @@ Value *value_take(Elaborator *x, const Value *v, int n, Form **at);
 Value *value_tensor(Elaborator *x, int rank, Var **vars, Expr *body, Span at);
 /* v as a tensor over vars (indices just taken off the stack) and then its own dimensions. */
 Value *value_abstract(Elaborator *x, Value *v, int n, Var **vars);
+Value *value_zeros(Elaborator *x, const Value *v); /* of v's type and shape */
 /* The node that is v, wholly: no index of the stack in it (grad, outputs, stores). */
 Node *value_whole(Elaborator *x, Value *v);
 /* v as type t: compile-time numbers and weak scalars become t; a tensor must have it already. NULL after a message.
@@ -360,6 +361,7 @@ typedef struct CallArg {
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at);
 void apply_pending(Elaborator *x, int mark); /* the next values from `mark` on take effect */
 Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at);
+Expr *place_of(Elaborator *x, Var *v, Span at); /* of an index over the batch: the example's place; else NULL */
 /* Binds compile-time parameters of a model, optimizer or metric head. */
 Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *args, Span at, Str name);
 bool is_reduction(Str name);                           /* sum, mean, ..., count */
@@ -461,6 +463,7 @@ Env *text_names(Elaborator *x, const DataSet *d, Span at); /* what its fields se
 Value *data_column(Elaborator *x, Env *e, Ast *call, bool *is); /* column(...), columns(...) in a field */
 Value *data_part(Elaborator *x, Str name, Span at);             /* the source's part of a name, in a field */
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);
+void check_augmented(Elaborator *x, const DataSet *d, const Ast *a); /* that the names are fields */
 Value *data_field(Elaborator *x, DataDecl *d, Str name, Span at); /* `digits.x` at file level */
 
 #endif

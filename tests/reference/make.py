@@ -273,6 +273,13 @@ def gates(n):
     return dict(x=(5, 3), weight_ih_l0=(n * 4, 3), weight_hh_l0=(n * 4, 4), bias_ih_l0=(n * 4,), bias_hh_l0=(n * 4,))
 
 
+def warp(x):
+    """By the matrix 0.9 0.3, -0.2 1.1 in rows and columns, and a shift by 0.4 rows and -0.7 columns."""
+    h, w = (n - 1 for n in x.shape[2:])
+    theta = torch.tensor([[1.1, -0.2 * h / w, -1.4 / w], [0.3 * w / h, 0.9, 0.8 / h]], dtype=x.dtype)
+    return F.grid_sample(x, F.affine_grid(theta[None].expand(len(x), 2, 3), x.shape, align_corners=True), align_corners=True)
+
+
 # NAME: the function, then its arguments' shapes. x, the first, has PyTorch's leading dimension.
 LAYERS = {
     "conv1d": (lambda x, weight: F.conv1d(x, weight), dict(x=(3, 10), weight=(4, 3, 3))),
@@ -363,6 +370,7 @@ LAYERS = {
     "global_avg_pool3d": (lambda x: F.adaptive_avg_pool3d(x, 1).flatten(1), dict(x=(2, 3, 2, 4))),
     "global_max_pool3d": (lambda x: F.adaptive_max_pool3d(x, 1).flatten(1), dict(x=(2, 3, 2, 4))),
     "resize_nearest1d": (lambda x: F.interpolate(x, size=7), dict(x=(2, 4))),
+    "warp": (warp, dict(x=(2, 5, 4))),
     "resize_cubic": (lambda x: F.interpolate(x[..., None].expand(-1, -1, -1, 3), size=(3, 3), mode="bicubic")[..., 1], dict(x=(2, 5))),
     "lerp": (lambda x, b, w: torch.lerp(x, b, w), dict(x=(4,), b=(4,), w=(4,))),
     "dot": (lambda x, b: (x * b).sum(-1), dict(x=(3, 4), b=(3, 4))),

@@ -1,0 +1,105 @@
+/* augment.c - `augment image = image |> random_flip` in data: what training sees instead of a field. It is written
+ * for one example, may draw, and is part of a step's graph: validation, statistics and entries have the field as it
+ * is. */
+#include "frontend/training.h"
+
+#include <string.h>
+
+static int field_named(const DataSet *d, Str name) {
+  for (int i = 0; i < d->fields.n; i++)
+    if (d->fields.at[i].name == name) return i;
+  return -1;
+}
+
+static bool names_fields(const DataSet *d, const Ast *a) {
+  for (int i = 0; i < a->items.n; i++)
+    if (field_named(d, a->items.at[i]->name) < 0) return false;
+  return true;
+}
+
+void check_augmented(Elaborator *x, const DataSet *d, const Ast *a) {
+  for (int i = 0; i < a->items.n; i++) {
+    const Ast *name = a->items.at[i];
+    if (field_named(d, name->name) >= 0) continue;
+    Nearest near = {name->name, 3, NULL};
+    for (int k = 0; k < d->fields.n; k++) nearest_consider(&near, d->fields.at[k].name);
+    Diag *g =
+        diag_add(x->diags, DIAG_FIELD, name->span, "`%s` is no field above, so it cannot be augmented", name->name);
+    if (near.found) diag_fix(diag_help(g, "did you mean `%s`?", near.found), name->span, "%s", near.found);
+  }
+}
+
+/* A field's type, as `name: type` would say it. */
+static Type field_type(Elaborator *x, const Field *f) {
+  Type t = {.dtype = f->dtype, .rank = f->rank, .shape = NEW_ARRAY(x->arena, Dim *, f->rank + 1)};
+  for (int i = 0; i < f->rank; i++) t.shape[i] = dim_const(x->ir, f->shape[i]);
+  return t;
+}
+
+/* The value as one of the field's; NULL after a message. */
+static Value *as_field(Elaborator *x, const Field *f, Value *v, Span at) {
+  Type t = field_type(x, f);
+  bool loose = v->kind == VALUE_INT || v->kind == VALUE_REAL || (v->kind == VALUE_TENSOR && v->weak);
+  if (loose && !(v = value_coerce(x, v, t.dtype, at))) return NULL;
+  bool same = v->kind == VALUE_TENSOR && v->dtype == t.dtype && v->rank == t.rank;
+  for (int i = 0; same && i < t.rank; i++) same = v->shape[i] == t.shape[i];
+  Dim *bound = f->bound ? dim_const(x->ir, f->bound) : NULL;
+  if (same && (!bound || (v->bound && dim_at_least(x->ir, dim_sub(x->ir, bound, v->bound), 0)))) return v;
+  Diag *d = diag_add(x->diags, same ? DIAG_WRONG_BOUND : DIAG_WRONG_SHAPE, at, "augmented, `%s` is %s", f->name,
+                     value_type_text(x, v));
+  if (same) diag_place(d, f->span, "the field is below %lld", (long long)f->bound);
+  else diag_place(d, f->span, "the field is %s%s", dtype_name(t.dtype), shape_text(x, t.rank, t.shape));
+  return NULL;
+}
+
+/* One statement, for the example at the index b: gives the fields' new values, over b. */
+static void augment_one(Elaborator *x, const DataSet *d, Env *one, Ast *a, Value **fields) {
+  const Field *first = &d->fields.at[field_named(d, a->items.at[0]->name)];
+  Type t = field_type(x, first);
+  Value *v = elaborate_expr_as(x, one, a->value, a->items.n == 1 && t.rank ? &t : NULL);
+  int n = a->items.n;
+  if (v && (n > 1 || v->kind == VALUE_TUPLE) && (v->kind != VALUE_TUPLE || v->n != n)) {
+    diag_add(x->diags, DIAG_UNPACK, a->value->span, "%d name%s for %s", n, n == 1 ? "" : "s", value_type_text(x, v));
+    v = NULL;
+  }
+  for (int i = 0; i < n; i++) {
+    int k = field_named(d, a->items.at[i]->name);
+    Value *own = v && n > 1 ? v->items[i] : v;
+    fields[k] = own ? as_field(x, &d->fields.at[k], own, a->value->span) : NULL;
+  }
+}
+
+Env *augment_fields(Elaborator *x, const DataDecl *data, Env *e) {
+  const DataSet *d = &x->program->data.at[data->index];
+  const AstList *body = &data->ast->body->items;
+  Module *module = x->module;
+  Frame *frame = frame_enter(x, str_internf(x->strings, "augment.%s", d->name));
+  x->module = data->module;
+  Value **fields = NEW_ARRAY(x->arena, Value *, d->fields.n + 1);
+  Var *b = var_fresh(x->ir, x->batch);
+  Form *at = form_var(x->ir, b);
+  stack_push(x, b, place_of(x, b, data->ast->span));
+  for (int i = 0; i < d->fields.n; i++) {
+    Value *whole = data_input(x, data->index, i, x->batch, d->fields.at[i].span);
+    fields[i] = value_take(x, whole, 1, &at);
+    fields[i]->bound = whole->bound;
+  }
+  bool any = false;
+  for (int i = 0; i < body->n; i++) {
+    if (body->at[i]->kind != AST_AUGMENT || !names_fields(d, body->at[i])) continue;
+    Env *one = text_names(x, d, data->ast->span);
+    for (int k = 0; k < d->fields.n; k++)
+      one = env_bind(x, one, d->fields.at[k].name, fields[k], d->fields.at[k].span);
+    augment_one(x, d, one, body->at[i], fields);
+    any = true;
+  }
+  x->stack.n--;
+  x->module = module;
+  x->frame = frame;
+  for (int i = 0; any && i < d->fields.n; i++) {
+    Value *v = fields[i] ? value_abstract(x, fields[i], 1, &b) : NULL;
+    if (v && d->fields.at[i].bound) v->bound = dim_const(x->ir, d->fields.at[i].bound);
+    e = env_bind(x, e, d->fields.at[i].name, v, d->fields.at[i].span);
+  }
+  return e;
+}
