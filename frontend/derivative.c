@@ -6,6 +6,7 @@
 #include "frontend/value.h"
 
 #include "ir/derive.h"
+#include "ir/tangent.h"
 
 /* What is derived by: a node of which the first dimensions are taken by forms. */
 typedef struct Variable {
@@ -48,10 +49,6 @@ static bool find_variable(Elaborator *x, const Ast *a, const Value *v, int n, Va
   else *out = element ? (Variable){v->expr->node, v->expr->at, v->expr->node->rank} : (Variable){NULL, NULL, 0};
   bool own = out->node != NULL;
   for (int i = 0; own && i < n; i++) own = takes_index(out, used[i]);
-  if (x->steps) {
-    say_not_compiled(x, a->span, a->args->items.n == 2 ? "`grad` inside a `scan`" : "`jvp` inside a `scan`");
-    return false;
-  }
   if (own) return true;
   Diag *d = diag_add(x->diags, DIAG_GRAD, a->span, "%s has an index that what it is derived by does not have",
                      a->args->items.n == 2 ? "the scalar" : "the value");
@@ -73,6 +70,42 @@ static bool goes_through_repeat(Elaborator *x, Node *value, Node *by, Span at) {
     return true;
   }
   return false;
+}
+
+/* ---- in a loop's body ---- */
+
+/* How many of the indices that a value depends on are steps: they are the first. */
+static int steps_used(const Elaborator *x, int n, Var *const *used) {
+  int steps = 0;
+  for (int i = 0; i < x->steps; i++)
+    if (steps < n && used[steps] == x->stack.at[i].var) steps++;
+  return steps;
+}
+
+/* False after a message. */
+static bool find_part(Elaborator *x, const Ast *a, const Variable *by, Node *end, int steps, Var **used,
+                      StepPart *p) {
+  int *dim = NEW_ARRAY(x->arena, int, steps);
+  for (int k = 0; k < steps; k++)
+    for (int d = 0; d < by->nprefix; d++)
+      if (form_as_var(by->prefix[d]) == used[k]) dim[k] = d;
+  *p = (StepPart){x->graph, by->node, end, steps, dim};
+  const Node *stray = derive_strays(p);
+  if (!stray) return true;
+  Diag *d =
+      diag_add(x->diags, DIAG_GRAD, a->span, "in this step of the loop, what is derived by is read at another step");
+  if (stray->span.begin != a->span.begin) diag_place(d, stray->span, "here");
+  diag_help(d, "derive after the loop");
+  return false;
+}
+
+static Node *part_gradient(Elaborator *x, const Ast *a, const Variable *by, Node *total, int steps, Var **used) {
+  StepPart p;
+  if (!find_part(x, a, by, total, steps, used, &p)) return NULL;
+  Dim **shape = NEW_ARRAY(x->arena, Dim *, by->node->rank + 1);
+  for (int d = 0; d < by->node->rank; d++) shape[d] = by->node->shape[d];
+  for (int k = 0; k < steps; k++) shape[p.dim[k]] = used[k]->extent;
+  return derive_part(&p, shape);
 }
 
 Value *call_grad(Elaborator *x, Env *e, Ast *a) {
@@ -97,7 +130,10 @@ Value *call_grad(Elaborator *x, Env *e, Ast *a) {
   if (!find_variable(x, a, v, n, used, &by)) return NULL;
   Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
   if (goes_through_repeat(x, total, by.node, a->span)) return NULL;
-  Value *r = value_node(x, graph_grad(x->graph, total, by.node, a->span), a->span);
+  int steps = steps_used(x, n, used);
+  Node *d = steps ? part_gradient(x, a, &by, total, steps, used) : graph_grad(x->graph, total, by.node, a->span);
+  if (!d) return NULL;
+  Value *r = value_node(x, d, a->span);
   return by.nprefix ? value_take(x, r, by.nprefix, by.prefix) : r;
 }
 
@@ -114,6 +150,12 @@ Node *node_over(Elaborator *x, Value *v, int n, Var **vars) {
   return graph_comp(x->graph, n + v->rank, all, RED_none, 0, NULL, value_element(x, v, at), v->span);
 }
 
+static bool is_step(const Elaborator *x, const Var *index) {
+  for (int i = 0; i < x->steps; i++)
+    if (x->stack.at[i].var == index) return true;
+  return false;
+}
+
 /* The direction as a tensor of the whole variable's shape: 0 but in the part that was taken. An index of the stack
  * runs over its dimension. */
 static Node *whole_direction(Elaborator *x, const Variable *by, const Value *v) {
@@ -124,8 +166,9 @@ static Node *whole_direction(Elaborator *x, const Variable *by, const Value *v) 
   for (int i = 0; i < n->rank; i++) {
     Var *index = i < by->nprefix ? form_as_var(by->prefix[i]) : NULL;
     for (int k = 0; index && k < i; k++)
-      if (all[k] == index) index = NULL; /* a diagonal */
-    all[i] = index && index->extent == n->shape[i] ? index : var_fresh(x->ir, n->shape[i]);
+      if (all[k] == index) index = NULL;                                       /* a diagonal */
+    bool whole = index && (index->extent == n->shape[i] || is_step(x, index)); /* other steps are not read */
+    all[i] = whole ? index : var_fresh(x->ir, n->shape[i]);
     if (i >= by->nprefix) at[i - by->nprefix] = form_var(x->ir, all[i]);
     else if (all[i] != index)
       guard = expr_and(x->ir, guard, expr_eq0(x->ir, form_sub(x->ir, form_var(x->ir, all[i]), by->prefix[i])));
@@ -203,6 +246,11 @@ Value *call_jvp(Elaborator *x, Env *e, Ast *a) {
   if (!one_direction(x, a, &by, v, n, used)) return NULL;
   Form **prefix = NEW_ARRAY(x->arena, Form *, n + 1);
   for (int i = 0; i < n; i++) prefix[i] = form_var(x->ir, used[i]);
-  Node *r = graph_jvp(x->graph, value, by.node, whole_direction(x, &by, v), a->span);
+  int steps = steps_used(x, n, used);
+  StepPart p;
+  if (steps && !find_part(x, a, &by, value, steps, used, &p)) return NULL;
+  Node *along = whole_direction(x, &by, v);
+  Node *r =
+      steps ? tangent_along(x->graph, value, by.node, along) : graph_jvp(x->graph, value, by.node, along, a->span);
   return value_take(x, value_node(x, r, a->span), n, prefix);
 }

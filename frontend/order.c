@@ -3,10 +3,6 @@
 #include "frontend/value.h"
 
 Value *call_order(Elaborator *x, Env *e, Ast *a) {
-  if (x->steps) {
-    say_not_compiled(x, a->span, "sorting inside a `scan`");
-    return NULL;
-  }
   int n;
   CallArg *args = elaborate_args(x, e, a->args, NULL, &n);
   if (!args) return NULL;

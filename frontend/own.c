@@ -174,10 +174,6 @@ static bool has_form(Elaborator *x, const Function *f) {
 Value *call_own(Elaborator *x, Function *f, Env *e, Span at, Value *(*body)(Elaborator *, Function *, Env *, Span)) {
   Own o = {.x = x, .f = f};
   if (!has_form(x, f)) return NULL;
-  if (x->steps) {
-    say_not_compiled(x, at, "a function with its own derivative inside a `scan`");
-    return NULL;
-  }
   find_indices(&o, e);
   if (!(e = bind_variables(&o, e))) return NULL;
   if (!o.n) {

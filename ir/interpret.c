@@ -370,27 +370,26 @@ static void keep_keys(Keys *k, int64_t at, int count) {
   for (int i = 0; i < count && k->real; i++) k->real[at + i] = k->v->real[i];
 }
 
-static void run_sort(Run *r, const Node *n, Tensor *out) {
-  Points p;
-  points_start(r, &p, n);
-  points_rewind(&p);
-  int64_t results = tensor_count(out), row = out->extent[n->rank - 1], at = 0;
-  Program *program = node_program(r);
-  Keys k = {.v = program_expr(program, n->body)};
-  if (dtype_is_float(n->body->dtype)) k.real = NEW_ARRAY(r->scratch, double, results + 1);
-  else k.integer = NEW_ARRAY(r->scratch, int64_t, results + 1);
-  for (int count; !r->error && (count = points_next(&p)) > 0; at += count) {
-    program_run(program, count, p.index);
+static void run_sort(Run *r, Body *b) {
+  const Node *n = b->n;
+  int64_t row = b->out->extent[n->rank - 1], at = 0;
+  Arena *arena = arena_new();
+  Keys k = {.v = b->value};
+  if (dtype_is_float(n->body->dtype)) k.real = NEW_ARRAY(arena, double, b->count + 1);
+  else k.integer = NEW_ARRAY(arena, int64_t, b->count + 1);
+  for (int count; !r->error && (count = points_next(&b->points)) > 0; at += count) {
+    program_run(b->program, count, b->points.index);
     check_inside(n, k.v, count);
     keep_keys(&k, at, count);
   }
-  int64_t *order = NEW_ARRAY(r->scratch, int64_t, row + 1), *free = NEW_ARRAY(r->scratch, int64_t, row + 1);
-  for (int64_t first = 0; row && first < results; first += row) {
+  int64_t *order = NEW_ARRAY(arena, int64_t, row + 1), *free = NEW_ARRAY(arena, int64_t, row + 1);
+  for (int64_t first = 0; row && first < b->count; first += row) {
     for (int64_t i = 0; i < row; i++) order[i] = first + i;
     order_row(&k, n->descending, order, row, free);
-    for (int64_t i = 0; i < row; i++) dtype_store_int(out->dtype, out->data, first + i, order[i] - first);
+    for (int64_t i = 0; i < row; i++)
+      dtype_store_int(b->out->dtype, b->out->data, b->from + first + i, order[i] - first);
   }
-  program_free(program);
+  arena_free(arena);
 }
 
 /* ---- scatter: sums in the order of the points, in double, rounded once ---- */
@@ -428,6 +427,7 @@ static void run_scatter(Run *r, Body *b) {
 static void body_run(Run *r, Body *b) {
   points_rewind(&b->points);
   if (b->n->kind == NODE_scatter) run_scatter(r, b);
+  else if (b->n->kind == NODE_sort) run_sort(r, b);
   else if (b->n->nred) run_reduction(r, b);
   else run_map(r, b);
 }
@@ -436,14 +436,10 @@ static Tensor run_comp(Run *r, const Node *n) {
   Tensor t = new_tensor(r, n);
   if (r->error) return t;
   r->scratch = arena_new();
-  if (n->kind == NODE_sort) {
-    run_sort(r, n, &t);
-  } else {
-    Body b;
-    body_start(r, &b, n, &t);
-    body_run(r, &b);
-    program_free(b.program);
-  }
+  Body b;
+  body_start(r, &b, n, &t);
+  body_run(r, &b);
+  program_free(b.program);
   arena_free(r->scratch);
   return t;
 }

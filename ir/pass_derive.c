@@ -19,6 +19,7 @@
 #include "ir/derive.h"
 
 #include "ir/adjoint.h"
+#include "ir/cost.h"
 #include "ir/custom.h"
 #include "ir/pass.h"
 #include "ir/permutation.h"
@@ -94,11 +95,13 @@ typedef struct Sweep {
   Graph *g;
   Ir *ir;
   Arena *scratch;
-  Reach reach;     /* depends on a variable */
-  bool *feeds;     /* by node id: the scalar depends on it */
-  NodeList *parts; /* by node id: contributions to its adjoint */
-  NodeList *steps; /* by a carry's id: those of its loop's members, over the rows that they read, one a step */
-  Node **adjoint;  /* by node id */
+  Reach reach;         /* depends on a variable */
+  bool *feeds;         /* by node id: the scalar depends on it */
+  NodeList *parts;     /* by node id: contributions to its adjoint */
+  NodeList *steps;     /* by a carry's id: those of its loop's members, over the rows that they read, one a step */
+  Node **adjoint;      /* by node id */
+  const Node *part_of; /* the variable, where only a part of it is one: a leaf; else NULL */
+  Dim **part;          /* its extents */
 } Sweep;
 
 typedef struct OneNode {
@@ -122,11 +125,9 @@ static void mark_feeding(void *cx, Node *x) {
   s->feeds[x->id] = m->changed = true;
 }
 
-/* What a change of passes on to the scalar. Only within loops does a contribution not tell: a carry's adjoint is made
- * before its first contribution is known. */
+/* What a change of passes on to the scalar. */
 static void find_feeding(Sweep *s, Node *scalar) {
-  OneNode m = {.s = s, .scratch = s->scratch, .changed = s->g->scans.n > 0};
-  for (int i = 0; i <= scalar->id; i++) s->feeds[i] = s->g->scans.n == 0;
+  OneNode m = {.s = s, .scratch = s->scratch, .changed = true};
   s->feeds[scalar->id] = true;
   while (m.changed) {
     m.changed = false;
@@ -172,7 +173,7 @@ static Expr *adjoint_at(Sweep *s, Node *adjoint, Form **at) {
 static Node *total(Sweep *s, const Node *n) {
   const NodeList *parts = &s->parts[n->id];
   if (parts->n == 1 && parts->at[0]->dtype == n->dtype) return parts->at[0];
-  VarList v = fresh_vars(s, n->rank, n->shape);
+  VarList v = fresh_vars(s, n->rank, n == s->part_of ? s->part : n->shape);
   Expr *sum = expr_read_vars(s->ir, parts->at[0], v.at);
   for (int i = 1; i < parts->n; i++) sum = expr_op2(s->ir, OP_add, sum, expr_read_vars(s->ir, parts->at[i], v.at));
   return graph_comp(s->g, n->rank, v.at, RED_none, 0, NULL, expr_cast(s->ir, n->dtype, sum), n->span);
@@ -228,8 +229,8 @@ static bool reads_own_carry(const Node *y, const Node *x) {
 
 static Rows rows_of(Sweep *s, const Node *y, const Expr *read) {
   const Node *x = read->node;
-  Rows r = {x->shape, read->at};
-  if (!reads_own_carry(y, x)) return r;
+  Rows r = {x == s->part_of ? s->part : x->shape, read->at};
+  if (x == s->part_of || !reads_own_carry(y, x)) return r;
   r.shape = NEW_ARRAY(s->scratch, Dim *, x->rank);
   r.at = NEW_ARRAY(s->scratch, Form *, x->rank);
   for (int d = 0; d < x->rank; d++) r.shape[d] = x->shape[d], r.at[d] = read->at[d];
@@ -304,7 +305,7 @@ static void propagate(Sweep *s, Node *y, Node *adjoint) {
   if (y->kind == NODE_comp && y->nred == 0) share_adjoints(s, y, &v, &reads);
   for (int i = 0; i < reads.n; i++) {
     Node *x = reads.at[i].read->node, *part = contribution(s, y, &v, reads.at[i]);
-    NodeList *to = reads_own_carry(y, x) ? &s->steps[x->id] : &s->parts[x->id];
+    NodeList *to = x != s->part_of && reads_own_carry(y, x) ? &s->steps[x->id] : &s->parts[x->id];
     if (part) vec_push(s->scratch, to, part);
   }
 }
@@ -404,13 +405,14 @@ static void ask_carries(Sweep *s, const Node *y) {
 
 static void back(Sweep *s, Node *y) {
   if (!s->reach.reached[y->id] || !s->feeds[y->id]) return;
-  if (y->kind == NODE_carry && carry_scan(y)) {
+  if (y->kind == NODE_carry && carry_scan(y) && y != s->part_of) {
     close_adjoint(s, y);
     return;
   }
   ask_carries(s, y);
   if (s->parts[y->id].n == 0) return;
   Node *adjoint = s->adjoint[y->id] = total(s, y);
+  if (y == s->part_of) return;
   if (y->kind == NODE_custom) propagate_custom(s, y, adjoint);
   if (y->body) propagate(s, y, adjoint);
   if (y->kind != NODE_carry) return;
@@ -418,23 +420,36 @@ static void back(Sweep *s, Node *y) {
   pass_to_operand(s, y, adjoint, false);
 }
 
-/* Answers every NODE_grad of `scalar` by one sweep from it back to their variables. */
-static void derive_scalar(Graph *g, Node *scalar) {
+static Sweep sweep_start(Graph *g, Arena *scratch) {
   int n = g->nodes.n;
-  Arena *scratch = arena_new();
   Sweep s = {.g = g, .ir = g->ir, .scratch = scratch, .reach = {NEW_ARRAY(scratch, bool, n), n}};
   s.parts = NEW_ARRAY(scratch, NodeList, n);
   s.steps = NEW_ARRAY(scratch, NodeList, n);
   s.feeds = NEW_ARRAY(scratch, bool, n);
   s.adjoint = NEW_ARRAY(scratch, Node *, n);
+  return s;
+}
+
+/* From the scalar back to the variables, which are reached already. */
+static void sweep(Sweep *s, Node *scalar) {
+  spread(s->g, &s->reach, scalar->id);
+  /* Only within loops does a contribution not tell: a carry's adjoint is made before its first one is known. */
+  if (s->g->scans.n) find_feeding(s, scalar);
+  for (int i = 0; i <= scalar->id && !s->g->scans.n; i++) s->feeds[i] = true;
+  if (s->reach.reached[scalar->id]) vec_push(s->scratch, &s->parts[scalar->id], constant_node(s->g, scalar, 1));
+  for (int i = scalar->id; i >= 0; i--) back(s, s->g->nodes.at[i]);
+}
+
+/* Answers every NODE_grad of `scalar` by one sweep from it back to their variables. */
+static void derive_scalar(Graph *g, Node *scalar) {
+  int n = g->nodes.n;
+  Arena *scratch = arena_new();
+  Sweep s = sweep_start(g, scratch);
   for (int i = 0; i < n; i++) {
     Node *grad = g->nodes.at[i];
     if (grad->kind == NODE_grad && grad->in[0] == scalar) s.reach.reached[grad->in[1]->id] = true;
   }
-  spread(g, &s.reach, scalar->id);
-  find_feeding(&s, scalar);
-  if (s.reach.reached[scalar->id]) vec_push(scratch, &s.parts[scalar->id], constant_node(g, scalar, 1));
-  for (int i = scalar->id; i >= 0; i--) back(&s, g->nodes.at[i]);
+  sweep(&s, scalar);
   for (int i = 0; i < n; i++) {
     Node *grad = g->nodes.at[i];
     if (grad->kind != NODE_grad || grad->in[0] != scalar) continue;
@@ -442,6 +457,58 @@ static void derive_scalar(Graph *g, Node *scalar) {
     grad->forward = s.adjoint[x->id] ? s.adjoint[x->id] : constant_node(g, x, 0);
   }
   arena_free(scratch);
+}
+
+/* ---- inside a loop that is being built ---- */
+
+static Form *own_step(const StepPart *p, const Node *y, int k) {
+  if (y == p->end && y->rank == 0) return form_var(p->g->ir, node_reduction_var(p->g, y, k));
+  if (y->kind == NODE_scatter) return y->at[k];
+  return k < y->rank ? form_var(p->g->ir, node_result_var(p->g, y, k)) : NULL;
+}
+
+static bool stays_in_step(const StepPart *p, const Node *y, const Expr *read) {
+  for (int k = 0; k < p->steps; k++) {
+    int d = read->node == p->x ? p->dim[k] : k;
+    if (d >= read->node->rank || read->at[d] != own_step(p, y, k)) return false;
+  }
+  return true;
+}
+
+const Node *derive_strays(const StepPart *p) {
+  Arena *scratch = arena_new();
+  int n = p->g->nodes.n;
+  Sweep s = sweep_start(p->g, scratch);
+  s.reach.reached[p->x->id] = true;
+  spread(p->g, &s.reach, p->end->id);
+  find_feeding(&s, p->end);
+  const Node *stray = NULL;
+  for (int i = 0; i < n && !stray; i++) {
+    const Node *y = p->g->nodes.at[i];
+    if (!s.reach.reached[i] || !s.feeds[i] || y == p->x) continue;
+    if (y->kind == NODE_grad || y->kind == NODE_jvp) stray = y;
+    ExprList reads = node_reads(scratch, y);
+    for (int k = 0; k < reads.n; k++)
+      if (s.reach.reached[reads.at[k]->node->id] && !stays_in_step(p, y, reads.at[k])) stray = y;
+  }
+  arena_free(scratch);
+  return stray;
+}
+
+Node *derive_part(const StepPart *p, Dim **shape) {
+  Arena *scratch = arena_new();
+  Sweep s = sweep_start(p->g, scratch);
+  s.part_of = p->x;
+  s.part = shape;
+  s.reach.reached[p->x->id] = true;
+  graph_find_scans(p->g);
+  sweep(&s, p->end);
+  Node *r = s.adjoint[p->x->id];
+  arena_free(scratch);
+  if (r) return r;
+  VarList v = {0};
+  for (int i = 0; i < p->x->rank; i++) vec_push(p->g->arena, &v, var_fresh(p->g->ir, shape[i]));
+  return graph_comp(p->g, v.n, v.at, RED_none, 0, NULL, expr_real(p->g->ir, p->x->dtype, 0), p->end->span);
 }
 
 /* Once every derivative is written, those that were given are no more needed. */
@@ -465,7 +532,7 @@ bool pass_derive(Graph *g, PassContext *cx) {
     for (int i = 0; i < g->nodes.n && !first; i++)
       if (node_asks(g->nodes.at[i]) && g->nodes.at[i]->kind != NODE_custom) first = g->nodes.at[i];
     if (!first) return settle(g, cx, changed);
-    if (first->kind == NODE_jvp) tangent_answer(g, first);
+    if (first->kind == NODE_jvp) first->forward = tangent_along(g, first->in[0], first->in[1], first->in[2]);
     else derive_scalar(g, first->in[0]);
     graph_renew(g);
     changed = true;

@@ -1,8 +1,8 @@
 /* tangent.c - write the derivative that a NODE_jvp asks for, in forward mode: from the variable to the value, each
  * comp that depends on the variable gets a tangent, the comp over the same indices of how its body changes. A carry's
- * is a carry the same way, made before the loop's members, which read it, and closed after them. No equation is solved,
- * and no node is visited twice. Positions do not change, so orders, argmax and data indices have none. The result is
- * comps again, so both modes nest in any order. */
+ * is a carry the same way, made before the loop's members, which read it, and closed after them. No equation is
+ * solved, and no node is visited twice. Positions do not change, so orders, argmax and data indices have none. The
+ * result is comps again, so both modes nest in any order. */
 #include "ir/tangent.h"
 
 #include "ir/adjoint.h"
@@ -61,18 +61,18 @@ static Node *zero_like(Graph *g, const Node *n) {
 }
 
 static bool is_moving_carry(const Tangents *t, const Node *n, Node *x) {
-  if (!t->wanted[n->id] || n->kind != NODE_carry || n == x || !dtype_is_float(n->dtype)) return false;
+  if (!t->wanted[n->id] || n->kind != NODE_carry || n == x || !n->nin || !dtype_is_float(n->dtype)) return false;
   return derive_depends(t->g, n->in[0], x) || derive_depends(t->g, n->in[1], x);
 }
 
 static void close_tangent(const Tangents *t, const Node *carry) {
   Node *in[2];
-  for (int k = 0; k < 2; k++) in[k] = t->of[carry->in[k]->id] ? t->of[carry->in[k]->id] : zero_like(t->g, carry->in[k]);
+  for (int k = 0; k < 2; k++)
+    in[k] = t->of[carry->in[k]->id] ? t->of[carry->in[k]->id] : zero_like(t->g, carry->in[k]);
   graph_close(t->g, t->of[carry->id], in[0], in[1]);
 }
 
-void tangent_answer(Graph *g, Node *jvp) {
-  Node *y = jvp->in[0], *x = jvp->in[1];
+Node *tangent_along(Graph *g, Node *y, Node *x, Node *direction) {
   Arena *scratch = arena_new();
   Tangents t = {.g = g, .scratch = scratch, .n = g->nodes.n};
   t.of = NEW_ARRAY(scratch, Node *, t.n);
@@ -85,10 +85,11 @@ void tangent_answer(Graph *g, Node *jvp) {
     t.of[i] = graph_carry(g, n->dtype, n->rank, n->shape, n->axis, n->down, n->span);
     vec_push(scratch, &carries, n);
   }
-  t.of[x->id] = jvp->in[2];
+  t.of[x->id] = direction;
   for (int i = 0; i < t.n; i++)
     if (t.wanted[i] && !t.of[i]) t.of[i] = tangent_of(&t, g->nodes.at[i]);
   for (int i = 0; i < carries.n; i++) close_tangent(&t, carries.at[i]);
-  jvp->forward = t.of[y->id] ? t.of[y->id] : zero_like(g, y);
+  Node *r = t.of[y->id] ? t.of[y->id] : zero_like(g, y);
   arena_free(scratch);
+  return r;
 }

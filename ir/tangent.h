@@ -4,7 +4,7 @@
 
 #include "ir/graph.h"
 
-/* Writes what a NODE_jvp asks for and sets its forward. What it derives holds no node that asks. */
-void tangent_answer(Graph *g, Node *jvp);
+/* How y changes as x changes along `direction`. What leads from x to y holds no node that asks. */
+Node *tangent_along(Graph *g, Node *y, Node *x, Node *direction);
 
 #endif

@@ -313,7 +313,7 @@ static void check_member(Verifier *v) {
   const Node *n = v->n;
   const Scan *l = n->scan;
   if (n->kind == NODE_carry && carry_scan(n)) return; /* the first of them says what the loop is */
-  if (n->kind != NODE_carry && n->kind != NODE_comp && n->kind != NODE_scatter) fault(v, "is in a loop");
+  if (n->kind != NODE_carry && n->kind != NODE_custom && !n->body) fault(v, "is in a loop");
   else if (n->rank <= l->axis || n->shape[l->axis] != l->steps) fault(v, "has not the steps of its loop");
   for (int i = 0; i < l->axis && !v->fault; i++)
     if (n->shape[i] != v->g->nodes.at[l->first]->shape[i]) fault(v, "has not the steps of the loops around");

@@ -419,6 +419,37 @@ class Reversed(torch.autograd.Function):
         return -0.5 * dy
 
 
+def descent(x, start):
+    def energy(h, row):
+        return ((h * row - 1) ** 2).sum() + (h.sin() * h.roll(-1)).sum()
+
+    def one(rows):
+        h, kept = start, []
+        for row in rows:
+            slope_h, slope_row = torch.func.grad(energy, (0, 1))(h, row)
+            kept.append(slope_row * h + h.cos() * row * row)
+            h = h - 0.1 * slope_h
+        return torch.stack(kept) + h
+
+    return torch.stack([one(rows) for rows in x])
+
+
+def sorted_steps(x):
+    h, kept = torch.zeros_like(x[:, 0]), []
+    for t in range(x.shape[1]):
+        h = (x[:, t] + 0.5 * h).sort(stable=True).values
+        kept.append(h)
+    return torch.stack(kept, 1)
+
+
+def reversed_steps(x):
+    h, kept = torch.full_like(x[:, 0], 0.5), []
+    for t in range(x.shape[1]):
+        kept.append(h * x[:, t])
+        h = Reversed.apply((x[:, t] + h).sin())
+    return torch.stack(kept, 1)
+
+
 TENSORS = {
     "sort": (lambda x: x.sort(stable=True).values, dict(x=(3, 9))),
     "sort_descending": (lambda x: x.sort(stable=True, descending=True).values, dict(x=(60,))),
@@ -440,6 +471,9 @@ TENSORS = {
     "jvp_scan": (lambda x, b, v: along(lambda x: rolled_product(x, b), x, v), dict(x=(5, 4), b=(4, 4), v=(5, 4))),
     "jvp_scan_weights": (lambda x, b, v: torch.func.jvp(lambda b: torch.func.grad(lambda b: rolled_loss(x, b))(b), (b,), (v,))[1][None],
                          dict(x=(4, 4), b=(4, 4), v=(4, 4))),
+    "scan_descent": (lambda x, b: descent(x, b), dict(x=(5, 4), b=(4,))),
+    "scan_sort": (sorted_steps, dict(x=(4, 9))),
+    "scan_own": (reversed_steps, dict(x=(5, 4))),
 }
 
 
