@@ -1,4 +1,4 @@
-/* fuse_test.c - passes fuse, reuse, squeeze, scatter and slice: what is substituted, and what must not be. */
+/* fuse_test.c - passes fuse, reuse, squeeze, scatter, walk and slice: what is substituted, and what must not be. */
 #include "ir/cost.h"
 #include "ir/pass.h"
 #include "tests/unit/ir/scheduled.h"
@@ -224,6 +224,24 @@ static void squeezed(void **state) {
   assert_false(pass_squeeze(g, &(PassContext){0}));
 }
 
+/* Reduction indices in the order of the tensor's strides; a position's order is what it counts by. */
+static void walks(void **state) {
+  (void)state;
+  const char *x = "%0 = input x : f32[5, 40, 6]\n%1 = input w : f32[6]\n";
+  Graph *g = graph_of(arena_printf(a,
+                                   "%s%%2 = comp f32[5] [i0] max(r0 < 6, r1 < 40: mul(%%0[i0, r1, r0], %%1[r0]))\n"
+                                   "output y = %%2\n",
+                                   x));
+  assert_true(pass_walk(g, &(PassContext){0}));
+  const Node *n = g->outputs.at[0].node;
+  assert_int_equal(dim_value(n->red[0]), 40);
+  assert_ptr_equal(form_as_var(n->body->arg[0]->at[1]), node_reduction_var(g, n, 0));
+  assert_false(pass_walk(g, &(PassContext){0}));
+  g = graph_of(arena_printf(
+      a, "%s%%2 = comp i32[5] [i0] argmax(r0 < 6, r1 < 40: mul(%%0[i0, r1, r0], %%1[r0]))\noutput y = %%2\n", x));
+  assert_false(pass_walk(g, &(PassContext){0}));
+}
+
 static void expect_slices(const char *text, bool sliced) {
   Graph *g = graph_of(text);
   int before = comps(g);
@@ -289,6 +307,7 @@ int main(void) {
       TEST(finishing_maps_of_stored_reductions),
       TEST(squeezed),
       TEST(slices),
+      TEST(walks),
       TEST(scattered),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
