@@ -9,7 +9,9 @@
  *
  * The parts are put together by a map that selects by j % s. The scheduler sees that such a map only puts together
  * and lets the parts' kernels write into its memory (assemble.c); to everybody else it is a map as any. A map that
- * finishes the split reduction element by element is split alike, so that it still rides in the kernels' registers.
+ * finishes the split reduction element by element is split alike, so that it still rides in the kernels' registers;
+ * so is one that reads, by j // s, what was reduced of a group of positions (group norm): it is a map over the
+ * group's row.
  *
  * After fuse, which would substitute small parts again, and reads of parts as views. */
 #include "ir/classify.h"
@@ -19,7 +21,7 @@
 
 #include <string.h>
 
-enum { MAX_CLASSES = 16, MAX_DIVISOR = 1 << 20, MAX_DIGITS = 4, MAX_RANK = 8 };
+enum { MAX_CLASSES = 16, MAX_DIVISOR = 1 << 20, MAX_DIGITS = 4, MAX_RANK = 8, MAX_DEPTH = 4 };
 
 /* A piece of one result index j: j = form, over `n` new indices; `guard` tells from j whether it lies in the piece,
  * `back` gives the new indices' values. */
@@ -239,8 +241,34 @@ static bool all_classes(const Node *n, const Divisors *of, bool *by_class) {
   return q.compared && !q.other_read && classes <= MAX_CLASSES;
 }
 
+/* Whether x is what a row was reduced to, or computed from such values alone. */
+static bool is_row_value(Split *s, Node *x, int depth) {
+  Contraction *c;
+  if (x->kind != NODE_comp || depth == 0) return false;
+  if (x->nred) return classify(s->g, x, s->scratch, &c) == KERNEL_row;
+  ExprList reads = node_reads(s->scratch, x);
+  for (int i = 0; i < reads.n; i++)
+    if (!is_row_value(s, reads.at[i]->node, depth - 1)) return false;
+  return reads.n > 0;
+}
+
+/* Whether map n reads reductions of groups of its positions, and by quotients nothing else: with the quotients as
+ * indices it is a map over the rows that those are of, and can be in their kernel. */
+static bool maps_groups(Split *s, const Node *n) {
+  bool any = false;
+  ExprList reads = node_reads(s->scratch, n);
+  for (int i = 0; i < reads.n; i++) {
+    Node *x = reads.at[i]->node;
+    bool by = false;
+    for (int d = 0; d < x->rank; d++) by |= divides(reads.at[i]->at[d]);
+    if (by && !is_row_value(s, x, MAX_DEPTH)) return false;
+    any |= by;
+  }
+  return any;
+}
+
 /* by_class[i]: with its digits as indices some division by index i would be left, or guarded work. */
-static bool find_classes(Split *s, const Node *n, const Divisors *of, bool *by_class) {
+static void find_classes(Split *s, const Node *n, const Divisors *of, bool *by_class) {
   Expr *body = n->body;
   Pieces *digits = NEW_ARRAY(s->scratch, Pieces, n->rank + 1);
   int64_t extent = 0;
@@ -258,7 +286,6 @@ static bool find_classes(Split *s, const Node *n, const Divisors *of, bool *by_c
     if (d.found) classes *= (double)of[i].by[of[i].n - 1];
   }
   for (int i = 0; i < n->rank && classes > MAX_CLASSES; i++) by_class[i] = false;
-  return true;
 }
 
 /* Digits are for an index that occurs in several reads, as a group does, divided in one and whole in another: then
@@ -279,7 +306,8 @@ static Cut *cut_of(Split *s, const Node *n) {
   Divisors *of = NEW_ARRAY(s->scratch, Divisors, n->rank + 1);
   if (n->kind != NODE_comp || s->stored[n->id] || !find_divisors(s, n, of)) return NULL;
   bool *by_class = NEW_ARRAY(s->scratch, bool, n->rank + 1);
-  if (!(n->nred ? find_classes(s, n, of, by_class) : all_classes(n, of, by_class))) return NULL;
+  if (n->nred) find_classes(s, n, of, by_class);
+  else if (!maps_groups(s, n) && !all_classes(n, of, by_class)) return NULL;
   if (!keep_digits(s, n, of, by_class)) return NULL;
   Cut *c = NEW(s->scratch, Cut);
   c->index = NEW_ARRAY(s->scratch, Var *, n->rank + 1);

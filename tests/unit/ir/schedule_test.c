@@ -311,6 +311,27 @@ static void sums_beside_rows(void **state) {
   assert_false(first_of(s, KERNEL_row)->sums);
 }
 
+/* Statistics of eight channels each: what is read by channel // 8 becomes a map over the group's row, written where
+ * it lies in the whole. */
+static void group_norm(void **state) {
+  (void)state;
+  Schedule *s = scheduled("dim B >= 0 batch\n"
+                          "%0 = input x : f32[B, 32, 9]\n"
+                          "%1 = comp f32[B, 4] [i0, i1] sum(r0 < 8, r1 < 9: %0[i0, 8*i1 + r0, r1])\n"
+                          "%2 = comp f32[B, 4] [i0, i1] mul(%1[i0, i1], 0.1)\n"
+                          "%3 = comp f32[B, 32, 9] [i0, i1, i2] sub(%0[i0, i1, i2], %2[i0, (i1 // 8)])\n"
+                          "output y = %3\n");
+  expect(s, "row=1");
+  assert_int_equal(s->parts.n, 1);
+  s = scheduled("dim B >= 0 batch\n" /* of an input there is no row at hand */
+                "%0 = input x : f32[B, 32, 9]\n"
+                "%1 = input m : f32[B, 4]\n"
+                "%2 = comp f32[B, 32, 9] [i0, i1, i2] sub(%0[i0, i1, i2], %1[i0, (i1 // 8)])\n"
+                "output y = %2\n");
+  expect(s, "map=1");
+  assert_int_equal(s->parts.n, 0);
+}
+
 /* A sum that the rows wait for is no sum beside them. */
 static void sums_before_rows(void **state) {
   (void)state;
@@ -355,6 +376,7 @@ int main(void) {
       TEST(printed),
       TEST(sums_beside_rows),
       TEST(sums_before_rows),
+      TEST(group_norm),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
