@@ -73,7 +73,7 @@ static void declare(Elaborator *x, Module *m, DeclKind kind, Ast *a) {
   Decl *old = NULL;
   for (int i = 0; i < m->decls.n; i++)
     if (m->decls.at[i]->name == a->name) old = m->decls.at[i];
-  if (old && old->kind != DECL_TRAIN && kind != DECL_TRAIN) {
+  if (old && a->name) {
     Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "`%s` is defined twice", a->name);
     diag_place(d, old->ast->name_span, "the first is here");
     return;
@@ -142,7 +142,7 @@ static void import(Elaborator *x, Module *m, Ast *a) {
 }
 
 /* An import brings these; training and entries stay with the file that has them. */
-static bool is_brought(const Decl *d) { return d->kind != DECL_TRAIN && d->kind != DECL_ENTRY; }
+static bool is_brought(const Decl *d) { return d->kind != DECL_TRAIN && d->kind != DECL_ENTRY && d->kind != DECL_TEST; }
 
 static Decl *own(const Module *m, Str name, bool brought) {
   for (int i = 0; i < m->decls.n; i++)
@@ -188,7 +188,7 @@ static void declare_item(Elaborator *x, Module *m, Ast *a) {
     break;
   case AST_ERROR: break;
   case AST_HYPER: declare(x, m, DECL_HYPER, a); break;
-  case AST_TEST: say_not_compiled(x, a->span, arena_printf(x->arena, "`%s`", ast_word((AstKind)a->kind))); break;
+  case AST_TEST: declare(x, m, DECL_TEST, a); break;
   default: {
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` does not belong at the top of a file",
                        ast_word((AstKind)a->kind));
@@ -642,6 +642,7 @@ Program *elaborate_program(Arena *a, StrTable *strings, Sources *sources, DiagSi
     }
   each_decl(x, m, DECL_TRAIN, elaborate_train);
   each_decl(x, m, DECL_ENTRY, elaborate_entry);
+  each_decl(x, m, DECL_TEST, elaborate_test);
   elaborate_init(x);
   program_graphs(p, order_loops, NULL);
   return p;

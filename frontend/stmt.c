@@ -57,6 +57,7 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
       if (!type_resolve(x, *e, s->type, &t)) return false;
     }
     v = elaborate_draw(x, *e, s->value, &t, frame_path(x, s->name), s->span);
+    if (v) v = test_drawn(x, v, s->name);
   } else {
     v = elaborate_expr_as(x, *e, s->value, expected);
     v = dimension_value(x, s->name, v, s->value->span);
@@ -311,6 +312,10 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
   case AST_ERROR: return false;
   case AST_SCAN:
   case AST_REPEAT: return elaborate_scan(x, e, s);
+  case AST_ASSERT:
+    if (x->test && !x->calls.n && !x->loop) return test_assert(x, *e, s);
+    diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`assert` stands in a `test` block");
+    return false;
   default: {
     if (s->kind == AST_STATE && x->loop) return scan_state(x, e, s);
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`%s` does not belong in a function",

@@ -135,6 +135,7 @@ typedef enum DeclKind {
   DECL_TRAIN,
   DECL_ENTRY,
   DECL_HYPER,
+  DECL_TEST,
   DECL_METRIC
 } DeclKind;
 typedef struct Decl {
@@ -240,6 +241,7 @@ typedef struct Elaborator {
   Dim *batch;           /* the symbol B of the graph */
   Field *field;         /* the data field whose expression is walked; NULL */
   const DataSet *set;   /* the data set that it belongs to */
+  struct TestWalk *test; /* the `test` block that is walked; NULL */
   const struct Type
       *result; /* what the body that is walked is declared to return, or NULL: `return` takes ranges from it */
 } Elaborator;
@@ -448,6 +450,11 @@ void graph_end(Elaborator *x, GraphState *saved);
 Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim **shape,
                         Span at); /* one node a name */
 void generic_check(Elaborator *x, Function *f);
+
+/* ---- test.c ---- */
+void elaborate_test(Elaborator *x, Decl *d);
+bool test_assert(Elaborator *x, Env *e, Ast *a);
+Value *test_drawn(Elaborator *x, Value *v, Str name); /* a draw of the block, as the test reads it */
 
 /* ---- declarations (data.c, train.c, entry.c, hyper.c) ---- */
 void elaborate_hyper(Elaborator *x, Decl *d);

@@ -17,4 +17,5 @@ void program_graphs(Program *p, void (*f)(void *cx, Graph *g), void *cx) {
       if (t->reports.at[k].graph) f(cx, t->reports.at[k].graph);
   }
   for (int i = 0; i < p->entries.n; i++) f(cx, p->entries.at[i].graph);
+  for (int i = 0; i < p->tests.n; i++) f(cx, p->tests.at[i].graph);
 }

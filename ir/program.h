@@ -114,6 +114,20 @@ typedef struct Start { /* an instance whose first values come from a file */
   Span span;
 } Start;
 
+typedef struct Assertion { /* output `assert.<k>`; where it compares two, they are `assert.<k>.0` and `.1` */
+  int sides;
+  Span span;
+} Assertion;
+
+typedef struct Test { /* see frontend/test.c */
+  Str name;
+  Graph *graph;
+  Vec(Assertion) asserts;
+  Vec(Str) leaves;    /* what is varied: inputs and parameters */
+  Vec(Span) computed; /* where what is derived was written */
+  Span span;
+} Test;
+
 typedef struct Program {
   Ir *ir;
   Str name;      /* the source's name without folder and .nn */
@@ -124,6 +138,7 @@ typedef struct Program {
   Vec(DataSet) data;
   Vec(Train) train;
   Vec(EntryPoint) entries;
+  Vec(Test) tests; /* no part of what is compiled */
 } Program;
 
 /* Calls f for every graph of p. */

@@ -16,6 +16,7 @@ extern const int verb_count;
 int verb_compile(Session *s, Options *o, int nwords, const char *const *words);
 int verb_check(Session *s, Options *o, int nwords, const char *const *words);
 int verb_run(Session *s, Options *o, int nwords, const char *const *words);
+int verb_test(Session *s, Options *o, int nwords, const char *const *words);
 int verb_fmt(Session *s, Options *o, int nwords, const char *const *words);
 int verb_explain(Session *s, Options *o, int nwords, const char *const *words);
 
