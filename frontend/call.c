@@ -336,6 +336,9 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   Frame *frame = frame_enter(x, f->name);
   Value **bound = NEW_ARRAY(x->arena, Value *, np + 1);
   bool ok = true;
+  for (int p = 0; p < np; p++) /* f32[2 * N] may stand before f32[N] */
+    if (given[p] && given[p]->value->kind == VALUE_TENSOR && is_tensor_type(x, e, params->items.at[p]->type))
+      type_bind_names(x, &e, params->items.at[p]->type, given[p]->value, extra[p], given[p]->span);
   /* Settled tensors first: they fix `float` and the dimensions that literals then take. */
   for (int pass = 0; ok && pass < 3; pass++)
     for (int p = 0; ok && p < np; p++) {
@@ -357,6 +360,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
       bound[p] = v;
       e = env_bind(x, e, param->name, v, param->name_span);
     }
+  ok = ok && where_test(x, e, f->ast->where, at, f->name);
   if (ok) r = f->ast->with ? call_own(x, f, e, at, call_body) : call_body(x, f, e, at);
   x->frame = frame;
   x->calls.n--;

@@ -431,7 +431,8 @@ void generic_check(Elaborator *x, Function *f) {
   int errors = x->diags->errors, n = f->ast->params->items.n;
   Env *e = f->env;
   CallArg *args = NEW_ARRAY(x->arena, CallArg, n + 1);
-  bool ok = true;
+  bool ok = where_learn(x, &e, f->ast->params, f->ast->where);
+  for (int i = 0; i < n; i++) symbols_of_type(x, &e, f->ast->params->items.at[i]->type);
   for (int i = 0; ok && i < n; i++) {
     Ast *p = f->ast->params->items.at[i];
     args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span, p->name_span};

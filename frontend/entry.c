@@ -21,15 +21,26 @@ static void find_field(Elaborator *x, Argument *a) {
     }
 }
 
-static bool number_shape(Elaborator *x, int rank, Dim **shape, int64_t **out, Span at) {
-  *out = NEW_ARRAY(x->arena, int64_t, rank + 1);
+/* Sizes of one example; -1 for one that is known when the entry is called. */
+static int64_t *shape_numbers(Elaborator *x, int rank, Dim **shape) {
+  int64_t *n = NEW_ARRAY(x->arena, int64_t, rank + 1);
   for (int i = 0; i < rank; i++)
-    if (!dim_is_const(shape[i], &(*out)[i])) {
-      diag_add(x->diags, DIAG_NOT_COMPILED, at,
-               "this version of nnc does not compile entries with open dimensions yet (%s)",
-               dim_text(x->arena, shape[i]));
+    if (!dim_is_const(shape[i], &n[i])) n[i] = -1;
+  return n;
+}
+
+/* Each dimension that nothing binds is open: a file says what it is. */
+static bool open_dimensions(Elaborator *x, Env **e, const Ast *type) {
+  for (int i = 0; type->kind == AST_TYPE && type->shape && i < type->shape->items.n; i++) {
+    const Ast *a = type->shape->items.at[i];
+    if (a->kind == AST_PACK) {
+      say_not_compiled(x, a->span, "an entry's argument with any number of dimensions");
       return false;
     }
+    if (a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(*e, a->name) &&
+        !decl_find(x, x->module, a->name))
+      *e = env_bind(x, *e, a->name, value_int(x, dim_symbol(x->ir, a->name, 1), a->span), a->span);
+  }
   return true;
 }
 
@@ -39,10 +50,8 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
     diag_add(x->diags, DIAG_ENTRY_TYPE, param->span, "an entry's argument needs a type");
     return false;
   }
-  if (type_is_open(x, *e, param->type, "entries")) return false;
   if (!type_resolve(x, *e, param->type, &t) || !rank_fits(x, t.rank + 1, param->type->span)) return false;
-  Argument a = {.name = param->name, .dtype = t.dtype, .rank = t.rank};
-  if (!number_shape(x, t.rank, t.shape, &a.shape, param->span)) return false;
+  Argument a = {.name = param->name, .dtype = t.dtype, .rank = t.rank, .shape = shape_numbers(x, t.rank, t.shape)};
   if (t.bound) dim_is_const(t.bound, &a.bound);
   find_field(x, &a);
   Dim *shape[9] = {x->batch};
@@ -66,7 +75,7 @@ static void add_result(Elaborator *x, EntryPoint *p, Value *v, Str name, Var *b,
   if (v->weak) v = value_coerce(x, v, dtype_is_float(v->dtype) ? float_default(x) : DT_i32, at);
   Argument r = {.name = name, .dtype = v->dtype, .rank = v->rank, .data = -1, .field = -1};
   if (v->bound) dim_is_const(v->bound, &r.bound);
-  if (!number_shape(x, v->rank, v->shape, &r.shape, at)) return;
+  r.shape = shape_numbers(x, v->rank, v->shape);
   v = value_abstract(x, v, 1, &b);
   if (!v) return;
   vec_push(x->arena, &p->results, r);
@@ -95,8 +104,11 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   stack_push(x, b, expr_read(x->ir, graph_named_input(x, "$place", DT_i64, 1, shape, a->span), &f));
   x->examples = 1;
   Env *e = NULL;
-  bool ok = true;
+  bool ok = where_learn(x, &e, a->params, a->where);
+  for (int i = 0; i < a->params->items.n; i++)
+    if (a->params->items.at[i]->type) ok = open_dimensions(x, &e, a->params->items.at[i]->type) && ok;
   for (int i = 0; i < a->params->items.n; i++) ok = bind_argument(x, &p, &e, a->params->items.at[i], f) && ok;
+  ok = ok && where_test(x, e, a->where, (Span){0}, decl->name);
   Type t, *expected = NULL;
   if (ok && a->type && a->type->kind == AST_TYPE && (ok = type_resolve(x, e, a->type, &t))) expected = &t;
   Value *v = ok ? elaborate_body(x, e, a->body, expected, a->name_span) : NULL;

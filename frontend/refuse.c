@@ -13,8 +13,6 @@ static bool is_body(AstKind kind) {
 }
 
 static void walk(DiagSink *sink, const Ast *n, bool in_body) {
-  if ((n->kind == AST_FN || n->kind == AST_ENTRY) && n->where)
-    refuse(sink, n->where->span, "a `where` of a signature");
   if (n->kind == AST_DEFINE && in_body && (n->from || (n->flags & (AST_FROZEN | AST_NODECAY))))
     refuse(sink, n->span,
            n->from                 ? "`from` in a body"

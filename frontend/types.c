@@ -192,7 +192,8 @@ static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char 
   if (param->span.source && (is_users(x, param->span) || !is_users(x, at)))
     diag_place(d, param->span, "declared here");
   if (v->kind == VALUE_TUPLE) diag_help(d, "take the result apart, `a, b = f(x)`, and give the part that is meant");
-  if (v->hyper) diag_help(d, "a `hyper` is there at run time; make it a constant of the file, which `nnc -D` changes");
+  if (v->hyper)
+    diag_help(d, "a `hyper` is there at run time; make it a constant of the file, which `nnc -D` changes");
   return NULL;
 }
 
@@ -274,6 +275,15 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
 static bool is_free_name(Elaborator *x, Env *e, Ast *a) {
   return a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(e, a->name) &&
          !decl_find(x, x->module, a->name);
+}
+
+void type_bind_names(Elaborator *x, Env **e, Ast *type, const Value *v, int lift, Span at) {
+  bool pack;
+  if (type->kind != AST_TYPE || !type->shape || type_rank(type, &pack) != v->rank - lift || pack) return;
+  for (int i = 0; i < type->shape->items.n; i++) {
+    Ast *a = type->shape->items.at[i];
+    if (is_free_name(x, *e, a)) *e = env_bind(x, *e, a->name, value_int(x, v->shape[lift + i], at), a->span);
+  }
 }
 
 static void wrong_shape(Elaborator *x, Env *e, Value *v, int lift, Span at, const char *what, Ast *dim, Dim *wanted,

@@ -318,11 +318,19 @@ int type_rank(const Ast *type, bool *pack);                     /* dimensions th
 /* Binds what the signature's type leaves unbound (dimensions, float, num, ..S) to what v has after its first `lift`
  * dimensions, and checks the rest. Gives v converted (numbers to tensors), or NULL after a message. */
 Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span at, const char *what);
+/* Of a tensor for the type: its dimensions that the type names, and nothing else; a value that does not fit binds none.
+ */
+void type_bind_names(Elaborator *x, Env **e, Ast *type, const Value *v, int lift, Span at);
 bool type_check_result(Elaborator *x, Env *e, Ast *type, Value **v, Span at, const char *what);
 /* v for the definition `E = v`: a dimension's name means that a division leaves no rest. NULL after a message. */
 Value *dimension_value(Elaborator *x, Str name, Value *v, Span at);
 Dim *dim_of(Elaborator *x, Env *e, Ast *a);                   /* a dimension expression; NULL after a message */
 DType dtype_of_name(const Elaborator *x, Str name, bool *ok); /* f32 is f64 under --precision f64 */
+
+/* where.c: what a signature requires. Names that it has and nothing binds become symbols in *e, of which it is then
+ * known; a call tests it with the dimensions bound in e. False after a message; `where` may be NULL. */
+bool where_learn(Elaborator *x, Env **e, const Ast *params, Ast *where);
+bool where_test(Elaborator *x, Env *e, Ast *where, Span at, Str name);
 
 /* ---- expressions (expr.c, index.c, call.c) ---- */
 Value *elaborate_expr(Elaborator *x, Env *e, Ast *a);

@@ -119,7 +119,14 @@ Dim *dim_symbol(Ir *ir, Str name, int64_t lower) {
   a->id = table(ir)->next_atom++;
   a->name = name;
   a->lower = lower;
+  a->upper = INT64_MAX;
   return dim_atom(ir, a);
+}
+
+void dim_bound(Ir *ir, DimAtom *symbol, int64_t lower, int64_t upper) {
+  (void)ir;
+  symbol->lower = lower;
+  symbol->upper = upper < symbol->upper ? upper : symbol->upper;
 }
 
 static bool same_quotient(const void *key, const void *object) {
@@ -358,11 +365,31 @@ static const DimTerm *find_quotient(const Dim *d, int64_t *c) {
   return NULL;
 }
 
+/* Something below d: in terms that are taken away, symbols are the largest that they may be. All atoms of a term have
+ * to be 0 or more. */
+static Dim *with_largest(Ir *ir, Dim *d) {
+  Dim *sum = dim_const(ir, 0);
+  for (int i = 0; i < d->n; i++) {
+    const DimTerm *t = &d->terms[i];
+    Dim *product = dim_const(ir, t->coefficient);
+    for (int j = 0; j < t->n; j++) {
+      DimAtom *a = t->atoms[j];
+      if (a->name ? a->lower < 0 : !(dim_at_least(ir, a->a, 0) && dim_at_least(ir, a->b, 1))) return d;
+      bool largest = t->coefficient < 0 && a->name && a->upper < INT64_MAX;
+      product = dim_mul(ir, product, largest ? dim_const(ir, a->upper) : dim_atom(ir, a));
+    }
+    sum = dim_add(ir, sum, product);
+  }
+  return sum;
+}
+
 static bool at_least(Ir *ir, Dim *d, int64_t value, int depth) {
   int64_t known;
   if (d->n < 0) return false;
   if (dim_is_const(d, &known)) return known >= value;
   if (shifted_at_least(ir, d, value)) return true;
+  Dim *less = with_largest(ir, d);
+  if (less != d && at_least(ir, less, value, depth)) return true;
   /* (z - c + 1) / c <= z // c <= z / c: multiply by c, with the bound that makes d smaller. */
   int64_t c;
   const DimTerm *t = depth < 4 ? find_quotient(d, &c) : NULL;

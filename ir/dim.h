@@ -15,6 +15,7 @@ typedef struct DimAtom {
   int id;
   Str name;      /* a symbol's name; NULL for a quotient */
   int64_t lower; /* a symbol's least value (0 for the batch, 1 for most) */
+  int64_t upper; /* and its largest; INT64_MAX: none is known */
   Dim *a, *b;    /* a quotient's parts */
 } DimAtom;
 
@@ -33,6 +34,7 @@ struct Dim {
 
 Dim *dim_const(Ir *ir, int64_t value);
 Dim *dim_symbol(Ir *ir, Str name, int64_t lower); /* a new symbol each time, even for the same name */
+void dim_bound(Ir *ir, DimAtom *symbol, int64_t lower, int64_t upper); /* what is known of it from now on */
 Dim *dim_add(Ir *ir, Dim *a, Dim *b);
 Dim *dim_sub(Ir *ir, Dim *a, Dim *b);
 Dim *dim_mul(Ir *ir, Dim *a, Dim *b);
@@ -50,7 +52,7 @@ Dim *dim_atom(Ir *ir, DimAtom *a);
 Dim *dim_monomial(Ir *ir, const DimTerm *t); /* the term's atoms, without its coefficient */
 bool dim_overflowed(const Dim *d); /* a coefficient left int64: the arithmetic above then gives this poisoned dim */
 
-/* Proofs from the symbols' lower bounds alone: true means proved, false means not known. */
+/* Proofs from the symbols' bounds alone: true means proved, false means not known. */
 bool dim_at_least(Ir *ir, Dim *d, int64_t value);
 
 /* Replace symbols: `map` gives the value of an atom that is a symbol, or NULL to keep it. */

@@ -452,7 +452,9 @@ void graph_print(Buf *out, const Graph *g) {
   buf_printf(out, "graph %s\n", g->name ? g->name : "_");
   for (int i = 0; i < symbols.n; i++) {
     const DimAtom *s = symbols.at[i];
-    buf_printf(out, "dim %s >= %lld%s\n", symbol_name(&p, s), (long long)s->lower, s == g->batch ? " batch" : "");
+    buf_printf(out, "dim %s >= %lld", symbol_name(&p, s), (long long)s->lower);
+    if (s->upper < INT64_MAX) buf_printf(out, " <= %lld", (long long)s->upper);
+    buf_puts(out, s == g->batch ? " batch\n" : "\n");
   }
   for (int i = 0; i < g->nodes.n; i++) {
     print_node(&p, g->nodes.at[i]);

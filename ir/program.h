@@ -94,7 +94,7 @@ typedef struct Argument {
   Str name;
   DType dtype;
   int rank; /* of one example */
-  int64_t *shape;
+  int64_t *shape; /* -1: open */
   int64_t bound;
   int data, field; /* read from a FILE through this field; -1: only as a tensor (--input) */
 } Argument;

@@ -743,8 +743,10 @@ static void open_dim(Reader *r) {
   expect(r, ">=");
   bool negative = accept(r, "-");
   int64_t lower = integer(r);
+  int64_t upper = accept(r, "<=") ? integer(r) : INT64_MAX;
   if (r->failed) return;
   Dim *d = dim_symbol(r->ir, str_internz(r->ir->strings, w), negative ? -lower : lower);
+  dim_bound(r->ir, dim_as_symbol(d), dim_as_symbol(d)->lower, upper);
   vec_push(r->ir->arena, &r->dims, (NamedDim){arena_strndup(r->ir->arena, w, strlen(w)), d});
   if (accept(r, "batch")) r->g->batch = dim_as_symbol(d);
 }

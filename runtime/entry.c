@@ -23,6 +23,7 @@ typedef struct Value { /* an argument, or a result: all examples of it */
   int64_t width, bytes; /* elements and bytes of one example */
   int64_t n;            /* examples */
   char *data;
+  const char *file; /* that gave the argument as a tensor, or NULL */
 } Value;
 
 typedef struct Entry {
@@ -80,17 +81,14 @@ static int take_array(Entry *x, Value *v, const NnrtArray *a, const char *file) 
   if (lead < 0 || lead > (batched ? 1 : 0))
     return nnrt_fail(x->error, NNRT_EDATA, "%s: %s has %lld dimensions, the file %d", file, v->name,
                      (long long)v->table->n_shape, a->rank);
-  int64_t expected[NNRT_MAX_RANK] = {0}, shape[NNRT_MAX_RANK] = {1};
+  int64_t shape[NNRT_MAX_RANK] = {1};
   memcpy(shape + lead, a->shape, (size_t)a->rank * sizeof *shape);
+  v->rank = rank - batched;
+  v->file = file;
+  memcpy(v->shape, shape + batched, (size_t)v->rank * sizeof *shape);
   for (int i = batched; i < rank; i++) {
     int d = p ? open_dim(x, p, i) : -1;
     if (d >= 0 && x->open[d] < 0) x->open[d] = shape[i];
-    int64_t dims[MAX_OPEN];
-    memcpy(dims, x->open, sizeof dims);
-    expected[i] = p ? nnrt_poly(p->shape[i].terms, p->shape[i].n_terms, dims) : v->table->shape[i - (int)batched];
-    if (expected[i] != shape[i])
-      return nnrt_fail(x->error, NNRT_EDATA, "%s: dimension %d of %s is %lld, but must be %lld", file,
-                       i - (int)batched, v->name, (long long)shape[i], (long long)expected[i]);
   }
   v->n = batched ? shape[0] : 1;
   v->width = v->n ? a->count / v->n : 0;
@@ -102,6 +100,23 @@ static int take_array(Entry *x, Value *v, const NnrtArray *a, const char *file) 
     return nnrt_fail(x->error, NNRT_EDATA, "%s: element %lld is not of type %s", file, (long long)done,
                      nnrt_dtype(v->dtype)->name);
   return check_bound(x, v, file);
+}
+
+/* Once sizes are bound: whether each file has the shape that they say. */
+static int check_shapes(Entry *x) {
+  for (int k = 0; k < x->n_arguments; k++) {
+    const Value *v = &x->arguments[k];
+    int64_t shape[NNRT_MAX_RANK], expected;
+    const NnrtPort *p = v->port < 0 ? NULL : &x->run.graph->inputs[v->port];
+    if (p) nnrt_port_shape(&x->run, p, shape);
+    for (int i = 0; v->file && i < v->rank; i++) {
+      expected = p ? shape[i + (int)p->n_shape - v->rank] : v->table->shape[i];
+      if (expected >= 0 && v->shape[i] != expected)
+        return nnrt_fail(x->error, NNRT_EDATA, "%s: dimension %d of %s is %lld, but must be %lld", v->file, i, v->name,
+                         (long long)v->shape[i], (long long)expected);
+    }
+  }
+  return NNRT_OK;
 }
 
 /* --input NAME=FILE */
@@ -285,6 +300,7 @@ static int run_all(Entry *x) {
   }
   connect_numbers(x);
   if (status == NNRT_OK && x->n) status = bind(x, x->batch);
+  if (status == NNRT_OK && x->n) status = check_shapes(x);
   for (int k = 0; status == NNRT_OK && x->n && k < x->n_results; k++) status = open_result(x, &x->results[k]);
   for (int64_t first = 0; status == NNRT_OK && first < x->n; first += x->batch)
     status = run_batch(x, first, x->n - first < x->batch ? x->n - first : x->batch, staging);

@@ -51,6 +51,7 @@ typedef enum NnrtRole {
 #define NNRT_DIM_FIELDS(F)                                                                                           \
   F(STRING, name, ) /* "B" for the batch (in `stats` and metrics: "N"); NULL for a quotient */                       \
   F(INT, lower, )                                                                                                    \
+  F(INT, upper, )                                                                                                    \
   F(INTS, dividend, ) /* poly; none for an open dimension */                                                         \
   F(INTS, divisor, )
 

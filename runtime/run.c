@@ -224,9 +224,11 @@ static void cut_launches(NnrtRun *r) {
 int nnrt_run_bind(NnrtRun *r, const int64_t *open, NnrtError *e) {
   const NnrtGraph *g = r->graph;
   for (int i = 0; i < r->n_open; i++)
-    if (open[i] < g->dims[i].lower)
-      return nnrt_fail(e, NNRT_EDATA, "%s is %lld, but must be at least %lld", g->dims[i].name, (long long)open[i],
-                       (long long)g->dims[i].lower);
+    if (open[i] < g->dims[i].lower || open[i] > g->dims[i].upper) {
+      bool small = open[i] < g->dims[i].lower;
+      return nnrt_fail(e, NNRT_EDATA, "%s is %lld, but must be at %s %lld", g->dims[i].name, (long long)open[i],
+                       small ? "least" : "most", (long long)(small ? g->dims[i].lower : g->dims[i].upper));
+    }
   fill_dims(g, open, r->dims);
   int status = reserve_all(r, e);
   if (status != NNRT_OK) return status;

@@ -58,6 +58,15 @@ static void proofs(void **state) {
   assert_true(dim_at_least(ir, dim_sub(ir, H, over(H, 2)), 0));
   assert_true(dim_at_least(ir, over(H, 2), 0));
   assert_false(dim_at_least(ir, over(plus(H, -2), 2), 0)); /* -1 for H = 1 */
+  Dim *P = dim_symbol(ir, str_internz(ir->strings, "P"), 1);
+  assert_false(dim_at_least(ir, dim_sub(ir, number(64), P), 0));
+  dim_bound(ir, dim_as_symbol(P), 2, 64);
+  assert_true(dim_at_least(ir, P, 2));
+  assert_true(dim_at_least(ir, dim_sub(ir, number(64), P), 0));
+  assert_false(dim_at_least(ir, dim_sub(ir, number(63), P), 0));
+  assert_true(dim_at_least(ir, dim_sub(ir, times(64, H), dim_mul(ir, P, H)), 0));
+  assert_false(dim_at_least(ir, dim_sub(ir, H, P), 0));
+  assert_true(dim_at_least(ir, dim_sub(ir, number(32), over(P, 2)), 0));
   /* the last element that a convolution of stride 2 reads: 2*((H - K) // 2) + K - 1 < H */
   Dim *last = dim_add(ir, times(2, over(dim_sub(ir, H, K), 2)), plus(K, -1));
   assert_true(dim_at_least(ir, dim_sub(ir, H, last), 1));

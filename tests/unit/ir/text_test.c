@@ -66,6 +66,16 @@ static void round_trip(void **state) {
             "%23 = adjoint f32[B, 128]\n"
             "%24 = custom %6 with %23 (%5: %23, %6: %22)\n"
             "output loss = %12\n");
+  same_text("graph entry.turns\n"
+            "dim B >= 0 batch\n"
+            "dim P >= 1 <= 20\n"
+            "%0 = input x : i32[B, P]\n"
+            "%1 = comp i32[B] [i0] 0\n"
+            "%2 = carry i32[P + 1, B] axis 0 up counts init %1 next %4\n"
+            "%3 = comp bool[P, B] [i0, i1] and(eq0(i0 - %2[i0, i1]), gt(%0[i1, i0], 3))\n"
+            "%4 = comp i32[P, B] [i0, i1] add(%2[i0, i1], cast(i32, %3[i0, i1]))\n"
+            "%5 = comp i32[B] [i0] %2[P, i0]\n"
+            "output turns = %5\n");
 }
 
 static void refused(const char *text, const char *message) {

@@ -1,0 +1,128 @@
+/* where.c - `where` of a signature: what is required of its dimensions, `where T <= CONTEXT and N % 2 == 0`.
+ *
+ * Generic code and entries are walked with symbols for the dimensions that a caller chooses: what is required of
+ * these is then known of them. `T == S` makes one symbol of both names, `P <= 1024` bounds a symbol (which for an
+ * entry is tested when it is called, and bounds its memory). A call tests all of it, by numbers or by what is known
+ * of the symbols that it is made with. */
+#include "frontend/value.h"
+
+static bool is_comparison(const Ast *a) { return a->kind == AST_BINARY && a->op >= OP_EQ && a->op <= OP_GE; }
+
+static bool is_unbound(Elaborator *x, Env *e, const Ast *a) {
+  return a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(e, a->name) &&
+         !decl_find(x, x->module, a->name);
+}
+
+typedef struct Head { /* of the signature */
+  Elaborator *x;
+  Env **e;
+  const Ast *params;
+} Head;
+
+static bool has_dimension(const Ast *params, Str name) {
+  for (int i = 0; i < params->items.n; i++)
+    if (params->items.at[i]->type && mentions(params->items.at[i]->type, name)) return true;
+  return false;
+}
+
+static bool bind_symbol(Head *h, const Ast *name, Dim *d) {
+  Elaborator *x = h->x;
+  if (has_dimension(h->params, name->name)) {
+    *h->e = env_bind(x, *h->e, name->name, value_int(x, d, name->span), name->span);
+    return true;
+  }
+  diag_add(x->diags, DIAG_UNKNOWN_NAME, name->span, "`%s` is a dimension of no parameter", name->name);
+  return false;
+}
+
+/* Every dimension in it that nothing binds becomes a symbol. */
+static bool bind_symbols(Head *h, const Ast *a) {
+  Elaborator *x = h->x;
+  bool ok = true;
+  if (is_unbound(x, *h->e, a)) return bind_symbol(h, a, dim_symbol(x->ir, a->name, 1));
+  for (int i = 0; i < ast_child_count(a); i++) {
+    const Ast *c = ast_child(a, i);
+    if (c) ok = bind_symbols(h, c) && ok;
+  }
+  return ok;
+}
+
+/* `T == e`: T is another name of e. */
+static bool bind_equal(Head *h, const Ast *name, Ast *other) {
+  if (!is_unbound(h->x, *h->e, name) || !bind_symbols(h, other)) return false;
+  Dim *d = dim_of(h->x, *h->e, other);
+  return d && bind_symbol(h, name, d);
+}
+
+/* `small <= large`, by `strict` less than it: a number on one side bounds the symbol on the other. */
+static void bound_symbol(Elaborator *x, Dim *small, Dim *large, int strict) {
+  int64_t c;
+  DimAtom *s = dim_as_symbol(small), *l = dim_as_symbol(large);
+  if (s && dim_is_const(large, &c)) dim_bound(x->ir, s, s->lower, c - strict);
+  if (l && dim_is_const(small, &c)) dim_bound(x->ir, l, c + strict > l->lower ? c + strict : l->lower, l->upper);
+}
+
+static bool learn(Head *h, Ast *a) {
+  Elaborator *x = h->x;
+  if (a->kind == AST_BINARY && a->op == OP_AND) return learn(h, a->left) & learn(h, a->right);
+  if (!is_comparison(a)) {
+    Diag *d = diag_add(x->diags, DIAG_REQUIREMENT, a->span, "a requirement compares dimensions");
+    diag_help(d, "as in `where T <= 64 and T %% 2 == 0`");
+    return false;
+  }
+  if (a->op == OP_EQ && (bind_equal(h, a->left, a->right) || bind_equal(h, a->right, a->left))) return true;
+  if (!bind_symbols(h, a)) return false;
+  Dim *l = dim_of(x, *h->e, a->left), *r = dim_of(x, *h->e, a->right);
+  if (!l || !r) return false;
+  if (a->op == OP_LT || a->op == OP_LE) bound_symbol(x, l, r, a->op == OP_LT);
+  if (a->op == OP_GT || a->op == OP_GE) bound_symbol(x, r, l, a->op == OP_GT);
+  return true;
+}
+
+bool where_learn(Elaborator *x, Env **e, const Ast *params, Ast *where) {
+  Head h = {x, e, params};
+  return !where || learn(&h, where);
+}
+
+/* Whether the comparison holds: 1, 0, or -1 where that is not known. */
+static int holds(Elaborator *x, Op op, Dim *l, Dim *r) {
+  if (op == OP_GT || op == OP_GE) return holds(x, op == OP_GT ? OP_LT : OP_LE, r, l);
+  Dim *more = dim_sub(x->ir, r, l);
+  int64_t c;
+  if (dim_is_const(more, &c)) return op == OP_EQ ? c == 0 : op == OP_NE ? c != 0 : op == OP_LT ? c > 0 : c >= 0;
+  if (op == OP_EQ) return -1;
+  if (op != OP_NE) return dim_at_least(x->ir, more, op == OP_LT) ? 1 : -1;
+  return dim_at_least(x->ir, more, 1) || dim_at_least(x->ir, dim_sub(x->ir, l, r), 1) ? 1 : -1;
+}
+
+/* A name in the requirement with what it is here: `T is 7`. */
+static void say_values(Elaborator *x, Buf *b, Env *e, const Ast *a) {
+  const Env *k = a->kind == AST_NAME ? env_find(e, a->name) : NULL;
+  if (k && k->value && k->value->kind == VALUE_INT)
+    buf_printf(b, "%s%s is %s", b->n ? ", " : "", a->name, dim_text(x->arena, k->value->dim));
+  for (int i = 0; i < ast_child_count(a); i++)
+    if (ast_child(a, i)) say_values(x, b, e, ast_child(a, i));
+}
+
+static bool test(Elaborator *x, Env *e, Ast *a, Span at, Str name) {
+  if (a->kind == AST_BINARY && a->op == OP_AND)
+    return test(x, e, a->left, at, name) && test(x, e, a->right, at, name);
+  if (!is_comparison(a)) return true; /* said where it was learnt */
+  Dim *l = dim_of(x, e, a->left), *r = dim_of(x, e, a->right);
+  if (!l || !r) return false;
+  int known = holds(x, (Op)a->op, l, r);
+  if (known == 1 || (known < 0 && x->generic)) return true;
+  Buf values = {0};
+  say_values(x, &values, e, a);
+  Diag *d = diag_add(x->diags, DIAG_REQUIREMENT, at.source ? at : a->span, "`%s` %s, and %s", name,
+                     known < 0 ? "requires what is not known here" : "requires something else",
+                     values.n ? values.text : "it does not hold");
+  buf_free(&values);
+  if (at.source) diag_place(d, a->span, "required here");
+  if (known < 0) diag_help(d, "a `where` in this signature says it of its own dimensions");
+  return false;
+}
+
+bool where_test(Elaborator *x, Env *e, Ast *where, Span at, Str name) {
+  return !where || test(x, e, where, at, name);
+}
