@@ -7,6 +7,7 @@
 
 #include "tests/unit/codegen/kernel_run.h"
 #include "tests/unit/row_sums.h"
+#include "tests/unit/term_sums.h"
 #include "tests/unit/unit.h"
 
 static const int64_t batches[] = {1, 2, 3, 7, 31, 32, 33};
@@ -295,6 +296,11 @@ static void sums_beside_rows(void **state) {
   check_with(ROW_SUMS_SECOND("f64"), true);
 }
 
+static void sums_of_terms(void **state) {
+  (void)state;
+  check_with(TERM_SUMS("f32"), true);
+}
+
 static void scatters(void **state) {
   (void)state;
   check(HEAD "%0 = input x : f32[B, 18]\n"
@@ -344,6 +350,7 @@ int main(void) {
       cmocka_unit_test(narrow_floats),
       cmocka_unit_test(ties),
       cmocka_unit_test(sums_beside_rows),
+      cmocka_unit_test(sums_of_terms),
       cmocka_unit_test(scatters),
       cmocka_unit_test(sorts),
       cmocka_unit_test(draws),

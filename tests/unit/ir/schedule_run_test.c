@@ -5,6 +5,7 @@
 #include "tests/unit/ir/run_schedule.h"
 #include "tests/unit/random_graph.h"
 #include "tests/unit/row_sums.h"
+#include "tests/unit/term_sums.h"
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
@@ -392,6 +393,11 @@ static void sums_beside_rows(void **state) {
   check_text(ROW_SUMS_SECOND("f64"));
 }
 
+static void sums_of_terms(void **state) {
+  (void)state;
+  check_text(TERM_SUMS("f64"));
+}
+
 /* A contraction over quotients whose divisor is 0 where the condition is false. */
 static void guarded_quotient(void **state) {
   (void)state;
@@ -477,8 +483,8 @@ int main(void) {
       cmocka_unit_test(in_place_rows),    cmocka_unit_test(norms),
       cmocka_unit_test(convolution),      cmocka_unit_test(attention),
       cmocka_unit_test(guarded_quotient), cmocka_unit_test(sums_beside_rows),
-      cmocka_unit_test(every_graph),      cmocka_unit_test(random_graphs),
-      cmocka_unit_test(recomputed),
+      cmocka_unit_test(sums_of_terms),    cmocka_unit_test(every_graph),
+      cmocka_unit_test(random_graphs),    cmocka_unit_test(recomputed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

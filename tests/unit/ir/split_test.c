@@ -93,8 +93,9 @@ static void check_plain(const Schedule *s) {
     }
 }
 
-/* A strided convolution's gradient by its input visits the taps that an element's residue has, no other; at most 1.05
- * times the products that there are where it is padded by half its kernel of 3. */
+/* A strided convolution's gradient by its input visits the taps that an element's residue has, no other: those of its
+ * products that are too many are of the padding, and so no more than the convolution itself has. At most 1.05 times
+ * the products that there are where it is padded by half its kernel of 3. */
 static void data_gradients(void **state) {
   (void)state;
   static const struct {
@@ -119,6 +120,7 @@ static void data_gradients(void **state) {
     assert_string_equal(kinds_of(s), rows[i].kinds);
     assert_true(visited == products(c, class_pairs(c)));
     assert_true(excess <= rows[i].most);
+    assert_true(visited <= visited_points(scheduled(conv_text(c, "y"))));
     check_plain(s);
     assert_int_equal(s->buffers.n, 3); /* g, w and the gradient: parts have no memory of their own */
   }
@@ -190,6 +192,100 @@ static void convolutions(void **state) {
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     expect(arena_printf(a, "row %zu", i), conv_text(&rows[i].c, rows[i].of), rows[i].classes);
+}
+
+/* The table of comprehensions, but for convolutions: what each operation and its derivatives by all operands are. */
+static void table(void **state) {
+  (void)state;
+  static const struct {
+    const char *what, *text, *classes;
+  } rows[] = {
+      {"matmul",
+       "%0 = input x : f32[96, 64]\n%1 = input w : f32[64, 80]\n%2 = input g : f32[96, 80]\n"
+       "%3 = comp f32[96, 80] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %1[r0, i1]))\n"
+       "%4 = comp f32[] [] sum(r0 < 96, r1 < 80: mul(%2[r0, r1], %3[r0, r1]))\n"
+       "%5 = grad %4 by %0\n%6 = grad %4 by %1\noutput y = %3\noutput dx = %5\noutput dw = %6\n",
+       "contraction M 96 N 80 K 64; contraction M 64 N 80 K 96; contraction M 96 N 64 K 80"},
+      {"batched matmul",
+       "%0 = input x : f32[6, 96, 64]\n%1 = input w : f32[6, 64, 80]\n%2 = input g : f32[6, 96, 80]\n"
+       "%3 = comp f32[6, 96, 80] [i0, i1, i2] sum(r0 < 64: mul(%0[i0, i1, r0], %1[i0, r0, i2]))\n"
+       "%4 = comp f32[] [] sum(r0 < 6, r1 < 96, r2 < 80: mul(%2[r0, r1, r2], %3[r0, r1, r2]))\n"
+       "%5 = grad %4 by %0\n%6 = grad %4 by %1\noutput y = %3\noutput dx = %5\noutput dw = %6\n",
+       "contraction M 96 N 80 K 64 batch 6; contraction M 64 N 80 K 96 batch 6; contraction M 96 N 64 K 80 batch 6"},
+      {"linear and cross-entropy",
+       "%0 = input x : f32[96, 64]\n%1 = input w : f32[40, 64]\n%2 = input y : i32[96]\n"
+       "%3 = comp f32[96, 40] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %1[i1, r0]))\n"
+       "%4 = comp f32[96] [i0] max(r0 < 40: %3[i0, r0])\n%5 = comp f32[96] [i0] stop(%4[i0])\n"
+       "%6 = comp f32[96] [i0] sum(r0 < 40: exp(sub(%3[i0, r0], %5[i0])))\n"
+       "%7 = comp f32[96] [i0] sub(add(log(%6[i0]), %5[i0]), %3[i0, %2[i0]])\n"
+       "%8 = comp f32[] [] sum(r0 < 96: %7[r0])\n%9 = grad %8 by %0\n%10 = grad %8 by %1\n"
+       "output l = %8\noutput dx = %9\noutput dw = %10\n",
+       "contraction M 96 N 40 K 64; row; full; contraction M 40 N 64 K 96; contraction M 96 N 64 K 40"},
+      {"attention",
+       "dim B >= 0 batch\n%0 = input q : f32[B, 48, 16]\n%1 = input k : f32[B, 48, 16]\n"
+       "%2 = input v : f32[B, 48, 16]\n%3 = input g : f32[B, 48, 16]\n"
+       "%4 = comp f32[B, 48, 48] [i0, i1, i2] sum(r0 < 16: mul(%0[i0, i1, r0], %1[i0, i2, r0]))\n"
+       "%5 = comp f32[B, 48, 48] [i0, i1, i2] select(ge0(i1 - i2), %4[i0, i1, i2], -inf)\n"
+       "%6 = comp f32[B, 48] [i0, i1] max(r0 < 48: %5[i0, i1, r0])\n%7 = comp f32[B, 48] [i0, i1] stop(%6[i0, i1])\n"
+       "%8 = comp f32[B, 48, 48] [i0, i1, i2] exp(sub(%5[i0, i1, i2], %7[i0, i1]))\n"
+       "%9 = comp f32[B, 48] [i0, i1] sum(r0 < 48: %8[i0, i1, r0])\n"
+       "%10 = comp f32[B, 48, 48] [i0, i1, i2] div(%8[i0, i1, i2], %9[i0, i1])\n"
+       "%11 = comp f32[B, 48, 16] [i0, i1, i2] sum(r0 < 48: mul(%10[i0, i1, r0], %2[i0, r0, i2]))\n"
+       "%12 = comp f32[] [] sum(r0 < B, r1 < 48, r2 < 16: mul(%3[r0, r1, r2], %11[r0, r1, r2]))\n"
+       "%13 = grad %12 by %0\n%14 = grad %12 by %1\n%15 = grad %12 by %2\n"
+       "output y = %11\noutput dq = %13\noutput dk = %14\noutput dv = %15\n",
+       "contraction M 48 N 48 K 16 batch B; contraction M 48 N 48 K 16 batch B; row; contraction M 48 N 16 K 48 "
+       "batch B; contraction M 48 N 16 K 48 batch B; contraction M 48 N 16 K 48 batch B; contraction M 48 N 16 K 48 "
+       "batch B"},
+      {"softmax",
+       "%0 = input x : f32[48, 100]\n%1 = input g : f32[48, 100]\n"
+       "%2 = comp f32[48] [i0] max(r0 < 100: %0[i0, r0])\n%3 = comp f32[48] [i0] stop(%2[i0])\n"
+       "%4 = comp f32[48, 100] [i0, i1] exp(sub(%0[i0, i1], %3[i0]))\n"
+       "%5 = comp f32[48] [i0] sum(r0 < 100: %4[i0, r0])\n"
+       "%6 = comp f32[48, 100] [i0, i1] div(%4[i0, i1], %5[i0])\n"
+       "%7 = comp f32[] [] sum(r0 < 48, r1 < 100: mul(%1[r0, r1], %6[r0, r1]))\n"
+       "%8 = grad %7 by %0\noutput y = %6\noutput dx = %8\n",
+       "row"},
+      {"layer norm",
+       "dim B >= 0 batch\n%0 = input x : f32[B, 768]\n%1 = input w : f32[768]\n%2 = input b : f32[768]\n"
+       "%3 = input g : f32[B, 768]\n"
+       "%4 = comp f32[B] [i0] sum(r0 < 768: mul(0.0013020833333333333, %0[i0, r0]))\n"
+       "%5 = comp f32[B, 768] [i0, i1] sub(%0[i0, i1], %4[i0])\n"
+       "%6 = comp f32[B] [i0] sum(r0 < 768: mul(0.0013020833333333333, mul(%5[i0, r0], %5[i0, r0])))\n"
+       "%7 = comp f32[B, 768] [i0, i1] add(mul(mul(%5[i0, i1], rsqrt(add(%6[i0], 1e-05))), %1[i1]), %2[i1])\n"
+       "%8 = comp f32[] [] sum(r0 < B, r1 < 768: mul(%3[r0, r1], %7[r0, r1]))\n"
+       "%9 = grad %8 by %0\n%10 = grad %8 by %1\n%11 = grad %8 by %2\n"
+       "output y = %7\noutput dx = %9\noutput dw = %10\noutput db = %11\n",
+       "row; column"},
+      {"batch norm",
+       "%0 = input x : f32[64, 40]\n%1 = input w : f32[40]\n%2 = input g : f32[64, 40]\n"
+       "%3 = comp f32[40] [i0] sum(r0 < 64: mul(0.015625, %0[r0, i0]))\n"
+       "%4 = comp f32[64, 40] [i0, i1] sub(%0[i0, i1], %3[i1])\n"
+       "%5 = comp f32[40] [i0] sum(r0 < 64: mul(0.015625, mul(%4[r0, i0], %4[r0, i0])))\n"
+       "%6 = comp f32[64, 40] [i0, i1] mul(mul(%4[i0, i1], rsqrt(add(%5[i1], 1e-05))), %1[i1])\n"
+       "%7 = comp f32[] [] sum(r0 < 64, r1 < 40: mul(%2[r0, r1], %6[r0, r1]))\n"
+       "%8 = grad %7 by %0\n%9 = grad %7 by %1\noutput y = %6\noutput dx = %8\noutput dw = %9\n",
+       "column"},
+      {"embedding",
+       "dim B >= 0 batch\n%0 = input token : i32[B, 9]\n%1 = input table : f32[500, 32]\n%2 = input g : f32[B, 9, "
+       "32]\n"
+       "%3 = comp f32[B, 9, 32] [i0, i1, i2] exp(%1[%0[i0, i1], i2])\n"
+       "%4 = comp f32[] [] sum(r0 < B, r1 < 9, r2 < 32: mul(%2[r0, r1, r2], %3[r0, r1, r2]))\n"
+       "%5 = grad %4 by %1\noutput y = %3\noutput dt = %5\n",
+       "map; scatter"},
+      {"two products",
+       "%0 = input x : f32[96, 64]\n%1 = input w : f32[64, 80]\n%2 = input u : f32[96, 64]\n%3 = input v : f32[64, "
+       "80]\n%4 = input b : f32[96, 64]\n"
+       "%5 = comp f32[96, 80] [i0, i1] sum(r0 < 64: add(sub(mul(%0[i0, r0], %1[r0, i1]), mul(%2[i0, r0], %3[r0, "
+       "i1])), "
+       "%4[i0, r0]))\noutput y = %5\n",
+       "contraction M 96 N 80 K 64; row; contraction M 96 N 80 K 64"},
+      {"no product", /* one pass over both is all there is to have */
+       "%0 = input x : f32[96, 64]\n%1 = input w : f32[64, 80]\n"
+       "%2 = comp f32[96, 80] [i0, i1] sum(r0 < 64: exp(add(%0[i0, r0], %1[r0, i1])))\noutput y = %2\n",
+       "row"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) expect(rows[i].what, rows[i].text, rows[i].classes);
 }
 
 /* y[b, o, i, j] = sum(c, u, v: x[b, c, (i + 1 - u)/2, (j + 1 - v)/2] * w[c, o, u, v]) where 2 divides both. */
@@ -307,6 +403,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(data_gradients, setup, teardown),
       cmocka_unit_test_setup_teardown(convolutions, setup, teardown),
+      cmocka_unit_test_setup_teardown(table, setup, teardown),
       cmocka_unit_test_setup_teardown(transposed_convolution, setup, teardown),
       cmocka_unit_test_setup_teardown(pooling, setup, teardown),
       cmocka_unit_test_setup_teardown(finished_parts, setup, teardown),
