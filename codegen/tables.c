@@ -452,7 +452,7 @@ static void build_train(Tables *t) {
     NnrtReport *reports = NEW_ARRAY(t->arena, NnrtReport, from->reports.n + 1);
     for (int k = 0; k < from->reports.n; k++) {
       const Report *r = &from->reports.at[k];
-      reports[k] = (NnrtReport){r->name, graph_index(t, r->graph), r->arguments};
+      reports[k] = (NnrtReport){r->name, graph_index(t, r->graph), graph_index(t, r->first), r->arguments};
     }
     rows[i] = (NnrtTrain){.name = from->name,
                           .data = from->data,
@@ -576,7 +576,10 @@ void tables_graphs(Arena *a, const Program *p, const char *only, GraphList *out)
     add_graph(a, t->eval, out);
     add_graph(a, t->grads, out);
     add_graph(a, t->update, out);
-    for (int k = 0; k < t->reports.n; k++) add_graph(a, t->reports.at[k].graph, out);
+    for (int k = 0; k < t->reports.n; k++) {
+      add_graph(a, t->reports.at[k].graph, out);
+      add_graph(a, t->reports.at[k].first, out);
+    }
   }
 }
 

@@ -212,8 +212,11 @@ Expr *place_of(Elaborator *x, Var *v, Span at) {
 }
 
 void apply_pending(Elaborator *x, int mark) {
-  for (int i = mark; i < x->pending.n && !x->generic; i++)
-    tensor_assign(x, x->pending.at[i].state->tensor, x->pending.at[i].value);
+  for (int i = mark; i < x->pending.n && !x->generic; i++) {
+    const Next *n = &x->pending.at[i];
+    if (n->state->tensor >= 0) tensor_assign(x, n->state->tensor, n->value);
+    else n->state->value = n->value;
+  }
   x->pending.n = mark;
 }
 
@@ -224,6 +227,10 @@ static Value *call_body(Elaborator *x, Function *f, Env *e, Span at) {
   if (a->type && a->type->kind == AST_TYPE && is_tensor_type(x, e, a->type)) {
     if (!type_resolve(x, e, a->type, &expected)) return NULL;
     known = &expected;
+  }
+  if (f->silent && a->body->kind == AST_BLOCK) {
+    Value *none = NULL;
+    return elaborate_block(x, &e, a->body, &none) ? value_flag(x, true, at) : NULL;
   }
   Value *v = elaborate_body(x, e, a->body, known, at);
   if (!v || !a->type) return v;

@@ -142,7 +142,9 @@ static void import(Elaborator *x, Module *m, Ast *a) {
 }
 
 /* An import brings these; training and entries stay with the file that has them. */
-static bool is_brought(const Decl *d) { return d->kind != DECL_TRAIN && d->kind != DECL_ENTRY && d->kind != DECL_TEST; }
+static bool is_brought(const Decl *d) {
+  return d->kind != DECL_TRAIN && d->kind != DECL_ENTRY && d->kind != DECL_TEST;
+}
 
 static Decl *own(const Module *m, Str name, bool brought) {
   for (int i = 0; i < m->decls.n; i++)
@@ -162,21 +164,12 @@ static void imported_twice(Elaborator *x, Module *m) {
     }
 }
 
-static bool metric_streams(const Ast *a) {
-  for (int i = 0; a->body->kind == AST_BLOCK && i < a->body->items.n; i++)
-    if (a->body->items.at[i]->kind == AST_STATE || a->body->items.at[i]->kind == AST_FN) return true;
-  return false;
-}
-
 static void declare_item(Elaborator *x, Module *m, Ast *a) {
   switch ((AstKind)a->kind) {
   case AST_IMPORT: import(x, m, a); break;
   case AST_MODEL:
   case AST_OPTIMIZER: declare(x, m, DECL_MODEL, a); break;
-  case AST_METRIC:
-    if (metric_streams(a)) say_not_compiled(x, a->span, "streaming metrics");
-    declare(x, m, DECL_METRIC, a);
-    break;
+  case AST_METRIC: declare(x, m, DECL_METRIC, a); break;
   case AST_DATA: declare(x, m, DECL_DATA, a); break;
   case AST_TRAIN: declare(x, m, DECL_TRAIN, a); break;
   case AST_ENTRY: declare(x, m, DECL_ENTRY, a); break;
@@ -474,7 +467,7 @@ static void check_module(Elaborator *x, Module *m) {
   x->module = m;
   for (int i = 0; i < m->decls.n; i++) {
     Decl *d = m->decls.at[i];
-    if (d->kind == DECL_FUNCTION || d->kind == DECL_METRIC)
+    if (d->kind == DECL_FUNCTION || (d->kind == DECL_METRIC && !metric_streams(d->ast)))
       generic_check(x, decl_value(x, d, d->ast->name_span)->function);
     if (d->kind == DECL_MODEL) check_model(x, decl_value(x, d, d->ast->name_span)->model);
   }
@@ -491,6 +484,23 @@ static Value *first_value(Elaborator *x, Init *i, const Type *t) {
   return v && v->kind != VALUE_TENSOR ? value_coerce(x, v, t->dtype, a->value->span) : v;
 }
 
+Value *value_filling(Elaborator *x, Value *v, const Type *t, Str name, Span at) {
+  if (v->kind != VALUE_TENSOR) v = value_coerce(x, v, t->dtype, at);
+  if (v && v->kind == VALUE_TENSOR && !v->rank && t->rank) {
+    Var *vars[8];
+    for (int d = 0; d < t->rank; d++) vars[d] = var_fresh(x->ir, t->shape[d]);
+    v = value_coerce(x, v, t->dtype, v->span);
+    if (v) v = value_tensor(x, t->rank, vars, v->expr, v->span);
+  }
+  if (!v) return NULL;
+  bool same = v->rank == t->rank;
+  for (int d = 0; same && d < t->rank; d++) same = v->shape[d] == t->shape[d];
+  if (same) return value_coerce(x, v, t->dtype, v->span);
+  diag_add(x->diags, DIAG_WRONG_SHAPE, at, "`%s` is %s%s, and its first value %s", name, dtype_name(t->dtype),
+           shape_text(x, t->rank, t->shape), value_type_text(x, v));
+  return NULL;
+}
+
 static void elaborate_init(Elaborator *x) {
   GraphState *saved;
   x->program->init = graph_begin(x, str_internz(x->strings, "init"), &saved);
@@ -502,21 +512,7 @@ static void elaborate_init(Elaborator *x) {
     x->module = i->module;
     Value *v = first_value(x, i, &t);
     if (!v) continue;
-    if (v->kind == VALUE_TENSOR && !v->rank && p->rank) { /* a number for the whole tensor */
-      Var *vars[8];
-      for (int d = 0; d < p->rank; d++) vars[d] = var_fresh(x->ir, t.shape[d]);
-      v = value_coerce(x, v, p->dtype, v->span);
-      if (v) v = value_tensor(x, p->rank, vars, v->expr, v->span);
-    }
-    bool same = v && v->rank == p->rank;
-    for (int d = 0; same && d < p->rank; d++) same = v->shape[d] == t.shape[d];
-    if (!same) {
-      if (v)
-        diag_add(x->diags, DIAG_WRONG_SHAPE, i->ast->value->span, "`%s` is %s%s, and its first value %s", p->name,
-                 dtype_name(p->dtype), shape_text(x, t.rank, t.shape), value_type_text(x, v));
-      continue;
-    }
-    v = value_coerce(x, v, p->dtype, v->span);
+    v = value_filling(x, v, &t, p->name, i->ast ? i->ast->value->span : p->span);
     if (v) tensor_assign(x, i->tensor, v);
   }
   for (int k = 0; k < x->current.n; k++)

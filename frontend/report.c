@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define REPORT_NAME "give it another: `report name = ...`"
-
 static Decl *report_metric(Elaborator *x, Env *e, Ast *value) {
   if (value->kind != AST_CALL || value->callee->kind != AST_NAME || env_find(e, value->callee->name)) return NULL;
   Decl *d = decl_find(x, x->module, value->callee->name);
@@ -53,7 +51,8 @@ static void report_collected(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric
   }
   if (w->mode != MODE_STEP) return;
   Graph *g = metric_graph(x, metric, n, args, arg->span);
-  if (g) vec_push(x->arena, &w->train->reports, (Report){name, g, n, arg->span});
+  if (g)
+    vec_push(x->arena, &w->train->reports, (Report){.name = name, .graph = g, .arguments = n, .span = arg->span});
 }
 
 static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
@@ -71,7 +70,8 @@ static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
   }
   Decl *metric = report_metric(x, w->env, value);
   if (metric) {
-    report_collected(x, w, arg, metric, name);
+    if (metric_streams(metric->ast)) report_streamed(x, w, arg, metric, name);
+    else report_collected(x, w, arg, metric, name);
     return;
   }
   Value *v = elaborate_expr(x, w->env, value);
@@ -86,7 +86,7 @@ static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
   if (v->rank) v = reduce_call(x, str_internz(x->strings, "mean"), v, arg->span, &is);
   if (!v) return;
   if (!name_output(x, name, value_whole(x, v), arg->span, REPORT_NAME)) return;
-  if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->reports, (Report){name, NULL, 0, arg->span});
+  if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->reports, (Report){.name = name, .span = arg->span});
 }
 
 /* A step's reports are those of its own forward pass: what a parameter becomes by the step's updates is left aside,

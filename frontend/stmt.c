@@ -90,7 +90,7 @@ static bool unpack(Elaborator *x, Env **e, Ast *s) {
 }
 
 /* `s <- e`: the state that s names. NULL after a message. */
-static const InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
+static InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
   const Ast *param = NULL;
   Str name = target->kind == AST_NAME ? target->name : NULL;
   for (Env *k = e; name && k; k = k->up)
@@ -117,7 +117,7 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
   bool ok = scan_next(x, *e, s, &is);
   if (is) return ok;
   Value *v = elaborate_expr(x, *e, s->value);
-  const InstanceMember *state = next_target(x, *e, s->target);
+  InstanceMember *state = next_target(x, *e, s->target);
   if (!v || !state) return false;
   if (x->stack.n - x->repeats > x->examples) {
     Diag *d = diag_add(x->diags, DIAG_LIFTED_STATE, s->span,
@@ -132,7 +132,7 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
       diag_place(d, x->pending.at[i].span, "the first");
       return false;
     }
-  Value *now = x->generic ? state->value : tensor_current(x, state->tensor, s->span);
+  Value *now = x->generic || state->tensor < 0 ? state->value : tensor_current(x, state->tensor, s->span);
   if (!now) return false;
   v = value_runtime(x, v);
   if (v->kind == VALUE_TENSOR && !v->rank) v = value_coerce(x, v, now->dtype, s->value->span);

@@ -71,5 +71,10 @@ bool name_output(Elaborator *x, Str name, Node *n, Span at, const char *help);
 /* ---- report.c ---- */
 
 void reports(Elaborator *x, TrainWalk *w, Ast *a);
+#define REPORT_NAME "give it another: `report name = ...`"
+
+/* ---- metric.c ---- */
+
+void report_streamed(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric, Str name);
 
 #endif

@@ -92,6 +92,7 @@ struct Function {
   Instance *self; /* the instance it is a member of; NULL */
   struct Module *module;
   bool checked, broken; /* as generic code */
+  bool silent;          /* gives no value: the `update` of a metric */
 };
 
 typedef enum MemberKind { MEMBER_PARAM, MEMBER_STATE, MEMBER_VALUE, MEMBER_FUNCTION } MemberKind;
@@ -100,7 +101,7 @@ typedef struct InstanceMember {
   Str name;
   MemberKind kind;
   Value *value; /* VALUE, FUNCTION */
-  int tensor;   /* PARAM, STATE: index into Program.tensors */
+  int tensor;   /* PARAM, STATE: index into Program.tensors; -1: of a metric, `value` is its next one */
   Ast *ast;
 } InstanceMember;
 
@@ -200,7 +201,7 @@ typedef struct Init { /* a tensor's first value */
 } Init;
 
 typedef struct Next { /* a state's next value */
-  const InstanceMember *state;
+  InstanceMember *state;
   Value *value;
   Span span;
 } Next;
@@ -458,6 +459,10 @@ void graph_end(Elaborator *x, GraphState *saved);
 Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim **shape,
                         Span at); /* one node a name */
 void generic_check(Elaborator *x, Function *f);
+
+bool metric_streams(const Ast *metric); /* it has states: metric.c */
+/* A first value as a tensor of type t: a number fills it. NULL after a message. */
+Value *value_filling(Elaborator *x, Value *v, const Type *t, Str name, Span at);
 
 /* ---- test.c ---- */
 void elaborate_test(Elaborator *x, Decl *d);

@@ -14,7 +14,10 @@ void program_graphs(Program *p, void (*f)(void *cx, Graph *g), void *cx) {
     if (t->grads) f(cx, t->grads);
     if (t->update) f(cx, t->update);
     for (int k = 0; k < t->reports.n; k++)
+    {
       if (t->reports.at[k].graph) f(cx, t->reports.at[k].graph);
+      if (t->reports.at[k].first) f(cx, t->reports.at[k].first);
+    }
   }
   for (int i = 0; i < p->entries.n; i++) f(cx, p->entries.at[i].graph);
   for (int i = 0; i < p->tests.n; i++) f(cx, p->tests.at[i].graph);

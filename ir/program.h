@@ -64,6 +64,8 @@ typedef struct Report {
   Str name;
   Graph *graph;  /* collected: inputs `0`, `1`, ... [N, ...] -> output `value`; NULL: the step's output, averaged over
                     examples */
+  Graph *first;  /* streams: -> outputs `0`, `1`, ..., its states at first, which the step and eval graphs read as
+                    `metric.<name>.<k>`; `graph` has them as inputs. NULL: it does not */
   int arguments; /* collected: how many outputs `name.k` the step and eval graphs have */
   Span span;
 } Report;

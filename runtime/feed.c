@@ -14,6 +14,12 @@ static int connect(NnrtFeed *f, int port, NnrtError *e) {
                    : strcmp(name, "$epoch") == 0 ? (const void *)&f->epoch
                    : strcmp(name, "$place") == 0 ? (const void *)f->places
                                                  : NULL;
+  if (strncmp(name, "metric.", 7) == 0) { /* the meter's; for who has none, zeros */
+    int64_t shape[NNRT_MAX_RANK],
+        bytes = nnrt_port_shape(&f->run, &f->run.graph->inputs[port], shape) * (int64_t)sizeof(double);
+    at = f->gathered[port] = nnrt_allocate(bytes);
+    if (!at) return nnrt_fail_memory(e, (unsigned long long)bytes, name);
+  }
   if (!at) {
     int field = nnrt_data_field(f->data, name);
     if (field < 0 || !f->data->fields[field])

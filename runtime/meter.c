@@ -22,6 +22,37 @@ static int open_average(NnrtMetric *m, const NnrtRun *run, NnrtError *e) {
   return NNRT_OK;
 }
 
+/* A state of a metric that streams: the run reads it here, and gives its next value. */
+static int open_state(NnrtPart *p, NnrtRun *run, const NnrtReport *r, int k, NnrtError *e) {
+  char input[160];
+  snprintf(input, sizeof input, "metric.%.140s.%d", r->name, k);
+  p->port = output(run, p->name + strlen("epoch/"));
+  int in = nnrt_port(run->graph->inputs, run->graph->n_inputs, input);
+  if (p->port < 0 || in < 0) return lacks(run, p->port < 0 ? p->name + strlen("epoch/") : input, e);
+  const NnrtPort *port = &run->graph->outputs[p->port];
+  p->dtype = (NnrtDtype)port->dtype;
+  p->rank = (int)port->n_shape;
+  p->bytes = nnrt_port_shape(run, port, p->shape) * nnrt_dtype(p->dtype)->bytes;
+  p->data = nnrt_allocate(p->bytes);
+  p->first = nnrt_allocate(p->bytes);
+  if (!p->data || !p->first) return nnrt_fail_memory(e, (unsigned long long)p->bytes, p->name);
+  nnrt_run_input(run, in, p->data);
+  return NNRT_OK;
+}
+
+/* The states' values at first, by the metric's own graph. */
+static int fill_first(NnrtMetric *m, NnrtModel *model, const NnrtReport *report, NnrtError *e) {
+  NnrtRun r;
+  int status = nnrt_run_open(&r, model, report->first, e);
+  if (status != NNRT_OK) return status;
+  status = nnrt_run_bind(&r, NULL, e);
+  if (status == NNRT_OK) nnrt_run_go(&r);
+  for (int k = 0; status == NNRT_OK && k < m->n_parts; k++)
+    memcpy(m->parts[k].first, nnrt_run_output(&r, k), (size_t)m->parts[k].bytes);
+  nnrt_run_close(&r);
+  return status;
+}
+
 static int open_part(NnrtPart *p, const NnrtRun *run, int64_t room, NnrtError *e) {
   p->port = output(run, p->name + strlen("epoch/"));
   if (p->port < 0) return lacks(run, p->name + strlen("epoch/"), e);
@@ -34,20 +65,21 @@ static int open_part(NnrtPart *p, const NnrtRun *run, int64_t room, NnrtError *e
   return p->data ? NNRT_OK : nnrt_fail_memory(e, (unsigned long long)(p->bytes * room), p->name);
 }
 
-static int open_collected(NnrtMetric *m, const NnrtReport *r, const NnrtRun *run, int64_t room, NnrtError *e) {
+/* A metric of the whole set, or one that streams. */
+static int open_metric(NnrtMetric *m, const NnrtReport *r, NnrtRun *run, int64_t room, NnrtError *e) {
   m->n_parts = (int)r->arguments;
   m->parts = calloc((size_t)m->n_parts + 1, sizeof *m->parts);
   if (!m->parts) return nnrt_fail_memory(e, (size_t)m->n_parts * sizeof *m->parts, r->name);
   for (int k = 0; k < m->n_parts; k++) {
     snprintf(m->parts[k].name, sizeof m->parts[k].name, "epoch/%.140s.%d", r->name, k);
-    int status = open_part(&m->parts[k], run, room, e);
+    int status = r->first >= 0 ? open_state(&m->parts[k], run, r, k, e) : open_part(&m->parts[k], run, room, e);
     if (status != NNRT_OK) return status;
   }
   m->single = m->n_parts == 0 || m->parts[0].dtype != NNRT_F64;
-  return NNRT_OK;
+  return r->first >= 0 ? fill_first(m, run->model, r, e) : NNRT_OK;
 }
 
-int nnrt_meter_open(NnrtMeter *m, const NnrtTrain *t, const NnrtRun *run, int64_t room, NnrtError *e) {
+int nnrt_meter_open(NnrtMeter *m, const NnrtTrain *t, NnrtRun *run, int64_t room, NnrtError *e) {
   *m = (NnrtMeter){
       .model = run->model, .n_losses = (int)t->n_losses, .n = (int)(t->n_losses + t->n_reports), .room = room};
   m->metrics = calloc((size_t)m->n + 1, sizeof *m->metrics);
@@ -55,16 +87,21 @@ int nnrt_meter_open(NnrtMeter *m, const NnrtTrain *t, const NnrtRun *run, int64_
   for (int i = 0; status == NNRT_OK && i < m->n; i++) {
     const NnrtReport *r = i < m->n_losses ? NULL : &t->reports[i - m->n_losses];
     m->metrics[i] = (NnrtMetric){.name = r ? r->name : t->losses[i].text, .loss = !r, .graph = r ? r->graph : -1};
-    status =
-        r && r->graph >= 0 ? open_collected(&m->metrics[i], r, run, room, e) : open_average(&m->metrics[i], run, e);
+    status = r && r->graph >= 0 ? open_metric(&m->metrics[i], r, run, room, e) : open_average(&m->metrics[i], run, e);
   }
-  if (status != NNRT_OK) nnrt_meter_close(m);
+  if (status == NNRT_OK) nnrt_meter_reset(m);
+  else nnrt_meter_close(m);
   return status;
+}
+
+static void free_part(NnrtPart *p) {
+  free(p->data);
+  free(p->first);
 }
 
 void nnrt_meter_close(NnrtMeter *m) {
   for (int i = 0; m->metrics && i < m->n; i++) {
-    for (int k = 0; m->metrics[i].parts && k < m->metrics[i].n_parts; k++) free(m->metrics[i].parts[k].data);
+    for (int k = 0; m->metrics[i].parts && k < m->metrics[i].n_parts; k++) free_part(&m->metrics[i].parts[k]);
     free(m->metrics[i].parts);
   }
   free(m->metrics);
@@ -73,8 +110,16 @@ void nnrt_meter_close(NnrtMeter *m) {
 
 void nnrt_meter_reset(NnrtMeter *m) {
   m->count = 0;
-  for (int i = 0; i < m->n; i++) m->metrics[i].sum = 0;
+  for (int i = 0; i < m->n; i++) {
+    NnrtMetric *x = &m->metrics[i];
+    x->sum = 0;
+    for (int k = 0; k < x->n_parts; k++)
+      if (x->parts[k].first) memcpy(x->parts[k].data, x->parts[k].first, (size_t)x->parts[k].bytes);
+  }
 }
+
+/* How many times a part's bytes are kept: once of a state, else for each example. */
+static int64_t part_times(const NnrtPart *p, int64_t count) { return p->first ? 1 : count; }
 
 void nnrt_meter_step(NnrtMeter *m) {
   m->step_count = 0;
@@ -92,7 +137,8 @@ void nnrt_meter_add(NnrtMeter *m, const NnrtRun *run, int64_t n) {
     }
     for (int k = 0; k < x->n_parts; k++) {
       NnrtPart *p = &x->parts[k];
-      if (p->bytes) memcpy(p->data + m->count * p->bytes, nnrt_run_output(run, p->port), (size_t)(n * p->bytes));
+      char *to = p->first ? p->data : p->data + m->count * p->bytes;
+      if (p->bytes) memcpy(to, nnrt_run_output(run, p->port), (size_t)(part_times(p, n) * p->bytes));
     }
   }
   m->count += n;
@@ -114,7 +160,7 @@ static int compute(NnrtMeter *m, NnrtMetric *x, double *value, NnrtError *e) {
     snprintf(name, sizeof name, "%d", k);
     nnrt_run_input(&r, nnrt_port(r.graph->inputs, r.graph->n_inputs, name), x->parts[k].data);
   }
-  status = nnrt_run_bind(&r, &m->count, e);
+  status = nnrt_run_bind(&r, r.n_open ? &m->count : NULL, e);
   if (status == NNRT_OK) {
     nnrt_run_go(&r);
     *value = nnrt_element((NnrtDtype)r.graph->outputs[0].dtype, nnrt_run_output(&r, 0), false);
@@ -144,10 +190,13 @@ int nnrt_meter_tensors(const NnrtMeter *m, NnrtTensor *to) {
   for (int i = 0; i < m->n; i++)
     for (int k = 0; k < m->metrics[i].n_parts; k++) {
       const NnrtPart *p = &m->metrics[i].parts[k];
-      NnrtTensor t = {
-          .name = p->name, .dtype = p->dtype, .rank = p->rank, .data = p->data, .bytes = p->bytes * m->count};
+      NnrtTensor t = {.name = p->name,
+                      .dtype = p->dtype,
+                      .rank = p->rank,
+                      .data = p->data,
+                      .bytes = p->bytes * part_times(p, m->count)};
       memcpy(t.shape, p->shape, sizeof t.shape);
-      t.shape[0] = m->count;
+      if (!p->first) t.shape[0] = m->count;
       to[n++] = t;
     }
   return n;
@@ -158,7 +207,7 @@ int nnrt_meter_restore(NnrtMeter *m, const NnrtSafetensors *s, int64_t count, Nn
     for (int k = 0; k < m->metrics[i].n_parts; k++) {
       NnrtPart *p = &m->metrics[i].parts[k];
       const NnrtTensor *t = nnrt_safetensors_find(s, p->name);
-      if (!t || t->dtype != p->dtype || t->bytes != p->bytes * count || count > m->room)
+      if (!t || t->dtype != p->dtype || t->bytes != p->bytes * part_times(p, count) || count > m->room)
         return nnrt_fail(e, NNRT_EDATA, "%s: tensor \"%s\" is missing or does not fit", s->path, p->name);
       if (t->bytes) memcpy(p->data, t->data, (size_t)t->bytes);
     }

@@ -1,5 +1,6 @@
 /* meter.h - what is measured over many batches: each loss and each report of a training. Averages are weighted by the
- * batches' true sizes; a collected report (r2) keeps its arguments and is computed from the whole set at once. */
+ * batches' true sizes; a collected report (r2) keeps its arguments and is computed from the whole set at once; a
+ * report that streams has states, which the graph reads and gives anew. */
 #ifndef NNRT_METER_H
 #define NNRT_METER_H
 
@@ -13,7 +14,7 @@ typedef struct NnrtMetric {
   int port;         /* averaged: the graph's output */
   double sum, last; /* last: of the last batch, so far */
   double step_sum;
-  int n_parts; /* collected: arguments */
+  int n_parts; /* collected: arguments; streamed: states */
   struct NnrtPart *parts;
   int64_t graph;
 } NnrtMetric;
@@ -25,6 +26,7 @@ typedef struct NnrtPart {
   int64_t shape[NNRT_MAX_RANK];
   int64_t bytes; /* of one example */
   char *data;
+  char *first; /* a state: its value at first; NULL: an argument that is collected */
   char name[160];
 } NnrtPart;
 
@@ -37,7 +39,7 @@ typedef struct NnrtMeter {
 } NnrtMeter;
 
 /* For a run of the step or eval graph of `t`, already bound; at most `room` examples between resets. */
-int nnrt_meter_open(NnrtMeter *m, const NnrtTrain *t, const NnrtRun *run, int64_t room, NnrtError *e);
+int nnrt_meter_open(NnrtMeter *m, const NnrtTrain *t, NnrtRun *run, int64_t room, NnrtError *e);
 void nnrt_meter_close(NnrtMeter *m);
 void nnrt_meter_reset(NnrtMeter *m);
 

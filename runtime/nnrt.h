@@ -153,7 +153,8 @@ typedef enum NnrtRole {
 #define NNRT_REPORT_FIELDS(F)                                                                                        \
   F(STRING, name, )                                                                                                  \
   F(INT, graph, ) /* collected: inputs `0`, `1`, ... over the whole set -> `value`; -1: averaged over examples */    \
-  F(INT, arguments, ) /* collected: outputs `name.k` of step and eval */
+  F(INT, first, )     /* streams: -> its states at first, `0`, `1`, ...; inputs `metric.name.k` of step and eval */   \
+  F(INT, arguments, ) /* its states, or, collected: outputs `name.k` of step and eval */
 
 #define NNRT_TRAIN_FIELDS(F)                                                                                         \
   F(STRING, name, )                                                                                                  \

@@ -230,7 +230,7 @@ static const NnrtData data[] = {
     {.name = "line_test", .format = "csv", .path = "line_test.csv", ROWS(fields, fields), .stats = -1},
 };
 static const NnrtName losses[] = {{"loss"}};
-static const NnrtReport reports[] = {{.name = "r2", .graph = G_R2, .arguments = 2}};
+static const NnrtReport reports[] = {{.name = "r2", .graph = G_R2, .first = -1, .arguments = 2}};
 static const NnrtTrain training[] = {{.data = 0,
                                       .epochs = 5,
                                       .batch = 8,
