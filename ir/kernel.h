@@ -27,7 +27,8 @@
  * contraction: members.at[0] is the contraction, the others are maps over its result (rank n, grid_slot[k] = k),
  * which read it and each other at their own position only.
  *
- * scatter: one member; its buffer is zeroed first.
+ * scatter: one member; a unit zeroes its rows of the buffer, goes through all sources and adds those that fall there,
+ * in order.
  *
  * sort: one member, of rank n + 1; a grid position is a row that is put in order. Scratch: 40 bytes for each element
  * of the row, of which the last 8 are for its key.
@@ -131,10 +132,10 @@ typedef struct Kernel {
   Vec(Buffer *) operands; /* every buffer read or written, in the order the code gets their addresses */
   Dim *scratch;           /* bytes of scratch memory that one thread needs; the number 0 for none */
   /* The pieces that the grid can be cut into; the backend's begin..end counts these, row-major. All kinds but
-   * contraction, full and scatter: the positions of grid indices 0 .. cut-1, times blocks of `block` positions of
+   * contraction and full: the positions of grid indices 0 .. cut-1, times blocks of `block` positions of
    * index `cut` (the last may be short); a unit holds all of the indices after `cut`. cut < ngrid, or 0 where ngrid
    * is 0. contraction: positions of the batch indices, times blocks of mc rows (m flattened), times blocks of nc
-   * columns (n flattened). full, scatter: 1. */
+   * columns (n flattened). full: 1. */
   Dim *units;
   Dim *step_units; /* of one step: unit number / step_units is the position of the loops' steps */
   int times;       /* grid indices that are steps of loops: the first ones, before `cut` where there are others */

@@ -7,7 +7,16 @@
 
 #include <string.h>
 
-enum { UNIT_ELEMENTS = 4096, CHUNK_NS = 5000, COLUMN_VECTORS = 4, ALIGNMENT = 64, SORT_BYTES = 40, SORT_PS = 12000 };
+enum {
+  UNIT_ELEMENTS = 4096,
+  CHUNK_NS = 5000,
+  COLUMN_VECTORS = 4,
+  ALIGNMENT = 64,
+  SORT_BYTES = 40,
+  SORT_PS = 12000,
+  OWNERS = 8,
+  OWNED_ROW = 32
+};
 
 const char *kernel_kind_name(KernelKind k) {
   static const char *const names[] = {
@@ -430,14 +439,29 @@ static void set_work(Scheduler *sc, Kernel *k) {
   k->grain = each >= CHUNK_NS ? 1 : (CHUNK_NS + each - 1) / each;
 }
 
+/* Whether sources that lie side by side belong to one row of the result. */
+static bool scatters_rows(Graph *g, const Node *n) {
+  if (n->rank < 2 || !n->nred) return false;
+  const Var *last = node_reduction_var(g, n, n->nred - 1);
+  return form_as_var(n->at[n->rank - 1]) == last && !form_uses(n->at[0], last);
+}
+
+/* Each owner of some rows goes through all sources, and leaves those of other rows at once: for long rows only. */
+static void share_scatter(Scheduler *sc, Kernel *k) {
+  const Node *n = k->members.at[0].node;
+  bool rows = scatters_rows(sc->g, n) && dim_nominal(n->shape[n->rank - 1]) >= OWNED_ROW;
+  if (k->times) cut_at(sc, k, 0, 1);
+  else if (n->rank) cut_at(sc, k, 0, rows ? (dim_nominal(k->grid[0]) + OWNERS - 1) / OWNERS : INT32_MAX);
+}
+
 static void share_out(Scheduler *sc, Kernel *k) {
   k->units = k->step_units = dim_const(sc->g->ir, 1);
   if (!k->sums) k->block = 1;
   if (k->sums) cut_at(sc, k, k->cut, k->block);
-  else if (k->kind == KERNEL_scatter && k->times) cut_at(sc, k, 0, 1);
+  else if (k->kind == KERNEL_scatter) share_scatter(sc, k);
   else if (k->kind == KERNEL_contraction) share_contraction(sc, k);
   else if (k->kind == KERNEL_column) share_column(sc, k);
-  else if (k->kind != KERNEL_scatter && k->ngrid > 0) share_positions(sc, k);
+  else if (k->ngrid > 0) share_positions(sc, k);
   set_work(sc, k);
 }
 

@@ -1,6 +1,7 @@
 /* emit_scatter.c - adds at data indices. Each unit owns a range of the result's positions: it zeroes them, then goes
  * through all sources in order and adds those that fall into its range; so there are no atomics, and the same bits
- * for any number of threads. Sources that lie beside each other in the result are added as vectors. */
+ * for any number of threads. Sources that lie beside each other in the result are added as vectors, of a row that has
+ * another owner none is looked at. */
 #include "codegen/cpu/emit.h"
 
 typedef struct Scatter {
@@ -11,6 +12,7 @@ typedef struct Scatter {
   Var **source;   /* the node's reduction indices */
   Form **at;      /* the result's position over them */
   Expr *value;
+  bool row_owned; /* a branch has asked already whether the row is the unit's */
 } Scatter;
 
 static Buffer *target(const Scatter *s) { return s->m->buffer; }
@@ -68,18 +70,17 @@ static void add_lanes(Emit *e, void *cx, Value *carried, int instance) {
   (void)carried, (void)instance;
   Scatter *s = cx;
   Value outer = e->tail, value = emit_expr(e, s->value);
-  e->tail = both(&e->b, outer, splat(&e->b, owned(s), e->lanes));
+  if (!s->row_owned) e->tail = both(&e->b, outer, splat(&e->b, owned(s), e->lanes));
   add_here(s, value);
   e->tail = outer;
 }
 
-/* One source: added behind a branch on the owner. */
-static void add_one(Scatter *s) {
+/* add(s, cx) behind a branch on `mine`; NULL: all is. */
+static void add_if(Scatter *s, Value mine, void (*add)(Scatter *s, void *cx), void *cx) {
   Emit *e = s->e;
   Build *b = &e->b;
-  Value value = emit_expr(e, s->value), mine = owned(s);
   if (!mine) {
-    add_here(s, value);
+    add(s, cx);
     return;
   }
   int mark = emit_mark(e);
@@ -88,11 +89,32 @@ static void add_one(Scatter *s) {
   emit_enter(e, e->depth);
   LLVMBuildCondBr(b->b, mine, yes, no);
   e->scopes[e->depth] = yes;
-  add_here(s, value);
+  add(s, cx);
   emit_enter(e, e->depth);
   LLVMBuildBr(b->b, no);
   e->scopes[e->depth] = no;
   emit_forget(e, mark, 0, true);
+}
+
+static void add_value(Scatter *s, void *cx) { add_here(s, cx); }
+
+/* One source. */
+static void add_one(Scatter *s) {
+  Value value = emit_expr(s->e, s->value);
+  add_if(s, owned(s), add_value, value);
+}
+
+static void add_row(Scatter *s, void *last) {
+  Value from = index64(&s->e->b, 0), to = emit_dim(s->e, ((Var *)last)->extent);
+  lane_loop(s->e, last, from, to, 1, NULL, 0, add_lanes, s);
+}
+
+/* The sources along the last index, all in one row: if that is the unit's. */
+static void add_if_owned(Scatter *s, Var *last) {
+  bool within = true;
+  for (int i = 0; i <= s->e->k->cut; i++) within = within && !form_uses(s->at[i], last);
+  s->row_owned = within;
+  add_if(s, within ? owned(s) : NULL, add_row, last);
 }
 
 /* Neighbours of the last source index are neighbours in the result, for any data. */
@@ -124,7 +146,7 @@ static void source_loops(Scatter *s, int i) {
   }
   Value from = index64(&e->b, 0), to = emit_dim(e, n->red[i]);
   if (i == n->nred - 1 && in_lanes(s, s->source[i])) {
-    lane_loop(e, s->source[i], from, to, 1, NULL, 0, add_lanes, s);
+    add_if_owned(s, s->source[i]);
     return;
   }
   Loop l;
@@ -162,12 +184,12 @@ void emit_scatter(Emit *e) {
   for (int i = 0; i < n->rank; i++) s.at[i] = emit_form_at(e, n->at[i], slots);
   s.value = emit_at(e, n->body, slots);
   if (n->nred == 0 || !in_lanes(&s, s.source[n->nred - 1])) e->why = "each value goes to a place that the data says";
-  if (k->times) {
+  if (n->rank) {
     emit_units(e, s.grid, scatter_unit, &s);
     return;
   }
   Loop once; /* one unit: one owner */
   loop_open(e, &once, e->begin, e->end, 1, NULL, 0);
-  scatter_unit(&s, index64(&e->b, 0), n->rank ? emit_dim(e, n->shape[0]) : index64(&e->b, 1));
+  scatter_unit(&s, index64(&e->b, 0), index64(&e->b, 1));
   loop_close(e, &once, NULL);
 }

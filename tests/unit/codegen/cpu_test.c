@@ -307,6 +307,13 @@ static void scatters(void **state) {
              "%1 = input y : i32[B]\n"
              "%2 = scatter f32[3, 18] (r0 < B, r1 < 18) [%1[r0], r1] += %0[r0, r1]\n"
              "output y = %2\n");
+  check(HEAD "%0 = input x : f32[B, 4, 45]\n" /* rows long enough for several owners */
+             "%1 = input y : i32[B, 4]\n"
+             "%2 = scatter f32[13, 45] (r0 < B, r1 < 4, r2 < 45) [add(mul(%1[r0, r1], 5), i32(r1 // 3)), r2] += "
+             "exp(%0[r0, r1, r2])\n"
+             "%3 = scatter f32[B, 3, 45] (r0 < B, r1 < 4, r2 < 45) [r0, %1[r0, r1], r2] += %0[r0, r1, r2]\n"
+             "%4 = scatter f32[3, 57] (r0 < B, r1 < 4, r2 < 45) [%1[r0, r1], 3*r1 + r2] += %0[r0, r1, r2]\n"
+             "output y = %2\noutput z = %3\noutput w = %4\n");
 }
 
 static void sorts(void **state) {
