@@ -387,7 +387,7 @@ static bool symbols_of_type(Elaborator *x, Env **e, Ast *type) {
 
 /* A value that stands for any argument of this parameter; NULL where there is no such thing (fn, a model's instance).
  */
-static Value *any_argument(Elaborator *x, Env **e, Ast *p) {
+Value *any_argument(Elaborator *x, Env **e, Ast *p) {
   Value *v = NULL;
   if (!p->type || p->type->kind != AST_TYPE) return NULL;
   const char *t = p->type->name;
@@ -467,7 +467,8 @@ static void check_module(Elaborator *x, Module *m) {
   x->module = m;
   for (int i = 0; i < m->decls.n; i++) {
     Decl *d = m->decls.at[i];
-    if (d->kind == DECL_FUNCTION || (d->kind == DECL_METRIC && !metric_streams(d->ast)))
+    if (d->kind == DECL_METRIC && metric_streams(d->ast)) check_metric(x, d);
+    else if (d->kind == DECL_FUNCTION || d->kind == DECL_METRIC)
       generic_check(x, decl_value(x, d, d->ast->name_span)->function);
     if (d->kind == DECL_MODEL) check_model(x, decl_value(x, d, d->ast->name_span)->model);
   }

@@ -30,9 +30,8 @@ static bool has_parameter(const Ast *params, Str name) {
 }
 
 /* Arguments by name that the head has go to it, all others to `update`. */
-static void divide_args(Elaborator *x, const Streamed *s, int n, const CallArg *args, CallArg *own, int *nown,
-                        CallArg *given, int *ngiven) {
-  (void)x;
+static void divide_args(const Streamed *s, int n, const CallArg *args, CallArg *own, int *nown, CallArg *given,
+                        int *ngiven) {
   *nown = *ngiven = 0;
   for (int i = 0; i < n; i++) {
     bool head = args[i].name && has_parameter(s->metric->ast->params, args[i].name) &&
@@ -139,27 +138,28 @@ static bool update_states(Elaborator *x, Streamed *s, int n, CallArg *args) {
   return call_member(x, s, s->update, e, n, args) && x->diags->errors == errors;
 }
 
+/* The metric, its members found; false after a message. */
+static bool streamed_begin(Elaborator *x, Streamed *s, const Decl *metric, Str report, Span at) {
+  *s = (Streamed){.metric = NEW(x->arena, ModelDecl), .self = NEW(x->arena, Instance), .report = report, .span = at};
+  *s->metric = (ModelDecl){.name = metric->name, .ast = metric->ast, .module = metric->module};
+  *s->self = (Instance){.model = s->metric};
+  Value *self = value_new(x, VALUE_INSTANCE, at);
+  self->instance = s->self;
+  s->head = env_bind(x, NULL, str_internz(x->strings, "$self"), self, at);
+  return find_members(x, s);
+}
+
 void report_streamed(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric, Str name) {
-  static ModelDecl none;
-  Streamed s = {
-      .metric = NEW(x->arena, ModelDecl), .self = NEW(x->arena, Instance), .report = name, .span = arg->span};
-  *s.metric = none;
-  s.metric->name = metric->name;
-  s.metric->ast = metric->ast;
-  s.metric->module = metric->module;
-  s.self->model = s.metric;
+  Streamed s;
   int n, nown, ngiven;
   CallArg *args = elaborate_args(x, w->env, arg->value->args, NULL, &n);
-  if (!args || !find_members(x, &s)) return;
+  if (!args || !streamed_begin(x, &s, metric, name, arg->span)) return;
   CallArg *own = NEW_ARRAY(x->arena, CallArg, n + 1), *given = NEW_ARRAY(x->arena, CallArg, n + 1);
-  divide_args(x, &s, n, args, own, &nown, given, &ngiven);
-  Value *self = value_new(x, VALUE_INSTANCE, arg->span);
-  self->instance = s.self;
+  divide_args(&s, n, args, own, &nown, given, &ngiven);
   Module *module = x->module;
   x->module = metric->module;
   Report r = {.name = name, .arguments = s.states.n, .span = arg->span};
-  s.head = bind_parameters(x, env_bind(x, NULL, str_internz(x->strings, "$self"), self, arg->span),
-                           metric->ast->params, nown, own, arg->span, metric->name);
+  s.head = bind_parameters(x, s.head, metric->ast->params, nown, own, arg->span, metric->name);
   bool ok = s.head && find_types(x, &s) && update_states(x, &s, ngiven, given);
   for (int k = 0; ok && k < s.states.n; k++)
     ok = name_output(x, str_internf(x->strings, "%s.%d", name, k), value_whole(x, s.self->members.at[k].value),
@@ -167,4 +167,38 @@ void report_streamed(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric, Str na
   if (ok && w->mode == MODE_STEP && (r.first = first_graph(x, &s)) && (r.graph = result_graph(x, &s)))
     vec_push(x->arena, &w->train->reports, r);
   x->module = module;
+}
+
+static void check_member(Elaborator *x, const Streamed *s, Ast *fn, Env *e) {
+  Function *f = NEW(x->arena, Function);
+  *f = (Function){.name = fn->name, .ast = fn, .env = e, .module = s->metric->module, .silent = fn == s->update};
+  generic_check(x, f);
+}
+
+void check_metric(Elaborator *x, Decl *metric) {
+  Streamed s;
+  GraphState *saved;
+  if (!streamed_begin(x, &s, metric, metric->name, metric->ast->name_span)) return;
+  graph_begin(x, "check", &saved);
+  x->generic = true;
+  const AstList *params = &metric->ast->params->items;
+  bool ok = true;
+  for (int i = 0; ok && i < params->n; i++) {
+    Ast *p = params->at[i];
+    Value *v = any_argument(x, &s.head, p);
+    ok = v != NULL;
+    s.head = env_bind(x, s.head, p->name, v, p->name_span);
+  }
+  s.types = NEW_ARRAY(x->arena, Type, s.states.n);
+  for (int k = 0; ok && k < s.states.n; k++) {
+    s.types[k] = (Type){.dtype = float_default(x)};
+    ok = !s.states.at[k]->type || type_resolve(x, s.head, s.states.at[k]->type, &s.types[k]);
+  }
+  if (ok) {
+    Env *e = bind_states(x, &s, "state.");
+    check_member(x, &s, s.update, e);
+    check_member(x, &s, s.result, e);
+  }
+  x->generic = false;
+  graph_end(x, saved);
 }

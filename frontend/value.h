@@ -461,6 +461,9 @@ Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim 
 void generic_check(Elaborator *x, Function *f);
 
 bool metric_streams(const Ast *metric); /* it has states: metric.c */
+void check_metric(Elaborator *x, Decl *d); /* as generic code */
+/* A value that stands for any argument of this parameter; NULL where there is no such thing (fn, a model's instance). */
+Value *any_argument(Elaborator *x, Env **e, Ast *p);
 /* A first value as a tensor of type t: a number fills it. NULL after a message. */
 Value *value_filling(Elaborator *x, Value *v, const Type *t, Str name, Span at);
 
