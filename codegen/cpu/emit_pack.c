@@ -8,7 +8,8 @@
 #include "codegen/cpu/product.h"
 #include "ir/cost.h"
 
-enum { PAGE = 4096, LARGE = 128 * 1024, MANY = 512 };
+/* TURNED: columns that lie along K are transposed too, so they have to lie so many times longer there. */
+enum { PAGE = 4096, LARGE = 128 * 1024, MANY = 512, TURNED = 4 };
 
 /* ---- how an operand is read ---- */
 
@@ -37,7 +38,7 @@ static void find_straight(Product *p, Operand *o) {
   if (!f || form_divides(f, o->line->flat) || form_divides(f, p->k.flat)) return;
   o->address = f;
   o->stride = form_coefficient(f, o->line->flat);
-  o->k_stride = form_coefficient(f, p->k.flat);
+  o->k_stride = o->straight_k = form_coefficient(f, p->k.flat);
 }
 
 static bool is_far(const Product *p, int64_t stride) { return stride * p->size >= PAGE; }
@@ -58,7 +59,9 @@ static void choose_way(Product *p, Operand *o, bool vectors) {
   }
   Expr *x = main_read(p->e, o, p->k.flat);
   Form *f = x ? flat_address(p->e, x->node, x->at) : NULL;
-  bool along_k = run_along(f, p->k.flat) > run_along(f, o->line->flat) || (!vectors && p->c->mr > p->e->lanes);
+  int64_t turned = vectors ? TURNED : 1;
+  bool along_k =
+      run_along(f, p->k.flat) > turned * run_along(f, o->line->flat) || (!vectors && p->c->mr > p->e->lanes);
   o->way = along_k ? PACK_k : o->address && o->stride == 1 ? PACK_copy : PACK_lines;
 }
 
@@ -488,12 +491,12 @@ static void pack_a_panels(Product *p) {
   loop_close(e, &some, NULL);
 }
 
-/* Copies `count` panels of a straight operand, K outside: memory is read in long pieces. l->lines is from one panel
- * to the next, vectors of a panel are neighbours. */
-static void copy_panels(Product *p, const Panel *l, Value count) {
+/* `rows` k at a time, from k0 on: `count` panels of a straight operand. */
+static void copy_rows(Product *p, const Panel *l, Value count, Value k0, Value end, int rows) {
   Emit *e = p->e;
   Loop k, panel;
-  loop_open(e, &k, p->k_from, p->k_to, 1, NULL, 0);
+  loop_open(e, &k, k0, end, rows, NULL, 0);
+  if (!k.trips) k.trips = p->kc / rows;
   Value from = address_at(p, l->o, l->first, k.index);
   Value to = at_element(p, l->to, imul(&e->b, isub(&e->b, k.index, p->k_from), index64(&e->b, l->width)));
   loop_open(e, &panel, index64(&e->b, 0), count, 1, NULL, 0);
@@ -501,11 +504,28 @@ static void copy_panels(Product *p, const Panel *l, Value count) {
   Value copy = at_element(p, to, imul(&e->b, panel.index, index64(&e->b, l->step)));
   for (int j = 0; j < l->vectors; j++) {
     int64_t step = (int64_t)j * e->lanes;
-    Value x = at_number(p, at, step), mask = lines_left(p, l, plus(p, iadd(&e->b, l->first, line), step));
-    vector_store(p, mask ? masked_load(p, x, mask) : vector_load(p, x, (unsigned)p->size), at_number(p, copy, step));
+    Value mask = lines_left(p, l, plus(p, iadd(&e->b, l->first, line), step));
+    for (int r = 0; r < rows; r++) {
+      Value x = at_number(p, at, step + r * l->o->straight_k);
+      Value v = mask ? masked_load(p, x, mask) : vector_load(p, x, (unsigned)p->size);
+      vector_store(p, v, at_number(p, copy, step + r * l->width));
+    }
   }
   loop_close(e, &panel, NULL);
   loop_close(e, &k, NULL);
+}
+
+/* K outside: memory is read in long pieces. l->lines is from one panel to the next, vectors of a panel are
+ * neighbours. Each panel is another page: some k at a time, or more time goes into finding pages than into copying.
+ */
+static void copy_panels(Product *p, const Panel *l, Value count) {
+  Emit *e = p->e;
+  Value some = index64(&e->b, TOGETHER), all = isub(&e->b, p->k_to, p->k_from);
+  Value middle = iadd(&e->b, p->k_from, imul(&e->b, LLVMBuildUDiv(e->b.b, all, some, ""), some));
+  int64_t k;
+  bool whole = dim_is_const(p->k.flat->extent, &k) && k % TOGETHER == 0 && (!p->blocked || p->kc % TOGETHER == 0);
+  copy_rows(p, l, count, p->k_from, whole ? p->k_to : middle, TOGETHER);
+  if (!whole) copy_rows(p, l, count, middle, p->k_to, 1);
 }
 
 static void copy_a(Product *p) {

@@ -31,8 +31,9 @@ typedef struct Operand { /* of one side, over M, K (A) or K, N (B) */
   Expr *by_lines, *by_k; /* with the indices that are not in lanes each on its own */
   Slots *line;
   PackWay way;
-  Form *address; /* straight: position in the tensor; else NULL */
-  int64_t stride, k_stride;
+  Form *address;            /* straight: position in the tensor; else NULL */
+  int64_t stride, k_stride; /* as tiles read it */
+  int64_t straight_k;       /* of the tensor */
   Value buffer;
 } Operand;
 
