@@ -9,12 +9,13 @@
 
 enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, SMALL = 1 << 20 };
 
-/* Blocks. K in pieces of KC, if it is longer than WHOLE_K: each piece costs a pass over the sums that wait. What is
- * copied and stays, packed rows and waiting sums, has at most COPIED elements (the second cache); rows read where
- * they lie may come from further away. UNITS pieces for threads to share, where there are WORTH multiply-adds for
- * each. */
+/* Blocks. K in pieces of KC, if it is longer than WHOLE_K: each piece costs a pass over the sums that wait, which
+ * those of a WHOLE_IMAGE are worth. What is copied and stays, packed rows and waiting sums, has at most COPIED
+ * elements (the second cache); rows read where they lie may come from further away. UNITS pieces for threads to
+ * share, where there are WORTH multiply-adds for each. */
 enum {
   KC = 1024,
+  WHOLE_IMAGE = 128,
   WHOLE_K = 2048,
   COPIED = 1024 * 1024,
   UNITS = 4,
@@ -22,13 +23,15 @@ enum {
   OPEN_ROWS = 256,
   MOST_STEP = 144,
   SHORT = 16,
+  FEW = 4,
   NEAR = 4,
   LONG_SUM = 16
 };
 
-/* Cycles for packing an element, where memory runs on for a vector and where it does not. */
-#define RUNS    0.4
-#define GATHERS 1.2
+/* Cycles for packing an element, where memory runs on for a vector, for FEW elements, and where each is elsewhere. */
+#define RUNS      0.4
+#define GATHERS   1.2
+#define SCATTERED 4.0
 
 /* What an accumulator more may cost a small product, where code is read as often as data. */
 #define CODE_GROWTH 0.004
@@ -66,7 +69,11 @@ static Dim *slot_extent(Graph *g, const Node *n, int s) {
   return (s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank))->extent;
 }
 
-/* K whole, or in ranges of one of its indices: the outermost within which the others stay below KC. */
+/* An operand that may not have to be packed within one image, and has to where blocks go on in the next. */
+static bool reads_plainly(const Contraction *c) { return c->a->kind == EXPR_READ || c->b->kind == EXPR_READ; }
+
+/* K whole, or in ranges of one of its indices: the outermost within which the others stay below KC. Ranges of one are
+ * all of the next index: what lies before the cut is a number in a block, and reads are straight there. */
 static int64_t block_k(Graph *g, const Node *n, Contraction *c, Extent k, int lanes) {
   int64_t inner = 1, extent = 1;
   int s = c->nk - 1;
@@ -80,6 +87,12 @@ static int64_t block_k(Graph *g, const Node *n, Contraction *c, Extent k, int la
   if (dim_is_const(slot_extent(g, n, c->k[s]), &extent) && extent > 0)
     most = ceil_div(extent, ceil_div(extent, most)); /* equal parts */
   if (inner == 1 && most < extent) most = ceil_div(most, lanes) * lanes;
+  bool one = most == 1 || (inner >= WHOLE_IMAGE && most < extent && reads_plainly(c));
+  if (one && s + 1 < c->nk && dim_is_const(slot_extent(g, n, c->k[s + 1]), &most)) {
+    c->k_cut = s + 1;
+    c->k_block = (int)most;
+    return inner;
+  }
   c->k_block = (int)most;
   return most * inner;
 }
@@ -102,30 +115,42 @@ static const Expr *largest_read(Graph *g, Expr *e) {
   return largest;
 }
 
-/* The longest extent among indices of `slots` that the fastest dimension of `read` runs with, in straight steps of
- * NEAR elements at most: of so many elements without gaps; 0: it runs with none. */
-static int64_t runs_with(Graph *g, const Node *n, const Expr *read, const int *slots, int count) {
-  int64_t most = 0;
+/* The index of `slots` that form f moves with in straight steps of NEAR at most; NULL: none. */
+static const Var *moving(Graph *g, const Node *n, const Form *f, const int *slots, int count, int64_t *step) {
   for (int i = 0; i < count; i++) {
-    const Var *v =
-        slots[i] < n->rank ? node_result_var(g, n, slots[i]) : node_reduction_var(g, n, slots[i] - n->rank);
-    int64_t step = form_coefficient(read->at[read->node->rank - 1], v);
-    if (step < 1 || step > NEAR) continue;
-    int64_t extent = ceil_div(dim_nominal(v->extent), step);
-    if (extent > most) most = extent;
+    int s = slots[i];
+    const Var *v = s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank);
+    *step = form_coefficient(f, v);
+    if (*step >= 1 && *step <= NEAR && dim_nominal(v->extent) > 1) return v;
   }
-  return most;
+  return NULL;
 }
 
-/* Cycles for packing one element of an operand; a cycle does 32 multiply-adds. Rows that lie where broadcasts can
- * take them are not packed. */
-static double packing(Graph *g, const Node *n, const Contraction *c, Expr *e) {
+/* How many elements of `read` lie one after the other, without gaps, as the indices of `slots` run; 0: none does. Of
+ * a dimension that is walked through from end to end, the one outside it goes on. */
+static int64_t runs_with(Graph *g, const Node *n, const Expr *read, const int *slots, int count) {
+  int64_t run = 0, step, extent;
+  for (int d = read->node->rank - 1; d >= 0; d--) {
+    const Var *v = moving(g, n, read->at[d], slots, count, &step);
+    bool single = dim_is_const(read->node->shape[d], &extent) && extent == 1;
+    if (single) continue;
+    if (!v) return run;
+    run = (run ? run : 1) * ceil_div(dim_nominal(v->extent), step);
+    if (step != 1 || v->extent != read->node->shape[d]) return run;
+  }
+  return run;
+}
+
+/* Cycles for packing one element of an operand; a cycle does 32 multiply-adds. Rows that lie in one piece through a
+ * block of K are not packed. */
+static double packing(Graph *g, const Node *n, const Contraction *c, int64_t kc, Expr *e) {
   const Expr *read = largest_read(g, e);
   if (!read) return RUNS;
   int64_t k = runs_with(g, n, read, c->k, c->nk), m = runs_with(g, n, read, c->m, c->nm);
   int64_t columns = runs_with(g, n, read, c->n, c->nn), line = m > columns ? m : columns;
-  if (e == c->a && e->kind == EXPR_READ && k > 0 && line == 0 && k >= SHORT) return 0;
-  return (k > line ? k : line) < SHORT ? GATHERS : RUNS;
+  if (e == c->a && e->kind == EXPR_READ && line == 0 && k >= SHORT && k >= kc) return 0;
+  int64_t run = k > line ? k : line;
+  return run < FEW ? SCATTERED : run < SHORT ? GATHERS : RUNS;
 }
 
 typedef struct Blocking {
@@ -220,9 +245,9 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
       c->nr = nr;
     }
   Blocking b = {.m = m, .n = columns, .k = k.value};
-  b.a = packing(g, n, c, c->a);
-  b.b = packing(g, n, c, c->b);
   b.kc = block_k(g, n, c, k, lanes);
+  b.a = packing(g, n, c, b.kc, c->a);
+  b.b = packing(g, n, c, b.kc, c->b);
   if (m.open && m.value < OPEN_ROWS) b.m.value = OPEN_ROWS;
   b.batch = known_positions(g, n, c);
   b.work = (double)b.batch * (double)b.m.value * (double)columns.value * (double)k.value;

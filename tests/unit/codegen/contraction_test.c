@@ -101,6 +101,21 @@ static void window_derivatives(void **state) {
   check(BY_WEIGHT(4, 1, 19, 11));
 }
 
+/* K over images, one of them a block: both operands are read where they lie, or packed, or transposed. */
+static void whole_images(void **state) {
+  (void)state;
+  check(BY_WEIGHT(2, 12, 13, 9));
+#define BY_POINT(h, w)                                                                                               \
+  HEAD "%0 = input x : f32[B, 10, " #h ", " #w "]\n%1 = input g : f32[B, 17, " #h ", " #w "]\n"                      \
+       "%2 = comp f32[17, 10] [i0, i1] sum(r0 < B, r1 < " #h ", r2 < " #w                                            \
+       ": mul(%1[r0, i0, r1, r2], %0[r0, i1, r1, r2]))\noutput y = %2\n"
+  check(BY_POINT(12, 13));
+  check(BY_POINT(33, 34)); /* larger than a block of K */
+  check(HEAD "%0 = input x : f32[5, 10, 24, 24]\n%1 = input g : f32[5, 17, 12, 12]\n"
+             "%2 = comp f32[17, 10] [i0, i1] sum(r0 < 5, r1 < 12, r2 < 12: mul(%1[r0, i0, r1, r2], %0[r0, i1, 2*r1, "
+             "2*r2]))\noutput y = %2\n");
+}
+
 /* Windows a step of 2, 3, 4 or 5 apart, forward and by weight: vectors cross short rows and long ones, begin and end
  * outside the image, and hold elements of several types. */
 static void strided_windows(void **state) {
@@ -212,7 +227,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(far_rows),           cmocka_unit_test(edges),           cmocka_unit_test(windows),
       cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),     cmocka_unit_test(masked_tiles),
-      cmocka_unit_test(strided_windows),    cmocka_unit_test(strided_results), cmocka_unit_test(far_apart),
+      cmocka_unit_test(whole_images),       cmocka_unit_test(strided_windows), cmocka_unit_test(strided_results),
+      cmocka_unit_test(far_apart),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
