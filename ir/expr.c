@@ -168,14 +168,16 @@ static bool is_guarded(const Expr *e) { return is_op(e, OP_select) && is_number(
 
 /* ---- operations ---- */
 
-static bool commutes(ScalarOp op) {
-  return op == OP_add || op == OP_mul || op == OP_eq || op == OP_ne || op == OP_and || op == OP_or;
+/* `and` and `or` are lazy: what their second operand reads may be nowhere unless the first asks for it. */
+static bool commutes(ScalarOp op, Expr *const *args) {
+  if (op == OP_and || op == OP_or) return !args[0]->reads && !args[1]->reads;
+  return op == OP_add || op == OP_mul || op == OP_eq || op == OP_ne;
 }
 
 static Expr *make(Ir *ir, ScalarOp op, DType t, int n, Expr *const *args) {
   Expr key = {.kind = EXPR_OP, .dtype = t, .op = op, .n = n};
   for (int i = 0; i < n; i++) key.arg[i] = args[i];
-  if (commutes(op)) {
+  if (n == 2 && commutes(op, args)) {
     Expr swapped = key;
     swapped.arg[0] = args[1];
     swapped.arg[1] = args[0];

@@ -637,6 +637,16 @@ static Value select_value(Emit *e, Expr *x, const Mask *mask, int depth) {
   return emit_scalar(&e->b, OP_select, x->dtype, x->dtype, a);
 }
 
+/* `and`, `or`: the second operand where the first leaves it open. */
+static Value lazy_value(Emit *e, Expr *x, const Mask *mask, int depth) {
+  Value first = emit_masked(e, x->arg[0], mask);
+  const Mask *open = mask_under(e, mask, first, x->op == OP_or, expr_depth(e, x->arg[0]));
+  Value second = emit_masked(e, x->arg[1], open), settled = int_const(e->b.i1, x->op == OP_or);
+  emit_enter(e, depth);
+  Value a[3] = {first, x->op == OP_or ? settled : second, x->op == OP_or ? second : settled};
+  return emit_scalar(&e->b, OP_select, DT_bool, DT_bool, a);
+}
+
 /* S13: a division by what is fixed in the loop, one value a row, is a product with its reciprocal: 1 ulp. Divisors
  * that the source writes as numbers stay: there whole quotients are expected to come out whole. */
 static bool divides_by_fixed(Emit *e, Expr *x) {
@@ -646,6 +656,7 @@ static bool divides_by_fixed(Emit *e, Expr *x) {
 
 static Value op_value(Emit *e, Expr *x, const Mask *mask, int depth) {
   if (x->op == OP_select) return select_value(e, x, mask, depth);
+  if ((x->op == OP_and || x->op == OP_or) && has_risky_read(e, x->arg[1])) return lazy_value(e, x, mask, depth);
   if (divides_by_fixed(e, x)) {
     Expr *reciprocal = expr_op2(e->ir, OP_div, expr_real(e->ir, x->dtype, 1), x->arg[1]);
     return emit_masked(e, expr_op2(e->ir, OP_mul, x->arg[0], reciprocal), mask);

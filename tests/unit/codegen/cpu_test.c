@@ -74,6 +74,20 @@ static void guards(void **state) {
              "output y = %1\n");
 }
 
+/* What the second operand of `and` or `or` reads is nowhere where the first has settled it: behind the memory's end.
+ */
+static void lazy_conditions(void **state) {
+  (void)state;
+  check(HEAD
+        "%0 = input x : f32[B, 18]\n"
+        "%1 = comp f32[B, 300] [i0, i1] select(and(ge0(17 - i1), gt(%0[i0, i1], 0)), 1, 2)\n"
+        "%2 = comp f32[B, 300] [i0, i1] select(or(ge0(i1 - 18), gt(%0[i0, i1], 0)), 1, 2)\n"
+        "%3 = comp bool[B] [i0] all(r0 < 300: or(ge0(r0 - 18), gt(%0[i0, r0], -1)))\n"
+        "%4 = comp f32[B] [i0] sum(r0 < 3000: select(and(and(ge0(17 - r0), gt(%0[i0, r0], -1)), lt(%0[i0, r0], 0)), "
+        "%0[i0, r0], 0))\n"
+        "output a = %1\noutput b = %2\noutput c = %3\noutput d = %4\n");
+}
+
 static void gathers(void **state) {
   (void)state;
   check(HEAD "%0 = input x : f32[3, 18]\n"
@@ -344,6 +358,7 @@ int main(void) {
       cmocka_unit_test(maps),
       cmocka_unit_test(guards),
       cmocka_unit_test(gathers),
+      cmocka_unit_test(lazy_conditions),
       cmocka_unit_test(reductions),
       cmocka_unit_test(softmax),
       cmocka_unit_test(contractions),
