@@ -115,9 +115,6 @@ static bool name_exists(Elaborator *x, Env *e, Str name) {
   return ok || env_find(e, name) || decl_find(x, x->module, name) || row_function(x, name, (Span){0});
 }
 
-/* What the language's reference names and the library does not have yet. */
-static const char *const planned[] = {"concat", "stack", "split", "reshape", "pad", "one_hot", "iota", "categorical"};
-
 Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   if (!strcmp(name, "training")) return value_flag(x, x->training, at);
   if (name_exists(x, e, name)) return name_find(x, e, name, at);
@@ -126,11 +123,6 @@ Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
     say_not_compiled(x, at, arena_printf(x->arena, "`%s` as a value", name));
     return NULL;
   }
-  for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
-    if (!strcmp(planned[i], name)) {
-      say_not_compiled(x, at, arena_printf(x->arena, "`%s`", name));
-      return NULL;
-    }
   Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, at, "`%s` is not defined", name);
   const char *help = foreign_help(name);
   if (help) diag_help(d, "%s", help);

@@ -345,6 +345,9 @@ Value *elaborate_apply(Elaborator *x, Env *e, Ast *a);
 Value *call_order(Elaborator *x, Env *e, Ast *a);
 Value *call_grad(Elaborator *x, Env *e, Ast *a); /* derivative.c */
 Value *call_jvp(Elaborator *x, Env *e, Ast *a);
+Value *call_reshape(Elaborator *x, Env *e, Ast *a, Value *piped); /* arrange.c */
+Value *call_iota(Elaborator *x, Env *e, Ast *a, Value *piped);
+Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *call_len(Elaborator *x, Env *e, Ast *a); /* length.c */
 /* The length of v with its first n dimensions taken: NULL where there is none, or it is one of these. */
 Value *length_taken(Elaborator *x, const Value *v, int n, Form **at);

@@ -474,6 +474,8 @@ TENSORS = {
     "scan_descent": (lambda x, b: descent(x, b), dict(x=(5, 4), b=(4,))),
     "scan_sort": (sorted_steps, dict(x=(4, 9))),
     "scan_own": (reversed_steps, dict(x=(5, 4))),
+    "reshape": (lambda x: x.reshape(-1, 3, 4, 2) * x.transpose(1, 2).reshape(-1, 3, 4, 2), dict(x=(4, 6))),
+    "split": (lambda x: x.split([2, 3, 2], 2)[0][:, 3:] * x.split([2, 3, 2], 2)[2][:, :3] * x.split(3, 1)[1][..., :2], dict(x=(6, 7))),
 }
 
 

@@ -1,0 +1,173 @@
+/* arrange.c - `reshape(x, M, N, ...)` and `split(x, size, axis = 0)`: the same elements in other tensors, for which
+ * no signature of the language has a type: as many dimensions as there are arguments, as many parts as fit.
+ *
+ * Both are maps over the elements of x; of the stack's indices they know nothing, so they lift as all else. */
+#include "frontend/value.h"
+
+#include <string.h>
+
+static Value *fault(Elaborator *x, DiagCode code, Span at, const char *what, const char *help) {
+  Diag *d = diag_add(x->diags, code, at, "%s", what);
+  diag_help(d, "%s", help);
+  return NULL;
+}
+
+static Dim *product(Elaborator *x, int n, Dim **shape) {
+  Dim *p = dim_const(x->ir, 1);
+  for (int i = 0; i < n; i++) p = dim_mul(x->ir, p, shape[i]);
+  return p;
+}
+
+/* ---- reshape ---- */
+
+/* The elements after one index of dimension i: a number, unless the dimensions after it are open. */
+static bool stride_of(Elaborator *x, int rank, Dim **shape, int i, int64_t *stride) {
+  return dim_is_const(product(x, rank - i - 1, shape + i + 1), stride) && *stride > 0;
+}
+
+/* The number of an element, row by row; NULL: a stride is no number. */
+static Form *flat_place(Elaborator *x, int rank, Dim **shape, Var **vars) {
+  Form *f = form_const(x->ir, 0);
+  int64_t stride;
+  for (int i = 0; i < rank; i++) {
+    if (!stride_of(x, rank, shape, i, &stride)) return NULL;
+    f = form_add(x->ir, f, form_scale(x->ir, form_var(x->ir, vars[i]), stride));
+  }
+  return f;
+}
+
+/* The new shape, in which one -1 stands for what is left. False after a message. */
+static bool new_shape(Elaborator *x, const Value *v, int n, const CallArg *args, Dim **shape) {
+  Dim *all = product(x, v->rank, v->shape), *known = dim_const(x->ir, 1);
+  int left = -1;
+  for (int i = 0; i < n; i++) {
+    int64_t c;
+    if (args[i].value->kind != VALUE_INT)
+      return fault(x, DIAG_NOT_A_DIMENSION, args[i].span, "a dimension is an integer known at compile time",
+                   "write `reshape(x, M, N)`");
+    shape[i] = args[i].value->dim;
+    if (dim_is_const(shape[i], &c) && c == -1 && left < 0) left = i;
+    else known = dim_mul(x->ir, known, shape[i]);
+  }
+  if (left >= 0) shape[left] = dim_exact_div(x->ir, all, known);
+  if (left >= 0 && shape[left]) known = dim_mul(x->ir, known, shape[left]);
+  if (known == all) return true;
+  if (x->generic && !dim_is_const(dim_sub(x->ir, known, all), NULL)) {
+    if (left >= 0 && !shape[left]) shape[left] = dim_floordiv(x->ir, all, known);
+    return true; /* tested where it has numbers */
+  }
+  Diag *d = diag_add(x->diags, DIAG_WRONG_SHAPE, args[0].span, "%s has %s elements, and the new shape %s",
+                     value_type_text(x, v), dim_text(x->arena, all),
+                     left >= 0 ? "does not divide them" : dim_text(x->arena, known));
+  say_calls(x, d);
+  return false;
+}
+
+Value *call_reshape(Elaborator *x, Env *e, Ast *a, Value *piped) {
+  int n;
+  CallArg *args = elaborate_args(x, e, a->args, piped, &n);
+  if (!args) return NULL;
+  const Value *v = args[0].value;
+  if (n < 2 || v->kind != VALUE_TENSOR)
+    return fault(x, DIAG_ARGUMENTS, a->span, "`reshape` takes a tensor and its new dimensions",
+                 "write `reshape(x, M, N)`");
+  if (!rank_fits(x, n - 1, a->span)) return NULL;
+  Dim *shape[MAX_RANK];
+  Var *vars[MAX_RANK];
+  Form *at[MAX_RANK];
+  if (!new_shape(x, v, n - 1, args + 1, shape)) return NULL;
+  for (int i = 0; i < n - 1; i++) vars[i] = var_fresh(x->ir, shape[i]);
+  Form *flat = flat_place(x, n - 1, shape, vars);
+  for (int i = 0; i < v->rank && !x->generic; i++) {
+    int64_t stride, extent;
+    bool known = flat && stride_of(x, v->rank, v->shape, i, &stride) && (!i || dim_is_const(v->shape[i], &extent));
+    if (!known)
+      return fault(x, DIAG_WRONG_SHAPE, a->span, "`reshape` of dimensions that are open beyond the first",
+                   "say by indices where each element comes from");
+    at[i] = form_floordiv(x->ir, flat, stride);
+    if (i) at[i] = form_mod(x->ir, at[i], extent);
+  }
+  for (int i = 0; i < v->rank && x->generic; i++) at[i] = form_const(x->ir, 0);
+  Value *r = value_tensor(x, n - 1, vars, value_element(x, v, at), a->span);
+  if (r) r->bound = v->bound;
+  return r;
+}
+
+/* ---- split ---- */
+
+static Value *part(Elaborator *x, const Value *v, int axis, int64_t from, int64_t size, Span span) {
+  Var *vars[MAX_RANK];
+  Form *at[MAX_RANK];
+  for (int i = 0; i < v->rank; i++) {
+    vars[i] = var_fresh(x->ir, i == axis ? dim_const(x->ir, size) : v->shape[i]);
+    at[i] = form_var(x->ir, vars[i]);
+  }
+  at[axis] = form_add(x->ir, at[axis], form_const(x->ir, from));
+  Value *r = value_tensor(x, v->rank, vars, value_element(x, v, at), span);
+  if (r) r->bound = v->bound;
+  return r;
+}
+
+/* Number k of the sizes: all the same but perhaps the last, or as listed. */
+static int64_t size_of(const Value *sizes, int k, int64_t from, int64_t extent) {
+  int64_t size = 0;
+  if (sizes->kind == VALUE_ARRAY && (k >= sizes->n || sizes->items[k]->kind != VALUE_INT)) return 0;
+  if (!dim_is_const((sizes->kind == VALUE_ARRAY ? sizes->items[k] : sizes)->dim, &size)) return 0;
+  return sizes->kind == VALUE_INT && from + size > extent ? extent - from : size;
+}
+
+/* `[2, 3]` by its numbers; as a value it would be a tensor. */
+static Value *listed(Elaborator *x, Env *e, const Ast *a) {
+  Value *v = value_new(x, VALUE_ARRAY, a->span);
+  v->n = a->items.n;
+  v->items = NEW_ARRAY(x->arena, Value *, v->n + 1);
+  for (int i = 0; i < v->n; i++)
+    if (!(v->items[i] = elaborate_expr(x, e, a->items.at[i]))) return NULL;
+  return v;
+}
+
+Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped) {
+  int n;
+  CallArg *args = elaborate_args(x, e, a->args, piped, &n);
+  if (!args) return NULL;
+  const Value *v = args[0].value, *sizes = n > 1 ? args[1].value : NULL;
+  const Ast *list = n > 1 ? a->args->items.at[piped ? 0 : 1]->value : NULL;
+  if (list && list->kind == AST_ARRAY && !(sizes = listed(x, e, list))) return NULL;
+  int64_t axis = 0, extent;
+  bool fits = n >= 2 && n <= 3 && v->kind == VALUE_TENSOR && (sizes->kind == VALUE_INT || sizes->kind == VALUE_ARRAY);
+  if (fits && n == 3)
+    fits = args[2].value->kind == VALUE_INT && dim_is_const(args[2].value->dim, &axis) &&
+           (!args[2].name || !strcmp(args[2].name, "axis"));
+  if (!fits || axis < 0 || axis >= v->rank)
+    return fault(x, DIAG_ARGUMENTS, a->span, "`split` takes a tensor, the size of a part or all sizes, and an axis",
+                 "write `split(x, 4)`, `split(x, [2, 3])` or `split(x, 4, axis = 1)`");
+  if (!dim_is_const(v->shape[axis], &extent))
+    return fault(x, DIAG_WRONG_SHAPE, a->span, "what is split has a size that is not known here",
+                 "slices are taken of any size: `x[0:N]`");
+  Value *r = value_new(x, VALUE_TUPLE, a->span);
+  r->items = NEW_ARRAY(x->arena, Value *, extent + 1);
+  for (int64_t from = 0, size; from < extent; from += size) {
+    size = size_of(sizes, r->n, from, extent);
+    if (size <= 0 || from + size > extent)
+      return fault(x, DIAG_WRONG_SHAPE, args[1].span, "these sizes do not add up to what is split",
+                   "each is 1 or more, and together they are the dimension");
+    if (!(r->items[r->n++] = part(x, v, (int)axis, from, size, a->span))) return NULL;
+  }
+  return sizes->kind == VALUE_ARRAY && sizes->n != r->n
+             ? fault(x, DIAG_WRONG_SHAPE, args[1].span, "these sizes are more than what is split", "leave some out")
+             : r;
+}
+
+/* ---- iota ---- */
+
+Value *call_iota(Elaborator *x, Env *e, Ast *a, Value *piped) {
+  int n;
+  CallArg *args = elaborate_args(x, e, a->args, piped, &n);
+  if (!args) return NULL;
+  if (n != 1 || args[0].value->kind != VALUE_INT)
+    return fault(x, DIAG_ARGUMENTS, a->span, "`iota` takes a dimension", "`iota(N)` is 0, 1, ... N - 1");
+  Var *i = var_fresh(x->ir, args[0].value->dim);
+  Value *r = value_tensor(x, 1, &i, expr_index(x->ir, DT_i32, form_var(x->ir, i)), a->span);
+  if (r) r->bound = args[0].value->dim;
+  return r;
+}
