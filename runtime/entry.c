@@ -168,7 +168,7 @@ static int take_field(Entry *x, Value *v, const char *file) {
 static int take_files(Entry *x) {
   const NnrtArgument *first = x->n_arguments ? x->arguments[0].table : NULL;
   bool one_each = first && first->data >= 0 && x->cli->program->data[first->data].n_files && x->n_arguments > 1;
-  if (one_each && x->cli->n_files != x->n_arguments)
+  if (one_each && x->cli->n_files && x->cli->n_files != x->n_arguments)
     return nnrt_fail(x->error, NNRT_EUSAGE, "%s takes %d files, one for each argument", x->table->name,
                      x->n_arguments);
   for (int i = 0; i < x->cli->n_files; i++)

@@ -1,5 +1,6 @@
 """The trainings of tests/numeric/trainings in PyTorch: NAME.training.safetensors holds the weights to start from under nnc's
-names, the data as `data/<field>`, `grad/<parameter>` of the first step's losses and `trained/<name>` after three steps.
+names, the data as `data/<field>`, `grad/<parameter>` of the first step's losses, `trained/<name>` after three steps, and
+`value/<result>`: what the entry `predict` then says of the data.
 
 All values to start from are f32 numbers; PyTorch computes in f64. Batches of 8 in order, one pass.
 """
@@ -313,7 +314,243 @@ def accumulate():
     return t
 
 
-TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate]
+class BiLstm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.low, self.high = (nn.LSTM(n, 3, bidirectional=True, batch_first=True) for n in (4, 6))
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x):
+        z, (h, _) = self.high(self.low(x)[0])
+        return self.head(torch.cat([h[0], h[1], z.mean(1)], 1))
+
+
+class Seq2seq(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.encoder, self.cell, self.out = nn.Embedding(7, 4), nn.LSTM(4, 5, batch_first=True), nn.GRUCell(9, 5), nn.Linear(10, 7)
+
+    def seen(self, h, keys):
+        return torch.einsum("bu,buj->bj", torch.einsum("bj,buj->bu", h, keys).softmax(1), keys)
+
+    def next(self, word, h, keys):
+        return self.cell(torch.cat([self.words(word), self.seen(h, keys)], 1), h)
+
+    def scores(self, h, keys):
+        return self.out(torch.cat([h, self.seen(h, keys)], 1))
+
+    def forward(self, s, t):
+        keys, (h, _) = self.encoder(self.words(s))
+        h, y = h[0], []
+        for n in range(t.shape[1]):
+            h = self.next(t[:, n], h, keys)
+            y.append(self.scores(h, keys))
+        return torch.stack(y, 1)
+
+    def greedy(self, s, most):
+        keys, (h, _) = self.encoder(self.words(s))
+        text, word, h = torch.zeros(len(s), most, dtype=torch.int32), torch.ones(len(s), dtype=torch.int64), h[0]
+        for n in range(most):
+            goes = word != 0
+            h = self.next(word, h, keys)
+            word = torch.where(goes, self.scores(h, keys).argmax(1), word)
+            text[:, n] = torch.where(goes, word, torch.zeros_like(word))
+        return text
+
+
+class FeedForward(nn.Module):
+    def __init__(self, d, hidden):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(d, hidden), nn.Linear(hidden, d)
+
+    def forward(self, x):
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    def __init__(self, d, causal):
+        super().__init__()
+        self.norm1, self.attn, self.norm2, self.mlp = nn.LayerNorm(d), nn.MultiheadAttention(d, 2, batch_first=True), nn.LayerNorm(d), FeedForward(d, 2 * d)
+        self.causal = causal
+
+    def forward(self, x):
+        y, n = self.norm1(x), x.shape[1]
+        mask = torch.triu(torch.ones(n, n, dtype=torch.bool), 1) if self.causal else None
+        x = x + self.attn(y, y, y, attn_mask=mask, need_weights=False)[0]
+        return x + self.mlp(self.norm2(x))
+
+
+class Gpt(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tok, self.pos, self.norm = nn.Embedding(9, 6), nn.Embedding(6, 6), nn.LayerNorm(6)
+        self.blocks = nn.ModuleList(Block(6, True) for _ in range(2))
+
+    def forward(self, t):
+        x = self.tok(t) + self.pos.weight
+        for block in self.blocks:
+            x = block(x)
+        return F.linear(self.norm(x), self.tok.weight)
+
+
+class Bert(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.head = nn.Embedding(11, 6), nn.Linear(6, 3)
+        self.layer = nn.TransformerEncoderLayer(6, 2, 8, 0.0, "gelu", batch_first=True)
+
+    def forward(self, t, n):
+        padded = torch.arange(7)[None] >= n[:, None]
+        x = self.layer(self.words(t), src_key_padding_mask=padded)
+        return self.head(x.masked_fill(padded[:, :, None], 0).sum(1) / n[:, None])
+
+
+class Vit(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches, self.norm, self.head = nn.Conv2d(2, 6, 4, stride=4), nn.LayerNorm(6), nn.Linear(6, 3)
+        self.cls, self.pos = nn.Parameter(torch.randn(6)), nn.Parameter(torch.randn(5, 6))
+        self.blocks = nn.ModuleList(Block(6, False) for _ in range(2))
+
+    def forward(self, x):
+        w = torch.cat([self.cls.expand(len(x), 1, 6), self.patches(x).flatten(2).transpose(1, 2)], 1) + self.pos
+        for block in self.blocks:
+            w = block(w)
+        return self.head(self.norm(w)[:, 0])
+
+
+class Unet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.low, self.up = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 6, 3, padding=1), nn.ConvTranspose2d(6, 4, 2, stride=2)
+        self.right, self.out = nn.Conv2d(8, 4, 3, padding=1), nn.Conv2d(4, 1, 1)
+
+    def forward(self, x):
+        a = F.relu(self.left(x))
+        b = self.up(F.relu(self.low(F.max_pool2d(a, 2))))
+        return self.out(F.relu(self.right(torch.cat([a, b], 1))))
+
+
+class Squeezed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(2, 4, 3, 2, 1, bias=False), nn.Conv2d(4, 4, 3, 1, 1, bias=False)
+        self.down, self.fc1, self.fc2 = nn.Conv2d(2, 4, 1, 2, bias=False), nn.Linear(4, 2), nn.Linear(2, 4)
+        self.bn1, self.bn2, self.bn3 = (nn.BatchNorm2d(4) for _ in range(3))
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        weight = self.fc2(F.relu(self.fc1(y.mean((2, 3))))).sigmoid()
+        return F.relu(weight[:, :, None, None] * y + self.bn3(self.down(x)))
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block, self.head = Squeezed(), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.block(x).mean((2, 3)))
+
+
+class Inception(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.three_before, self.three = nn.Conv2d(2, 3, 1), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 4, 3, padding=1)
+        self.five_before, self.five, self.pooled = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 5, padding=2), nn.Conv2d(2, 2, 1)
+        self.head = nn.Linear(11, 3)
+
+    def forward(self, x):
+        parts = [self.one(x), self.three(F.relu(self.three_before(x))), self.five(F.relu(self.five_before(x))),
+                 self.pooled(F.max_pool2d(x, 3, 1, 1))]
+        return self.head(F.relu(torch.cat(parts, 1)).mean((2, 3)))
+
+
+def learn(t, net, optimizer, loss, predict=None):
+    """Three steps; then what the net says of all data."""
+    for k, buffer in net.named_buffers():
+        if not k.endswith("num_batches_tracked"):
+            t.states["net." + k] = buffer
+    t.start()
+    for b in t.batches():
+        t.step(optimizer, loss(b), "net")
+    net.eval()
+    with torch.no_grad():
+        t.got.update({"value/" + k: v.numpy().copy() for k, v in (predict or (lambda d: {}))(t.data).items()})
+    return t
+
+
+def momentum(net, lr):
+    """Not Adam where a bias of keys, which changes nothing, has roundings for a gradient."""
+    return torch.optim.SGD(net.parameters(), lr, momentum=0.9, foreach=False)
+
+
+def classifier(seed, module, rate, *shape, optimizer=adam):
+    t = Training(seed)
+    net = t.model("net", module())
+    t.normal("x", *shape), t.integers("y", 3)
+    return learn(t, net, optimizer(net, rate), lambda b: F.cross_entropy(net(b["x"]), b["y"]), lambda d: {"result": net(d["x"])})
+
+
+def bilstm():
+    return classifier(21, BiLstm, 1e-2, 5, 4)
+
+
+def vit():
+    return classifier(22, Vit, 0.1, 2, 8, 8, optimizer=momentum)
+
+
+def residual():
+    return classifier(23, Residual, 0.05, 2, 6, 6, optimizer=momentum)
+
+
+def inception():
+    return classifier(24, Inception, 1e-2, 2, 6, 6, optimizer=lambda net, lr: torch.optim.RMSprop(net.parameters(), lr, foreach=False))
+
+
+def seq2seq():
+    t = Training(25)
+    net = t.model("net", Seq2seq())
+    t.integers("s", 7, 6), t.integers("t", 7, 4)
+    return learn(t, net, adam(net, 1e-2), lambda b: F.cross_entropy(net(b["s"], b["t"])[:, :3].flatten(0, 1), b["t"][:, 1:].flatten()),
+                 lambda d: {"result": net.greedy(d["s"], 9)})
+
+
+def gpt():
+    t = Training(26)
+    net = t.model("net", Gpt())
+    t.integers("t", 9, 6)
+    return learn(t, net, momentum(net, 0.1),
+                 lambda b: F.cross_entropy(net(b["t"])[:, :5].flatten(0, 1), b["t"][:, 1:].flatten()), lambda d: {"result": net(d["t"])})
+
+
+def bert():
+    t = Training(27)
+    net = t.model("net", Bert())
+    t.integers("t", 11, 7), t.integers("n", 6), t.integers("y", 3)
+    t.data["n"] += 1
+    return learn(t, net, momentum(net, 0.1), lambda b: F.cross_entropy(net(b["t"], b["n"]), b["y"]), lambda d: {"result": net(d["t"], d["n"])})
+
+
+def ctc():
+    t = Training(28)
+    net = t.model("net", nn.Linear(4, 5))
+    t.normal("x", 8, 4), t.integers("y", 4, 3)
+    t.data["y"] += 1
+    lengths = torch.full((BATCH,), 8), torch.full((BATCH,), 3)
+    return learn(t, net, torch.optim.SGD(net.parameters(), 0.1, foreach=False),
+                 lambda b: F.ctc_loss(net(b["x"]).log_softmax(2).transpose(0, 1), b["y"], *lengths, reduction="none").mean())
+
+
+def unet():
+    t = Training(29)
+    net = t.model("net", Unet())
+    t.normal("x", 1, 8, 8), t.uniform("y", 1, 8, 8)
+    return learn(t, net, adam(net, 1e-2), lambda b: bce(net(b["x"]), b["y"]), lambda d: {"result": net(d["x"])})
+
+
+TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate,
+             bilstm, seq2seq, gpt, bert, ctc, vit, unet, residual, inception]
 
 
 def trainings(out):
