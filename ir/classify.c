@@ -7,6 +7,8 @@
 #include "ir/classify.h"
 #include "ir/cost.h"
 
+#include <string.h>
+
 enum { MAX_FACTORS = 6, MAX_MASKS = 16, MIN_M = 8, MIN_N = 8, MIN_K = 4, SHORT_ROW = 8, MAX_WINDOW = 64 };
 
 typedef uint64_t SlotSet; /* bit s: the index of slot s occurs */
@@ -184,6 +186,17 @@ static int *slot_list(const Factoring *f, SlotSet set, int *count) {
   return list;
 }
 
+/* Rows and columns are counted on from one of their indices to the next, which only the first may leave open: steps
+ * of a loop times a batch are counted as a batch of steps. The one that the result's memory runs with stays. */
+static void open_first(const Factoring *f, int *slots, int count) {
+  for (int i = 1; i < count; i++) {
+    int s = slots[i];
+    if (s == f->n->rank - 1 || dim_is_const(slot_var(f, s)->extent, NULL)) continue;
+    memmove(slots + 1, slots, (size_t)i * sizeof *slots);
+    slots[0] = s;
+  }
+}
+
 static bool gets_all_masks(const Factoring *f, SlotSet slots) {
   for (int i = 0; i < f->nmasks; i++)
     if (f->mask[i].slots & ~slots) return false;
@@ -208,6 +221,8 @@ static Contraction *contraction_of(const Factoring *f, Partition p) {
   c->m = slot_list(f, p.a & ~p.b & ~f->steps, &c->nm);
   c->n = slot_list(f, p.b & ~p.a & ~f->steps, &c->nn);
   c->k = slot_list(f, f->reduced, &c->nk);
+  open_first(f, c->m, c->nm);
+  open_first(f, c->n, c->nn);
   return c;
 }
 

@@ -208,6 +208,16 @@ static void open_inside(void **state) {
              "output y = %3\n");
 }
 
+/* Rows and columns open in an index that is not their first. */
+static void open_rows(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 5, 23]\n%1 = input w : f32[17, 23]\n"
+             "%2 = comp f32[5, B, 17] [i0, i1, i2] sum(r0 < 23: mul(%0[i1, i0, r0], %1[i2, r0]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f32[9, 23]\n%1 = input w : f32[4, B, 8, 23]\n"
+             "%2 = comp f32[4, 9, B, 8] [i0, i1, i2, i3] sum(r0 < 23: mul(%0[i1, r0], %1[i0, i2, i3, r0]))\n"
+             "output y = %2\n");
+}
+
 /* Conditions on rows, columns and K together. */
 static void masked_tiles(void **state) {
   (void)state;
@@ -225,10 +235,10 @@ static void masked_tiles(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(far_rows),           cmocka_unit_test(edges),           cmocka_unit_test(windows),
-      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),     cmocka_unit_test(masked_tiles),
-      cmocka_unit_test(whole_images),       cmocka_unit_test(strided_windows), cmocka_unit_test(strided_results),
-      cmocka_unit_test(far_apart),
+      cmocka_unit_test(far_rows),           cmocka_unit_test(edges),        cmocka_unit_test(windows),
+      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),  cmocka_unit_test(masked_tiles),
+      cmocka_unit_test(open_rows),          cmocka_unit_test(whole_images), cmocka_unit_test(strided_windows),
+      cmocka_unit_test(strided_results),    cmocka_unit_test(far_apart),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

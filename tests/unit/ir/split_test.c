@@ -379,6 +379,15 @@ static void joined(void **state) {
   assert_int_equal(s->buffers.n, 4);
 }
 
+/* What is open is the first of the rows' indices: the others are numbers, and the sum is made in tiles. */
+static void open_rows(void **state) {
+  (void)state;
+  expect("steps of a batch",
+         "graph t\ndim B >= 0 batch\n%0 = input x : f32[B, 5, 23]\n%1 = input w : f32[17, 23]\n"
+         "%2 = comp f32[5, B, 17] [i0, i1, i2] sum(r0 < 23: mul(%0[i1, i0, r0], %1[i2, r0]))\noutput y = %2\n",
+         "contraction M B*5 N 17 K 23");
+}
+
 /* Not what leaves a place empty, takes an element twice, is an output itself, or would be written across. */
 static void not_parts(void **state) {
   (void)state;
@@ -408,6 +417,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(pooling, setup, teardown),
       cmocka_unit_test_setup_teardown(finished_parts, setup, teardown),
       cmocka_unit_test_setup_teardown(joined, setup, teardown),
+      cmocka_unit_test_setup_teardown(open_rows, setup, teardown),
       cmocka_unit_test_setup_teardown(not_parts, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
