@@ -310,6 +310,18 @@ static void sums_beside_rows(void **state) {
   check_with(ROW_SUMS_SECOND("f64"), true);
 }
 
+/* Reductions to one number, long enough for slices: of an extent that eight divide, and of one with a rest. */
+static void slices(void **state) {
+  (void)state;
+  check_with(HEAD "%0 = input x : f32[B, 40, 31]\n%1 = input y : f32[B, 37, 31]\n"
+                  "%2 = comp f32[] [] sum(r0 < B, r1 < 40, r2 < 31: %0[r0, r1, r2])\n"
+                  "%3 = comp f32[] [] max(r0 < B, r1 < 67, r2 < 31: %1[r0, r1 // 2, r2])\n"
+                  "%4 = comp f32[] [] min(r0 < B, r1 < 67, r2 < 31: neg(%1[r0, r1 // 2, r2]))\n"
+                  "%5 = comp bool[] [] all(r0 < B, r1 < 67, r2 < 31: gt(%1[r0, r1 // 2, r2], -2))\n"
+                  "output a = %2\noutput b = %3\noutput c = %4\noutput d = %5\n",
+             true);
+}
+
 static void sums_of_terms(void **state) {
   (void)state;
   check_with(TERM_SUMS("f32"), true);
@@ -372,6 +384,7 @@ int main(void) {
       cmocka_unit_test(narrow_floats),
       cmocka_unit_test(ties),
       cmocka_unit_test(sums_beside_rows),
+      cmocka_unit_test(slices),
       cmocka_unit_test(sums_of_terms),
       cmocka_unit_test(scatters),
       cmocka_unit_test(sorts),
