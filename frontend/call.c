@@ -286,6 +286,21 @@ static Value *drop_batch(Elaborator *x, Value *v, const Ast *type) {
   return v;
 }
 
+enum { MAX_NESTED = 120, MAX_TURNS = 200000 };
+
+bool one_more(Elaborator *x, Span at, Str name) {
+  bool deep = x->calls.n > MAX_NESTED;
+  if (!deep && ++x->turns <= MAX_TURNS) return true;
+  if (x->too_large) return false;
+  x->too_large = true;
+  int itself = 0;
+  for (int i = 0; i < x->calls.n; i++) itself += x->calls.at[i].name == name;
+  if (deep && itself > 1) diag_add(x->diags, DIAG_RECURSION, at, "`%s` calls itself", name);
+  else if (deep) diag_add(x->diags, DIAG_TOO_LARGE, at, "calls are nested more than %d deep here", MAX_NESTED);
+  else diag_add(x->diags, DIAG_TOO_LARGE, at, "with this, the program has %d calls and turns of `for`", MAX_TURNS);
+  return false;
+}
+
 static ScalarOp row_named(Str name);
 static Value *call_row(Elaborator *x, ScalarOp op, int n, CallArg *args, Span at);
 
@@ -305,10 +320,7 @@ static Value *default_value(Elaborator *x, Env *e, Ast *param) {
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
   if (!f->ast) return call_row(x, row_named(f->name), n, args, at);
-  if (x->calls.n > 120) {
-    diag_add(x->diags, DIAG_RECURSION, at, "`%s` calls itself, or calls are nested over 120 deep", f->name);
-    return NULL;
-  }
+  if (!one_more(x, at, f->name)) return NULL;
   Ast *params = f->ast->params;
   int np = params->items.n;
   CallArg **given = NEW_ARRAY(x->arena, CallArg *, np + 1);

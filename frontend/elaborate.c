@@ -70,10 +70,8 @@ Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim 
 /* ---- files ---- */
 
 static void declare(Elaborator *x, Module *m, DeclKind kind, Ast *a) {
-  Decl *old = NULL;
-  for (int i = 0; i < m->decls.n; i++)
-    if (m->decls.at[i]->name == a->name) old = m->decls.at[i];
-  if (old && a->name) {
+  const Decl *old = a->name ? module_find(m, a->name) : NULL;
+  if (old) {
     Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "`%s` is defined twice", a->name);
     diag_place(d, old->ast->name_span, "the first is here");
     return;
@@ -85,7 +83,7 @@ static void declare(Elaborator *x, Module *m, DeclKind kind, Ast *a) {
   d->ast = a;
   d->module = m;
   d->tensor = -1;
-  vec_push(x->arena, &m->decls, d);
+  module_add(x, m, d);
 }
 
 static Module *load(Elaborator *x, Str path, const char *text, size_t n, bool library);
@@ -147,9 +145,8 @@ static bool is_brought(const Decl *d) {
 }
 
 static Decl *own(const Module *m, Str name, bool brought) {
-  for (int i = 0; i < m->decls.n; i++)
-    if (m->decls.at[i]->name == name && (!brought || is_brought(m->decls.at[i]))) return m->decls.at[i];
-  return NULL;
+  Decl *d = module_find(m, name);
+  return d && (!brought || is_brought(d)) ? d : NULL;
 }
 
 /* A name that m has from two files. */
@@ -213,7 +210,7 @@ static void load_library(Elaborator *x) {
     Module *m = load(x, str_internf(x->strings, "<stdlib>/%s", f->name), f->text, f->n, true);
     if (!all) all = m;
     else
-      for (int i = 0; i < m->decls.n; i++) vec_push(x->arena, &all->decls, m->decls.at[i]);
+      for (int i = 0; i < m->decls.n; i++) module_add(x, all, m->decls.at[i]);
   }
   x->prelude = all;
 }

@@ -26,18 +26,24 @@ bool is_dimension_name(Str s) {
   return true;
 }
 
-static Decl *find_in(Module *m, Str name) {
-  for (int i = 0; i < m->decls.n; i++)
-    if (m->decls.at[i]->name == name) return m->decls.at[i];
-  return NULL;
+static bool has_name(const void *name, const void *decl) { return ((const Decl *)decl)->name == name; }
+
+Decl *module_find(const Module *m, Str name) {
+  return intern_find(&m->names, hash_mix(0, (uint64_t)(uintptr_t)name), has_name, name);
+}
+
+void module_add(Elaborator *x, Module *m, Decl *d) {
+  vec_push(x->arena, &m->decls, d);
+  if (d->name[0] && !module_find(m, d->name))
+    intern_add(&m->names, x->arena, hash_mix(0, (uint64_t)(uintptr_t)d->name), d);
 }
 
 Decl *decl_find(Elaborator *x, Module *m, Str name) {
-  Decl *d = find_in(m, name);
-  for (int i = 0; !d && i < m->imports.n; i++) d = find_in(m->imports.at[i], name);
-  if (!d && x->prelude) d = find_in(x->prelude, name);
+  Decl *d = module_find(m, name);
+  for (int i = 0; !d && i < m->imports.n; i++) d = module_find(m->imports.at[i], name);
+  if (!d && x->prelude) d = module_find(x->prelude, name);
   /* The user's own relu is meant wherever relu is called, by the library's layers too; data called relu is not. */
-  Decl *users = m->library && d && x->modules.n ? find_in(x->modules.at[0], name) : NULL;
+  Decl *users = m->library && d && x->modules.n ? module_find(x->modules.at[0], name) : NULL;
   return users && users->kind == d->kind ? users : d;
 }
 
@@ -126,6 +132,6 @@ Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, at, "`%s` is not defined", name);
   const char *help = foreign_help(name);
   if (help) diag_help(d, "%s", help);
-  else diag_meant(d, at, closest_name(x, e, name));
+  else if (x->diags->errors < 100) diag_meant(d, at, closest_name(x, e, name));
   return NULL;
 }

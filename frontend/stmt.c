@@ -270,6 +270,7 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
   }
   bool ok = true;
   for (int64_t i = 0; ok && i < n && !*result; i++) {
+    if (!one_more(x, s->span, "for")) return false;
     Value *index = value_int(x, dim_const(x->ir, i), s->span);
     Env *inner = *e;
     int names = s->items.n;

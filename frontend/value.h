@@ -13,6 +13,7 @@
 #define NNC_FRONTEND_VALUE_H
 
 #include "frontend/elaborate.h"
+#include "ir/table.h"
 #include "lang/ast.h"
 
 enum { MAX_RANK = 8 }; /* of a value with the indices that it is mapped over */
@@ -158,6 +159,7 @@ typedef struct Module {
   Ast *ast;
   bool library;
   Vec(Decl *) decls;
+  InternTable names; /* the first declaration of each name */
   Vec(struct Module *) imports;
 } Module;
 
@@ -238,6 +240,8 @@ typedef struct Elaborator {
   Vec(Init) inits;     /* first values, elaborated into Program.init at the end */
   Str naming;          /* the full name that an instance made here gets; NULL: none may be made */
   int depth;
+  int turns;            /* calls and turns of `for` so far, each of which is written out */
+  bool too_large;       /* a message said so */
   Vec(CallPlace) calls; /* for "in this use of" places */
   Dim *batch;           /* the symbol B of the graph */
   Field *field;         /* the data field whose expression is walked; NULL */
@@ -293,6 +297,8 @@ Value *name_lookup(Elaborator *x, Env *e, Str name,
 Value *name_find(Elaborator *x, Env *e, Str name, Span at); /* the same; NULL without a message where there is none */
 Value *decl_value(Elaborator *x, Decl *d, Span at);
 Decl *decl_find(Elaborator *x, Module *m, Str name);
+Decl *module_find(const Module *m, Str name); /* in this file alone; NULL */
+void module_add(Elaborator *x, Module *m, Decl *d);
 const char *closest_name(Elaborator *x, Env *e, Str name); /* for "did you mean"; NULL */
 typedef struct Nearest { /* a search for the name that was meant, among candidates of any kind */
   Str name;
@@ -412,6 +418,8 @@ bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result);
 /* After an inner block: `outer` with what the block made of its names. */
 Env *leave_block(Elaborator *x, Env *outer, Env *inner);
 bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
+/* Counts a call or a turn; false, the first time with a message, where they are too many, or nested too deep. */
+bool one_more(Elaborator *x, Span at, Str name);
 void check_function(Elaborator *x,
                     const Ast *a); /* its head: each parameter once, nothing that is not compiled yet */
 void say_not_compiled(Elaborator *x, Span at, const char *what);

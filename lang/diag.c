@@ -33,14 +33,17 @@ static const char *format_text(Arena *a, const char *format, va_list args) {
   const char *s = format_text((sink)->arena, format, args);                                                          \
   va_end(args)
 
+enum { HEADS = 4096 };
+
 Diag *diag_add(DiagSink *s, DiagCode code, Span at, const char *format, ...) {
   FORMATTED(text, s);
-  for (int i = 0; i < s->all.n; i++) {
-    Diag *d = s->all.at[i];
-    Span p = d->at;
-    if (d->code == code && at.source && p.source == at.source && p.begin == at.begin && p.end == at.end) return d;
-  }
+  if (!s->by_place) s->by_place = NEW_ARRAY(s->arena, Diag *, HEADS);
+  Diag **head = &s->by_place[(at.begin * 31 + at.end * 7 + (unsigned)code) % HEADS];
+  for (Diag *d = *head; d && at.source; d = d->next)
+    if (d->code == code && d->at.source == at.source && d->at.begin == at.begin && d->at.end == at.end) return d;
   Diag *d = NEW(s->arena, Diag);
+  d->next = *head;
+  *head = d;
   d->code = code;
   d->at = at;
   d->message = text;

@@ -27,12 +27,14 @@ typedef struct Diag {
   const char *help;        /* NULL, or a suggestion */
   Span fix;                /* where `fix_text` would go, when help is a text to put in; source 0: none */
   const char *fix_text;
+  struct Diag *next; /* of those with the same hash of code and place */
   struct DiagSink *sink;
 } Diag;
 
 typedef struct DiagSink {
   Arena *arena;
   Vec(Diag *) all;
+  Diag **by_place; /* heads of lists; NULL until the first message */
   int errors, warnings;
   bool warnings_are_errors;
 } DiagSink;
