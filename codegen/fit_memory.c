@@ -14,12 +14,7 @@ static Schedule *schedule_for(const Compilation *c, const Graph *g) {
 
 static const char *type_text(Arena *a, const Node *n) {
   Buf b = {0};
-  buf_puts(&b, dtype_name(n->dtype));
-  for (int i = 0; i < n->rank; i++) {
-    buf_puts(&b, i ? ", " : "[");
-    dim_print(&b, n->shape[i]);
-  }
-  if (n->rank) buf_puts(&b, "]");
+  node_type_print(&b, n);
   const char *text = arena_strndup(a, b.text, b.n);
   buf_free(&b);
   return text;

@@ -294,12 +294,7 @@ Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
 
 const char *shape_text(Elaborator *x, int rank, Dim **shape) {
   Buf b = {0};
-  buf_puts(&b, "[");
-  for (int i = 0; i < rank; i++) {
-    if (i) buf_puts(&b, ", ");
-    dim_print(&b, shape[i]);
-  }
-  buf_puts(&b, "]");
+  dims_print(&b, rank, shape);
   const char *s = arena_strndup(x->arena, b.text, b.n);
   buf_free(&b);
   return s;

@@ -491,6 +491,15 @@ static const char *own_name(void *cx, const DimAtom *a) {
 
 void dim_print(Buf *out, const Dim *d) { dim_print_with(out, d, own_name, NULL); }
 
+void dims_print(Buf *out, int n, Dim *const *dims) {
+  buf_puts(out, "[");
+  for (int i = 0; i < n; i++) {
+    if (i) buf_puts(out, ", ");
+    dim_print(out, dims[i]);
+  }
+  buf_puts(out, "]");
+}
+
 const char *dim_text(Arena *a, const Dim *d) {
   Buf b = {0};
   dim_print(&b, d);

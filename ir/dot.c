@@ -13,12 +13,7 @@ typedef struct Dot {
 
 static const char *type_of(const Dot *d, const Node *n) {
   Buf b = {0};
-  buf_puts(&b, dtype_name(n->dtype));
-  for (int i = 0; i < n->rank; i++) {
-    buf_puts(&b, i ? ", " : "[");
-    dim_print(&b, n->shape[i]);
-  }
-  if (n->rank) buf_puts(&b, "]");
+  node_type_print(&b, n);
   const char *s = arena_strndup(d->arena, b.text, b.n);
   buf_free(&b);
   return s;
@@ -34,12 +29,8 @@ static const Kernel *kernel_of(const Dot *d, const Node *n) {
 static void print_kernel(const Dot *d, const Kernel *k) {
   Span at = sources_user_place(d->sources, k->span);
   const Source *source = sources_get(d->sources, at.source);
-  buf_printf(d->out, "    k%d_%d [label=\"%d %s [", d->graph, k->id, k->id, kernel_kind_name(k->kind));
-  for (int i = 0; i < k->ngrid; i++) {
-    if (i) buf_puts(d->out, ", ");
-    dim_print(d->out, k->grid[i]);
-  }
-  buf_puts(d->out, "]");
+  buf_printf(d->out, "    k%d_%d [label=\"%d %s ", d->graph, k->id, k->id, kernel_kind_name(k->kind));
+  dims_print(d->out, k->ngrid, k->grid);
   int line, column;
   if (source) source_position(source, at.begin, &line, &column);
   if (source) buf_printf(d->out, "\\n%s:%d", source->path, line);

@@ -32,24 +32,6 @@ static bool has_line(const Explained *x, const Kernel *k, int line) {
   return false;
 }
 
-static void print_type(Buf *out, const Node *n) {
-  buf_printf(out, "%s", dtype_name(n->dtype));
-  for (int i = 0; i < n->rank; i++) {
-    buf_puts(out, i ? ", " : "[");
-    dim_print(out, n->shape[i]);
-  }
-  if (n->rank) buf_puts(out, "]");
-}
-
-static void print_extents(Buf *out, int n, Dim **extents) {
-  buf_puts(out, "[");
-  for (int i = 0; i < n; i++) {
-    if (i) buf_puts(out, ", ");
-    dim_print(out, extents[i]);
-  }
-  buf_puts(out, "]");
-}
-
 /* ---- what it costs ---- */
 
 static void count_operation(void *cx, Expr *e) {
@@ -138,7 +120,7 @@ static const char *output_name(const Graph *g, const Node *n) {
 static void print_result(const Explained *x, const Kernel *k, const Member *m) {
   const Buffer *b = m->buffer;
   buf_puts(x->out, "      ");
-  print_type(x->out, m->node);
+  node_type_print(x->out, m->node);
   const char *name = output_name(x->s->graph, m->node);
   if (m->storage == STORE_register) {
     buf_puts(x->out, " stays in registers\n");
@@ -179,11 +161,11 @@ static void print_together(const Explained *x, const Kernel *k, int line) {
 static void print_kernel(const Explained *x, const Kernel *k, int line) {
   Buf *out = x->out;
   buf_printf(out, "    %s kernel %d: %s over ", x->s->graph->name, k->id, kernel_kind_name(k->kind));
-  print_extents(out, k->ngrid, k->grid);
+  dims_print(out, k->ngrid, k->grid);
   if (k->contraction) {
     const Node *n = k->members.at[0].node;
     buf_puts(out, ", sums over ");
-    print_extents(out, n->nred, n->red);
+    dims_print(out, n->nred, n->red);
     buf_printf(out, " in tiles of %d by %d vectors", k->contraction->mr, k->contraction->nr);
   }
   print_together(x, k, line);

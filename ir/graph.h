@@ -181,6 +181,7 @@ void scans_place(Graph *g); /* sets first and last of the loops just found, once
 
 /* ---- text: prints and reads back to the same graph ---- */
 void graph_print(Buf *out, const Graph *g);
+void node_type_print(Buf *out, const Node *n); /* `f32[B, 4]`, `f32` */
 Graph *graph_read(Ir *ir, const char *text, size_t n, char error[256]); /* NULL and a message with its line */
 
 /* ---- verifier: NULL if g keeps every rule of this header, else a sentence about the first fault ---- */

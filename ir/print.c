@@ -330,8 +330,8 @@ static void print_const(Printer *p, const Node *n) {
 static void print_carry(Printer *p, const Node *n) {
   buf_puts(p->out, "carry ");
   print_type(p, n);
-  buf_printf(p->out, " axis %d %s%s init %%%d next %%%d", n->axis, n->down ? "down" : "up", n->counts ? " counts" : "",
-             n->in[0]->id, n->in[1]->id);
+  buf_printf(p->out, " axis %d %s%s init %%%d next %%%d", n->axis, n->down ? "down" : "up",
+             n->counts ? " counts" : "", n->in[0]->id, n->in[1]->id);
 }
 
 static void print_custom(Printer *p, const Node *n) {
@@ -464,4 +464,9 @@ void graph_print(Buf *out, const Graph *g) {
     buf_printf(out, "output %s = %%%d\n", g->outputs.at[i].name, g->outputs.at[i].node->id);
   ptrmap_free(&names);
   arena_free(scratch);
+}
+
+void node_type_print(Buf *out, const Node *n) {
+  buf_puts(out, dtype_name(n->dtype));
+  if (n->rank) dims_print(out, n->rank, n->shape);
 }

@@ -4,15 +4,6 @@
 
 #include <inttypes.h>
 
-static void print_shape(Buf *out, int n, Dim **shape) {
-  buf_puts(out, "[");
-  for (int i = 0; i < n; i++) {
-    if (i) buf_puts(out, ", ");
-    dim_print(out, shape[i]);
-  }
-  buf_puts(out, "]");
-}
-
 static void print_place(Buf *out, Span span, const Sources *sources) {
   const Source *source = sources ? sources_get(sources, span.source) : NULL;
   if (!source) {
@@ -28,7 +19,7 @@ static void print_contraction(Buf *out, const Kernel *k) {
   const Contraction *c = k->contraction;
   const Node *n = k->members.at[0].node;
   buf_puts(out, " k ");
-  print_shape(out, n->nred, n->red);
+  dims_print(out, n->nred, n->red);
   buf_printf(out, " tile %dx%d", c->mr, c->nr);
 }
 
@@ -72,7 +63,7 @@ static int loop_depth(const Schedule *s, int loop) {
 
 static void print_kernel(Buf *out, const Schedule *s, const Kernel *k, const Sources *sources) {
   buf_printf(out, "%3d %*s%-11s grid ", k->id, 2 * loop_depth(s, k->loop), "", kernel_kind_name(k->kind));
-  print_shape(out, k->ngrid, k->grid);
+  dims_print(out, k->ngrid, k->grid);
   if (k->contraction) print_contraction(out, k);
   buf_printf(out, " members %d stored %d copies %d vector %d bytes ", k->members.n, count_stored(k), count_copies(k),
              k->vector);
@@ -107,7 +98,7 @@ static void print_buffer(Buf *out, const Schedule *s, const Buffer *b) {
   Dim *kept[16];
   for (int i = 0; i < b->node->rank; i++) kept[i] = node_kept_extent(s->graph->ir, b->node, i);
   buf_printf(out, "%3d %s %s", b->id, class_name(b->place), dtype_name(b->node->dtype));
-  print_shape(out, b->node->rank, kept);
+  dims_print(out, b->node->rank, kept);
   buf_puts(out, " bytes ");
   dim_print(out, b->bytes);
   if (b->place == BUFFER_arena) {
