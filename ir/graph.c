@@ -117,6 +117,12 @@ Node *graph_store(Graph *g, Node *target, Node *value, Span at) {
   return n;
 }
 
+Node *graph_filled(Graph *g, DType t, int rank, Dim *const *shape, double value, Span at) {
+  Var **v = NEW_ARRAY(g->arena, Var *, rank + 1);
+  for (int i = 0; i < rank; i++) v[i] = var_fresh(g->ir, shape[i]);
+  return graph_comp(g, rank, v, RED_none, 0, NULL, expr_real(g->ir, t, value), at);
+}
+
 Node *graph_carry(Graph *g, DType t, int rank, Dim **shape, int axis, bool down, Span at) {
   Node *n = append(g, NODE_carry, t, rank, shape, at);
   n->axis = axis;

@@ -157,10 +157,7 @@ static VarList fresh_vars(Sweep *s, int n, Dim **extents) {
 }
 
 static Node *constant_node(Graph *g, const Node *like, double value) {
-  VarList v = {0};
-  for (int i = 0; i < like->rank; i++) vec_push(g->arena, &v, var_fresh(g->ir, like->shape[i]));
-  Expr *e = expr_real(g->ir, like->dtype, value);
-  return graph_comp(g, like->rank, v.at, RED_none, 0, NULL, e, like->span);
+  return graph_filled(g, like->dtype, like->rank, like->shape, value, like->span);
 }
 
 /* An adjoint at some indices; one that is a number everywhere is that number. */
@@ -505,10 +502,7 @@ Node *derive_part(const StepPart *p, Dim **shape) {
   sweep(&s, p->end);
   Node *r = s.adjoint[p->x->id];
   arena_free(scratch);
-  if (r) return r;
-  VarList v = {0};
-  for (int i = 0; i < p->x->rank; i++) vec_push(p->g->arena, &v, var_fresh(p->g->ir, shape[i]));
-  return graph_comp(p->g, v.n, v.at, RED_none, 0, NULL, expr_real(p->g->ir, p->x->dtype, 0), p->end->span);
+  return r ? r : graph_filled(p->g, p->x->dtype, p->x->rank, shape, 0, p->end->span);
 }
 
 /* Once every derivative is written, those that were given are no more needed. */

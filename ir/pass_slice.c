@@ -51,16 +51,6 @@ static int index_to_cut(const Node *n) {
   return longest;
 }
 
-typedef struct Cut {
-  Var *index;
-  Form *at;
-} Cut;
-
-static Form *cut_form(void *cx, Var *v) {
-  const Cut *c = cx;
-  return v == c->index ? c->at : NULL;
-}
-
 /* part[s] */
 static Node *parts_of(Slicing *s, const Node *n) {
   Graph *g = s->g;
@@ -70,10 +60,9 @@ static Node *parts_of(Slicing *s, const Node *n) {
   Var *slice = var_fresh(ir, dim_const(ir, SLICES)), *within = var_fresh(ir, length);
   int64_t each;
   if (!dim_is_const(length, &each)) return NULL; /* all of them open */
-  Cut c = {node_reduction_var(g, n, cut),
-           form_add(ir, form_scale(ir, form_var(ir, slice), each), form_var(ir, within))};
-  Expr *body = expr_map(&(ExprMap){.ir = ir, .var = cut_form, .cx = &c}, n->body);
-  Expr *inside = expr_inside(ir, c.at, n->red[cut]);
+  Form *at = form_add(ir, form_scale(ir, form_var(ir, slice), each), form_var(ir, within));
+  Expr *body = expr_replace(ir, n->body, node_reduction_var(g, n, cut), at);
+  Expr *inside = expr_inside(ir, at, n->red[cut]);
   double value = 0;
   identity_of(n, &value);
   if (inside) body = expr_select(ir, inside, body, expr_real(ir, body->dtype, value));

@@ -55,9 +55,7 @@ static void want(void *cx, Node *n) {
 }
 
 static Node *zero_like(Graph *g, const Node *n) {
-  Var **v = NEW_ARRAY(g->arena, Var *, n->rank + 1);
-  for (int i = 0; i < n->rank; i++) v[i] = var_fresh(g->ir, n->shape[i]);
-  return graph_comp(g, n->rank, v, RED_none, 0, NULL, expr_real(g->ir, n->dtype, 0), n->span);
+  return graph_filled(g, n->dtype, n->rank, n->shape, 0, n->span);
 }
 
 static bool is_moving_carry(const Tangents *t, const Node *n, Node *x) {

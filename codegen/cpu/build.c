@@ -92,10 +92,14 @@ void agree(Build *b, Value *x, Value *y) {
   *y = splat(b, *y, nx);
 }
 
-Value shuffle(Build *b, Value v, const int *lanes, int n) {
+Value shuffle_two(Build *b, Value x, Value y, const int *lanes, int n) {
   Value at[128];
   for (int i = 0; i < n; i++) at[i] = lanes[i] < 0 ? LLVMGetPoison(b->i32) : int_const(b->i32, lanes[i]);
-  return LLVMBuildShuffleVector(b->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(at, (unsigned)n), "");
+  return LLVMBuildShuffleVector(b->b, x, y, LLVMConstVector(at, (unsigned)n), "");
+}
+
+Value shuffle(Build *b, Value v, const int *lanes, int n) {
+  return shuffle_two(b, v, LLVMGetPoison(LLVMTypeOf(v)), lanes, n);
 }
 
 Value slice(Build *b, Value v, int first, int n) {
@@ -142,6 +146,17 @@ Value intrinsic(Build *b, const char *name, Type *over, int nover, Value *args, 
   Value f = LLVMGetIntrinsicDeclaration(b->m->module, id, over, (size_t)nover);
   Type t = LLVMIntrinsicGetType(b->c, id, over, (size_t)nover);
   return LLVMBuildCall2(b->b, t, f, args, (unsigned)n, "");
+}
+
+Value load_masked(Build *b, Type vector, Value pointer, unsigned align, Value mask) {
+  Type over[] = {vector, b->ptr};
+  Value args[] = {pointer, int_const(b->i32, align), mask, LLVMConstNull(vector)};
+  return intrinsic(b, "llvm.masked.load", over, 2, args, 4);
+}
+
+void store_masked(Build *b, Value v, Value pointer, unsigned align, Value mask) {
+  Value args[] = {v, pointer, int_const(b->i32, align), mask};
+  intrinsic(b, "llvm.masked.store", (Type[]){LLVMTypeOf(v), b->ptr}, 2, args, 4);
 }
 
 Value unary(Build *b, const char *name, Value x) {

@@ -38,6 +38,7 @@ Value index64(Build *b, int64_t x);                          /* scalar i64 */
 Value splat(Build *b, Value scalar, int lanes);            /* scalar itself for lanes 0; a vector stays */
 void agree(Build *b, Value *x, Value *y);                  /* splats a scalar beside a vector */
 Value shuffle(Build *b, Value v, const int *lanes, int n); /* -1: undefined */
+Value shuffle_two(Build *b, Value x, Value y, const int *lanes, int n); /* y's lanes are numbered after x's */
 Value slice(Build *b, Value v, int first, int n);
 Value lane(Build *b, Value v, int i);
 
@@ -52,6 +53,8 @@ Value fmuladd(Build *b, Value x, Value y, Value z);    /* x*y + z */
 Value poly(Build *b, Value x, const double *c, int n); /* c[0] + c[1]*x + ... */
 Value fabs_(Build *b, Value x);
 Value intrinsic(Build *b, const char *name, Type *over, int nover, Value *args, int n);
+Value load_masked(Build *b, Type vector, Value pointer, unsigned align, Value mask); /* 0 where it does not hold */
+void store_masked(Build *b, Value v, Value pointer, unsigned align, Value mask);
 Value unary(Build *b, const char *name, Value x); /* an intrinsic T -> T overloaded on T */
 Value iadd(Build *b, Value x, Value y);
 Value isub(Build *b, Value x, Value y);

@@ -115,9 +115,7 @@ Value vector_load(Product *p, Value pointer, unsigned align) {
 
 Value masked_load(Product *p, Value pointer, Value mask) {
   Build *b = &p->e->b;
-  Type v = type_of(b, p->t, p->e->lanes), over[] = {v, b->ptr};
-  Value args[] = {pointer, int_const(b->i32, p->size), mask, LLVMConstNull(v)};
-  return intrinsic(b, "llvm.masked.load", over, 2, args, 4);
+  return load_masked(b, type_of(b, p->t, p->e->lanes), pointer, (unsigned)p->size, mask);
 }
 
 void vector_store(Product *p, Value v, Value pointer) {
@@ -126,9 +124,7 @@ void vector_store(Product *p, Value v, Value pointer) {
 
 void masked_store(Product *p, Value v, Value pointer, Value mask) {
   Build *b = &p->e->b;
-  v = splat(b, v, p->e->lanes);
-  Value args[] = {v, pointer, int_const(b->i32, p->size), mask};
-  intrinsic(b, "llvm.masked.store", (Type[]){LLVMTypeOf(v), b->ptr}, 2, args, 4);
+  store_masked(b, splat(b, v, p->e->lanes), pointer, (unsigned)p->size, mask);
 }
 
 Value plus(Product *p, Value x, int64_t n) { return n ? LLVMBuildNSWAdd(p->e->b.b, x, index64(&p->e->b, n), "") : x; }

@@ -274,12 +274,6 @@ static Value all_lanes(Emit *e, Value mask) {
  * (j*lanes + i) / step, where step divides. A few shuffles are much cheaper than a gather or a scatter. */
 static bool is_strided(Lanes at) { return !at.vector && at.step > 1 && at.step <= MAX_STEP; }
 
-static Value shuffle_two(Emit *e, Value x, Value y, const int *from, int n) {
-  Value index[128];
-  for (int i = 0; i < n; i++) index[i] = from[i] < 0 ? LLVMGetUndef(e->b.i32) : int_const(e->b.i32, from[i]);
-  return LLVMBuildShuffleVector(e->b.b, x, y, LLVMConstVector(index, (unsigned)n), "");
-}
-
 /* The lane mask as a mask of vector j's elements. */
 static Value part_of_mask(Emit *e, Value mask, int64_t step, int j) {
   Value used[128];
@@ -324,19 +318,17 @@ static Value strided_pointer(Emit *e, Value pointer, DType t, Value base, int j)
 
 static Value load_strided(Emit *e, Value pointer, DType t, Lanes at, const Mask *mask) {
   Build *b = &e->b;
-  Value v = NULL;
+  Type vector = memory_type(b, t, e->lanes);
+  Value v = LLVMGetUndef(vector);
   for (int j = 0; j < at.step; j++) {
-    Type vector = memory_type(b, t, e->lanes), over[] = {vector, b->ptr};
-    Value args[] = {strided_pointer(e, pointer, t, at.base, j), int_const(b->i32, align_of(t)),
-                    strided_mask(e, mask, at.step, j), LLVMConstNull(vector)};
-    Value part = intrinsic(b, "llvm.masked.load", over, 2, args, 4);
+    Value from_here = strided_pointer(e, pointer, t, at.base, j), there = strided_mask(e, mask, at.step, j);
+    Value part = load_masked(b, vector, from_here, align_of(t), there);
     int from[128];
     for (int l = 0; l < e->lanes; l++) {
       int64_t element = l * at.step - (int64_t)j * e->lanes;
       from[l] = element < 0 ? l : element < e->lanes ? e->lanes + (int)element : -1;
     }
-    if (!v) v = LLVMGetUndef(vector);
-    v = shuffle_two(e, v, part, from, e->lanes);
+    v = shuffle_two(b, v, part, from, e->lanes);
   }
   return v;
 }
@@ -346,9 +338,8 @@ static void store_strided(Emit *e, Value pointer, DType t, Lanes at, Value v) {
   for (int j = 0; j < at.step; j++) {
     int from[128];
     for (int i = 0; i < e->lanes; i++) from[i] = (j * e->lanes + i) / (int)at.step;
-    Value args[] = {shuffle(&e->b, v, from, e->lanes), strided_pointer(e, pointer, t, at.base, j),
-                    int_const(b->i32, align_of(t)), strided_mask(e, NULL, at.step, j)};
-    intrinsic(b, "llvm.masked.store", (Type[]){LLVMTypeOf(args[0]), b->ptr}, 2, args, 4);
+    Value part = shuffle(b, v, from, e->lanes), to = strided_pointer(e, pointer, t, at.base, j);
+    store_masked(b, part, to, align_of(t), strided_mask(e, NULL, at.step, j));
   }
 }
 
@@ -373,9 +364,7 @@ static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, const Mask *nee
       LLVMSetAlignment(v, align_of(t));
       return v;
     }
-    Type over[] = {vector, b->ptr};
-    Value args[] = {p, int_const(b->i32, align_of(t)), all_lanes(e, mask), LLVMConstNull(vector)};
-    return intrinsic(b, "llvm.masked.load", over, 2, args, 4);
+    return load_masked(b, vector, p, align_of(t), all_lanes(e, mask));
   }
   Value index = at.vector;
   if (!index) {
@@ -411,8 +400,7 @@ void emit_store(Emit *e, Value pointer, DType t, Lanes at, Value v) {
       LLVMSetAlignment(LLVMBuildStore(b->b, v, p), align_of(t));
       return;
     }
-    intrinsic(b, "llvm.masked.store", (Type[]){LLVMTypeOf(v), b->ptr}, 2,
-              (Value[]){v, p, align, all_lanes(e, e->tail)}, 4);
+    store_masked(b, v, p, align_of(t), all_lanes(e, e->tail));
     return;
   }
   if (is_strided(at)) {

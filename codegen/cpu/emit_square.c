@@ -7,16 +7,16 @@
 /* Rows and lanes change places: of both, one bit of the number after the other. */
 static void transpose(Build *b, Value *row, int n) {
   for (int bit = 1; bit < n; bit *= 2) {
-    Value at[2][64];
+    int at[2][64];
     for (int l = 0; l < n; l++) {
-      at[0][l] = int_const(b->i32, l & bit ? n + (l ^ bit) : l);
-      at[1][l] = int_const(b->i32, l & bit ? n + l : l ^ bit);
+      at[0][l] = l & bit ? n + (l ^ bit) : l;
+      at[1][l] = l & bit ? n + l : l ^ bit;
     }
     for (int i = 0; i < n; i++) {
       if (i & bit) continue;
       Value x = row[i], y = row[i | bit];
-      row[i] = LLVMBuildShuffleVector(b->b, x, y, LLVMConstVector(at[0], (unsigned)n), "");
-      row[i | bit] = LLVMBuildShuffleVector(b->b, x, y, LLVMConstVector(at[1], (unsigned)n), "");
+      row[i] = shuffle_two(b, x, y, at[0], n);
+      row[i | bit] = shuffle_two(b, x, y, at[1], n);
     }
   }
 }
