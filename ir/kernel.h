@@ -67,12 +67,12 @@ typedef enum BufferClass {
 typedef struct Buffer {
   int id;
   BufferClass place;
-  Node *node; /* the source, or the node whose value it holds (row-major, dense), which may be a whole of parts; of one
-                 that is computed again there are several */
+  Node *node; /* the source, or the node whose value it holds (row-major, dense), which may be a whole of parts; of
+                 one that is computed again there are several */
   Dim *bytes;
-  Dim *offset;         /* arena: a multiple of 64, by pass plan_memory */
-  int first, last;     /* kernels that write it first and read it last; outputs live to the end, what a loop uses to the
-                        * loop's end */
+  Dim *offset;     /* arena: a multiple of 64, by pass plan_memory */
+  int first, last; /* kernels that write it first and read it last; outputs live to the end, what a loop uses to the
+                    * loop's end */
   struct Buffer *over; /* its memory is this one's, which dies in the kernel that writes it; NULL: its own */
 } Buffer;
 
@@ -100,13 +100,13 @@ typedef struct Member {
   int *grid_slot; /* for grid index k, the result slot of node that it is; of a sum over positions perhaps the slot of
                      a reduction index */
   bool summed;    /* a sum over the positions of a unit */
-  int block_slot; /* summed: the result slot that is a unit's number along index `cut`, whose position is `block` times
-                     that and slot grid_slot[cut]; -1: none */
+  int block_slot; /* summed: the result slot that is a unit's number along index `cut`, whose position is `block`
+                     times that and slot grid_slot[cut]; -1: none */
 } Member;
 
 /* sum over K of a * b. Slots are the node's; the last of m, n and k is the fastest running. a is over batch, m, k; b
- * over batch, k, n; both hold their guards (select ... 0). n has the result's fastest index where it has one; or m has
- * it, where b would have to be transposed (tile.c): then the finished result is. */
+ * over batch, k, n; both hold their guards (select ... 0). n has the result's fastest index where it has one; or m
+ * has it, where b would have to be transposed (tile.c): then the finished result is. */
 typedef struct Contraction {
   Expr *a, *b;
   Expr *tile_mask; /* a condition on m and n (and k) together, or NULL */
@@ -143,10 +143,10 @@ typedef struct Kernel {
   Scan *scan;      /* the same in the graph */
   int cut;
   int64_t block;
-  bool sums;     /* some members are sums over positions, which decide cut and block */
-  int64_t grain; /* units in one chunk: enough work to be worth a hand-over */
-  Dim *work;     /* estimated nanoseconds on one thread */
-  int vector;    /* out, by the backend: elements in a vector (1: scalar; `why` says why) */
+  bool sums;       /* some members are sums over positions, which decide cut and block */
+  int64_t grain;   /* units in one chunk: enough work to be worth a hand-over */
+  Dim *work;       /* estimated nanoseconds on one thread */
+  int vector;      /* out, by the backend: elements in a vector (1: scalar; `why` says why) */
   const char *why; /* also of a kernel in vectors that is not done as its kind would be */
 } Kernel;
 
@@ -207,6 +207,39 @@ Form *member_grid_form(Graph *g, const Kernel *k, const Member *m, int i);
 /* Where in that buffer n's elements lie; NULL: densely, in n's own order. */
 const Part *schedule_part(const Schedule *s, const Node *n);
 Node *schedule_carry(const Schedule *s, const Node *n); /* the carry whose rows n is; NULL: of none */
+/* ---- members at a position (members.c) ---- */
+
+int reducer_width(Reducer r);         /* accumulators that it needs: 1, or 2 with a position */
+bool member_reduces(const Member *m); /* to a value of its position; a sum over positions does not */
+int member_grid_index(const Kernel *k, const Member *m, int slot); /* that the slot is; -1: none */
+bool member_in_row(const Kernel *k, const Member *m, int slot);
+int member_row_rank(const Kernel *k, const Member *m); /* 0: one value at a position */
+Dim **member_row_extents(Arena *a, const Kernel *k, const Member *m);
+bool member_reads(const Member *reader, const Node *node);
+/* Forms for all slots of m's node: the grid's, and row[] for the others in order; NULL where row is. */
+Form **member_slots(Ir *ir, Arena *a, const Kernel *k, const Member *m, Form **grid, Form **row);
+Form **fresh_forms(Ir *ir, Arena *a, int n, Dim **extent); /* an index of its own for each */
+/* With the slots of the node that it belongs to replaced: at[slot]. */
+Expr *expr_at_slots(Ir *ir, Expr *body, Form **at);
+Form *form_at_slots(Ir *ir, Form *f, Form **at);
+/* Whose dimensions element n[at...] is addressed by: n's own, or those of the whole that n is a part of. Of a folded
+ * one the row is that in memory. */
+const Node *schedule_layout(const Schedule *s, const Node *n, Form ***at);
+/* Proved to be inside its tensor. Data whose values are inside may itself be read at places that are not: its reader
+ * stays guarded. */
+bool read_is_inside(Ir *ir, const Expr *read);
+
+/* Members that share one loop over the row, in order: they read each other only at the element just computed. Without
+ * a row: one plain value. */
+typedef struct RowLoop {
+  int *members, n;
+  int nd; /* the row's indices; 0: a plain value */
+  Dim **extent;
+} RowLoop;
+typedef Vec(RowLoop) RowLoops;
+/* In the order in which a position runs them. A loop has at most so many members, and accumulators of reductions. */
+RowLoops kernel_row_loops(const Schedule *s, const Kernel *k, int most_members, int most_accumulators);
+
 /* One line a kernel: kind, grid, vector width, bytes moved, source line (--emit=kernels); buffers and peak
  * (--emit=plan). */
 void schedule_print(Buf *out, const Schedule *s, const Sources *sources);

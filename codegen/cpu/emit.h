@@ -112,7 +112,6 @@ Value lanes_vector(Emit *e, Lanes l, Type element); /* of e->lanes */
 
 /* body with its node's slots replaced: at[slot]. */
 Expr *emit_at(Emit *e, Expr *body, Form **at);
-Form *emit_form_at(Emit *e, Form *f, Form **at);
 /* Position of node[at...] in its memory as one form over the loop indices, where all strides are numbers; else NULL.
  */
 Form *flat_address(Emit *e, const Node *n, Form **at);
@@ -152,7 +151,6 @@ void lane_loop(Emit *e, Var *v, Value from, Value to, int unroll, Value *carried
 void row_loop(Emit *e, Var *v, Value to, int unroll, Value *carried, int n, LaneBody body, void *cx);
 
 /* ---- reductions (emit_reduce.c) ---- */
-int reducer_width(Reducer r);                         /* accumulators that it needs: 1, or 2 with a position */
 void reduce_init(Emit *e, const Node *n, Value *acc); /* one of e->lanes for each lane */
 /* acc takes x, which is at `position` (i32 lanes; for argmax and argmin) in the reduction, further than all that it
  * took before; only in the lanes of mask, if there is one. */

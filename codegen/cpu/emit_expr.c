@@ -425,24 +425,9 @@ static const Kept *kept_row(const Emit *e, const Node *n) {
   return NULL;
 }
 
-/* Whose dimensions element n[at...] is addressed by: n's own, or those of the whole that n is a part of. Of a folded
- * one the row is that in memory. */
-static const Node *laid_out_as(Emit *e, const Node *n, Form ***at) {
-  const Part *part = schedule_part(e->s, n);
-  const Node *whole = part ? part->whole : n;
-  if (!part && !n->folded) return n;
-  Form **place = NEW_ARRAY(e->arena, Form *, whole->rank + 1);
-  for (int i = 0; i < whole->rank; i++) {
-    place[i] = part ? emit_form_at(e, part->at[i], *at) : (*at)[i];
-    if (whole->folded >> i & 1) place[i] = form_mod(e->ir, place[i], 2);
-  }
-  *at = place;
-  return whole;
-}
-
 Form *flat_address(Emit *e, const Node *n, Form **at) {
   const Kept *row = kept_row(e, n);
-  n = laid_out_as(e, n, &at);
+  n = schedule_layout(e->s, n, &at);
   Form *sum = form_const(e->ir, 0);
   int64_t stride = 1;
   bool known = true; /* stride is a number */
@@ -461,7 +446,7 @@ Form *flat_address(Emit *e, const Node *n, Form **at) {
 /* Strides that are not numbers: multiplied at run time. */
 static Lanes open_address(Emit *e, const Node *n, Form **at, const Mask *mask) {
   const Kept *row = kept_row(e, n);
-  n = laid_out_as(e, n, &at);
+  n = schedule_layout(e->s, n, &at);
   Lanes sum = lanes_scalar(index64(&e->b, 0));
   Dim *stride = dim_const(e->ir, 1);
   for (int i = n->rank - 1; i >= 0; i--) {
@@ -537,13 +522,6 @@ void emit_kept_rows(Emit *e, bool across) {
 
 /* ---- expressions ---- */
 
-/* Data whose values are inside may itself be read at places that are not: its reader stays under the mask. */
-static bool read_is_inside(Emit *e, const Expr *x) {
-  for (int i = 0; i < x->node->rank; i++)
-    if (form_has_data(x->at[i]) || !form_proves_inside(e->ir, x->at[i], x->node->shape[i])) return false;
-  return true;
-}
-
 typedef struct Risk {
   Emit *e;
   bool found;
@@ -551,7 +529,7 @@ typedef struct Risk {
 
 static void look_at_read(void *cx, Expr *x) {
   Risk *r = cx;
-  if (x->kind == EXPR_READ && !r->found && !find_memo(r->e, x, NULL)) r->found = !read_is_inside(r->e, x);
+  if (x->kind == EXPR_READ && !r->found && !find_memo(r->e, x, NULL)) r->found = !read_is_inside(r->e->ir, x);
 }
 
 static bool has_risky_read(Emit *e, Expr *x) {
@@ -582,7 +560,7 @@ static const Mask *mask_under(Emit *e, const Mask *outer, Value condition, bool 
 
 static Value read_value(Emit *e, Expr *x, const Mask *mask, int depth) {
   const Kept *row = kept_row(e, x->node);
-  if (mask && read_is_inside(e, x)) mask = NULL;
+  if (mask && read_is_inside(e->ir, x)) mask = NULL;
   Lanes at = emit_address(e, x->node, x->at, mask, depth);
   if (row) return emit_load(e, row->base, x->dtype, spread(e, row, at), mask);
   return emit_load(e, emit_operand(e, kernel_buffer(e->s, e->k, x->node)), x->dtype, at, mask);
@@ -703,21 +681,7 @@ void emit_known(Emit *e, Expr *x, Value v) {
 
 /* ---- moving a member to its position ---- */
 
-typedef struct Slots {
-  Form **at;
-} Slots;
-
-static Form *slot_form(void *cx, Var *v) { return ((Slots *)cx)->at[v->slot]; }
-
-Expr *emit_at(Emit *e, Expr *body, Form **at) {
-  Slots s = {at};
-  return expr_map(&(ExprMap){.ir = e->ir, .var = slot_form, .cx = &s}, body);
-}
-
-Form *emit_form_at(Emit *e, Form *f, Form **at) {
-  Slots s = {at};
-  return form_map(&(ExprMap){.ir = e->ir, .var = slot_form, .cx = &s}, f);
-}
+Expr *emit_at(Emit *e, Expr *body, Form **at) { return expr_at_slots(e->ir, body, at); }
 
 bool form_divides(const Form *f, const Var *v) {
   for (int i = 0; i < f->n; i++) {

@@ -16,18 +16,19 @@ typedef struct Group {
   Var **grid;  /* by grid index; only those before `flat` are bound */
   Var *lane;   /* the collapsed index, across only */
   Form **at;   /* by grid index, its form over the loops' indices */
+  RowLoops loops;
 } Group;
 
-enum {
-  RUN_MEMBERS = 64,
-  RUN_REDUCTIONS = 12,
-  ACROSS_UNROLL = 4
-}; /* more go into a second loop: accumulators are registers */
+enum { /* more go into a second loop: accumulators are registers */
+       RUN_MEMBERS = 64,
+       RUN_REDUCTIONS = 12,
+       ACROSS_UNROLL = 4
+};
 
 typedef struct Run { /* members that share one loop over the row */
   Group *g;
-  int members[RUN_MEMBERS], n;
-  int nd;
+  const int *members;
+  int n, nd;
   Dim **extent; /* of the row's indices */
   Var **index;  /* that are bound: nd of them, or one in all */
   int loops;
@@ -40,62 +41,18 @@ typedef struct Run { /* members that share one loop over the row */
 
 /* ---- members at a position ---- */
 
-static int grid_index(const Kernel *k, const Member *m, int slot) {
-  for (int i = 0; i < k->ngrid; i++)
-    if (m->grid_slot[i] == slot) return i;
-  return -1;
-}
-
-static bool is_reduction(const Member *m) { return m->node->nred > 0 && !m->summed; }
-
-static bool in_row(const Kernel *k, const Member *m, int slot) {
-  return grid_index(k, m, slot) < 0 && slot != m->block_slot;
-}
-
 /* Forms for all slots of m's node: the grid's, and row[] for the others in order. */
-static Form **member_slots(Group *g, const Member *m, Form **row) {
-  const Node *n = m->node;
-  Kernel *k = g->k;
-  Form **at = NEW_ARRAY(g->e->arena, Form *, n->rank + n->nred + 1);
-  for (int i = 0, r = 0; i < n->rank + n->nred; i++) {
-    int at_grid = grid_index(k, m, i);
-    at[i] = at_grid >= 0 ? g->at[at_grid] : in_row(k, m, i) && row ? row[r++] : NULL;
-  }
-  if (m->block_slot < 0) return at;
-  at[m->block_slot] = form_floordiv(g->e->ir, g->at[k->cut], k->block);
-  at[m->grid_slot[k->cut]] = form_mod(g->e->ir, g->at[k->cut], k->block);
-  return at;
+static Form **slots_of(Group *g, const Member *m, Form **row) {
+  return member_slots(g->e->ir, g->e->arena, g->k, m, g->at, row);
 }
 
-static int row_rank(const Kernel *k, const Member *m) {
-  return m->node->rank - k->ngrid + m->node->nred - (m->block_slot >= 0);
-}
+static Dim **row_extents(Group *g, const Member *m) { return member_row_extents(g->e->arena, g->k, m); }
 
-static bool is_plain(const Kernel *k, const Member *m) { return row_rank(k, m) == 0; }
+static Form **fresh_row(Group *g, const Member *m) {
+  return fresh_forms(g->e->ir, g->e->arena, member_row_rank(g->k, m), row_extents(g, m));
+}
 
 static Expr *canonical_read(Group *g, const Member *m, Form **at) { return expr_read(g->e->ir, m->node, at); }
-
-typedef struct Search {
-  Group *g;
-  const Node *node;
-  Expr *allowed; /* NULL: any read of node counts */
-  bool found;
-} Search;
-
-static void look_for_read(void *cx, Expr *x) {
-  Search *s = cx;
-  if (x->kind == EXPR_READ && x->node == s->node && x != s->allowed) s->found = true;
-}
-
-static bool reads_other_than(Group *g, Expr *body, const Node *node, Expr *allowed) {
-  Search s = {g, node, allowed, false};
-  expr_visit(body, look_for_read, &s);
-  return s.found;
-}
-
-static bool reads_node(const Node *reader, const Node *node) {
-  return reads_other_than(NULL, reader->body, node, NULL);
-}
 
 /* ---- what may collapse ---- */
 
@@ -142,27 +99,12 @@ static Dim *product(Emit *e, int n, Dim **extent) {
   return d;
 }
 
-static Form **fresh_row(Emit *e, int n, Dim **extent) {
-  Form **at = NEW_ARRAY(e->arena, Form *, n + 1);
-  for (int i = 0; i < n; i++) at[i] = form_var(e->ir, var_fresh(e->ir, extent[i]));
-  return at;
-}
-
-static Dim **row_extents(Group *g, const Member *m) {
-  const Node *n = m->node;
-  Dim **extent = NEW_ARRAY(g->e->arena, Dim *, row_rank(g->k, m) + 1);
-  int r = 0;
-  for (int i = 0; i < n->rank + n->nred; i++)
-    if (in_row(g->k, m, i)) extent[r++] = i < n->rank ? n->shape[i] : n->red[i - n->rank];
-  return extent;
-}
-
 /* Whether every member walks straight through the grid indices that g->at collapses; result addresses too. */
 static bool group_is_flat(Group *g) {
   for (int i = 0; i < g->k->members.n; i++) {
     const Member *m = &g->k->members.at[i];
-    Form **row = fresh_row(g->e, row_rank(g->k, m), row_extents(g, m));
-    Form **at = member_slots(g, m, row);
+    Form **row = fresh_row(g, m);
+    Form **at = slots_of(g, m, row);
     if (!body_is_flat(g, emit_at(g->e, m->node->body, at), g->lane)) return false;
     if (m->storage == STORE_register) continue;
     Form *address = flat_address(g->e, m->node, at);
@@ -226,14 +168,14 @@ static void add_to_result(Group *g, const Member *m, Form **at, Value v) {
 }
 
 static void emit_plain(Group *g, const Member *m) {
-  Form **at = member_slots(g, m, NULL);
+  Form **at = slots_of(g, m, NULL);
   keep_result(g, m, at, emit_expr(g->e, emit_at(g->e, m->node->body, at)), true);
 }
 
 /* ---- a run over the row ---- */
 
 static Expr *run_body(Run *r, const Member *m, Form ***at) {
-  *at = member_slots(r->g, m, r->at);
+  *at = slots_of(r->g, m, r->at);
   return emit_at(r->g->e, m->node->body, *at);
 }
 
@@ -242,42 +184,9 @@ static bool needed_outside(const Run *r, const Member *m) {
   for (int i = 0; i < k->members.n; i++) {
     bool inside = false;
     for (int j = 0; j < r->n; j++) inside |= r->members[j] == i;
-    if (!inside && reads_node(k->members.at[i].node, m->node)) return true;
+    if (!inside && member_reads(&k->members.at[i], m->node)) return true;
   }
   return false;
-}
-
-static bool same_extents(int n, Dim **a, Dim **b) {
-  for (int i = 0; i < n; i++)
-    if (a[i] != b[i]) return false;
-  return true;
-}
-
-/* m may join: its row is the same, and it reads the run's members only where they have just been computed. */
-static bool run_takes(Run *r, const Member *m) {
-  Group *g = r->g;
-  int nd = row_rank(g->k, m);
-  if (r->n == 0) return true;
-  if (r->n == RUN_MEMBERS || r->width >= RUN_REDUCTIONS || nd != r->nd ||
-      !same_extents(nd, r->extent, row_extents(g, m)))
-    return false;
-  Form **row = fresh_row(g->e, nd, r->extent);
-  Expr *body = emit_at(g->e, m->node->body, member_slots(g, m, row));
-  for (int i = 0; i < r->n; i++) {
-    const Member *other = &g->k->members.at[r->members[i]];
-    if (is_reduction(other) && reads_node(m->node, other->node)) return false;
-    Expr *own = is_reduction(other) ? NULL : canonical_read(g, other, member_slots(g, other, row));
-    if (reads_other_than(g, body, other->node, own)) return false;
-  }
-  return true;
-}
-
-static void run_add(Run *r, int i) {
-  const Member *m = &r->g->k->members.at[i];
-  r->nd = row_rank(r->g->k, m);
-  r->extent = row_extents(r->g, m);
-  r->members[r->n++] = i;
-  if (is_reduction(m)) r->width += reducer_width(m->node->reducer);
 }
 
 static bool run_is_flat(Run *r, const Var *flat) {
@@ -285,7 +194,7 @@ static bool run_is_flat(Run *r, const Var *flat) {
     const Member *m = &r->g->k->members.at[r->members[i]];
     Form **at;
     if (!body_is_flat(r->g, run_body(r, m, &at), flat)) return false;
-    if (is_reduction(m)) continue;
+    if (member_reduces(m)) continue;
     Form *address = flat_address(r->g->e, m->node, at);
     if (!address || form_divides(address, flat)) return false;
   }
@@ -425,18 +334,27 @@ static void run_results(Run *r, int unroll, Value *acc) {
   Emit *e = r->g->e;
   for (int i = 0, a = 0; i < r->n; i++) {
     const Member *m = &r->g->k->members.at[r->members[i]];
-    if (!is_reduction(m)) continue;
+    if (!member_reduces(m)) continue;
     for (int half = unroll / 2; half > 0; half /= 2)
       for (int u = 0; u < half; u++) reduce_join(e, m->node, acc + u * r->width + a, acc + (u + half) * r->width + a);
     if (!r->g->across) reduce_lanes(e, m->node, acc + a);
-    keep_result(r->g, m, member_slots(r->g, m, r->at), reduce_value(e, m->node, acc + a), true);
+    keep_result(r->g, m, slots_of(r->g, m, r->at), reduce_value(e, m->node, acc + a), true);
     a += reducer_width(m->node->reducer);
   }
 }
 
-static void run_flush(Run *r) {
-  if (r->n == 0) return;
-  Emit *e = r->g->e;
+static Run run_of(Group *g, const RowLoop *l) {
+  Run r = {.g = g, .members = l->members, .n = l->n, .nd = l->nd, .extent = l->extent};
+  for (int i = 0; i < r.n; i++) {
+    const Member *m = &g->k->members.at[r.members[i]];
+    if (member_reduces(m)) r.width += reducer_width(m->node->reducer);
+  }
+  return r;
+}
+
+static void run_loop(Group *g, const RowLoop *l) {
+  Run run = run_of(g, l), *r = &run;
+  Emit *e = g->e;
   Value acc[ACCUMULATORS];
   run_indices(r);
   int unroll = run_unroll(r);
@@ -444,50 +362,25 @@ static void run_flush(Run *r) {
   for (int u = 0; u < unroll; u++)
     for (int i = 0, a = 0; i < r->n; i++) {
       const Node *n = r->g->k->members.at[r->members[i]].node;
-      if (!is_reduction(&r->g->k->members.at[r->members[i]])) continue;
+      if (!member_reduces(&r->g->k->members.at[r->members[i]])) continue;
       reduce_init(e, n, acc + u * r->width + a);
       a += reducer_width(n->reducer);
     }
   run_loops(r, 0, unroll, acc);
   run_results(r, unroll, acc);
-  *r = (Run){.g = r->g};
-}
-
-static bool reads_run(const Run *r, const Node *n) {
-  for (int i = 0; i < r->n; i++)
-    if (reads_node(n, r->g->k->members.at[r->members[i]].node)) return true;
-  return false;
-}
-
-/* Whether m writes over a value, a parameter's, that the run still has to read. */
-static bool overwrites_for_run(const Run *r, const Member *m) {
-  for (int i = 0; m->buffer && m->buffer->node != m->node && i < r->n; i++)
-    if (reads_node(r->g->k->members.at[r->members[i]].node, m->buffer->node)) return true;
-  return false;
 }
 
 /* All members at one grid position (or one vector of them). */
 static void emit_position(Emit *e, void *cx, Value *carried, int instance) {
   (void)carried, (void)instance;
   Group *g = cx;
-  Kernel *k = g->k;
-  Run run = {.g = g};
-  int levels = 0, outer = e->grid_depth;
+  int outer = e->grid_depth;
   e->grid_depth = e->depth;
-  for (int i = 0; i < k->members.n; i++)
-    if (k->members.at[i].level > levels) levels = k->members.at[i].level;
-  for (int level = 0; level <= levels; level++, run_flush(&run))
-    for (int i = 0; i < k->members.n; i++) {
-      const Member *m = &k->members.at[i];
-      if (m->level != level) continue;
-      if (is_plain(k, m)) {
-        if (reads_run(&run, m->node) || overwrites_for_run(&run, m)) run_flush(&run);
-        emit_plain(g, m);
-        continue;
-      }
-      if (!run_takes(&run, m)) run_flush(&run);
-      run_add(&run, i);
-    }
+  for (int i = 0; i < g->loops.n; i++) {
+    const RowLoop *l = &g->loops.at[i];
+    if (l->nd) run_loop(g, l);
+    else emit_plain(g, &g->k->members.at[l->members[0]]);
+  }
   e->grid_depth = outer;
 }
 
@@ -533,8 +426,8 @@ static Inside inside_of(Group *g, Var *v) {
   dim_is_const(v->extent, &in.upper);
   for (int i = 0; i < g->k->members.n; i++) {
     const Member *m = &g->k->members.at[i];
-    Form **row = fresh_row(g->e, row_rank(g->k, m), row_extents(g, m));
-    expr_visit(emit_at(g->e, m->node->body, member_slots(g, m, row)), look_at_guard, &in);
+    Form **row = fresh_row(g, m);
+    expr_visit(emit_at(g->e, m->node->body, slots_of(g, m, row)), look_at_guard, &in);
   }
   if (in.upper < in.lower) in.upper = in.lower;
   return in;
@@ -643,7 +536,7 @@ static bool rows_are_short(Group *g) {
     const Member *m = &g->k->members.at[i];
     Dim **extent = row_extents(g, m);
     int64_t elements = 1, c;
-    for (int j = 0; j < row_rank(g->k, m); j++) {
+    for (int j = 0; j < member_row_rank(g->k, m); j++) {
       if (!dim_is_const(extent[j], &c)) return false;
       elements *= c;
     }
@@ -654,7 +547,7 @@ static bool rows_are_short(Group *g) {
 
 void emit_group(Emit *e) {
   Kernel *k = e->k;
-  Group g = {.e = e, .k = k, .n = k->ngrid};
+  Group g = {.e = e, .k = k, .n = k->ngrid, .loops = kernel_row_loops(e->s, k, RUN_MEMBERS, RUN_REDUCTIONS)};
   g.grid = NEW_ARRAY(e->arena, Var *, g.n + 1);
   g.at = NEW_ARRAY(e->arena, Form *, g.n + 1);
   g.flat = g.n;

@@ -6,9 +6,7 @@
 /* Narrow floats are summed in f32 and rounded once. */
 static DType accumulated(const Node *n) { return dtype_is_narrow(n->body->dtype) ? DT_f32 : n->body->dtype; }
 
-static bool has_position(Reducer r) { return r == RED_argmax || r == RED_argmin; }
-
-int reducer_width(Reducer r) { return has_position(r) ? 2 : 1; }
+static bool has_position(Reducer r) { return reducer_width(r) == 2; }
 
 static int64_t least_int(DType t) {
   if (t == DT_u8 || t == DT_bool) return 0;

@@ -181,7 +181,7 @@ void emit_scatter(Emit *e) {
     slots[i] = form_var(e->ir, s.source[i]);
   }
   s.at = NEW_ARRAY(e->arena, Form *, n->rank + 1);
-  for (int i = 0; i < n->rank; i++) s.at[i] = emit_form_at(e, n->at[i], slots);
+  for (int i = 0; i < n->rank; i++) s.at[i] = form_at_slots(e->ir, n->at[i], slots);
   s.value = emit_at(e, n->body, slots);
   if (n->nred == 0 || !in_lanes(&s, s.source[n->nred - 1])) e->why = "each value goes to a place that the data says";
   if (n->rank) {
