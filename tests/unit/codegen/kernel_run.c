@@ -75,6 +75,19 @@ static bool is_source(const Node *n) {
   return n->kind == NODE_input || n->kind == NODE_param || n->kind == NODE_state;
 }
 
+static bool has_value(const Run *r, const Node *n) {
+  for (int i = 0; i < r->in.given.n; i++)
+    if (!strcmp(r->in.given.at[i].name, n->name)) return true;
+  return false;
+}
+
+static void give_sources(Run *r, const Graph *g) {
+  for (int i = 0; i < g->nodes.n; i++) {
+    const Node *n = g->nodes.at[i];
+    if (is_source(n) && !has_value(r, n)) vec_push(r->arena, &r->in.given, (Binding){n->name, random_tensor(r, n)});
+  }
+}
+
 static void give_values(Run *r) {
   if (r->how->given) {
     r->in.given = *(__typeof__(r->in.given) *)&r->how->given->given;
@@ -82,10 +95,8 @@ static void give_values(Run *r) {
     else vec_push(r->arena, &r->in.dims, (DimBinding){r->reference->batch, r->how->batch});
     return;
   }
-  for (int i = 0; i < r->g->nodes.n; i++) {
-    Node *n = r->g->nodes.at[i];
-    if (is_source(n)) vec_push(r->arena, &r->in.given, (Binding){n->name, random_tensor(r, n)});
-  }
+  give_sources(r, r->g);
+  if (r->how->reference) give_sources(r, r->reference); /* the passes may have dropped one that decides nothing */
   for (int i = 0; i < r->s->dims.n; i++)
     vec_push(r->arena, &r->in.dims, (DimBinding){r->s->dims.at[i], r->how->batch});
 }
