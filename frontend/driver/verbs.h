@@ -18,6 +18,7 @@ int verb_check(Session *s, Options *o, int nwords, const char *const *words);
 int verb_run(Session *s, Options *o, int nwords, const char *const *words);
 int verb_test(Session *s, Options *o, int nwords, const char *const *words);
 int verb_fmt(Session *s, Options *o, int nwords, const char *const *words);
+int verb_doc(Session *s, Options *o, int nwords, const char *const *words);
 int verb_explain(Session *s, Options *o, int nwords, const char *const *words);
 
 /* `nnc explain FILE` and FILE:LINE. */
