@@ -317,6 +317,38 @@ static Value *default_value(Elaborator *x, Env *e, Ast *param) {
   return value_tensor(x, t.rank, vars, v->expr, param->span);
 }
 
+typedef struct LeafCall { /* a function of scalars for each parameter of a model */
+  Function *function;
+  const CallArg *args;
+} LeafCall;
+
+static Value *call_of_leaf(Elaborator *x, int n, Value **leaf, const void *cx, Span at) {
+  const LeafCall *c = cx;
+  CallArg *args = NEW_ARRAY(x->arena, CallArg, n + 1);
+  for (int i = 0; i < n; i++) {
+    args[i] = c->args[i];
+    args[i].value = leaf[i];
+  }
+  return call_function(x, c->function, n, args, at);
+}
+
+/* Whether a structure is given where one number is declared. */
+static bool goes_by_parameter(Elaborator *x, const Function *f, CallArg *const *given) {
+  bool pack;
+  const AstList *params = &f->ast->params->items;
+  for (int p = 0; p < params->n; p++)
+    if (given[p] && given[p]->value && value_is_structure(given[p]->value) &&
+        is_tensor_type(x, f->env, params->at[p]->type) && !type_rank(params->at[p]->type, &pack) && !pack)
+      return true;
+  return false;
+}
+
+static Value *call_by_parameter(Elaborator *x, Function *f, int n, const CallArg *args, Span at) {
+  Value **values = NEW_ARRAY(x->arena, Value *, n + 1);
+  for (int i = 0; i < n; i++) values[i] = args[i].value;
+  return structure_map(x, n, values, call_of_leaf, &(LeafCall){f, args}, at);
+}
+
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
   if (!f->ast) return call_row(x, row_named(f->name), n, args, at);
@@ -325,6 +357,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   int np = params->items.n;
   CallArg **given = NEW_ARRAY(x->arena, CallArg *, np + 1);
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
+  if (goes_by_parameter(x, f, given)) return call_by_parameter(x, f, n, args, at);
   Module *module = x->module;
   int before = x->diags->all.n;
   Graph *graph = x->graph;

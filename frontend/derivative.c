@@ -108,6 +108,32 @@ static Node *part_gradient(Elaborator *x, const Ast *a, const Variable *by, Node
   return derive_part(&p, shape);
 }
 
+/* The derivative of the scalar s by v. */
+static Value *gradient(Elaborator *x, const Ast *a, Value *s, Value *v) {
+  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
+  int n = indices_used(x, s, used);
+  Variable by;
+  if (!find_variable(x, a, v, n, used, &by)) return NULL;
+  Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
+  if (goes_through_repeat(x, total, by.node, a->span)) return NULL;
+  int steps = steps_used(x, n, used);
+  Node *d = steps ? part_gradient(x, a, &by, total, steps, used) : graph_grad(x->graph, total, by.node, a->span);
+  if (!d) return NULL;
+  Value *r = value_node(x, d, a->span);
+  return by.nprefix ? value_take(x, r, by.nprefix, by.prefix) : r;
+}
+
+typedef struct Derived { /* by each parameter of a model */
+  const Ast *ast;        /* the call */
+  Value *value;
+} Derived;
+
+static Value *gradient_of_leaf(Elaborator *x, int n, Value **leaf, const void *cx, Span at) {
+  const Derived *d = cx;
+  (void)n, (void)at;
+  return gradient(x, d->ast, d->value, leaf[0]);
+}
+
 Value *call_grad(Elaborator *x, Env *e, Ast *a) {
   if (a->args->items.n != 2) {
     Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`grad` takes a scalar and what it is derived by");
@@ -124,17 +150,11 @@ Value *call_grad(Elaborator *x, Env *e, Ast *a) {
     diag_help(d, "sum or mean it; `jvp(y, x, v)` derives a tensor, along one direction");
     return NULL;
   }
+  if (!value_is_structure(v)) return gradient(x, a, s, v);
   Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
-  int n = indices_used(x, s, used);
-  Variable by;
-  if (!find_variable(x, a, v, n, used, &by)) return NULL;
-  Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
-  if (goes_through_repeat(x, total, by.node, a->span)) return NULL;
-  int steps = steps_used(x, n, used);
-  Node *d = steps ? part_gradient(x, a, &by, total, steps, used) : graph_grad(x->graph, total, by.node, a->span);
-  if (!d) return NULL;
-  Value *r = value_node(x, d, a->span);
-  return by.nprefix ? value_take(x, r, by.nprefix, by.prefix) : r;
+  if (!indices_used(x, s, used))
+    s = value_node(x, value_whole(x, s), a->span); /* one, whose gradients share a sweep */
+  return structure_map(x, 1, &v, gradient_of_leaf, &(Derived){a, s}, a->span);
 }
 
 /* ---- forward ---- */
@@ -217,28 +237,14 @@ static bool direction_fits(Elaborator *x, const Ast *a, const Value *v, const Va
   return false;
 }
 
-Value *call_jvp(Elaborator *x, Env *e, Ast *a) {
-  if (a->args->items.n != 3) {
-    Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span,
-                       "`jvp` takes a tensor, what it is derived by, and a direction of that shape");
-    diag_help(d, "write `jvp(y, x, v)`");
-    return NULL;
-  }
-  Value *arg[3];
-  for (int i = 0; i < 3; i++) arg[i] = elaborate_expr(x, e, a->args->items.at[i]->value);
-  if (!arg[0] || !arg[1] || !arg[2]) return NULL;
-  Value *y = value_runtime(x, arg[0]), *v = arg[2];
-  if (y->kind != VALUE_TENSOR || !dtype_is_float(y->dtype)) {
-    diag_add(x->diags, DIAG_GRAD, a->args->items.at[0]->span, "a float tensor is derived, and this is %s",
-             value_type_text(x, y));
-    return NULL;
-  }
+/* How the tensor y changes along v, a direction of `variable`. */
+static Value *tangent(Elaborator *x, const Ast *a, Value *y, Value *variable, Value *v) {
   Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
   int n = indices_used(x, y, used);
   Variable by;
-  if (!find_variable(x, a, arg[1], n, used, &by)) return NULL;
-  if (!(v = value_coerce(x, value_runtime(x, v), arg[1]->dtype, a->args->items.at[2]->span))) return NULL;
-  if (!direction_fits(x, a, v, arg[1])) return NULL;
+  if (!find_variable(x, a, variable, n, used, &by)) return NULL;
+  if (!(v = value_coerce(x, value_runtime(x, v), variable->dtype, a->args->items.at[2]->span))) return NULL;
+  if (!direction_fits(x, a, v, variable)) return NULL;
   Node *value = node_over(x, y, n, used);
   if (!value) return NULL;
   if (!derive_depends(x->graph, value, by.node)) return value_zeros(x, y);
@@ -253,4 +259,46 @@ Value *call_jvp(Elaborator *x, Env *e, Ast *a) {
   Node *r =
       steps ? tangent_along(x->graph, value, by.node, along) : graph_jvp(x->graph, value, by.node, along, a->span);
   return value_take(x, value_node(x, r, a->span), n, prefix);
+}
+
+static Value *tangent_of_leaf(Elaborator *x, int n, Value **leaf, const void *cx, Span at) {
+  const Derived *d = cx;
+  (void)n, (void)at;
+  return tangent(x, d->ast, d->value, leaf[0], leaf[1]);
+}
+
+/* The same along a direction of all parameters of a model, if `variable` is one. */
+static Value *tangent_by(Elaborator *x, const Ast *a, Value *y, Value *variable, Value *v) {
+  if (!value_is_structure(variable)) return tangent(x, a, y, variable, v);
+  Value *total = NULL,
+        *parts = structure_map(x, 2, (Value *[]){variable, v}, tangent_of_leaf, &(Derived){a, y}, a->span);
+  for (int i = 0; parts && i < parts->n; i++)
+    total = total ? elaborate_binary(x, OP_ADD, total, parts->items[i], a->span) : parts->items[i];
+  return parts && !total ? value_zeros(x, y) : total;
+}
+
+Value *call_jvp(Elaborator *x, Env *e, Ast *a) {
+  if (a->args->items.n != 3) {
+    Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, a->span,
+                       "`jvp` takes a tensor, what it is derived by, and a direction of that shape");
+    diag_help(d, "write `jvp(y, x, v)`");
+    return NULL;
+  }
+  Value *arg[3];
+  for (int i = 0; i < 3; i++) arg[i] = elaborate_expr(x, e, a->args->items.at[i]->value);
+  if (!arg[0] || !arg[1] || !arg[2]) return NULL;
+  Value *y = value_runtime(x, arg[0]), *v = arg[2];
+  if (value_is_structure(y)) {
+    y = structure_of(x, y, a->span);
+    Value **items = NEW_ARRAY(x->arena, Value *, y->n + 1);
+    for (int i = 0; i < y->n; i++)
+      if (!(items[i] = tangent_by(x, a, y->items[i], arg[1], v))) return NULL;
+    return structure_with(x, y, items, a->span);
+  }
+  if (y->kind != VALUE_TENSOR || !dtype_is_float(y->dtype)) {
+    diag_add(x->diags, DIAG_GRAD, a->args->items.at[0]->span, "a float tensor is derived, and this is %s",
+             value_type_text(x, y));
+    return NULL;
+  }
+  return tangent_by(x, a, y, arg[1], v);
 }

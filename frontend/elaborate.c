@@ -479,6 +479,7 @@ static Value *first_value(Elaborator *x, Init *i, const Type *t) {
   if (a->flags & AST_DRAW) return elaborate_draw(x, i->env, a->value, t, i->path, a->span);
   if (i->value) return value_coerce(x, i->value, t->dtype, a->value->span);
   Value *v = elaborate_expr_as(x, i->env, a->value, t);
+  if (v && i->part && value_is_structure(v)) return structure_of(x, v, a->span)->items[i->part - 1];
   return v && v->kind != VALUE_TENSOR ? value_coerce(x, v, t->dtype, a->value->span) : v;
 }
 

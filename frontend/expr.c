@@ -112,10 +112,16 @@ static Dim *extreme_limit(Elaborator *x, ScalarOp op, Value **v) {
   return b && not_negative(x, v[0]) ? b : NULL;
 }
 
+static Value *row_of_leaves(Elaborator *x, int n, Value **args, const void *op, Span at) {
+  return elaborate_scalar_row(x, *(const ScalarOp *)op, n, args, at);
+}
+
 Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at) {
   Value *v[3];
   bool weak, want_float = op >= OP_sqrt && op <= OP_normal_icdf;
   if (op == OP_floor || op == OP_ceil || op == OP_round || op == OP_div || op == OP_is_finite) want_float = true;
+  for (int i = 0; i < n; i++)
+    if (value_is_structure(args[i])) return structure_map(x, n, args, row_of_leaves, &op, at);
   int first = op == OP_select;
   bool logic = op == OP_and || op == OP_or || op == OP_not;
   for (int i = 0; i < n; i++) {
@@ -316,7 +322,14 @@ static bool divisor_is_safe(Elaborator *x, Value *b) {
   return b->expr->op == OP_max && (expr_is_const(b->expr->arg[0], &c) || expr_is_const(b->expr->arg[1], &c)) && c > 0;
 }
 
+static Value *binary_of_leaves(Elaborator *x, int n, Value **args, const void *op, Span at) {
+  (void)n;
+  return elaborate_binary(x, *(const Op *)op, args[0], args[1], at);
+}
+
 Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
+  if (value_is_structure(a) || value_is_structure(b))
+    return structure_map(x, 2, (Value *[]){a, b}, binary_of_leaves, &op, at);
   static const ScalarOp rows[] = {[OP_OR] = OP_or,
                                   [OP_AND] = OP_and,
                                   [OP_EQ] = OP_eq,
@@ -408,7 +421,8 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     return NULL;
   }
   Value *v = elaborate_scalar_row(x, OP_select, 3, (Value *[]){c, l, r}, a->span);
-  if (v && dtype_is_int(v->dtype)) v->bound = limit_among(x, limit_of(x, l), limit_of(x, r), true);
+  if (v && v->kind == VALUE_TENSOR && dtype_is_int(v->dtype))
+    v->bound = limit_among(x, limit_of(x, l), limit_of(x, r), true);
   return v;
 }
 
@@ -472,6 +486,7 @@ static Value *member(Elaborator *x, Env *e, Ast *a) {
   Value *b = elaborate_expr(x, e, a->base);
   if (!b) return NULL;
   if (b->kind == VALUE_INSTANCE) return instance_member(x, b->instance, a->name, a->name_span);
+  if (b->kind == VALUE_STRUCTURE) return structure_member(x, b, a->name, a->name_span);
   if (b->kind == VALUE_DATASET) return data_field(x, b->data, a->name, a->name_span);
   for (int i = 0; b->kind == VALUE_TUPLE && b->names && i < b->n; i++)
     if (b->names[i] == a->name) return b->items[i];

@@ -19,9 +19,10 @@ typedef struct RangeSearch {
   Span span;
   const char *what;
   bool conflict;
-  bool quiet;   /* no message, and nothing is walked twice that draws: calls are passed over */
-  bool shifted; /* it is also read in sums and products of indices, `x[i + 1]` */
-  int guarded;  /* inside `(x[i] else e)`: such a read gives a range only where no other does */
+  bool quiet;     /* no message, and nothing is walked twice that draws: calls are passed over */
+  bool shifted;   /* it is also read in sums and products of indices, `x[i + 1]` */
+  bool structure; /* it indexes the parameters of a model, which is an error */
+  int guarded;    /* inside `(x[i] else e)`: such a read gives a range only where no other does */
   Dim *fallback;
 } RangeSearch;
 
@@ -105,6 +106,7 @@ static void search(RangeSearch *s, Ast *a) {
     for (int i = 0; i < a->items.n; i++)
       here = here || (a->items.at[i]->kind == AST_NAME && a->items.at[i]->name == s->name);
     Value *v = here ? quiet_base(s, a->base) : NULL;
+    s->structure = s->structure || (v && value_is_structure(v));
     for (int i = 0; v && v->kind == VALUE_TENSOR && i < a->items.n && i < v->rank; i++) {
       Ast *k = a->items.at[i];
       if (k->kind == AST_NAME && k->name == s->name)
@@ -138,7 +140,9 @@ static Dim *find_range(Elaborator *x, Env *e, Str name, Ast **bodies, int nbodie
     if (!s.range && bodies[i] && mentions_broken(e, bodies[i])) return NULL;
   if (!s.range) {
     Diag *d = diag_add(x->diags, DIAG_NO_RANGE, at, "nothing says how far index `%s` runs", name);
-    diag_help(d, "write its range: `%s < N`", name);
+    diag_help(d, s.structure
+                     ? "a model's parameters, taken together, have no index: `sum(v)`, `max(v)` take all of them"
+                     : arena_printf(x->arena, "write its range: `%s < N`", name));
   }
   return s.range;
 }
@@ -276,6 +280,8 @@ static bool slice(Elaborator *x, Env *e, Ast *a, Dim *extent, Var **kept, Form *
 
 static Value *array_item(Elaborator *x, Env *e, Ast *a, Value *base) {
   Value *v = a->items.n == 1 ? elaborate_expr(x, e, a->items.at[0]) : NULL;
+  Value *s = base->kind == VALUE_STRUCTURE ? base : NULL; /* of an array */
+  if (s) base = s->of;
   int64_t c;
   if (!v) return NULL;
   if (v->kind != VALUE_INT || !dim_is_const(v->dim, &c)) {
@@ -284,7 +290,7 @@ static Value *array_item(Elaborator *x, Env *e, Ast *a, Value *base) {
     return NULL;
   }
   if (c < 0) c += base->n;
-  if (c >= 0 && c < base->n) return base->items[c];
+  if (c >= 0 && c < base->n) return s ? structure_item(x, s, (int)c, a->span) : base->items[c];
   diag_add(x->diags, DIAG_OUTSIDE, a->items.at[0]->span, "there are %d, counted from 0", base->n);
   return NULL;
 }
@@ -292,11 +298,16 @@ static Value *array_item(Elaborator *x, Env *e, Ast *a, Value *base) {
 Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
   Value *base = elaborate_expr(x, e, a->base);
   if (!base) return NULL;
-  if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE) return array_item(x, e, a, base);
+  bool several = base->kind == VALUE_STRUCTURE && base->of->kind == VALUE_ARRAY;
+  if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE || several) return array_item(x, e, a, base);
   if (base->kind != VALUE_TENSOR || base->rank < a->items.n) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, a->span, "%d ind%s for %s", a->items.n,
                        a->items.n == 1 ? "ex" : "ices", value_type_text(x, base));
-    (void)d;
+    if (value_is_structure(base)) {
+      diag_help(d,
+                "taken together they are summed and compared, and have no order; a parameter is picked by its name");
+      say_calls(x, d);
+    }
     return NULL;
   }
   Form *at[16];
@@ -548,6 +559,7 @@ Value *reduce_call(Elaborator *x, Str name, Value *v, Span at, bool *is) {
   *is = w != NULL;
   if (!w) return NULL;
   if (v->kind == VALUE_FLAG) v = value_runtime(x, v);
+  if (value_is_structure(v)) return structure_reduce(x, name, v, at);
   if (!value_is_number(v)) {
     diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s of %s", name, value_type_text(x, v));
     return NULL;

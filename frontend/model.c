@@ -84,7 +84,8 @@ static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
   m.tensor = tensor_declare(x, full, is_state ? ROLE_state : frozen ? ROLE_frozen : ROLE_param, &t, a->name_span);
   if (m.tensor < 0) return;
   x->program->tensors.at[m.tensor].nodecay = (a->flags & AST_NODECAY) != 0;
-  vec_push(x->arena, &x->inits, (Init){m.tensor, i->env, a, full, x->module, NULL});
+  vec_push(x->arena, &x->inits,
+           (Init){.tensor = m.tensor, .env = i->env, .ast = a, .path = full, .module = x->module});
   /* Bodies find it through the instance (member_value), since its value changes during a walk. */
   Value *v = value_new(x, VALUE_TENSOR, a->name_span);
   v->n = m.tensor + 1;

@@ -15,7 +15,7 @@ int optimizer_slot(Elaborator *x, int param, const char *slot, int nth, const Ty
   int tensor = tensor_find(x, name);
   if (tensor >= 0) return tensor;
   tensor = tensor_declare(x, name, ROLE_optimizer, t, at);
-  vec_push(x->arena, &x->inits, (Init){tensor, NULL, NULL, name, x->module, NULL});
+  vec_push(x->arena, &x->inits, (Init){.tensor = tensor, .path = name, .module = x->module});
   return tensor;
 }
 
@@ -28,7 +28,8 @@ static bool optimizer_state(Elaborator *x, Instance *o, const ProgramTensor *p, 
   if (tensor < 0) {
     tensor = tensor_declare(x, name, ROLE_optimizer, &t, a->name_span);
     if (tensor < 0) return false;
-    vec_push(x->arena, &x->inits, (Init){tensor, o->env, a, name, o->model->module, NULL});
+    vec_push(x->arena, &x->inits,
+             (Init){.tensor = tensor, .env = o->env, .ast = a, .path = name, .module = o->model->module});
   }
   InstanceMember m = {.name = a->name, .kind = MEMBER_STATE, .tensor = tensor, .ast = a};
   vec_push(x->arena, &o->members, m);

@@ -98,11 +98,7 @@ Value *name_find(Elaborator *x, Env *e, Str name, Span at) {
     if (b->reach == REACH_KEPT) diag_help(d, "give the value a name before it is kept, and read that");
     return NULL;
   }
-  if (b) {
-    if (b->value && b->value->kind == VALUE_TENSOR && b->value->n && !b->value->node && !b->value->expr)
-      return tensor_current(x, b->value->n - 1, at);
-    return b->value;
-  }
+  if (b) return value_settled(x, b->value, at);
   Decl *d = decl_find(x, x->module, name);
   if (d) return decl_value(x, d, at);
   bool ok;

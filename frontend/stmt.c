@@ -89,10 +89,23 @@ static bool unpack(Elaborator *x, Env **e, Ast *s) {
   return ok;
 }
 
+/* A path's parameter; NULL: it names something else. */
+static InstanceMember *param_named(Elaborator *x, Env *e, Ast *path) {
+  Value *v = elaborate_expr(x, e, path->base);
+  for (int i = 0; v && v->kind == VALUE_INSTANCE && i < v->instance->members.n; i++) {
+    InstanceMember *m = &v->instance->members.at[i];
+    if (m->name == path->name && m->ast->kind == AST_PARAM) return m;
+  }
+  return NULL;
+}
+
 /* `s <- e`: the state that s names. NULL after a message. */
 static InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
   const Ast *param = NULL;
   Str name = target->kind == AST_NAME ? target->name : NULL;
+  InstanceMember *of = target->kind == AST_MEMBER ? param_named(x, e, target) : NULL;
+  if (of && (x->generic || x->program->tensors.at[of->tensor].role == ROLE_frozen)) return of;
+  if (of) param = of->ast;
   for (Env *k = e; name && k; k = k->up)
     if (k->name && !strcmp(k->name, "$self") && k->value && k->value->kind == VALUE_INSTANCE) {
       Instance *self = k->value->instance;
@@ -105,11 +118,41 @@ static InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
   Diag *d = diag_add(x->diags, DIAG_NOT_A_STATE, target->span, "`<-` gives a state its next value, and this is none");
   if (param) {
     diag_place(d, param->name_span, "this is a parameter");
-    diag_help(d, "parameters change by `minimize` only; what a call changes is a `state`");
+    diag_help(d, of ? "a frozen instance takes next values; what is trained changes by `minimize`"
+                    : "parameters change by `minimize` only; what a call changes is a `state`");
   } else if (name)
     diag_help(d, "declare it: `state %s = 0`; for a comparison with a negative number write `%s < -1`", name, name);
   else diag_help(d, "a state is given its next value by a function of its own model");
   return NULL;
+}
+
+/* What is no state of the call's own: an instance or a part of one, or a state that is a structure. NULL: something
+ * else; a mistake in it is said. */
+static Value *structure_target(Elaborator *x, Env *e, Ast *target) {
+  if (target->kind == AST_NAME) {
+    const Env *b = env_find(e, target->name);
+    const Decl *d = b ? NULL : decl_find(x, x->module, target->name);
+    if (!(b && b->value && (b->value->kind != VALUE_STRUCTURE || b->value->states)) &&
+        !(d && d->kind == DECL_DEFINITION))
+      return NULL;
+  }
+  Value *v = elaborate_expr(x, e, target);
+  return v && value_is_structure(v) ? v : NULL;
+}
+
+bool same_state(const Elaborator *x, const InstanceMember *a, const InstanceMember *b) {
+  return a == b || (!x->generic && a->tensor >= 0 && a->tensor == b->tensor);
+}
+
+bool give_next(Elaborator *x, InstanceMember *state, Value *v, Span at) {
+  for (int i = x->call_pending; i < x->pending.n; i++)
+    if (same_state(x, x->pending.at[i].state, state)) {
+      Diag *d = diag_add(x->diags, DIAG_STATE_TWICE, at, "this state is given two next values in one call");
+      diag_place(d, x->pending.at[i].span, "the first");
+      return false;
+    }
+  vec_push(x->arena, &x->pending, (Next){state, v, at});
+  return true;
 }
 
 static bool next(Elaborator *x, Env **e, Ast *s) {
@@ -117,8 +160,9 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
   bool ok = scan_next(x, *e, s, &is);
   if (is) return ok;
   Value *v = elaborate_expr(x, *e, s->value);
-  InstanceMember *state = next_target(x, *e, s->target);
-  if (!v || !state) return false;
+  Value *structure = structure_target(x, *e, s->target);
+  InstanceMember *state = structure ? NULL : next_target(x, *e, s->target);
+  if (!v || (!state && !structure)) return false;
   if (x->stack.n - x->repeats > x->examples) {
     Diag *d = diag_add(x->diags, DIAG_LIFTED_STATE, s->span,
                        x->steps > x->repeats ? "a model's state is written in a `scan`, once for each step"
@@ -126,12 +170,7 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
     say_calls(x, d);
     return false;
   }
-  for (int i = x->call_pending; i < x->pending.n; i++)
-    if (x->pending.at[i].state == state) {
-      Diag *d = diag_add(x->diags, DIAG_STATE_TWICE, s->span, "this state is given two next values in one call");
-      diag_place(d, x->pending.at[i].span, "the first");
-      return false;
-    }
+  if (structure) return structure_next(x, structure, v, s);
   Value *now = x->generic || state->tensor < 0 ? state->value : tensor_current(x, state->tensor, s->span);
   if (!now) return false;
   v = value_runtime(x, v);
@@ -144,8 +183,7 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
              value_type_text(x, now), value_type_text(x, v));
     return false;
   }
-  vec_push(x->arena, &x->pending, (Next){state, v, s->span});
-  return true;
+  return give_next(x, state, v, s->span);
 }
 
 static bool give_back(Elaborator *x, Env *e, Ast *s, Value **result) {

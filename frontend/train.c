@@ -22,17 +22,42 @@ static void stop_when(Elaborator *x, TrainWalk *w, Ast *a) {
   w->train->stall_epochs = epochs;
 }
 
+static Str state_name(Elaborator *x, const TrainWalk *w, Str name) {
+  const char *train = w->train->name;
+  return str_internf(x->strings, "state/%s%s%s", train ? train : "", train ? "." : "", name);
+}
+
 /* Where the state lies; -1 after a message. Its first value sees the file's names. */
 static int state_tensor(Elaborator *x, const TrainWalk *w, Ast *a) {
   Type t = {.dtype = float_default(x)};
-  const char *train = w->train->name;
-  Str name = str_internf(x->strings, "state/%s%s%s", train ? train : "", train ? "." : "", a->name);
+  Str name = state_name(x, w, a->name);
   if (a->type && !type_resolve(x, w->env, a->type, &t)) return -1;
   int tensor = tensor_find(x, name);
   if (tensor >= 0) return tensor;
   tensor = tensor_declare(x, name, ROLE_state, &t, a->name_span);
-  if (tensor >= 0) vec_push(x->arena, &x->inits, (Init){tensor, NULL, a, name, x->module, NULL});
+  if (tensor >= 0)
+    vec_push(x->arena, &x->inits, (Init){.tensor = tensor, .ast = a, .path = name, .module = x->module});
   return tensor;
+}
+
+/* A state that is a structure: `state m = 0 * net` has a tensor for each parameter of net. NULL: its first value is
+ * none, or a message was given. */
+static Value *structure_state(Elaborator *x, const TrainWalk *w, Ast *a) {
+  Value *v = a->type ? NULL : elaborate_expr(x, NULL, a->value);
+  if (!v || !value_is_structure(v)) return NULL;
+  Value *first = structure_of(x, v, a->span), *s = structure_with(x, first, NULL, a->name_span);
+  s->states = NEW_ARRAY(x->arena, int, s->n + 1);
+  for (int i = 0; i < s->n; i++) {
+    const Value *part = first->items[i];
+    Type t = {.dtype = part->dtype, .rank = part->rank, .shape = part->shape};
+    Str name = state_name(x, w, str_internf(x->strings, "%s.%s", a->name, s->names[i]));
+    s->states[i] = tensor_find(x, name);
+    if (s->states[i] >= 0) continue;
+    if ((s->states[i] = tensor_declare(x, name, ROLE_state, &t, a->name_span)) < 0) return NULL;
+    vec_push(x->arena, &x->inits,
+             (Init){.tensor = s->states[i], .ast = a, .path = name, .module = x->module, .part = i + 1});
+  }
+  return s;
 }
 
 /* `state name: type = value` in the body: kept from step to step, and with the weights. */
@@ -49,8 +74,14 @@ static void train_state(Elaborator *x, TrainWalk *w, Ast *a) {
       diag_place(d, self->members.at[i].ast->name_span, "the first is here");
       return;
     }
-  int tensor = state_tensor(x, w, a);
-  if (tensor >= 0) {
+  int errors = x->diags->errors;
+  Value *structure = structure_state(x, w, a);
+  int tensor = structure || x->diags->errors > errors ? -1 : state_tensor(x, w, a);
+  if (structure) {
+    InstanceMember m = {.name = a->name, .kind = MEMBER_VALUE, .value = structure, .tensor = -1, .ast = a};
+    vec_push(x->arena, &self->members, m);
+    v = structure;
+  } else if (tensor >= 0) {
     InstanceMember m = {.name = a->name, .kind = MEMBER_STATE, .tensor = tensor, .ast = a};
     vec_push(x->arena, &self->members, m);
     v = value_new(x, VALUE_TENSOR, a->name_span);
@@ -138,12 +169,13 @@ static Str line_text(Elaborator *x, Span at) {
   return str_internf(x->strings, "line %d of %s", line, sources_get(x->sources, at.source)->path);
 }
 
-/* A state of the model that a step changes; NULL: none. */
+/* A state, or a parameter of a frozen instance, that a step changes; NULL: none. */
 static Str stored_state(Elaborator *x, const Graph *step) {
   for (int i = 0; i < step->stores.n; i++) {
     Str name = step->stores.at[i]->in[1]->name;
     int tensor = tensor_find(x, name);
-    if (tensor >= 0 && x->program->tensors.at[tensor].role == ROLE_state) return name;
+    TensorRole role = tensor < 0 ? ROLE_param : x->program->tensors.at[tensor].role;
+    if (role == ROLE_state || role == ROLE_frozen) return name;
   }
   return NULL;
 }

@@ -82,9 +82,9 @@ static void choose_current(Elaborator *x, TrainWalk *w, const Value *when, const
   }
 }
 
-static Value *side_next(const Side *s, const InstanceMember *state) {
+static Value *side_next(const Elaborator *x, const Side *s, const InstanceMember *state) {
   for (int i = 0; i < s->pending.n; i++)
-    if (s->pending.at[i].state == state) return s->pending.at[i].value;
+    if (same_state(x, s->pending.at[i].state, state)) return s->pending.at[i].value;
   return NULL;
 }
 
@@ -93,9 +93,9 @@ static void choose_next(Elaborator *x, const Value *when, const Side *a, const S
     const NextList *list = side ? &b->pending : &a->pending;
     for (int i = 0; i < list->n; i++) {
       Next n = list->at[i];
-      if (side && side_next(a, n.state)) continue;
+      if (side && side_next(x, a, n.state)) continue;
       Value *before = tensor_current(x, n.state->tensor, n.span);
-      Value *one = side_next(a, n.state), *two = side_next(b, n.state);
+      Value *one = side_next(x, a, n.state), *two = side_next(x, b, n.state);
       n.value = either(x, when, one ? one : before, two ? two : before, n.span);
       if (n.value) vec_push(x->arena, &x->pending, n);
     }
@@ -103,17 +103,13 @@ static void choose_next(Elaborator *x, const Value *when, const Side *a, const S
 }
 
 static bool one_type(const Value *a, const Value *b) {
+  if (a->kind == VALUE_STRUCTURE && b->kind == VALUE_STRUCTURE)
+    return true; /* what differs is said where they meet */
   if (!value_is_number(a) || !value_is_number(b)) return false;
   bool same = a->kind != VALUE_TENSOR || b->kind != VALUE_TENSOR || a->rank == b->rank;
   for (int d = 0; same && a->kind == VALUE_TENSOR && b->kind == VALUE_TENSOR && d < a->rank; d++)
     same = a->shape[d] == b->shape[d];
   return same;
-}
-
-/* What a name stands for at this moment. */
-static Value *settled(Elaborator *x, Value *v) {
-  bool lives = v && v->kind == VALUE_TENSOR && v->n && !v->node && !v->expr;
-  return lives ? tensor_current(x, v->n - 1, v->span) : v;
 }
 
 /* A name that a side defines anew, or both define. */
@@ -134,8 +130,10 @@ static void choose_names(Elaborator *x, TrainWalk *w, const Value *when, const S
       bool done = false;
       for (Env *k = w->env; k != outer; k = k->up) done = done || k->name == e->name;
       if (one && two && !done)
-        w->env = env_bind(x, w->env, e->name, choose_name(x, when, e, settled(x, one->value), settled(x, two->value)),
-                          e->span);
+        w->env = env_bind(
+            x, w->env, e->name,
+            choose_name(x, when, e, value_settled(x, one->value, e->span), value_settled(x, two->value, e->span)),
+            e->span);
     }
 }
 

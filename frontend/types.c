@@ -217,7 +217,7 @@ static Value *match_compile_time(Elaborator *x, Env *e, Ast *type, Ast *param, V
   if (!strcmp(t, "fn"))
     return v->kind == VALUE_FUNCTION || v->kind == VALUE_INSTANCE ? v : mismatch(x, param, v, at, what, "a function");
   if (!strcmp(t, "dtype")) return v->kind == VALUE_DTYPE ? v : mismatch(x, param, v, at, what, "an element type");
-  if (v->kind == VALUE_INSTANCE && v->instance->model->name == type->name) return v;
+  if (value_is_structure(v) && structure_is_of(v, type->name)) return v;
   *known = false;
   return NULL;
 }
@@ -405,6 +405,7 @@ Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span a
   Value *c = match_compile_time(x, *e, type, param, v, at, what, &known);
   if (known) return c;
   if (v->kind == VALUE_FLAG && !strcmp(type->name, "bool")) v = value_runtime(x, v);
+  if (value_is_structure(v)) return structure_match(x, e, type, v, at, what);
   if (!value_is_number(v)) return mismatch(x, param, v, at, what, "a tensor");
   v = match_dtype(x, e, type, v, at, what);
   if (!v || !match_shape(x, e, type, v, lift, at, what) || !match_bound(x, e, type, v, at, what)) return NULL;

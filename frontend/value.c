@@ -58,6 +58,12 @@ bool value_is_number(const Value *v) {
   return v->kind == VALUE_INT || v->kind == VALUE_REAL || v->kind == VALUE_TENSOR;
 }
 
+Value *value_settled(Elaborator *x, Value *v, Span at) {
+  if (v && v->kind == VALUE_STRUCTURE && v->states) return structure_state_now(x, v, at);
+  bool lives = v && v->kind == VALUE_TENSOR && v->n && !v->node && !v->expr;
+  return lives ? tensor_current(x, v->n - 1, at) : v;
+}
+
 bool value_is_form(const Value *v) {
   return v->kind == VALUE_INT || (v->kind == VALUE_TENSOR && !v->rank && v->expr->kind == EXPR_INDEX);
 }
@@ -190,7 +196,7 @@ bool indices_over(Elaborator *x, const Value *v, int n, Var *const *vars, Var **
 
 Value *value_abstract(Elaborator *x, Value *v, int n, Var **vars) {
   if (!n) return v;
-  if (v->kind == VALUE_TUPLE) {
+  if (v->kind == VALUE_TUPLE || v->kind == VALUE_STRUCTURE) {
     Value *t = NEW(x->arena, Value);
     *t = *v;
     t->items = NEW_ARRAY(x->arena, Value *, v->n);
@@ -325,6 +331,10 @@ void value_describe(Elaborator *x, Buf *out, const Value *v) {
     break;
   case VALUE_ARRAY: buf_puts(out, "an array"); break;
   case VALUE_INSTANCE: buf_printf(out, "a %s", v->instance->model->name); break;
+  case VALUE_STRUCTURE:
+    if (v->of->kind == VALUE_INSTANCE) buf_printf(out, "the parameters of a %s", v->of->instance->model->name);
+    else buf_puts(out, "the parameters of several instances");
+    break;
   case VALUE_FUNCTION: buf_printf(out, "the function `%s`", v->function->name); break;
   case VALUE_MODEL: buf_printf(out, "the model `%s`", v->model->name); break;
   case VALUE_DATASET: buf_printf(out, "the data `%s`", v->data->name); break;

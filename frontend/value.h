@@ -31,8 +31,9 @@ typedef enum ValueKind {
   VALUE_STRING,
   VALUE_TENSOR, /* exists at run time */
   VALUE_TUPLE,
-  VALUE_ARRAY,    /* [a, b, c] of compile-time values, or of instances */
-  VALUE_INSTANCE, /* of a model */
+  VALUE_ARRAY,     /* [a, b, c] of compile-time values, or of instances */
+  VALUE_INSTANCE,  /* of a model */
+  VALUE_STRUCTURE, /* a value for each parameter of an instance, or of an array of instances: structure.c */
   VALUE_FUNCTION,
   VALUE_MODEL,   /* a model's or an optimizer's declaration */
   VALUE_DATASET, /* fields by name */
@@ -58,9 +59,13 @@ struct Value {
   Node *node; /* TENSOR, rank > 0: node[prefix..., the value's own dimensions] */
   int nprefix;
   Form **prefix;
-  int n; /* TUPLE, ARRAY: items. TENSOR: 1 + the index in Program.tensors, for a param's or state's name in an Env */
+  int n; /* TUPLE, ARRAY, STRUCTURE: items. TENSOR: 1 + the index in Program.tensors, for a param's or state's name in
+            an Env */
   Value **items;
-  Str *names; /* TUPLE: names of the parts, entries may be NULL; or NULL */
+  Str *names;   /* TUPLE: of the parts, entries may be NULL; or NULL. STRUCTURE: of the parameters, from `of` on */
+  Value *of;    /* STRUCTURE: the instance or the array whose parameters these are */
+  int *tensors; /* STRUCTURE: the parameters, in Program.tensors; -1 in generic code */
+  int *states;  /* STRUCTURE that is a state: where its parts lie, in Program.tensors; else NULL */
   Instance *instance;
   Function *function;
   ModelDecl *model;
@@ -200,6 +205,7 @@ typedef struct Init { /* a tensor's first value */
   Str path;
   Module *module;
   Value *value; /* a number, given instead of what `ast` says; or NULL */
+  int part;     /* of the structure that `ast` gives, counted from 1; 0: `ast` gives a tensor */
 } Init;
 
 typedef struct Next { /* a state's next value */
@@ -240,12 +246,12 @@ typedef struct Elaborator {
   Vec(Init) inits;     /* first values, elaborated into Program.init at the end */
   Str naming;          /* the full name that an instance made here gets; NULL: none may be made */
   int depth;
-  int turns;            /* calls and turns of `for` so far, each of which is written out */
-  bool too_large;       /* a message said so */
-  Vec(CallPlace) calls; /* for "in this use of" places */
-  Dim *batch;           /* the symbol B of the graph */
-  Field *field;         /* the data field whose expression is walked; NULL */
-  const DataSet *set;   /* the data set that it belongs to */
+  int turns;             /* calls and turns of `for` so far, each of which is written out */
+  bool too_large;        /* a message said so */
+  Vec(CallPlace) calls;  /* for "in this use of" places */
+  Dim *batch;            /* the symbol B of the graph */
+  Field *field;          /* the data field whose expression is walked; NULL */
+  const DataSet *set;    /* the data set that it belongs to */
   struct TestWalk *test; /* the `test` block that is walked; NULL */
   const struct Type
       *result; /* what the body that is walked is declared to return, or NULL: `return` takes ranges from it */
@@ -260,9 +266,11 @@ Value *value_scalar(Elaborator *x, Expr *e, Span at);
 Value *value_index(Elaborator *x, Form *f, Dim *bound, Span at); /* an index's value: weak i32 */
 Value *value_node(Elaborator *x, Node *n, Span at);              /* the whole tensor (rank 0: its read) */
 bool value_is_number(const Value *v);                            /* INT, REAL or a tensor */
-bool value_is_form(const Value *v);                              /* INT, or a scalar that is an index expression */
-Form *value_form(Elaborator *x, const Value *v);                 /* of any integer scalar: data where it is no form */
-DType float_default(const Elaborator *x); /* of a real that stands alone: f32, or f64 by --precision */
+/* What a name's value is at this moment: of a parameter or a state what it has become. */
+Value *value_settled(Elaborator *x, Value *v, Span at);
+bool value_is_form(const Value *v);              /* INT, or a scalar that is an index expression */
+Form *value_form(Elaborator *x, const Value *v); /* of any integer scalar: data where it is no form */
+DType float_default(const Elaborator *x);        /* of a real that stands alone: f32, or f64 by --precision */
 
 /* The element of v at the forms `at` (v->rank of them), as a scalar expression. */
 Expr *value_element(Elaborator *x, const Value *v, Form **at);
@@ -325,7 +333,8 @@ int type_rank(const Ast *type, bool *pack);                     /* dimensions th
 /* Binds what the signature's type leaves unbound (dimensions, float, num, ..S) to what v has after its first `lift`
  * dimensions, and checks the rest. Gives v converted (numbers to tensors), or NULL after a message. */
 Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span at, const char *what);
-/* Of a tensor for the type: its dimensions that the type names, and nothing else; a value that does not fit binds none.
+/* Of a tensor for the type: its dimensions that the type names, and nothing else; a value that does not fit binds
+ * none.
  */
 void type_bind_names(Elaborator *x, Env **e, Ast *type, const Value *v, int lift, Span at);
 bool type_check_result(Elaborator *x, Env *e, Ast *type, Value **v, Span at, const char *what);
@@ -411,7 +420,27 @@ void suggest_rest(Elaborator *x, Diag *d, Span at, const char *divisor); /* k % 
 void suggest_function(Elaborator *x, Diag *d, Ast *call);
 void suggest_element(Elaborator *x, Diag *d, Ast *call);
 
+/* ---- structures (structure.c) ---- */
+bool value_is_structure(const Value *v);               /* or an instance, or an array of such */
+Value *structure_of(Elaborator *x, Value *v, Span at); /* its parameters at this moment */
+Value *structure_with(Elaborator *x, const Value *like, Value **items, Span at); /* other values for the same */
+Value *structure_state_now(Elaborator *x, const Value *state, Span at);
+Value *structure_member(Elaborator *x, Value *s, Str name, Span at);
+Value *structure_item(Elaborator *x, Value *s, int i, Span at);                /* of an array's */
+bool structures_agree(Elaborator *x, const Value *a, const Value *b, Span at); /* false after a message */
+typedef Value *LeafFunction(Elaborator *x, int n, Value **args, const void *cx, Span at);
+/* f of each parameter's values, where at least one argument is a structure; others are numbers. */
+Value *structure_map(Elaborator *x, int n, Value **args, LeafFunction *f, const void *cx, Span at);
+Value *structure_reduce(Elaborator *x, Str word, Value *v, Span at);
+bool structure_is_of(const Value *v, Str model);
+/* As type_match, for a structure. */
+Value *structure_match(Elaborator *x, Env **e, Ast *type, Value *v, Span at, const char *what);
+bool structure_next(Elaborator *x, Value *target, Value *v, Ast *a); /* `a` is `target <- v` */
+
 /* ---- statements (stmt.c) ---- */
+bool give_next(Elaborator *x, InstanceMember *state, Value *v,
+                Span at); /* when the call returns; false: a message */
+bool same_state(const Elaborator *x, const InstanceMember *a, const InstanceMember *b);
 /* Walks statements; *e grows. Gives the returned value through *result, if a return was reached. False after an
  * error. */
 bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result);
@@ -471,9 +500,10 @@ Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim 
                         Span at); /* one node a name */
 void generic_check(Elaborator *x, Function *f);
 
-bool metric_streams(const Ast *metric); /* it has states: metric.c */
+bool metric_streams(const Ast *metric);    /* it has states: metric.c */
 void check_metric(Elaborator *x, Decl *d); /* as generic code */
-/* A value that stands for any argument of this parameter; NULL where there is no such thing (fn, a model's instance). */
+/* A value that stands for any argument of this parameter; NULL where there is no such thing (fn, a model's instance).
+ */
 Value *any_argument(Elaborator *x, Env **e, Ast *p);
 /* A first value as a tensor of type t: a number fills it. NULL after a message. */
 Value *value_filling(Elaborator *x, Value *v, const Type *t, Str name, Span at);
@@ -498,6 +528,6 @@ Value *data_column(Elaborator *x, Env *e, Ast *call, bool *is); /* column(...), 
 Value *data_part(Elaborator *x, Str name, Span at);             /* the source's part of a name, in a field */
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);
 void check_augmented(Elaborator *x, const DataSet *d, const Ast *a); /* that the names are fields */
-Value *data_field(Elaborator *x, DataDecl *d, Str name, Span at); /* `digits.x` at file level */
+Value *data_field(Elaborator *x, DataDecl *d, Str name, Span at);    /* `digits.x` at file level */
 
 #endif

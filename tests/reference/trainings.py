@@ -222,17 +222,60 @@ def vae():
 
 def teacher():
     t = Training(8)
-    net = t.model("net", nn.Linear(4, 3))
+    net, average = t.model("net", Mlp((4, 6, 3), torch.tanh)), t.model("teacher", Mlp((4, 6, 3), torch.tanh))
     classes(t)
-    for name in ("weight", "bias"):
-        t.states[name] = torch.randn(getattr(net, name).shape, generator=t.made).double()
     t.start()
     optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
     for b in t.batches():
-        says = F.softmax(F.linear(b["x"], t.states["weight"], t.states["bias"]), 1)
+        says = F.softmax(average(b["x"]).detach(), 1)
         t.step(optimizer, F.cross_entropy(net(b["x"]), b["y"]) + 3 * F.mse_loss(F.softmax(net(b["x"]), 1), says), "net")
-        for name in t.states:
-            t.states[name] = 0.8 * t.states[name] + 0.2 * getattr(net, name).detach()
+        with torch.no_grad():
+            for p, q in zip(average.parameters(), net.parameters()):
+                p.copy_(0.8 * p + 0.2 * q)
+    with torch.no_grad():
+        t.got["value/result"] = average(t.data["x"]).numpy()
+    return t
+
+
+class Tower(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.blocks = nn.Linear(4, 3), nn.ModuleList(Mlp((3, 3), None) for _ in range(2))
+
+    def forward(self, x):
+        x = self.first(x).tanh()
+        for block in self.blocks:
+            x = x + block(x).tanh()
+        return x
+
+
+def structures():
+    """Values of all parameters together: norms, products, second derivatives along them, states made like them."""
+    t = Training(13)
+    net, probe, copy = (t.model(k, Tower()) for k in ("net", "probe", "copy"))
+    classes(t)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    start = {k: torch.zeros_like(p) for k, p in net.named_parameters()}
+    t.states.update({"trail." + k: v for k, v in start.items()})
+    t.start()
+    every = list(net.parameters())
+    for b in t.batches():
+        plain = F.cross_entropy(net(b["x"]), b["y"])
+        slope = torch.autograd.grad(plain, every, create_graph=True)
+        length = sum((g ** 2).sum() for g in slope).sqrt()
+        along = sum((g * p.detach()).sum() for g, p in zip(slope, probe.parameters()))
+        bend = torch.autograd.grad(along, every, create_graph=True)
+        curve = sum((h * p.detach()).sum() for h, p in zip(bend, probe.parameters()))
+        blocks = sum((p ** 2).sum() for p in net.blocks.parameters())
+        loss = plain + 0.3 * length + 0.05 * curve + 0.01 * blocks + 0.1 * net.blocks[1].fc1.bias.sum()
+        for (k, _), g in zip(net.named_parameters(), slope):
+            least = 0.5 * g.detach() / max(1.0, length.item())
+            t.states["trail." + k] = 0.9 * t.states["trail." + k] + least.clamp(-0.05, 0.05)
+        t.step(optimizer, loss, "net")
+        if t.batch % 2 == 0:
+            with torch.no_grad():
+                for p, q in zip(copy.parameters(), net.parameters()):
+                    p.copy_(q)
     return t
 
 
@@ -549,7 +592,7 @@ def unet():
     return learn(t, net, adam(net, 1e-2), lambda b: bce(net(b["x"]), b["y"]), lambda d: {"result": net(d["x"])})
 
 
-TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate,
+TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate, structures,
              bilstm, seq2seq, gpt, bert, ctc, vit, unet, residual, inception]
 
 
