@@ -26,6 +26,12 @@ extern const Pass pipeline[]; /* from pass.def; ends with a NULL name */
 #include "ir/pass.def"
 #undef ROW
 
+/* How often a pass that -O0 does without may still be run, over all graphs: nnc --bisect. */
+typedef struct PassLimit {
+  int left;
+  const char *pass, *graph; /* the last that was run */
+} PassLimit;
+
 typedef struct PipelineOptions {
   int level;
   bool verify; /* after every pass (always in debug builds) */
@@ -33,6 +39,7 @@ typedef struct PipelineOptions {
   const char *dump_after; /* a pass's name, "all", or NULL */
   const char *stop_after;
   const char *const *disabled; /* NULL-terminated names, or NULL */
+  PassLimit *limit;            /* NULL: none */
   void (*dump)(void *cx, const char *pass, Graph *g, bool changed);
   void (*timed)(void *cx, const char *pass, double seconds);
   void *cx;

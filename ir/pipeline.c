@@ -62,11 +62,21 @@ static bool run_one(const Pass *p, Graph *g, PassContext *cx, const PipelineOpti
   return true;
 }
 
+/* Counts a run of the pass; false if there may be none. */
+static bool limit_take(PassLimit *limit, const Pass *p, const Graph *g) {
+  if (!limit || p->level == 0) return true;
+  if (limit->left == 0) return false;
+  limit->left--;
+  limit->pass = p->name;
+  limit->graph = g->name;
+  return true;
+}
+
 bool pipeline_run(Graph *g, DiagSink *diags, const PipelineOptions *o) {
   PassContext cx = {.diags = diags, .level = o->level};
   if (o->verify) verify(g, "the frontend");
   for (const Pass *p = pipeline; p->name; p++) {
-    bool runs = o->level >= p->level && !is_disabled(o, p->name);
+    bool runs = o->level >= p->level && !is_disabled(o, p->name) && limit_take(o->limit, p, g);
     if (runs && !run_one(p, g, &cx, o)) return false;
     if (o->stop_after && !strcmp(o->stop_after, p->name)) break;
   }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/driver/bisect.h"
 #include "frontend/driver/output.h"
 #include "frontend/driver/run.h"
 #include "frontend/driver/verbs.h"
@@ -69,6 +70,7 @@ static int emit_text(Session *s, BuildOptions *o) {
 
 int verb_compile(Session *s, Options *o, int nwords, const char *const *words) {
   if (!(o->build.file = one_file(nwords, words))) return EXIT_USAGE;
+  if (o->bisect) return bisect_file(s, o);
   bool whole = o->build.emit.n == 0;
   int status = emit_text(s, &o->build);
   return status || (!whole && o->build.emit.n == 0) ? status : build_file(s, &o->build);

@@ -161,6 +161,7 @@ SWITCH(set_print_link, build.print_link)
 SWITCH(set_interpret, interpret)
 SWITCH(set_check, check)
 SWITCH(set_grad, grad)
+SWITCH(set_bisect, bisect)
 SWITCH(set_werror, werror)
 SWITCH(set_quiet, quiet)
 #undef SWITCH

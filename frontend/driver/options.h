@@ -14,7 +14,7 @@ typedef struct Options {
   BuildOptions build; /* its file is the verb's to set */
   Vec(Definition) definitions;
   Vec(const char *) disabled;
-  bool interpret, check, grad;
+  bool interpret, check, grad, bisect;
   RenderFormat format;
   ColorWhen color;
   bool werror, quiet, help, version;

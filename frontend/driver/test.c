@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/driver/values.h"
 #include "frontend/driver/verbs.h"
-#include "ir/interpret.h"
 #include "ir/philox.h"
 #include "runtime/philox.h"
 
-enum { SEED = 1, DIRECTIONS = 2 };
+enum { DIRECTIONS = 2 };
 
 typedef struct Tested {
   Session *session;
@@ -20,48 +20,6 @@ typedef struct Tested {
   Interpretation model; /* `given`: parameters and states, the seed */
   int failed;
 } Tested;
-
-/* ---- values by name ---- */
-
-static Tensor *find_given(Interpretation *in, Str name) {
-  for (int i = 0; i < in->given.n; i++)
-    if (in->given.at[i].name == name) return &in->given.at[i].tensor;
-  return NULL;
-}
-
-static const Tensor *find_output(const Graph *g, const Interpretation *in, const char *name) {
-  for (int i = 0; i < g->outputs.n; i++)
-    if (!strcmp(g->outputs.at[i].name, name)) return &in->values[g->outputs.at[i].node->id];
-  return NULL;
-}
-
-static Tensor scalar_tensor(Arena *a, DType t, int64_t value) {
-  Tensor s = {.dtype = t, .data = NEW(a, int64_t)};
-  if (t == DT_i64) *(int64_t *)s.data = value;
-  else *(int32_t *)s.data = (int32_t)value;
-  return s;
-}
-
-static void give(Tested *t, Interpretation *in, const char *name, Tensor value) {
-  vec_push(t->arena, &in->given, (Binding){str_internz(t->session->strings, name), value});
-}
-
-static const char *evaluate(Tested *t, Graph *g, Interpretation *in, const Interpretation *given) {
-  *in = (Interpretation){.arena = t->arena};
-  for (int i = 0; i < given->given.n; i++) vec_push(t->arena, &in->given, given->given.at[i]);
-  return interpret(g, in);
-}
-
-static double element(const Tensor *t, int64_t i) {
-  switch (t->dtype) {
-  case DT_f64: return ((const double *)t->data)[i];
-  case DT_f32: return (double)((const float *)t->data)[i];
-  case DT_i64: return (double)((const int64_t *)t->data)[i];
-  case DT_i32: return ((const int32_t *)t->data)[i];
-  case DT_bool: return ((const unsigned char *)t->data)[i];
-  default: return NAN;
-  }
-}
 
 /* ---- what is said ---- */
 
@@ -88,25 +46,25 @@ static void print_sides(const Tensor *a, const Tensor *b) {
   int64_t n = tensor_count(a), m = tensor_count(b), worst = 0;
   double most = -1;
   for (int64_t i = 0; i < n && (n == m || m == 1); i++) {
-    double d = fabs(element(a, i) - element(b, m == 1 ? 0 : i));
+    double d = fabs(values_element(a, i) - values_element(b, m == 1 ? 0 : i));
     if (!(d <= most)) most = d, worst = i;
   }
-  if (n > 1) printf(": element %lld is %.9g", (long long)worst, element(a, worst));
-  else printf(": %.9g", element(a, worst));
-  printf(" and %.9g", element(b, m == 1 ? 0 : worst));
+  if (n > 1) printf(": element %lld is %.9g", (long long)worst, values_element(a, worst));
+  else printf(": %.9g", values_element(a, worst));
+  printf(" and %.9g", values_element(b, m == 1 ? 0 : worst));
 }
 
 static void check_asserts(Tested *t, const Test *test, const Interpretation *in, bool *failed) {
   for (int i = 0; i < test->asserts.n; i++) {
     char name[64], place[64];
     snprintf(name, sizeof name, "assert.%d", i);
-    const Tensor *holds = find_output(test->graph, in, name), *side[2];
+    const Tensor *holds = values_output(test->graph, in, name), *side[2];
     if (!holds) ice("test %s has no output %s", test->name, name);
-    if (element(holds, 0) != 0) continue;
+    if (values_element(holds, 0) != 0) continue;
     fail_once(t, test, failed);
     for (int k = 0; k < 2; k++) {
       snprintf(name, sizeof name, "assert.%d.%d", i, k);
-      side[k] = find_output(test->graph, in, name);
+      side[k] = values_output(test->graph, in, name);
     }
     place_text(t, test->asserts.at[i].span, place);
     printf("  %s: ", place);
@@ -120,7 +78,7 @@ static void check_asserts(Tested *t, const Test *test, const Interpretation *in,
 
 /* A number in [-1, 1) for element i of a direction. */
 static double direction(int leaf, int which, int64_t i) {
-  return 2 * draw_f64(nnrt_mix64(SEED), (uint64_t)which, (uint64_t)leaf, (uint64_t)i) - 1;
+  return 2 * draw_f64(nnrt_mix64(VALUES_SEED), (uint64_t)which, (uint64_t)leaf, (uint64_t)i) - 1;
 }
 
 static Tensor moved(Tested *t, const Tensor *x, int leaf, int which, double h) {
@@ -141,25 +99,25 @@ static const char *drawn_name(Str leaf) { return is_drawn(leaf) ? strchr(leaf + 
 static const char *check_direction(Tested *t, const Test *test, Interpretation *given, const Interpretation *at,
                                    int leaf, int which, bool *failed) {
   const double h = 1e-5;
-  Tensor *x = find_given(given, test->leaves.at[leaf]), kept = *x;
+  Tensor *x = values_find(given, test->leaves.at[leaf]), kept = *x;
   Interpretation up, down;
   *x = moved(t, &kept, leaf, which, h);
-  const char *error = evaluate(t, test->graph, &up, given);
+  const char *error = values_evaluate(test->graph, &up, given);
   *x = moved(t, &kept, leaf, which, -h);
-  if (!error) error = evaluate(t, test->graph, &down, given);
+  if (!error) error = values_evaluate(test->graph, &down, given);
   *x = kept;
   for (int i = 0; !error && i < test->computed.n; i++) {
     char name[64], place[64];
     snprintf(name, sizeof name, "slope.%d.%d", i, leaf);
-    const Tensor *slope = find_output(test->graph, at, name);
+    const Tensor *slope = values_output(test->graph, at, name);
     if (!slope) continue;
     snprintf(name, sizeof name, "sum.%d", i);
-    double high = element(find_output(test->graph, &up, name), 0),
-           low = element(find_output(test->graph, &down, name), 0);
+    double high = values_element(values_output(test->graph, &up, name), 0),
+           low = values_element(values_output(test->graph, &down, name), 0);
     double difference = (high - low) / (2 * h), said = 0, scale = 0;
     for (int64_t k = 0; k < tensor_count(slope); k++) {
-      said += element(slope, k) * direction(leaf, which, k);
-      scale += fabs(element(slope, k) * direction(leaf, which, k));
+      said += values_element(slope, k) * direction(leaf, which, k);
+      scale += fabs(values_element(slope, k) * direction(leaf, which, k));
     }
     /* the third derivative's share is about h^2, rounding's eps / h times the value */
     double allowed = 1e-6 * (scale + fabs(difference)) + 1e-9 * (1 + fabs(high));
@@ -199,11 +157,11 @@ static const char *give_drawn(Tested *t, const Test *test, Interpretation *given
   }
   if (given->given.n == first) return NULL;
   Interpretation in;
-  const char *error = evaluate(t, g, &in, given);
+  const char *error = values_evaluate(g, &in, given);
   for (int i = first; !error && i < given->given.n; i++) {
     char name[64];
     snprintf(name, sizeof name, "first.%d", atoi(given->given.at[i].name + 5));
-    given->given.at[i].tensor = *find_output(g, &in, name);
+    given->given.at[i].tensor = *values_output(g, &in, name);
   }
   return error;
 }
@@ -214,7 +172,7 @@ static void run_test(Tested *t, const Test *test, const PipelineOptions *passes)
   Interpretation given = {.arena = t->arena}, in;
   for (int i = 0; i < t->model.given.n; i++) vec_push(t->arena, &given.given, t->model.given.at[i]);
   const char *error = give_drawn(t, test, &given);
-  if (!error) error = evaluate(t, test->graph, &in, &given);
+  if (!error) error = values_evaluate(test->graph, &in, &given);
   if (!error) check_asserts(t, test, &in, &failed);
   if (!error) error = check_slopes(t, test, &given, &in, &failed);
   if (error) {
@@ -223,32 +181,6 @@ static void run_test(Tested *t, const Test *test, const PipelineOptions *passes)
   }
   if (!failed) printf("ok      %s\n", test->name);
   fflush(stdout);
-}
-
-/* Memory for the program's tensors, but for statistics: there are no data. */
-static void give_tensors(Tested *t, const Program *p) {
-  for (int i = 0; i < p->tensors.n; i++) {
-    const ProgramTensor *from = &p->tensors.at[i];
-    Tensor x = {.dtype = from->dtype, .rank = from->rank};
-    for (int d = 0; d < from->rank; d++) x.extent[d] = from->shape[d];
-    x.data = NEW_ARRAY(t->arena, char, tensor_count(&x) * dtype_bytes(x.dtype) + 1);
-    if (from->role != ROLE_statistic) give(t, &t->model, from->name, x);
-  }
-}
-
-/* The first values of parameters and states, which the program's own graph computes from the seed. */
-static const char *init_model(Tested *t, Program *p, const PipelineOptions *passes) {
-  give(t, &t->model, "$seed", scalar_tensor(t->arena, DT_i64, (int64_t)nnrt_mix64(SEED)));
-  give(t, &t->model, "$step", scalar_tensor(t->arena, DT_i32, 1));
-  give_tensors(t, p);
-  if (!p->init || !pipeline_run(p->init, &t->session->diags, passes)) return NULL;
-  Interpretation in;
-  const char *error = evaluate(t, p->init, &in, &t->model);
-  for (int i = 0; !error && i < p->init->stores.n; i++) {
-    const Node *s = p->init->stores.at[i];
-    *find_given(&t->model, s->in[1]->name) = in.values[s->id];
-  }
-  return error;
 }
 
 int verb_test(Session *s, Options *o, int nwords, const char *const *words) {
@@ -261,7 +193,7 @@ int verb_test(Session *s, Options *o, int nwords, const char *const *words) {
   if (status) return status;
   if (!p->tests.n) return driver_error(EXIT_PROGRAM, "%s has no `test` block", o->build.file);
   Tested t = {.session = s, .arena = s->arena};
-  const char *error = init_model(&t, p, &o->build.compile.passes);
+  const char *error = values_first(s, p, &o->build.compile.passes, &t.model);
   if (error) return driver_error(EXIT_PROGRAM, "the first parameters cannot be computed: %s", error);
   for (int i = 0; i < p->tests.n; i++) run_test(&t, &p->tests.at[i], &o->build.compile.passes);
   printf("%d of %d test%s failed\n", t.failed, p->tests.n, p->tests.n == 1 ? "" : "s");
