@@ -6,15 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_POOL = 40, MAX_DIMS = 4 };
+enum { MAX_POOL = 40, MAX_DIMS = RANDOM_RANK };
 
-typedef struct Tensor {
-  char name[16];
-  int rank, dim[MAX_DIMS];
-} Tensor;
+typedef RandomTensor Tensor;
 
 typedef struct Writer {
   Buf *out;
+  RandomProgram *program;
   uint64_t state;
   bool smooth;
   int n, next; /* tensors in the pool; the number of the next name */
@@ -88,9 +86,33 @@ static Tensor begin(Writer *w, int indices) {
   return t;
 }
 
+static void remember(Writer *w, Tensor t) {
+  w->pool[w->n < MAX_POOL ? w->n++ : below(w, MAX_POOL)] = t;
+  if (w->program->n < RANDOM_TENSORS) w->program->tensors[w->program->n++] = t;
+}
+
 static void finish(Writer *w, Tensor t) {
   put(w, "\n");
-  w->pool[w->n < MAX_POOL ? w->n++ : below(w, MAX_POOL)] = t;
+  remember(w, t);
+}
+
+static Tensor named(Writer *w, int rank, const int *dim) {
+  Tensor t = {.rank = rank};
+  sprintf(t.name, "v%d", w->next++);
+  for (int i = 0; i < rank; i++) t.dim[i] = dim[i];
+  return t;
+}
+
+/* `  v3 = `, half of the times `  v3: f32[2, 4] = `. */
+static Tensor begin_typed(Writer *w, int rank, const int *dim) {
+  Tensor t = named(w, rank, dim);
+  put(w, "  %s", t.name);
+  if (below(w, 2)) {
+    put(w, ": ");
+    put_type(w, &t);
+  }
+  put(w, " = ");
+  return t;
 }
 
 /* ---- scalar expressions: of `a`, and perhaps `b` ---- */
@@ -149,12 +171,10 @@ static void same_shape(Writer *w) {
     const Tensor *c = pick(w);
     if (c->rank == 0 || (c->rank == a->rank && !memcmp(c->dim, a->dim, sizeof(int) * (size_t)a->rank))) b = c;
   }
-  Tensor t = begin(w, 0), shape = *a;
+  Tensor t = begin_typed(w, a->rank, a->dim);
   put(w, "tanh(");
   put_scalar(w, a->name, b->name, 2);
   put(w, " + 0 * %s)", a->name);
-  memcpy(t.dim, shape.dim, sizeof t.dim);
-  t.rank = shape.rank;
   finish(w, t);
 }
 
@@ -207,7 +227,7 @@ static void reduced(Writer *w) {
   put(w, ": %s[", a.name);
   put_indices(w, a.rank);
   put(w, "]) / 2\n");
-  w->pool[w->n < MAX_POOL ? w->n++ : below(w, MAX_POOL)] = t;
+  remember(w, t);
 }
 
 static void product(Writer *w) {
@@ -262,22 +282,18 @@ static void slice(Writer *w) {
 static void along_last(Writer *w) { /* of a function of vectors, mapped over the rest */
   const Tensor *p = pick_rank(w, 1);
   if (!p) return;
-  Tensor a = *p, t = begin(w, 0);
+  Tensor a = *p, t = begin_typed(w, a.rank, a.dim);
   if (w->smooth) put(w, "%s(%s)", ONE_OF(w, "softmax", "centred", "log_softmax", "reverse", "cumsum"), a.name);
   else put(w, "%s(%s)", ONE_OF(w, "softmax", "centred", "sort", "log_softmax", "reverse", "cumsum"), a.name);
   put(w, " / %d", a.dim[a.rank - 1]);
-  memcpy(t.dim, a.dim, sizeof t.dim);
-  t.rank = a.rank;
   finish(w, t);
 }
 
 static void to_number(Writer *w) { /* mapped likewise */
   const Tensor *p = pick_rank(w, 1);
   if (!p) return;
-  Tensor a = *p, t = begin(w, 0);
+  Tensor a = *p, t = begin_typed(w, a.rank - 1, a.dim);
   put(w, "%s(%s)", ONE_OF(w, "squares", "spread"), a.name);
-  memcpy(t.dim, a.dim, sizeof t.dim);
-  t.rank = a.rank - 1;
   finish(w, t);
 }
 
@@ -292,18 +308,17 @@ static void loop(Writer *w) {
   put(w, " = 0\n    h%s <- tanh(%s * h%s + %s[t])\n    %s[t] = h%s + %s[t]\n  }\n", t.name, ONE_OF(w, "0.5", "0.9"),
       t.name, a.name, t.name, t.name, a.name);
   memcpy(t.dim, a.dim, sizeof t.dim);
-  w->pool[w->n < MAX_POOL ? w->n++ : below(w, MAX_POOL)] = t;
+  remember(w, t);
 }
 
 static void layer(Writer *w) {
   int at;
   const Tensor *p = pick_with(w, w->palette[0], &at);
   if (!p || at != p->rank - 1) return;
-  Tensor a = *p, t = begin(w, 0);
-  put(w, "net(%s)", a.name);
-  memcpy(t.dim, a.dim, sizeof t.dim);
-  t.rank = a.rank;
-  t.dim[t.rank - 1] = w->palette[1];
+  Tensor a = *p;
+  a.dim[a.rank - 1] = w->palette[1];
+  Tensor t = begin_typed(w, a.rank, a.dim);
+  put(w, "%s(%s)", ONE_OF(w, "net", "net.first"), a.name);
   finish(w, t);
 }
 
@@ -345,30 +360,105 @@ static void joined(Writer *w) {
   finish(w, t);
 }
 
-static void (*const statements[])(Writer *) = {same_shape, same_shape, permuted, broadcast,  reduced,
-                                               product,    window,     slice,    along_last, to_number,
-                                               loop,       layer,      repeated, looked_up,  joined};
+static void two_parts(Writer *w) {
+  const Tensor *p = pick_rank(w, 1);
+  if (!p) return;
+  Tensor a = *p, whole = named(w, a.rank, a.dim), length = named(w, a.rank - 1, a.dim);
+  put(w, "  %s, %s = parted(%s)", whole.name, length.name, a.name);
+  remember(w, length);
+  finish(w, whole);
+}
 
-/* ---- a wrong statement, about a tensor of the pool ---- */
+static void with_options(Writer *w) {
+  const Tensor *p = pick_rank(w, 1);
+  if (!p) return;
+  Tensor a = *p, t = begin_typed(w, a.rank, a.dim);
+  put(w, "scaled(%s%s)", a.name,
+      ONE_OF(w, "", ", 0.7", ", turned = true", ", by = 0.3, turned = true", ", turned = false, by = -0.5"));
+  finish(w, t);
+}
 
-static void wrong(Writer *w) {
-  Tensor a = *pick_rank(w, 1);
-  int size = a.dim[a.rank - 1];
-  switch (below(w, 12)) {
-  case 0: put(w, "  w: f32[%d] = softmax([q < %d] => 0.5)\n", size + 1, size); break;
-  case 1: put(w, "  w = %s + [q < %d] => 1.0\n", a.name, size + 1); break;
-  case 2: put(w, "  w = %s[0, 0, 0, 0, 0]\n", a.name); break;
-  case 3: put(w, "  w = undefined(%s)\n", a.name); break;
-  case 4: put(w, "  w = %s[%d]\n", a.name, a.dim[0]); break;
-  case 5: put(w, "  w = %s[1.5]\n", a.name); break;
-  case 6: put(w, "  w = tanh(%s, %s)\n", a.name, a.name); break;
-  case 7: put(w, "  w = %s + c\n", a.name); break;
-  case 8: put(w, "  w = exact([q < %d] => 0.5)\n", w->palette[0] + 1); break;
-  case 9: put(w, "  w = if %s then 1 else 0\n", a.name); break;
-  case 10: put(w, "  w = sum(q < %d: %s[q%s])\n", a.dim[0] + 1, a.name, a.rank > 1 ? ", 0" : ""); break;
-  default: put(w, "  w = net([q < %d] => 0.5)\n", w->palette[0] + 1);
+static void given_function(Writer *w) {
+  const Tensor *p = pick_rank(w, 1);
+  if (!p) return;
+  Tensor a = *p, t = begin_typed(w, a.rank, a.dim);
+  const char *f = ONE_OF(w, "centred", "softmax", "tanh");
+  if (below(w, 2)) put(w, "twice(%s, %s)", f, a.name);
+  else put(w, "%s |> %s |> scaled(by = 0.8)", a.name, f);
+  finish(w, t);
+}
+
+static void rearranged(Writer *w) { /* by the library */
+  const Tensor *p = pick_rank(w, 1);
+  if (!p) return;
+  Tensor a = *p;
+  int last = a.rank - 1, what = below(w, a.rank > 1 ? 4 : 2);
+  int dim[MAX_DIMS + 1];
+  memcpy(dim, a.dim, sizeof a.dim);
+  if (what == 0) {
+    if ((dim[last] += 3) > 12) return;
+    Tensor t = begin_typed(w, a.rank, dim);
+    put(w, "%s(%s, 1, 2)", a.dim[last] > 2 ? ONE_OF(w, "pad", "pad_replicate", "pad_circular", "pad_reflect") : "pad",
+        a.name);
+    finish(w, t);
+  } else if (what == 1) {
+    if (a.rank == MAX_DIMS) return;
+    for (int i = a.rank; i > 0; i--) dim[i] = dim[i - 1];
+    dim[0] = 2;
+    Tensor t = begin_typed(w, a.rank + 1, dim);
+    put(w, "stack(%s, tanh(%s))", a.name, a.name);
+    finish(w, t);
+  } else if (what == 2) {
+    dim[last] = a.dim[last - 1], dim[last - 1] = a.dim[last];
+    Tensor t = begin_typed(w, a.rank, dim);
+    put(w, "transpose(%s)", a.name);
+    finish(w, t);
+  } else {
+    if ((dim[last - 1] *= a.dim[last]) > 24) return;
+    Tensor t = begin_typed(w, a.rank - 1, dim);
+    put(w, "flatten(%s)", a.name);
+    finish(w, t);
   }
 }
+
+static void derived(Writer *w) {
+  const Tensor *p = pick_rank(w, 1);
+  if (!p) return;
+  Tensor a = *p, t = begin_typed(w, a.rank, a.dim);
+  if (below(w, 2)) put(w, "grad(mean(square(tanh(%s))), %s)", a.name, a.name);
+  else put(w, "jvp(tanh(%s) * 0.5, %s, %s)", a.name, a.name, a.name);
+  finish(w, t);
+}
+
+static void changed_row(Writer *w) {
+  const Tensor *p = pick_rank(w, 1);
+  if (!p || p->dim[0] < 3) return;
+  Tensor a = *p, t = begin_typed(w, a.rank, a.dim);
+  put(w, "update(%s, c, 0.5 * %s[%s])", a.name, a.name, ONE_OF(w, "0", "1", "2"));
+  finish(w, t);
+}
+
+static void two_states(Writer *w) { /* from the back, with a loop inside */
+  const Tensor *p = pick_rank(w, 1);
+  if (!p || p->rank > 2) return;
+  Tensor a = *p, t = named(w, a.rank, a.dim);
+  Tensor row = {.rank = a.rank - 1, .dim = {a.dim[1]}};
+  const char *n = t.name;
+  put(w, "  scan t in %d {\n    state g%s: ", a.dim[0], n);
+  put_type(w, &row);
+  put(w, " = 0.1\n    state h%s: ", n);
+  put_type(w, &row);
+  put(w, " = 0\n    now = %s[%d - t] + 0.5 * g%s\n    for n in 2 { now = sin(now + n / 4) }\n", a.name, a.dim[0] - 1,
+      n);
+  put(w, "    g%s <- 0.7 * now + 0.2 * h%s\n    h%s <- g%s\n    %s[%d - t] = tanh(now) - h%s\n  }\n", n, n, n, n, n,
+      a.dim[0] - 1, n);
+  remember(w, t);
+}
+
+static void (*const statements[])(Writer *) = {
+    same_shape,   same_shape,     permuted,   broadcast, reduced,     product,   window, slice,
+    along_last,   to_number,      loop,       layer,     repeated,    looked_up, joined, two_parts,
+    with_options, given_function, rearranged, derived,   changed_row, two_states};
 
 /* ---- the whole ---- */
 
@@ -376,33 +466,91 @@ static void head(Writer *w) {
   put(w, "fn centred(x: float[N]) -> float[N] = x - mean(x)\n");
   put(w, "fn squares(x: float[N]) -> float = mean(i: x[i] ** 2)\n");
   put(w, "fn spread(x: float[N]) -> float {\n  m = mean(x)\n  return sqrt(mean(i: square(x[i] - m)) + 0.1)\n}\n");
-  put(w, "fn exact(x: f32[%d]) -> f32 = sum(x)\n", w->palette[0]);
-  put(w, "model Part(IN: int, OUT: int) {\n  param weight: f32[OUT, IN] = 0.1\n  param bias: f32[OUT] = 0\n");
-  put(w, "  fn forward(x: f32[IN]) -> f32[OUT] = [o] => %s(sum(i: weight[o, i] * x[i]) + bias[o])\n}\n",
-      ONE_OF(w, "tanh", "sigmoid", "sin"));
-  put(w, "model Net(IN: int, D: int, DEPTH: int) {\n  first = Part(IN, D)\n  rest = Part(D, D) * DEPTH\n");
+  put(w, "fn parted(x: float[N]) -> (float[N], float) {\n  r = sqrt(mean(x * x) + 0.2)\n  return x / r, r\n}\n");
+  put(w, "fn scaled(x: float[N], by: real = 0.5, turned: flag = false) -> float[N] {\n");
+  put(w, "  if turned { y = [i < N] => x[N - 1 - i] } else { y = x }\n  return by * y\n}\n");
+  put(w, "fn twice(f: fn, x: float[..S]) -> float[..S] = f(f(x) / 2)\n");
+  put(w, "model Part(IN: int, OUT: int, f: fn, bias: flag = true) {\n  param weight: f32[OUT, IN] = 0.1\n");
+  put(w, "  has_bias = bias\n  if has_bias { param bias: f32[OUT] = 0 }\n  fn forward(x: f32[IN]) -> f32[OUT] {\n");
+  put(w, "    y = [o] => sum(i: weight[o, i] * x[i])\n    if has_bias { y = y + bias }\n    return f(y)\n  }\n}\n");
+  put(w, "model Net(IN: int, D: int, DEPTH: int) {\n  first = Part(IN, D, %s%s)\n",
+      ONE_OF(w, "tanh", "sigmoid", "sin"), ONE_OF(w, "", ", bias = false"));
+  put(w, "  rest = Part(D, D, f = %s) * DEPTH\n", ONE_OF(w, "tanh", "softmax", "cos"));
   put(w,
       "  fn forward(x: f32[IN]) -> f32[D] {\n    h = first(x)\n    for p in rest { h = %s }\n    return h\n  }\n}\n",
       ONE_OF(w, "p(h)", "h + p(h)", "(h + p(h)) / 2"));
   put(w, "net = Net(%d, %d, %d)\n", w->palette[0], w->palette[1], 1 + below(w, 3));
 }
 
+/* What is returned: a loss over the last tensors, and for an entry those themselves, or derivatives by the arguments.
+ */
 static void results(Writer *w, int arguments, RandomProgramKind kind) {
   int from = w->n > 3 ? w->n - 3 : 0;
-  put(w, "  loss = 0.0");
+  put(w, "  loss = %s", kind == RANDOM_TRAINING ? "mean(square(net(x0)))" : "0.0");
   for (int i = from; i < w->n; i++)
     put(w, w->pool[i].rank ? " + mean(square(%s))" : " + square(%s)", w->pool[i].name);
   put(w, "\n  return loss");
   for (int i = 0; i < arguments && kind == RANDOM_GRADIENTS; i++) put(w, ", grad(loss, x%d)", i);
-  for (int i = from; i < w->n && kind != RANDOM_GRADIENTS; i++) put(w, ", %s", w->pool[i].name);
+  for (int i = from; i < w->n && kind == RANDOM_ANY; i++) put(w, ", %s", w->pool[i].name);
   put(w, "\n}\n");
 }
 
+static void put_arguments(Writer *w, int arguments) {
+  put(w, "(c: i32<3>");
+  for (int i = 0; i < arguments; i++) {
+    put(w, ", x%d: ", i);
+    put_type(w, &w->program->tensors[i]);
+  }
+  put(w, ") -> ");
+}
+
+static void entry(Writer *w, int arguments, RandomProgramKind kind) {
+  put(w, "entry e");
+  put_arguments(w, arguments);
+  put(w, "(loss: f32");
+  int from = w->n > 3 ? w->n - 3 : 0, parts = kind == RANDOM_GRADIENTS ? arguments : w->n - from;
+  for (int i = 0; i < parts; i++) {
+    put(w, ", d%d: ", i);
+    put_type(w, kind == RANDOM_GRADIENTS ? &w->program->tensors[i] : &w->pool[from + i]);
+  }
+  put(w, ") {\n");
+}
+
+/* Fields of each argument's name and type, and a training of the function `each` of one example. */
+static void training(Writer *w, int arguments) {
+  put(w, "data rows from npy(");
+  for (int i = 0; i < arguments; i++) put(w, "x%d = \"x%d.npy\", ", i, i);
+  put(w, "c = \"c.npy\") {\n  c: i32<3>\n");
+  for (int i = 0; i < arguments; i++) {
+    put(w, "  x%d: ", i);
+    put_type(w, &w->program->tensors[i]);
+    put(w, "\n");
+  }
+  put(w, "}\nfn of(c: i32<3>[B]) -> f32[B] = [b] => f32(c[b]) / 4\n");
+  put(w, "train rows {\n  batch = 4%s\n  state pace: f32 = 1\n",
+      ONE_OF(w, "", "\n  clip_norm = 1", "\n  accumulate = 2"));
+  char call[64] = "";
+  for (int i = 0; i < arguments; i++) sprintf(call + strlen(call), ", x%d", i);
+  put(w, "  losses = each(c%s)\n  first = mean(losses)%s\n", call, ONE_OF(w, "", " + 0.1 * mean(of(c))", " * pace"));
+  put(w, "  minimize first over net.first with %s\n",
+      ONE_OF(w, "Sgd(lr = 0.1)", "Momentum(lr = 0.1 / (1 + step), nesterov = true)"));
+  put(w, "  second = mean(each(c%s)) / 2\n", call);
+  const char *update = ONE_OF(w, "minimize second over net.rest with Momentum(lr = 0.05, weight_decay = 0.1)",
+                              "minimize second over net.rest with Sgd(lr = 0.01), net.first with Momentum(mu = 0.5)");
+  bool sometimes = below(w, 2);
+  put(w, "  %s%s%s\n", sometimes ? "if step % 2 == 0 { " : "", update, sometimes ? " }" : "");
+  put(w, "  if step %% 3 == 0 { pace <- 0.9 * pace }\n  report losses, pace\n}\n");
+}
+
 /* The statements come first, for the result's type stands before them. */
-void random_program(Buf *out, uint64_t seed, RandomProgramKind kind) {
+void random_program(RandomProgram *out, uint64_t seed, RandomProgramKind kind) {
   static const int dims[] = {3, 2, 5, 4, 7, 1, 8, 3};
   Buf body = {0};
-  Writer w = {.out = out, .state = seed * 0x9e3779b97f4a7c15u + 1, .smooth = kind == RANDOM_GRADIENTS};
+  *out = (RandomProgram){0};
+  Writer w = {.out = &out->text,
+              .program = out,
+              .state = seed * 0x9e3779b97f4a7c15u + 1,
+              .smooth = kind == RANDOM_GRADIENTS || kind == RANDOM_TRAINING};
   for (int i = 0; i < 3; i++) w.palette[i] = dims[below(&w, 8)];
   w.palette[0] += w.palette[0] < 3 ? 3 : 0;
   head(&w);
@@ -412,27 +560,21 @@ void random_program(Buf *out, uint64_t seed, RandomProgramKind kind) {
     sprintf(t.name, "x%d", i);
     for (int k = 0; k < t.rank; k++) t.dim[k] = w.palette[below(&w, 3)];
     if (!i) t.dim[0] = w.palette[0];
-    w.pool[w.n++] = t;
+    remember(&w, t);
   }
   w.out = &body;
-  int count = 4 + below(&w, 9), where = kind == RANDOM_WRONG ? below(&w, count) : -1;
-  for (int i = 0; i < count; i++) {
-    if (i == where) wrong(&w);
-    statements[below(&w, (int)(sizeof statements / sizeof *statements))](&w);
-  }
+  int count = 4 + below(&w, 9);
+  for (int i = 0; i < count; i++) statements[below(&w, (int)(sizeof statements / sizeof *statements))](&w);
   results(&w, arguments, kind);
-  w.out = out;
-  put(&w, "entry e(c: i32<3>");
-  for (int i = 0; i < arguments; i++) {
-    put(&w, ", x%d: ", i);
-    put_type(&w, &w.pool[i]);
+  w.out = &out->text;
+  if (kind == RANDOM_TRAINING) {
+    put(&w, "fn each");
+    put_arguments(&w, arguments);
+    put(&w, "f32 {\n%s", body.text);
+    training(&w, arguments);
+  } else {
+    entry(&w, arguments, kind);
+    put(&w, "%s", body.text);
   }
-  put(&w, ") -> (loss: f32");
-  int from = w.n > 3 ? w.n - 3 : 0, parts = kind == RANDOM_GRADIENTS ? arguments : w.n - from;
-  for (int i = 0; i < parts; i++) {
-    put(&w, ", d%d: ", i);
-    put_type(&w, &w.pool[kind == RANDOM_GRADIENTS ? i : from + i]);
-  }
-  put(&w, ") {\n%s", body.text);
   buf_free(&body);
 }
