@@ -5,17 +5,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <llvm-c/Core.h>
-#include <llvm-c/Error.h>
-#include <llvm-c/LLJIT.h>
 
 #include "ir/interpret.h"
 #include "ir/scalar.h"
-#include "runtime/sort.h"
 #include "tests/unit/codegen/kernel_run.h"
 #include "tests/unit/steps.h"
-
-typedef void Compiled(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch);
 
 typedef struct Run {
   const KernelRun *how;
@@ -25,7 +19,11 @@ typedef struct Run {
   Interpretation in; /* of the reference */
   uint64_t random;
   void *planned; /* the arena, or NULL: each buffer on its own */
-  void **memory; /* by buffer id */
+  const KernelBackend *backend;
+  void *code;
+  uint64_t seed;
+  const char *fault; /* while kernels run */
+  void **memory;     /* by buffer id */
 } Run;
 
 static int64_t dim_of(void *cx, DimAtom *symbol) {
@@ -40,9 +38,7 @@ static uint64_t next_random(Run *r) {
   return r->random;
 }
 
-/* Memory that ends at a page that cannot be touched, and begins with garbage: a read or write beyond the end is a
- * fault. */
-static void *guarded(size_t bytes) {
+void *guarded_memory(size_t bytes) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
   char *p = mmap(NULL, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED || mprotect(p + whole, page, PROT_NONE)) ice("no memory for a test");
@@ -50,7 +46,7 @@ static void *guarded(size_t bytes) {
   return p + (whole - bytes);
 }
 
-static void unguard(void *at, size_t bytes) {
+void free_guarded_memory(void *at, size_t bytes) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
   munmap((char *)at - (whole - bytes), whole + page);
 }
@@ -115,39 +111,26 @@ static void place_buffers(Run *r) {
   for (int i = 0; i < s->buffers.n; i++) {
     const Buffer *b = s->buffers.at[i];
     size_t bytes = (size_t)value_of(r, b->bytes);
-    r->memory[b->id] = is_planned(r, b) ? (char *)r->planned + value_of(r, b->offset) : guarded(bytes);
+    r->memory[b->id] = is_planned(r, b) ? (char *)r->planned + value_of(r, b->offset) : guarded_memory(bytes);
     if (b->place == BUFFER_arena) continue;
     const void *data = b->place == BUFFER_const ? b->node->data : given(r, b->node)->data;
     memcpy(r->memory[b->id], data, bytes);
   }
 }
 
-static void *kernel_code(LLVMOrcLLJITRef jit, const char *symbol) {
-  LLVMOrcExecutorAddress at = 0;
-  LLVMErrorRef error = LLVMOrcLLJITLookup(jit, &at, symbol);
-  if (error) ice("%s", LLVMGetErrorMessage(error));
-  return (void *)(uintptr_t)at;
+static int64_t value_in(const KernelRun *how, const Dim *d) {
+  return dim_evaluate(d, dim_of, (void *)(uintptr_t)how);
 }
-
-typedef struct Jit {
-  Run *run;
-  LLVMOrcLLJITRef jit;
-} Jit;
 
 /* One step of its loops. */
 static void run_kernel(void *cx, const Kernel *k, int64_t step) {
-  Run *r = ((const Jit *)cx)->run;
-  Compiled *code = (Compiled *)kernel_code(((const Jit *)cx)->jit, k->symbol);
+  Run *r = cx;
   void *operands[64];
   int64_t dims[8];
   for (int i = 0; i < k->operands.n; i++) operands[i] = r->memory[k->operands.at[i]->id];
   for (int i = 0; i < r->s->dims.n; i++) dims[i] = r->how->batch;
-  size_t bytes = aligned(value_of(r, k->scratch));
-  void *scratch = guarded(bytes);
-  int64_t units = value_of(r, k->step_units), chunks = r->how->chunks, from = step * units;
-  for (int64_t c = chunks - 1; c >= 0; c--)
-    code(operands, dims, from + units * c / chunks, from + units * (c + 1) / chunks, scratch);
-  unguard(scratch, bytes);
+  KernelStep x = {r->s, k, operands, dims, step, r->how, value_in, r->seed};
+  if (!r->fault) r->fault = r->backend->run(r->code, &x);
 }
 
 static void show_schedule(Run *r) {
@@ -157,41 +140,6 @@ static void show_schedule(Run *r) {
   schedule_print(&b, r->s, NULL);
   fputs(b.text, stderr);
   buf_free(&b);
-}
-
-static const char *show_code(CpuModule *m) {
-  Buf b = {0};
-  const char *error = cpu_module_write(m, CPU_LLVM, &b);
-  fputs(b.text, stderr);
-  buf_free(&b);
-  return error;
-}
-
-/* What kernels call of the runtime. */
-static LLVMErrorRef define_runtime(LLVMOrcLLJITRef jit) {
-  LLVMOrcCSymbolMapPair symbol = {LLVMOrcLLJITMangleAndIntern(jit, "nnrt_sort"), {0}};
-  symbol.Sym.Address = (uintptr_t)nnrt_sort;
-  symbol.Sym.Flags.GenericFlags = LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
-  return LLVMOrcJITDylibDefine(LLVMOrcLLJITGetMainJITDylib(jit), LLVMOrcAbsoluteSymbols(&symbol, 1));
-}
-
-/* The code of all kernels, ready to run. */
-static const char *compile(Run *r, CpuModule *m, LLVMOrcLLJITRef *jit) {
-  if (r->how->show) show_schedule(r);
-  for (int i = 0; i < r->s->kernels.n; i++) cpu_emit_kernel(m, r->s, r->s->kernels.at[i]);
-  const char *error = r->how->show ? show_code(m) : NULL;
-  Buf object = {0};
-  if (!error) error = cpu_module_write(m, CPU_OBJECT, &object);
-  if (error) return error;
-  LLVMErrorRef fault = LLVMOrcCreateLLJIT(jit, NULL);
-  if (!fault) fault = define_runtime(*jit);
-  if (!fault) {
-    LLVMMemoryBufferRef copy = LLVMCreateMemoryBufferWithMemoryRangeCopy(object.text, object.n, "kernels");
-    fault = LLVMOrcLLJITAddObjectFile(*jit, LLVMOrcLLJITGetMainJITDylib(*jit), copy);
-  }
-  if (fault) ice("%s", LLVMGetErrorMessage(fault));
-  buf_free(&object);
-  return NULL;
 }
 
 /* ---- comparison ---- */
@@ -284,23 +232,25 @@ static const char *compare_all(Run *r) {
 static void free_buffers(Run *r) {
   for (int i = 0; i < r->s->buffers.n; i++) {
     const Buffer *b = r->s->buffers.at[i];
-    if (!is_planned(r, b)) unguard(r->memory[b->id], (size_t)value_of(r, b->bytes));
+    if (!is_planned(r, b)) free_guarded_memory(r->memory[b->id], (size_t)value_of(r, b->bytes));
   }
 }
 
-static const char *run_and_compare(Run *r, LLVMOrcLLJITRef jit) {
+static const char *run_and_compare(Run *r) {
   place_buffers(r);
-  schedule_steps(r->s, dim_of, (void *)(uintptr_t)r->how, run_kernel, &(Jit){r, jit});
-  const char *fault = compare_all(r);
+  r->fault = NULL;
+  schedule_steps(r->s, dim_of, (void *)(uintptr_t)r->how, run_kernel, r);
+  const char *fault = r->fault ? r->fault : compare_all(r);
   free_buffers(r);
   return fault;
 }
 
-static const char *run_placed(Run *r, LLVMOrcLLJITRef jit) {
+static const char *run_placed(Run *r) {
   size_t bytes = aligned(value_of(r, r->s->arena_bytes));
-  r->planned = guarded(bytes);
-  const char *fault = run_and_compare(r, jit);
-  unguard(r->planned, bytes);
+  r->planned = guarded_memory(bytes);
+  const char *fault = run_and_compare(r);
+  free_guarded_memory(r->planned, bytes);
+  r->planned = NULL;
   return fault;
 }
 
@@ -313,23 +263,27 @@ static const char *run_passes(Graph *g, const KernelRun *how) {
 
 const char *kernel_run(Graph *g, const KernelRun *how) {
   Run r = {.how = how, .arena = g->arena, .g = g, .random = how->seed * 2654435761u + 88172645463325252u};
+  r.backend = how->backend ? how->backend : &cpu_backend;
   r.reference = how->reference ? how->reference : g;
   r.in.arena = g->arena;
   const char *error = how->passes ? run_passes(g, how) : NULL;
   if (error) return error;
-  CpuModule *m = cpu_module_new(g->arena, "kernels", how->march, how->level, &error);
-  if (!m) return error;
-  r.s = schedule(g, cpu_module_target(m), g->arena, how->level);
+  Target target;
+  error = cpu_target(how->march, &target);
+  if (error) return error;
+  r.s = schedule(g, &target, g->arena, how->level);
   error = schedule_verify(r.s);
-  LLVMOrcLLJITRef jit = NULL;
   if (!error) {
     give_values(&r);
     error = interpret(r.reference, &r.in);
   }
-  if (!error) error = compile(&r, m, &jit);
-  if (!error) error = run_and_compare(&r, jit);
-  if (!error) error = run_placed(&r, jit);
-  if (jit) LLVMOrcDisposeLLJIT(jit);
-  cpu_module_free(m);
+  if (how->show) show_schedule(&r);
+  if (!error) error = r.backend->compile(how, r.s, &r.code);
+  for (int i = 0; i < (how->runs ? how->runs : 1) && !error; i++) {
+    r.seed = how->seed + (uint64_t)i;
+    error = run_and_compare(&r);
+    if (!error) error = run_placed(&r);
+  }
+  if (r.code) r.backend->free(r.code);
   return error;
 }
