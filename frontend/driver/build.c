@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "codegen/cuda/cuda.h"
 #include "codegen/link.h"
 #include "frontend/driver/output.h"
 #include "ir/explain.h"
@@ -163,6 +164,13 @@ static int build_schedules(Build *b) {
   return b->session->diags.errors ? EXIT_PROGRAM : 0;
 }
 
+static int build_cuda(Build *b) {
+  if (!wants(b, EMIT_cuda)) return 0;
+  Buf text = {0};
+  cuda_write_program(&text, b->compilation->schedules.n, b->compilation->schedules.at);
+  return emit(b, EMIT_cuda, &text);
+}
+
 static int build_code(Build *b) {
   Compilation *c = b->compilation;
   double start = now();
@@ -242,6 +250,7 @@ static int build_stages(Build *b) {
   int status = build_passes(b);
   if (status || b->options->compile.passes.stop_after || !wants_any(b, EMIT_kernels, EMIT_exe)) return status;
   status = build_schedules(b);
+  if (!status) status = build_cuda(b);
   if (!status) status = build_code(b);
   return status ? status : build_outputs(b);
 }

@@ -1,0 +1,273 @@
+/* contraction.c - sums of products in tiles: a block has a tile of the result, each of its 16 x 16 threads some rows
+ * and columns of it, 16 apart, in registers. Slices of K come through shared memory, read through the operands' own
+ * maps and guards, so a convolution is a product like any other. The maps after it are applied in registers.
+ *
+ * Tiles are chosen by a model, not by trying: multiplications against loads from shared memory, and how full the last
+ * round of blocks is. */
+#include "codegen/cuda/text.h"
+
+#include "ir/cost.h"
+
+enum { SIDE = 16 /* threads */, SLICE = 16 /* of K */, PROCESSORS = 132, MAX_SLOTS = 64 };
+
+typedef struct Slots { /* the indices of one role */
+  int n;
+  Var *var[MAX_SLOTS];
+  Dim *extent[MAX_SLOTS];
+  Dim *volume;
+} Slots;
+
+typedef struct Product {
+  Text *t;
+  const Contraction *c;
+  const Node *node;
+  const char *type;
+  Form **at; /* by slot */
+  Slots batch, m, n, k;
+  int rows, columns; /* of a thread */
+  Sum sum;
+} Product;
+
+static Dim *slot_extent(const Node *n, int s) { return s < n->rank ? n->shape[s] : n->red[s - n->rank]; }
+
+static void take_slots(Product *p, Slots *s, int n, const int *slot) {
+  if (n > MAX_SLOTS) ice("kernel %s has too many indices", p->t->k->symbol);
+  s->n = n;
+  s->volume = dim_const(p->t->ir, 1);
+  for (int i = 0; i < n; i++) {
+    s->extent[i] = slot_extent(p->node, slot[i]);
+    s->var[i] = var_fresh(p->t->ir, s->extent[i]);
+    p->at[slot[i]] = form_var(p->t->ir, s->var[i]);
+    s->volume = dim_mul(p->t->ir, s->volume, s->extent[i]);
+  }
+}
+
+/* ---- tiles ---- */
+
+static double rounded_up(double x, double to) { return (double)(int64_t)((x + to - 1) / to); }
+
+/* Time of the whole in steps of K: of a thread's step its products, and what it reads from shared memory for them; as
+ * often as blocks take turns. */
+static double cost_of(const Product *p, int rows, int columns) {
+  double m = (double)dim_nominal(p->m.volume), n = (double)dim_nominal(p->n.volume);
+  double tiles = rounded_up(m, SIDE * rows) * rounded_up(n, SIDE * columns) * (double)dim_nominal(p->batch.volume);
+  return rounded_up(tiles, PROCESSORS) * (rows * columns + 2 * (rows + columns));
+}
+
+static void choose_tile(Product *p) {
+  static const int sizes[] = {1, 2, 4, 8};
+  double best = -1;
+  for (int i = 0; i < 16; i++) {
+    double cost = cost_of(p, sizes[i / 4], sizes[i % 4]);
+    if (best >= 0 && cost >= best) continue;
+    best = cost;
+    p->rows = sizes[i / 4];
+    p->columns = sizes[i % 4];
+  }
+}
+
+/* ---- slices ---- */
+
+typedef struct Slice { /* of one operand: [SLICE][lines] in shared memory */
+  Expr *value;
+  const Slots *line;
+  const char *name, *first; /* line of the tile's beginning */
+  int lines;
+} Slice;
+
+typedef struct Stride {
+  Text *t;
+  const Var *var;
+  bool found;
+} Stride;
+
+static void look_for_step(void *cx, Expr *x) {
+  Stride *s = cx;
+  if (x->kind != EXPR_READ || x->node->rank == 0) return;
+  if (form_coefficient(x->at[x->node->rank - 1], s->var) == 1) s->found = true;
+}
+
+/* Neighbouring threads take neighbours in memory: along the line, or along K. */
+static bool runs_along(Product *p, const Slice *s, const Slots *slots) {
+  if (slots->n == 0) return false;
+  Stride x = {p->t, slots->var[slots->n - 1], false};
+  expr_visit(s->value, look_for_step, &x);
+  return x.found;
+}
+
+static const char *converted(Product *p, const Expr *x, const char *v) {
+  return x->dtype == p->node->body->dtype ? v : text_printf(p->t, "(%s)%s", p->type, v);
+}
+
+static void load_slice(Product *p, const Slice *s, const char *k0) {
+  Text *t = p->t;
+  bool along_k = !runs_along(p, s, s->line) && runs_along(p, s, &p->k);
+  int inner = along_k ? SLICE : s->lines;
+  text_open(t, "for (int x = nn_thread(); x < %d; x += %d)", SLICE * s->lines, SIDE * SIDE);
+  text_line(t, "const int line = x %s %d, step = x %s %d;", along_k ? "/" : "%", inner, along_k ? "%" : "/", inner);
+  const char *l = text_name(t, 'x'), *k = text_name(t, 'x'), *v = text_name(t, 'v');
+  text_line(t, "const i64 %s = %s + line, %s = %s + step;", l, s->first, k, k0);
+  text_line(t, "%s %s = 0;", p->type, v);
+  text_open(t, "if (%s < %s && %s < %s)", l, text_dim(t, s->line->volume), k, text_dim(t, p->k.volume));
+  text_positions(t, l, s->line->n, s->line->var, s->line->extent);
+  text_positions(t, k, p->k.n, p->k.var, p->k.extent);
+  text_line(t, "%s = %s;", v, converted(p, s->value, text_expr(t, s->value)));
+  text_close(t);
+  text_line(t, "%s[step * %d + line] = %s;", s->name, s->lines, v);
+  text_close(t);
+}
+
+/* ---- products ---- */
+
+static bool mask_uses_k(const Product *p, const Expr *mask) {
+  for (int i = 0; i < p->k.n; i++)
+    if (expr_uses(mask, p->k.var[i])) return true;
+  return false;
+}
+
+/* for each row and column of a thread, with m and n bound: closed by two text_close. */
+static void each_result(Product *p, const char *m0, const char *n0) {
+  Text *t = p->t;
+  const char *m = text_name(t, 'x'), *n = text_name(t, 'x');
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int r = 0; r < %d; r++)", p->rows);
+  text_line(t, "const i64 %s = %s + nn_thread() / %d + r * %d;", m, m0, SIDE, SIDE);
+  text_positions(t, m, p->m.n, p->m.var, p->m.extent);
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int c = 0; c < %d; c++)", p->columns);
+  text_line(t, "const i64 %s = %s + nn_thread() %% %d + c * %d;", n, n0, SIDE, SIDE);
+  text_positions(t, n, p->n.n, p->n.var, p->n.extent);
+  text_line(t, "if (%s >= %s || %s >= %s) continue;", m, text_dim(t, p->m.volume), n, text_dim(t, p->n.volume));
+}
+
+/* One step of K: a thread's rows and columns from shared memory, and their products. */
+static void multiply(Product *p, const Slice *a, const Slice *b) {
+  Text *t = p->t;
+  text_line(t, "%s left[%d], right[%d];", p->type, p->rows, p->columns);
+  text_line(t, "NN_UNROLL");
+  text_line(t, "for (int r = 0; r < %d; r++) left[r] = %s[step * %d + nn_thread() / %d + r * %d];", p->rows, a->name,
+            a->lines, SIDE, SIDE);
+  text_line(t, "NN_UNROLL");
+  text_line(t, "for (int c = 0; c < %d; c++) right[c] = %s[step * %d + nn_thread() %% %d + c * %d];", p->columns,
+            b->name, b->lines, SIDE, SIDE);
+}
+
+static void add_products(Product *p) {
+  Text *t = p->t;
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int r = 0; r < %d; r++)", p->rows);
+  text_line(t, "NN_UNROLL");
+  text_line(t, "for (int c = 0; c < %d; c++) sum[r][c] += left[r] * right[c];", p->columns);
+  text_close(t);
+}
+
+/* A mask on rows, columns and K together: asked at each product. */
+static void add_masked(Product *p, Expr *mask, const char *m0, const char *n0, const char *k0) {
+  Text *t = p->t;
+  const char *k = text_name(t, 'x');
+  text_line(t, "const i64 %s = %s + step;", k, k0);
+  text_line(t, "if (%s >= %s) break;", k, text_dim(t, p->k.volume));
+  text_positions(t, k, p->k.n, p->k.var, p->k.extent);
+  each_result(p, m0, n0);
+  const char *holds = text_expr(t, mask);
+  text_line(t, "if (%s) sum[r][c] += left[r] * right[c];", holds);
+  text_close(t);
+  text_close(t);
+}
+
+static void run_through_k(Product *p, const Slice *a, const Slice *b) {
+  Text *t = p->t;
+  Expr *mask = p->c->tile_mask ? expr_at_slots(t->ir, p->c->tile_mask, p->at) : NULL;
+  text_open(t, "for (i64 k0 = 0; k0 < %s; k0 += %d)", text_dim(t, p->k.volume), SLICE);
+  load_slice(p, a, "k0");
+  load_slice(p, b, "k0");
+  text_line(t, "nn_sync();");
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int step = 0; step < %d; step++)", SLICE);
+  multiply(p, a, b);
+  if (mask && mask_uses_k(p, mask)) add_masked(p, mask, a->first, b->first, "k0");
+  else add_products(p);
+  text_close(t);
+  text_line(t, "nn_sync();");
+  text_close(t);
+}
+
+/* ---- results ---- */
+
+/* The value at a result's position: masked, scaled, the maps after it, stored. */
+static void finish(Product *p) {
+  Text *t = p->t;
+  Expr *mask = p->c->tile_mask ? expr_at_slots(t->ir, p->c->tile_mask, p->at) : NULL;
+  const char *v = "sum[r][c]";
+  DType d = p->node->dtype;
+  if (mask && !mask_uses_k(p, mask)) v = text_printf(t, "(%s ? %s : 0)", text_expr(t, mask), v);
+  if (p->c->scale) {
+    const char *scale = text_expr(t, expr_at_slots(t->ir, p->c->scale, p->at));
+    v = text_printf(t, "nn_mul_%s(%s, %s)", dtype_name(type_of_sums(d)), v, scale);
+  }
+  const char *name = text_name(t, 'v');
+  text_line(t, "const %s %s = %s;", type_name(d), name, text_rounded(t, d, v));
+  for (int i = 0; i < t->k->members.n; i++) {
+    const Member *m = &t->k->members.at[i];
+    if (i) name = text_expr(t, expr_at_slots(t->ir, m->node->body, p->at));
+    const char *place = m->storage == STORE_buffer ? text_place(t, m->buffer, m->node, p->at) : NULL;
+    text_known(t, expr_read(t->ir, m->node, p->at), name);
+    if (place) text_line(t, "%s = %s;", place, text_stored(t, m->node->dtype, name));
+  }
+}
+
+static const char *at_tile(Text *t, const char *number, int lines) {
+  const char *name = text_name(t, 'x');
+  text_line(t, "const i64 %s = %s * %d;", name, number, lines);
+  return name;
+}
+
+static void tile(Product *p, const char *part, Dim *m_tiles, Dim *n_tiles) {
+  Text *t = p->t;
+  const char *across = text_dim(t, n_tiles), *down = text_dim(t, m_tiles), *rest = text_name(t, 'q');
+  Slice b = {expr_at_slots(t->ir, p->c->b, p->at), &p->n, "right_slice",
+             at_tile(t, text_printf(t, "(%s %% %s)", part, across), SIDE * p->columns), SIDE * p->columns};
+  text_line(t, "const i64 %s = %s / %s;", rest, part, across);
+  Slice a = {expr_at_slots(t->ir, p->c->a, p->at), &p->m, "left_slice",
+             at_tile(t, text_printf(t, "(%s %% %s)", rest, down), SIDE * p->rows), SIDE * p->rows};
+  text_positions(t, text_printf(t, "(%s / %s)", rest, down), p->batch.n, p->batch.var, p->batch.extent);
+  text_line(t, "%s sum[%d][%d];", p->type, p->rows, p->columns);
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int r = 0; r < %d; r++)", p->rows);
+  text_line(t, "NN_UNROLL");
+  text_line(t, "for (int c = 0; c < %d; c++) sum[r][c] = 0;", p->columns);
+  text_close(t);
+  run_through_k(p, &a, &b);
+  each_result(p, a.first, b.first);
+  finish(p);
+  text_close(t);
+  text_close(t);
+}
+
+/* Batch indices that are steps of loops come first: parts are counted through the steps. */
+void text_contraction(Text *t) {
+  const Kernel *k = t->k;
+  Product p = {.t = t, .c = k->contraction, .node = k->members.at[0].node};
+  p.type = type_name(p.node->body->dtype);
+  p.at = NEW_ARRAY(t->arena, Form *, p.node->rank + p.node->nred + 1);
+  take_slots(&p, &p.batch, p.c->nbatch, p.c->batch);
+  take_slots(&p, &p.m, p.c->nm, p.c->m);
+  take_slots(&p, &p.n, p.c->nn, p.c->n);
+  take_slots(&p, &p.k, p.c->nk, p.c->k);
+  choose_tile(&p);
+  t->how.threads = SIDE * SIDE;
+  int size = dtype_bytes(type_of_sums(p.node->body->dtype)), left = SIDE * p.rows * SLICE * size;
+  t->how.shared = left + SIDE * p.columns * SLICE * size;
+  text_line(t, "%s *left_slice = (%s *)nn_shared(), *right_slice = (%s *)(nn_shared() + %d);", p.type, p.type, p.type,
+            left);
+  Dim *m_tiles = dim_ceil_div(t->ir, p.m.volume, SIDE * p.rows),
+      *n_tiles = dim_ceil_div(t->ir, p.n.volume, SIDE * p.columns);
+  Dim *parts = dim_mul(t->ir, m_tiles, n_tiles);
+  for (int i = 0; i < p.batch.n; i++) {
+    bool step = false;
+    for (int j = 0; j < k->times; j++) step = step || k->members.at[0].grid_slot[j] == p.c->batch[i];
+    if (!step) parts = dim_mul(t->ir, parts, p.batch.extent[i]);
+  }
+  tile(&p, text_parts(t, parts), m_tiles, n_tiles);
+  text_close(t);
+}

@@ -1,0 +1,30 @@
+/* cuda.h - kernels as CUDA C: the text that NVRTC translates, and that the simulator of tests/gpu runs.
+ *
+ * The text is a small part of C: functions of scalars and pointers, loops, conditions; all that the device adds are
+ * the primitives of primitives.def. The whole is the prelude and then kernels, each
+ *
+ *   symbol(T *b0, ..., i64 d0, ..., i64 step, char *scratch)
+ *
+ * with the addresses of k->operands in order, aligned to 64 bytes; the values of s->dims; the number of the step of
+ * the loops around it; and memory for all blocks, CudaKernel.scratch bytes each. Blocks do not depend on each other,
+ * and any number of them does the same work: each takes every so many'th of the parts. */
+#ifndef NNC_CODEGEN_CUDA_CUDA_H
+#define NNC_CODEGEN_CUDA_CUDA_H
+
+#include "ir/kernel.h"
+
+typedef struct CudaKernel { /* how a kernel is launched */
+  const char *symbol;
+  int threads;    /* of a block */
+  Dim *parts;     /* of one step: a block has one at a time */
+  int64_t shared; /* bytes of a block's shared memory */
+  Dim *scratch;   /* bytes for each block, a multiple of 64 */
+} CudaKernel;
+
+void cuda_write_prelude(Buf *out);
+/* The kernel's text, and how it is launched; *out may be NULL. */
+CudaKernel cuda_write_kernel(Buf *out, const Schedule *s, const Kernel *k);
+/* The prelude, and every kernel of the schedules once. */
+void cuda_write_program(Buf *out, int n, Schedule *const *schedules);
+
+#endif

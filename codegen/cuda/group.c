@@ -1,0 +1,253 @@
+/* group.c - maps, and groups around reductions.
+ *
+ * Either each thread has a grid position of its own, and walks through the rows of its members alone (maps, columns,
+ * windows, very short rows: neighbours in the grid are neighbours in memory); or a block has a position, and its
+ * threads share the row: element e is thread e % threads's, in every loop over a row. Then what all of a row makes is
+ * joined in a fixed tree, every thread has the value, and one of them stores it. Between two loops over a row the
+ * block meets, so that what one thread stored another may read.
+ *
+ * Sums over positions: a block has all positions of a unit, one after the other. */
+#include "codegen/cuda/text.h"
+
+#include "ir/cost.h"
+
+enum { SHORT_ROW = 16, POSITIONS = 128 /* of a block, a thread each */, MOST_SHARED = 40 << 10, MOST = 1 << 20 };
+
+typedef struct Group {
+  Text *t;
+  const Kernel *k;
+  bool shared; /* a block has a position */
+  Var **grid;
+  Form **at; /* by grid index */
+} Group;
+
+static Form **slots_of(Group *g, const Member *m, Form **row) {
+  return member_slots(g->t->ir, g->t->arena, g->k, m, g->at, row);
+}
+
+/* ---- results ---- */
+
+static void keep_result(Group *g, const Member *m, Form **at, const char *v) {
+  Text *t = g->t;
+  const char *place = NULL;
+  if (m->storage == STORE_buffer) place = text_place(t, m->buffer, m->node, at);
+  else if (m->storage == STORE_row) place = text_row_place(t, m->node, at);
+  text_known(t, expr_read(t->ir, m->node, at), v);
+  if (place) text_line(t, "%s = %s;", place, text_stored(t, m->node->dtype, v));
+}
+
+/* One value of a position: of a block every thread has it. Others may still have to read what it is written over. */
+static void keep_plain(Group *g, const Member *m, Form **at, const char *v) {
+  Text *t = g->t;
+  text_known(t, expr_read(t->ir, m->node, at), v);
+  if (m->storage == STORE_register) return;
+  const char *place =
+      m->storage == STORE_row ? text_row_place(t, m->node, at) : text_place(t, m->buffer, m->node, at);
+  const char *stored = text_stored(t, m->node->dtype, v);
+  if (!g->shared) {
+    text_line(t, "%s = %s;", place, stored);
+    return;
+  }
+  text_line(t, "nn_sync();");
+  text_line(t, "if (nn_thread() == 0) %s = %s;", place, stored);
+}
+
+/* A sum over positions: the first's terms, then each other's, in order. */
+static void add_to_result(Group *g, const Member *m, Form **at, const char *v) {
+  Text *t = g->t;
+  DType d = m->node->dtype;
+  Form *before = form_const(t->ir, 0);
+  for (int i = 0; i < m->node->nred; i++) before = form_add(t->ir, before, at[m->node->rank + i]);
+  const char *place = text_place(t, m->buffer, m->node, at);
+  const char *sum = text_printf(t, "nn_add_%s(%s, %s)", dtype_name(type_of_sums(d)), text_loaded(t, d, place), v);
+  const char *value = text_printf(t, "(%s == 0 ? %s : %s)", text_form(t, before), v, text_rounded(t, d, sum));
+  text_line(t, "%s = %s;", place, text_stored(t, d, value));
+}
+
+/* ---- a loop over the row ---- */
+
+typedef struct Row {
+  Group *g;
+  const RowLoop *l;
+  Var **index;
+  Form **at;
+  Sum *sums; /* by member of the loop */
+  const char *position;
+} Row;
+
+static const Member *member_of(const Row *r, int i) { return &r->g->k->members.at[r->l->members[i]]; }
+
+static void row_element(Row *r) {
+  Text *t = r->g->t;
+  for (int i = 0; i < r->l->n; i++) {
+    const Member *m = member_of(r, i);
+    Form **at = slots_of(r->g, m, r->at);
+    const char *v = text_expr(t, expr_at_slots(t->ir, m->node->body, at));
+    if (m->summed) add_to_result(r->g, m, at, v);
+    else if (m->node->nred) sum_add(t, &r->sums[i], v, r->position);
+    else keep_result(r->g, m, at, v);
+  }
+}
+
+/* Element by element: e is the row-major position. */
+static void shared_row(Row *r) {
+  Text *t = r->g->t;
+  const char *e = text_name(t, 'e'), *size = text_product(t, r->l->nd, r->l->extent);
+  text_open(t, "for (i64 %s = nn_thread(); %s < %s; %s += %d)", e, e, size, e, t->how.threads);
+  text_positions(t, e, r->l->nd, r->index, r->l->extent);
+  r->position = e;
+  row_element(r);
+  text_close(t);
+}
+
+static void own_row(Row *r, int level) {
+  Text *t = r->g->t;
+  if (level == r->l->nd) {
+    r->position = text_form(t, r->at[0]);
+    for (int i = 1; i < r->l->nd; i++)
+      r->position =
+          text_printf(t, "(%s * %s + %s)", r->position, text_dim(t, r->l->extent[i]), text_form(t, r->at[i]));
+    row_element(r);
+    return;
+  }
+  text_loop(t, r->index[level]);
+  own_row(r, level + 1);
+  text_close(t);
+}
+
+static void run_loop(Group *g, const RowLoop *l) {
+  Text *t = g->t;
+  Row r = {.g = g, .l = l, .sums = NEW_ARRAY(t->arena, Sum, l->n)};
+  r.index = NEW_ARRAY(t->arena, Var *, l->nd);
+  for (int i = 0; i < l->nd; i++) r.index[i] = var_fresh(t->ir, l->extent[i]);
+  r.at = form_vars(t->ir, l->nd, r.index);
+  for (int i = 0; i < l->n; i++)
+    if (member_reduces(member_of(&r, i))) r.sums[i] = sum_open(t, member_of(&r, i)->node);
+  if (g->shared) shared_row(&r);
+  else own_row(&r, 0);
+  for (int i = 0; i < l->n; i++)
+    if (g->shared && member_reduces(member_of(&r, i))) sum_of_block(t, &r.sums[i]);
+  if (g->shared) text_line(t, "nn_sync();");
+  for (int i = 0; i < l->n; i++)
+    if (member_reduces(member_of(&r, i)))
+      keep_plain(g, member_of(&r, i), slots_of(g, member_of(&r, i), r.at), sum_value(t, &r.sums[i]));
+}
+
+/* ---- a position ---- */
+
+static void position(Group *g, const RowLoops *loops) {
+  for (int i = 0; i < loops->n; i++) {
+    const RowLoop *l = &loops->at[i];
+    const Member *m = &g->k->members.at[l->members[0]];
+    if (l->nd) {
+      run_loop(g, l);
+      continue;
+    }
+    Form **at = slots_of(g, m, NULL);
+    keep_plain(g, m, at, text_expr(g->t, expr_at_slots(g->t->ir, m->node->body, at)));
+  }
+  if (g->shared) text_line(g->t, "nn_sync();");
+}
+
+/* Positions of a unit from grid index i on, in order. */
+static void unit_positions(Group *g, const RowLoops *loops, int i, const char *from, const char *to) {
+  Text *t = g->t;
+  if (i == g->k->ngrid) {
+    position(g, loops);
+    return;
+  }
+  const char *name = text_name(t, 'x');
+  text_open(t, "for (i64 %s = %s; %s < %s; %s++)", name, from, name, to, name);
+  text_bind(t, g->grid[i], name);
+  unit_positions(g, loops, i + 1, "0", i + 1 < g->k->ngrid ? text_dim(t, g->k->grid[i + 1]) : NULL);
+  text_close(t);
+}
+
+/* The positions of grid indices before `cut`, times blocks of index `cut`. */
+static void units(Group *g, const RowLoops *loops) {
+  Text *t = g->t;
+  const Kernel *k = g->k;
+  Dim *blocks = dim_ceil_div(t->ir, k->grid[k->cut], k->block);
+  const char *u = text_parts(t, k->step_units), *count = text_dim(t, blocks), *from = text_name(t, 'f'),
+             *to = text_name(t, 'l');
+  if (k->cut) text_positions(t, text_printf(t, "(%s / %s)", u, count), k->cut, g->grid, k->grid);
+  text_line(t, "const i64 %s = %s %% %s * %d;", from, u, count, (int)k->block);
+  text_line(t, "const i64 %s = %s + %d < %s ? %s + %d : %s;", to, from, (int)k->block, text_dim(t, k->grid[k->cut]),
+            from, (int)k->block, text_dim(t, k->grid[k->cut]));
+  unit_positions(g, loops, k->cut, from, to);
+  text_close(t);
+}
+
+/* ---- rows that are kept ---- */
+
+static Dim *row_bytes(Text *t, const Member *m) {
+  Dim **extent = member_row_extents(t->arena, t->k, m), *bytes = dim_const(t->ir, dtype_bytes(m->node->dtype));
+  for (int i = 0; i < member_row_rank(t->k, m); i++) bytes = dim_mul(t->ir, bytes, extent[i]);
+  return dim_round_up(t->ir, bytes, 64);
+}
+
+/* In shared memory where they fit, else in scratch memory; there threads that have a row each have it side by side.
+ */
+static void kept_rows(Group *g) {
+  Text *t = g->t;
+  const Kernel *k = g->k;
+  Dim *end = dim_const(t->ir, 0);
+  int64_t bytes, apart = g->shared ? 1 : t->how.threads;
+  for (int i = 0; i < k->members.n; i++)
+    if (k->members.at[i].storage == STORE_row)
+      end = dim_add(t->ir, k->members.at[i].offset, row_bytes(t, &k->members.at[i]));
+  bool fits = g->shared && dim_is_const(end, &bytes) && bytes <= MOST_SHARED;
+  if (fits) t->how.shared = bytes;
+  else t->how.scratch = dim_mul(t->ir, end, dim_const(t->ir, apart));
+  for (int i = 0; i < k->members.n; i++) {
+    const Member *m = &k->members.at[i];
+    if (m->storage != STORE_row) continue;
+    KeptRow row = {m->node, text_name(t, 'r'), NEW_ARRAY(t->arena, bool, m->node->rank + 1), (int)apart};
+    for (int j = 0; j < k->ngrid; j++) row.is_grid[m->grid_slot[j]] = true;
+    const char *type = type_in_memory(m->node->dtype), *offset = text_dim(t, m->offset);
+    if (fits) text_line(t, "%s *%s = (%s *)(nn_shared() + %s);", type, row.name, type, offset);
+    else
+      text_line(t, "%s *%s = (%s *)(scratch + nn_block() * (i64)%s + %s * %d)%s;", type, row.name, type,
+                text_dim(t, t->how.scratch), offset, (int)apart, apart > 1 ? " + nn_thread()" : "");
+    vec_push(t->arena, &t->kept, row);
+  }
+}
+
+/* ---- the whole ---- */
+
+static double longest_row(Text *t, const Kernel *k) {
+  double longest = 0;
+  for (int i = 0; i < k->members.n; i++) {
+    Dim **extent = member_row_extents(t->arena, k, &k->members.at[i]);
+    double n = 1;
+    for (int j = 0; j < member_row_rank(k, &k->members.at[i]); j++) n *= (double)dim_nominal(extent[j]);
+    if (n > longest) longest = n;
+  }
+  return longest;
+}
+
+static bool is_shared(Text *t, const Kernel *k) {
+  if (k->kind == KERNEL_full || k->sums) return true;
+  return k->kind == KERNEL_row && longest_row(t, k) > SHORT_ROW;
+}
+
+void text_group(Text *t) {
+  const Kernel *k = t->k;
+  Group g = {.t = t, .k = k, .shared = is_shared(t, k), .grid = NEW_ARRAY(t->arena, Var *, k->ngrid + 1)};
+  double row = longest_row(t, k);
+  for (int i = 0; i < k->ngrid; i++) g.grid[i] = var_fresh(t->ir, k->grid[i]);
+  g.at = form_vars(t->ir, k->ngrid, g.grid);
+  t->how.threads = !g.shared ? POSITIONS : row <= 256 ? 32 : row <= 4096 ? 128 : 256;
+  kept_rows(&g);
+  RowLoops loops = kernel_row_loops(t->s, k, MOST, MOST);
+  if (k->sums) {
+    units(&g, &loops);
+    return;
+  }
+  Dim *positions = dim_const(t->ir, 1);
+  for (int i = k->times; i < k->ngrid; i++) positions = dim_mul(t->ir, positions, k->grid[i]);
+  const char *p = g.shared ? text_parts(t, positions) : text_threads(t, positions, t->how.threads);
+  text_positions(t, p, k->ngrid, g.grid, k->grid);
+  position(&g, &loops);
+  text_close(t);
+}

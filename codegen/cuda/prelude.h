@@ -1,0 +1,145 @@
+/* The part of every kernel's text that is the same on the device and in the simulator. For each row of scalar.def and
+ * each type the function nn_ROW_TYPE; f16 and bf16 are f32 in registers, rounded after each operation. */
+
+#define NN_COMPARISONS(T, S)                                                                                         \
+  static inline bool nn_eq_##S(T x, T y) { return x == y; }                                                          \
+  static inline bool nn_ne_##S(T x, T y) { return x != y; }                                                          \
+  static inline bool nn_lt_##S(T x, T y) { return x < y; }                                                           \
+  static inline bool nn_le_##S(T x, T y) { return x <= y; }                                                          \
+  static inline bool nn_gt_##S(T x, T y) { return x > y; }                                                           \
+  static inline bool nn_ge_##S(T x, T y) { return x >= y; }
+
+/* NaN wins in max and min, where the first wins a tie; it is further than every number in a search. */
+#define NN_FLOATS(T, S)                                                                                              \
+  NN_COMPARISONS(T, S)                                                                                               \
+  static inline T nn_add_##S(T x, T y) { return x + y; }                                                             \
+  static inline T nn_sub_##S(T x, T y) { return x - y; }                                                             \
+  static inline T nn_mul_##S(T x, T y) { return x * y; }                                                             \
+  static inline T nn_div_##S(T x, T y) { return x / y; }                                                             \
+  static inline T nn_floordiv_##S(T x, T y) { return nn_floor_##S(x / y); }                                          \
+  static inline T nn_mod_##S(T x, T y) { return x - nn_product_##S(y, nn_floor_##S(x / y)); }                        \
+  static inline T nn_neg_##S(T x) { return -x; }                                                                     \
+  static inline T nn_sign_##S(T x) { return x > 0 ? (T)1 : x < 0 ? (T)-1 : x; }                                      \
+  static inline T nn_max_##S(T x, T y) { return x != x || x >= y ? x : y; }                                          \
+  static inline T nn_min_##S(T x, T y) { return x != x || x <= y ? x : y; }                                          \
+  static inline T nn_rsqrt_##S(T x) { return 1 / nn_sqrt_##S(x); }                                                   \
+  static inline T nn_sigmoid_##S(T x) {                                                                              \
+    const T e = nn_exp_##S(-nn_abs_##S(x));                                                                          \
+    return (x < 0 ? e : (T)1) / (1 + e);                                                                             \
+  }                                                                                                                  \
+  static inline T nn_softplus_##S(T x) {                                                                             \
+    return (x > 0 ? x : x == x ? (T)0 : x) + nn_log1p_##S(nn_exp_##S(-nn_abs_##S(x)));                               \
+  }                                                                                                                  \
+  static inline T nn_stop_##S(T x) { return x; }                                                                     \
+  static inline bool nn_is_finite_##S(T x) { return x - x == 0; }                                                    \
+  static inline bool nn_above_##S(T x, T y) { return x > y || (x != x && y == y); }                                  \
+  static inline bool nn_below_##S(T x, T y) { return x < y || (x != x && y == y); }                                  \
+  static inline bool nn_same_##S(T x, T y) { return x == y || (x != x && y != y); }                                  \
+  static inline bool nn_greater_##S(T x, T y) { return x > y || (x != x && y == y); }
+
+/* Integers wrap; division rounds down, and by 0 gives 0. */
+#define NN_INTEGERS(T, S)                                                                                            \
+  NN_COMPARISONS(T, S)                                                                                               \
+  static inline T nn_add_##S(T x, T y) { return (T)((u64)x + (u64)y); }                                              \
+  static inline T nn_sub_##S(T x, T y) { return (T)((u64)x - (u64)y); }                                              \
+  static inline T nn_mul_##S(T x, T y) { return (T)((u64)x * (u64)y); }                                              \
+  static inline T nn_neg_##S(T x) { return (T)(0 - (u64)x); }                                                        \
+  static inline T nn_floordiv_##S(T x, T y) {                                                                        \
+    if (y == 0) return 0;                                                                                            \
+    if ((i64)y == -1) return (T)(0 - (u64)x);                                                                        \
+    return (T)(x / y - (x % y != 0 && (x < 0) != (y < 0)));                                                          \
+  }                                                                                                                  \
+  static inline T nn_mod_##S(T x, T y) { return y == 0 ? (T)0 : (T)((u64)x - (u64)y * (u64)nn_floordiv_##S(x, y)); } \
+  static inline T nn_abs_##S(T x) { return x < 0 ? (T)(0 - (u64)x) : x; }                                            \
+  static inline T nn_sign_##S(T x) { return (T)((x > 0) - (x < 0)); }                                                \
+  static inline T nn_max_##S(T x, T y) { return x >= y ? x : y; }                                                    \
+  static inline T nn_min_##S(T x, T y) { return x <= y ? x : y; }                                                    \
+  static inline T nn_stop_##S(T x) { return x; }                                                                     \
+  static inline bool nn_above_##S(T x, T y) { return x > y; }                                                        \
+  static inline bool nn_below_##S(T x, T y) { return x < y; }                                                        \
+  static inline bool nn_same_##S(T x, T y) { return x == y; }                                                        \
+  static inline bool nn_greater_##S(T x, T y) { return x > y; }
+
+/* Toward 0, held in the type's range; NaN gives 0. */
+#define NN_TRUNCATION(T, S, LOW, HIGH)                                                                               \
+  static inline T nn_truncate_##S(double x) { return x != x ? (T)0 : x <= LOW ? (T)LOW : x >= HIGH ? (T)HIGH : (T)x; }
+
+NN_FLOATS(float, f32)
+NN_FLOATS(double, f64)
+NN_INTEGERS(i64, i64)
+NN_INTEGERS(int, i32)
+NN_INTEGERS(i16, i16)
+NN_INTEGERS(i8, i8)
+NN_INTEGERS(u8, u8)
+NN_TRUNCATION(int, i32, -2147483648.0, 2147483647.0)
+NN_TRUNCATION(i16, i16, -32768.0, 32767.0)
+NN_TRUNCATION(i8, i8, -128.0, 127.0)
+NN_TRUNCATION(u8, u8, 0.0, 255.0)
+
+static inline i64 nn_truncate_i64(double x) {
+  if (x != x) return 0;
+  if (x >= 9223372036854775808.0) return 9223372036854775807LL;
+  return x <= -9223372036854775808.0 ? -9223372036854775807LL - 1 : (i64)x;
+}
+
+static inline bool nn_eq_bool(bool x, bool y) { return x == y; }
+static inline bool nn_ne_bool(bool x, bool y) { return x != y; }
+static inline bool nn_lt_bool(bool x, bool y) { return !x && y; }
+static inline bool nn_le_bool(bool x, bool y) { return !x || y; }
+static inline bool nn_gt_bool(bool x, bool y) { return x && !y; }
+static inline bool nn_ge_bool(bool x, bool y) { return x || !y; }
+static inline bool nn_above_bool(bool x, bool y) { return x && !y; }
+static inline bool nn_below_bool(bool x, bool y) { return !x && y; }
+static inline bool nn_same_bool(bool x, bool y) { return x == y; }
+static inline bool nn_greater_bool(bool x, bool y) { return x && !y; }
+static inline bool nn_and_bool(bool x, bool y) { return x && y; }
+static inline bool nn_or_bool(bool x, bool y) { return x || y; }
+static inline bool nn_not_bool(bool x) { return !x; }
+
+/* ---- f16 and bf16: bits in memory ---- */
+
+static inline u16 nn_narrow_bf16(float x) {
+  const u32 bits = nn_bits_f32(x);
+  if (x != x) return (u16)(bits >> 16 | 0x40);
+  return (u16)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline float nn_widen_bf16(u16 x) { return nn_float_of((u32)x << 16); }
+
+static inline u16 nn_narrow_f16(float x) {
+  const u32 bits = nn_bits_f32(x), sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
+  if (size > 0x7f800000) return (u16)(sign | 0x7e00);
+  if (size >= 0x477ff000) return (u16)(sign | 0x7c00); /* 65520 and more: infinity */
+  if (size < 0x38800000) return (u16)(sign | (u32)nn_round_f32(nn_float_of(size) * 16777216.0f)); /* below 2^-14 */
+  return (u16)(sign | (size - 0x38000000 + 0xfff + (size >> 13 & 1)) >> 13);
+}
+
+static inline float nn_widen_f16(u16 x) {
+  const u32 sign = (u32)(x & 0x8000) << 16, exponent = x >> 10 & 31, fraction = x & 0x3ff;
+  if (exponent == 31) return nn_float_of(sign | 0x7f800000 | fraction << 13);
+  if (exponent) return nn_float_of(sign | (exponent + 112) << 23 | fraction << 13);
+  return sign ? -((float)fraction * 5.9604644775390625e-8f) : (float)fraction * 5.9604644775390625e-8f;
+}
+
+static inline float nn_rounded_bf16(float x) { return nn_widen_bf16(nn_narrow_bf16(x)); }
+static inline float nn_rounded_f16(float x) { return nn_widen_f16(nn_narrow_f16(x)); }
+
+/* ---- draws ---- */
+
+static inline float nn_draw_f32(i64 key, i64 step, i64 place, i64 element) {
+  u32 w[4];
+  draw_block((u64)key, (u64)step, (u64)place, (u64)element / 4, w);
+  const int lane = (int)(element & 3);
+  const u32 word = lane & 2 ? (lane & 1 ? w[3] : w[2]) : lane & 1 ? w[1] : w[0];
+  return (float)(word >> 8) * 5.9604644775390625e-8f; /* 2^-24 */
+}
+
+static inline double nn_draw_f64(i64 key, i64 step, i64 place, i64 element) {
+  u32 w[4];
+  draw_block((u64)key, (u64)step, (u64)place, (u64)element / 2, w);
+  const u32 high = element & 1 ? w[2] : w[0], low = element & 1 ? w[3] : w[1];
+  return (double)(((u64)high << 32 | low) >> 11) * 1.1102230246251565e-16; /* 2^-53 */
+}
+
+/* Quotients of indices: rounded down. */
+static inline i64 nn_quotient(i64 x, i64 c) { return x / c - (x % c < 0); }

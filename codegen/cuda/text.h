@@ -1,0 +1,110 @@
+/* text.h - a kernel's text while it is written: lines, scopes, values at a position. Inside codegen/cuda/ only.
+ *
+ * As in codegen/cpu/emit.h, all text is made at a position: every index that a body uses is bound to a variable of
+ * the text. Each distinct subexpression is a constant of its own, written once in a scope; the translator moves what
+ * does not change out of loops, and drops what nobody needs.
+ *
+ * Laziness: no text branches on a value. A read that a `select` protects is one under a condition. */
+#ifndef NNC_CODEGEN_CUDA_TEXT_H
+#define NNC_CODEGEN_CUDA_TEXT_H
+
+#include "codegen/cuda/cuda.h"
+
+typedef struct Guard { /* where a read is needed */
+  const char *name;
+  struct Guard *outer;
+  const char *condition; /* what it was made of, to find it again */
+  bool negated;
+} Guard;
+
+typedef struct Bound {
+  const Var *var;
+  const char *name;
+} Bound;
+
+typedef struct Memo {
+  const void *key;
+  const Guard *guard;
+  const char *name;
+} Memo;
+
+typedef struct KeptRow { /* a member's row, in shared or scratch memory */
+  const Node *node;
+  const char *name;
+  bool *is_grid; /* by result slot: not a dimension of the row */
+  int apart;     /* elements from one to the next: each thread has a row, or 1 */
+} KeptRow;
+
+enum { SCOPES = 64 };
+
+typedef struct Text {
+  const Schedule *s;
+  const Kernel *k;
+  Ir *ir;
+  Arena *arena;
+  Buf out;
+  CudaKernel how;
+  int depth, names;
+  Vec(Bound) bound;
+  Vec(Memo) memo;
+  Vec(Guard *) guards;
+  Vec(KeptRow) kept;
+  struct {
+    int bound, memo, guards;
+  } scope[SCOPES];
+} Text;
+
+/* ---- lines and scopes ---- */
+void text_line(Text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_open(Text *t, const char *format, ...) __attribute__((format(printf, 2, 3))); /* ... { */
+void text_close(Text *t);
+const char *text_name(Text *t, char letter); /* a new one */
+const char *text_printf(Text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- values ---- */
+void text_bind(Text *t, const Var *v, const char *name);
+const char *text_dim(Text *t, const Dim *d);
+const char *text_product(Text *t, int n, Dim *const *extent); /* of dimensions; "1" of none */
+const char *text_form(Text *t, Form *f);
+const char *text_expr(Text *t, Expr *x);
+void text_known(Text *t, Expr *x, const char *name); /* x has that value, in this scope */
+/* Binds an index for each extent to its part of the row-major position `flat`. */
+void text_positions(Text *t, const char *flat, int n, Var *const *index, Dim *const *extent);
+/* `for`, over all values of v from 0 on; closed by text_close. */
+void text_loop(Text *t, const Var *v);
+
+/* n[at...] in buffer: what stands left of an assignment, and v as it is stored. */
+const char *text_place(Text *t, const Buffer *b, const Node *n, Form **at);
+const char *text_row_place(Text *t, const Node *n, Form **at);
+const char *text_stored(Text *t, DType type, const char *v);
+const char *text_loaded(Text *t, DType type, const char *place);
+
+/* ---- types ---- */
+bool type_is_narrow(DType t);
+DType type_of_sums(DType t);    /* f32 for f16 and bf16 */
+const char *type_name(DType t); /* in a register */
+const char *type_in_memory(DType t);
+const char *text_number(Text *t, DType type, double real, int64_t integer);
+const char *text_rounded(Text *t, DType type, const char *v);
+
+/* ---- reductions (reduce.c) ---- */
+typedef struct Sum { /* what accumulates */
+  const Node *node;
+  const char *value, *position; /* variables; position of argmax and argmin, else NULL */
+} Sum;
+Sum sum_open(Text *t, const Node *n);                                     /* declares them */
+void sum_add(Text *t, const Sum *s, const char *x, const char *position); /* after all that it took before */
+void sum_of_block(Text *t, const Sum *s);                                 /* every thread gets that of all */
+const char *sum_value(Text *t, const Sum *s);
+
+/* ---- kinds of kernel ---- */
+void text_group(Text *t); /* map, row, column, window, full */
+void text_contraction(Text *t);
+void text_scatter(Text *t);
+void text_sort(Text *t);
+/* The number of the part that a block has, counted through the steps: a loop that text_close ends. */
+const char *text_parts(Text *t, Dim *parts);
+/* As many threads as there are positions, each a part of its own; `threads` of them make a block. */
+const char *text_threads(Text *t, Dim *positions, int threads);
+
+#endif
