@@ -1,0 +1,67 @@
+/* cuda_backend.c - see cuda_backend.h. SIMULATOR_FLAGS and SIMULATOR_ROOT are given by the build. */
+#include "tests/gpu/cuda_backend.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codegen/cuda/cuda.h"
+#include "tests/gpu/simulator.h"
+
+enum { MOST_BLOCKS = 5 /* so that they take turns */, POISON = 0xff };
+
+const char *simulated_translate(const char *text, size_t n, const char *path) {
+  char command[600];
+  snprintf(command, sizeof command,
+           "cc -std=gnu17 -w " SIMULATOR_FLAGS " -fPIC -shared -I" SIMULATOR_ROOT
+           " -include tests/gpu/device.h -x c - -o '%s'",
+           path);
+  FILE *cc = popen(command, "w");
+  if (!cc) return "there is no shell for the C compiler";
+  fwrite(text, 1, n, cc);
+  return pclose(cc) ? "the C compiler refuses the kernels" : NULL;
+}
+
+static const char *compile(const KernelRun *how, const Schedule *s, void **code) {
+  Buf text = {0};
+  char path[] = "/tmp/nnc-simulated-XXXXXX";
+  int file = mkstemp(path);
+  if (file < 0) return "no temporary file can be made";
+  close(file);
+  cuda_write_program(&text, 1, &(Schedule *){(Schedule *)(uintptr_t)s});
+  if (how->show) fputs(text.text, stderr);
+  const char *error = simulated_translate(text.text, text.n, path);
+  if (!error && !(*code = dlopen(path, RTLD_NOW | RTLD_LOCAL))) error = arena_printf(s->arena, "%s", dlerror());
+  unlink(path);
+  buf_free(&text);
+  return error;
+}
+
+static const char *run(void *code, const KernelStep *x) {
+  CudaKernel how = cuda_write_kernel(NULL, x->s, x->k);
+  int64_t parts = x->value(x->how, how.parts), step = x->step;
+  if (parts == 0) return NULL;
+  int n = x->k->operands.n, dims = x->s->dims.n,
+      blocks = parts < MOST_BLOCKS ? (int)parts : 1 + (int)(x->seed % MOST_BLOCKS);
+  size_t bytes = (size_t)x->value(x->how, how.scratch) * (size_t)blocks;
+  char *scratch = guarded_memory(bytes), symbol[120];
+  memset(scratch, POISON, bytes);
+  void *arguments[128];
+  for (int i = 0; i < n; i++) arguments[i] = (void *)(uintptr_t)&x->operands[i];
+  for (int i = 0; i < dims; i++) arguments[n + i] = (void *)(uintptr_t)&x->dims[i];
+  arguments[n + dims] = &step;
+  arguments[n + dims + 1] = &scratch;
+  snprintf(symbol, sizeof symbol, "%s_call", x->k->symbol);
+  SimulatedLaunch l = {
+      .arguments = arguments, .blocks = blocks, .threads = how.threads, .shared = how.shared, .seed = x->seed};
+  *(void **)&l.call = dlsym(code, symbol);
+  const char *fault = l.call ? simulate(&l) : "a kernel is not in the object";
+  free_guarded_memory(scratch, bytes);
+  return fault ? arena_printf(x->s->arena, "kernel %s: %s", x->k->symbol, fault) : NULL;
+}
+
+static void free_code(void *code) { dlclose(code); }
+
+const KernelBackend cuda_backend = {compile, run, free_code};

@@ -1,0 +1,38 @@
+/* simulator.h - runs a kernel's text as the device might: one fiber for each thread of a block, block after block.
+ *
+ * A fiber runs until it ends or comes to a primitive in which threads take part together: then it waits for the
+ * others, and the last one to arrive does it for all. In between any fiber may be next, which is what the seed
+ * chooses: in order, in the opposite order, at random, or one warp as far ahead of the others as it gets. Shared
+ * memory begins as NaN, and ends at a page that cannot be touched. */
+#ifndef NNC_TESTS_GPU_SIMULATOR_H
+#define NNC_TESTS_GPU_SIMULATOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct SimulatedLaunch {
+  void (*call)(void **arguments); /* runs the kernel for one thread */
+  void **arguments;
+  int blocks, threads; /* threads: a multiple of 32 */
+  int64_t shared;      /* bytes for a block */
+  uint64_t seed;       /* 0: in order */
+} SimulatedLaunch;
+
+enum { SIMULATED_THREADS = 1024, WARP = 32 };
+
+/* NULL, or what the threads wait for that will never be (a deadlock, or a warp of which not all take part). The text
+ * lives until the next call. */
+const char *simulate(const SimulatedLaunch *launch);
+
+/* ---- for the primitives' twins (primitives.c) ---- */
+int simulated_thread(void);
+int simulated_block(void);
+int simulated_blocks(void);
+char *simulated_shared(void);
+/* Waits until all threads of the warp, or the block, are here; then op is called once, for the threads [first, last),
+ * whose arguments are argument(thread). */
+typedef void Together(int first, int last);
+void simulated_meeting(bool whole_block, const char *what, void *argument, Together *op);
+void *simulated_argument(int thread);
+
+#endif

@@ -1,0 +1,152 @@
+/* simulator_test.c - simulator_test WHAT [RUNS [COUNT [FIRST]]]: kernels in CUDA C, run by the simulator, against the
+ * interpreter. RUNS: schedules of threads and blocks for each, twice (each buffer on its own, and all in one arena).
+ *
+ *   graphs   the graphs of tests/graphs, with gradients and Hessian-vector products
+ *   rows     each row of scalar.def, with its derivatives
+ *   cases    the comprehensions of tests/numeric/cases: values, gradients, Hessian-vector products
+ *   random   random graphs, some with derivatives, in f32 and f64
+ *
+ * COUNT and FIRST choose among them. SHOW=1 prints schedule and text. */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/elaborate.h"
+#include "ir/scalar.h"
+#include "tests/gpu/cuda_backend.h"
+#include "tests/unit/derivative_model.h"
+#include "tests/unit/random_graph.h"
+#include "tests/unit/row_model.h"
+
+typedef struct Choice {
+  int runs, count, first; /* of what comes in order */
+  int seen, differ;
+} Choice;
+
+static KernelRun how_to(const Choice *c) {
+  return (KernelRun){.backend = &cuda_backend,
+                     .runs = c->runs,
+                     .march = "x86-64-v4",
+                     .level = 2,
+                     .batch = 3,
+                     .chunks = 1,
+                     .seed = (uint64_t)c->seen,
+                     .passes = true,
+                     .show = getenv("SHOW") != NULL};
+}
+
+/* Whether the next one is to be run. */
+static bool take(Choice *c) {
+  int i = c->seen++;
+  return i >= c->first && i < c->first + c->count;
+}
+
+static void note(Choice *c, const char *name, const char *fault) {
+  if (fault) printf("%s: %s\n", name, fault);
+  fflush(stdout);
+  c->differ += fault != NULL;
+}
+
+static void graphs(Choice *c) {
+  Arena *a = arena_new();
+  Cases cases = {0};
+  cases_read(a, NNC_GRAPHS, &cases);
+  for (int i = 0; i < cases.n; i++) {
+    char error[256];
+    if (!take(c)) continue;
+    Model m = model_read(&cases.at[i], error);
+    if (!m.g) ice("%s: %s", cases.at[i].name, error);
+    model_add_gradients(&m);
+    model_add_products(&m);
+    KernelRun how = how_to(c);
+    note(c, cases.at[i].name, kernel_run(m.g, &how));
+    arena_free(m.arena);
+  }
+  arena_free(a);
+}
+
+static void rows(Choice *c) {
+  for (int op = 0; op < SCALAR_OP_COUNT; op++) {
+    if (!take(c)) continue;
+    Row r = row_model((ScalarOp)op);
+    Interpretation in = row_values(&r);
+    KernelRun how = how_to(c);
+    how.batch = 1;
+    how.given = &in;
+    note(c, scalar_rows[op].name, kernel_run(r.g, &how));
+    arena_free(r.arena);
+  }
+}
+
+static void random_graphs(Choice *c) {
+  static const int kinds[] = {0, RANDOM_F64 | RANDOM_GRADIENT, RANDOM_SMOOTH | RANDOM_GRADIENT,
+                              RANDOM_F64 | RANDOM_SMOOTH | RANDOM_SECOND};
+  for (uint64_t seed = (uint64_t)c->first; seed < (uint64_t)(c->first + c->count); seed++) {
+    char name[40];
+    RandomGraph r = random_graph(seed, kinds[seed % 4]), plain = random_graph(seed, kinds[seed % 4]);
+    DiagSink diags = {.arena = plain.arena};
+    if (!pipeline_run(plain.g, &diags, &(PipelineOptions){.level = 0})) ice("seed %d: no derivative", (int)seed);
+    c->seen = (int)seed;
+    KernelRun how = how_to(c);
+    how.batch = r.batch;
+    how.given = &r.in;
+    how.reference = plain.g;
+    snprintf(name, sizeof name, "seed %d", (int)seed);
+    note(c, name, kernel_run(r.g, &how));
+    random_graph_free(&r);
+    random_graph_free(&plain);
+  }
+}
+
+/* ---- entries of programs ---- */
+
+static char *read_text(Arena *a, const char *path, size_t *n) {
+  FILE *f = fopen(path, "r");
+  if (!f) ice("%s cannot be read", path);
+  char *text = arena_alloc(a, 1 << 20);
+  *n = fread(text, 1, (1 << 20) - 1, f);
+  fclose(f);
+  return text;
+}
+
+static void entries(Choice *c, const char *path) {
+  Arena *a = arena_new();
+  StrTable *strings = str_table_new(a);
+  Sources sources = {.arena = a};
+  DiagSink diags = {.arena = a};
+  size_t n;
+  char *text = read_text(a, path, &n);
+  Program *p =
+      elaborate_program(a, strings, &sources, &diags, str_internz(strings, path), text, n, &(ElaborateOptions){0});
+  if (diags.errors) ice("%s is refused", path);
+  for (int i = 0; i < p->entries.n; i++) {
+    if (!take(c)) continue;
+    KernelRun how = how_to(c);
+    note(c, p->entries.at[i].name, kernel_run(p->entries.at[i].graph, &how));
+  }
+  arena_free(a);
+}
+
+static void cases(Choice *c) {
+  glob_t found;
+  if (glob(NNC_CASES "/*.nn", 0, NULL, &found)) ice("there are no cases");
+  for (size_t i = 0; i < found.gl_pathc; i++) entries(c, found.gl_pathv[i]);
+  globfree(&found);
+}
+
+int main(int argc, char **argv) {
+  static const struct {
+    const char *name;
+    void (*run)(Choice *c);
+  } kinds[] = {{"graphs", graphs}, {"rows", rows}, {"cases", cases}, {"random", random_graphs}};
+  Choice c = {argc > 2 ? atoi(argv[2]) : 1, argc > 3 ? atoi(argv[3]) : 50, argc > 4 ? atoi(argv[4]) : 0, 0, 0};
+  bool known = false;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    if (argc < 2 || strcmp(argv[1], kinds[i].name) != 0) continue;
+    known = true;
+    kinds[i].run(&c);
+  }
+  printf("%d differ\n", c.differ);
+  return c.differ || !known;
+}
