@@ -200,6 +200,8 @@ typedef struct Group { /* parameters, their derivatives, and what updates them *
   Vec(Node *) gradients;
   IntList sums; /* accumulate: where the parameters' gradients since their last update are added up */
   OptimizerCall call;
+  int nmore;
+  Value **more; /* what its `prepare` gave beside the gradients: a number, or one for each parameter */
 } Group;
 
 typedef struct Minimize {
@@ -270,10 +272,50 @@ static void add_sums(Elaborator *x, TrainWalk *w, Minimize *m) {
 
 /* ---- updates ---- */
 
-static bool update(Elaborator *x, TrainWalk *w, OptimizerCall *call, int tensor, Node *gradient, Span at) {
-  Node *before = value_whole(x, tensor_current(x, tensor, at));
-  if (!update_param(x, call, tensor, gradient, changes_before(w, tensor), w->conditional)) return false;
-  remember_version(x, w, tensor, before, at);
+static Update update_of(const TrainWalk *w, const Group *g, int k) {
+  int tensor = g->params.at[k];
+  return (Update){
+      .tensor = tensor, .gradient = g->gradients.at[k], .nth = changes_before(w, tensor), .counts = w->conditional};
+}
+
+/* The group's parameters, or their gradients, as one value. */
+static Value *group_structure(Elaborator *x, const Group *g, bool gradients, Span at) {
+  Value *all = value_new(x, VALUE_STRUCTURE, at);
+  all->of = value_new(x, VALUE_ARRAY, at);
+  all->n = g->params.n;
+  all->tensors = g->params.at;
+  all->names = NEW_ARRAY(x->arena, Str, all->n);
+  all->items = NEW_ARRAY(x->arena, Value *, all->n);
+  for (int k = 0; k < all->n; k++) {
+    all->names[k] = x->program->tensors.at[g->params.at[k]].name;
+    all->items[k] = gradients ? value_node(x, g->gradients.at[k], at) : tensor_current(x, g->params.at[k], at);
+  }
+  return all;
+}
+
+/* Lets the group's optimizer see all of its gradients; false after a message. */
+static bool prepare(Elaborator *x, const TrainWalk *w, Group *g, Span at) {
+  Value *result, *w0 = group_structure(x, g, false, at), *g0 = group_structure(x, g, true, at);
+  Update first = update_of(w, g, 0);
+  if (!optimizer_prepare(x, &g->call, w0, g0, &first, &result)) return false;
+  if (!result) return true;
+  bool several = result->kind == VALUE_TUPLE;
+  Value *gradients = structure_of(x, several ? result->items[0] : result, at);
+  for (int k = 0; k < g->params.n; k++) g->gradients.at[k] = value_whole(x, gradients->items[k]);
+  g->nmore = several ? result->n - 1 : 0;
+  g->more = several ? result->items + 1 : NULL;
+  return true;
+}
+
+static bool update(Elaborator *x, TrainWalk *w, Group *g, int k, Span at) {
+  Update u = update_of(w, g, k);
+  u.nmore = g->nmore;
+  u.more = NEW_ARRAY(x->arena, Value *, g->nmore + 1);
+  for (int i = 0; i < g->nmore; i++)
+    u.more[i] = value_is_structure(g->more[i]) ? structure_of(x, g->more[i], at)->items[k] : g->more[i];
+  Node *before = value_whole(x, tensor_current(x, u.tensor, at));
+  if (!update_param(x, &g->call, &u)) return false;
+  remember_version(x, w, u.tensor, before, at);
   return true;
 }
 
@@ -282,8 +324,9 @@ static void update_all(Elaborator *x, TrainWalk *w, void *cx) {
   if (w->train->clip_norm > 0) clip(x, w->train->clip_norm, m);
   for (int i = 0; i < m->groups.n; i++) {
     Group *g = &m->groups.at[i];
+    if (!prepare(x, w, g, m->ast->span)) return;
     for (int k = 0; k < g->params.n; k++) {
-      if (!update(x, w, &g->call, g->params.at[k], g->gradients.at[k], m->ast->span)) return;
+      if (!update(x, w, g, k, m->ast->span)) return;
       if (k < g->sums.n)
         tensor_assign(x, g->sums.at[k], value_zeros(x, tensor_current(x, g->sums.at[k], m->ast->span)));
     }

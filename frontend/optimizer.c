@@ -1,5 +1,6 @@
 /* optimizer.c - optimizers: one instance for each parameter that is updated, of which the states are slots
- * `opt/<param>/<slot>`. */
+ * `opt/<param>/<slot>`. Before them `prepare` sees all parameters at once; of a `sparse` one, rows without a gradient
+ * stay as they are. */
 #include "frontend/training.h"
 
 #include <string.h>
@@ -39,19 +40,24 @@ static bool optimizer_state(Elaborator *x, Instance *o, const ProgramTensor *p, 
   return true;
 }
 
+static bool is_sparse_setting(const Ast *a) {
+  return a->kind == AST_DEFINE && a->value && !strcmp(a->name, "sparse");
+}
+
 /* One parameter's optimizer: an instance of which the states are the slots `opt/<param>/<slot>`. */
 static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p, int nth, Ast *body) {
   bool block = body->kind == AST_BLOCK;
   for (int i = 0; i < (block ? body->items.n : 1); i++) {
     Ast *a = block ? body->items.at[i] : body;
-    if (a->kind == AST_FN || a->kind == AST_ERROR) continue;
+    if (a->kind == AST_FN || a->kind == AST_ERROR || is_sparse_setting(a)) continue;
     if (a->kind == AST_IF) {
       int errors = x->diags->errors;
       Ast *taken = members_taken(x, o->env, a);
       if (x->diags->errors > errors || (taken && !optimizer_states(x, o, p, nth, taken))) return false;
     } else if (a->kind != AST_STATE) {
-      diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of an optimizer",
-               ast_word((AstKind)a->kind));
+      Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of an optimizer",
+                         a->kind == AST_DEFINE ? a->name : ast_word((AstKind)a->kind));
+      diag_help(d, "members are `state`, `fn update`, `fn prepare`, and `sparse = true`");
       return false;
     } else if (!optimizer_state(x, o, p, nth, a)) {
       return false;
@@ -60,17 +66,15 @@ static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p,
   return true;
 }
 
-static Function *optimizer_update(Elaborator *x, Instance *o) {
-  Ast *body = o->model->ast->body;
-  for (int i = 0; i < body->items.n; i++)
-    if (body->items.at[i]->kind == AST_FN && !strcmp(body->items.at[i]->name, "update")) {
+/* A function of the optimizer; NULL: it has none of this name. */
+static Function *optimizer_function(Elaborator *x, const OptimizerCall *call, Env *env, const char *name) {
+  const AstList *body = &call->model->ast->body->items;
+  for (int i = 0; i < body->n; i++)
+    if (body->at[i]->kind == AST_FN && !strcmp(body->at[i]->name, name)) {
       Function *f = NEW(x->arena, Function);
-      *f = (Function){
-          .name = body->items.at[i]->name, .ast = body->items.at[i], .env = o->env, .module = o->model->module};
+      *f = (Function){.name = body->at[i]->name, .ast = body->at[i], .env = env, .module = call->model->module};
       return f;
     }
-  diag_add(x->diags, DIAG_OPTIMIZER, o->model->ast->name_span, "the optimizer `%s` has no `fn update(w, g)`",
-           o->model->name);
   return NULL;
 }
 
@@ -92,14 +96,19 @@ bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out) {
 }
 
 /* `step` in an optimizer: the number of this update. That is the training's step where it updates at each; else it
- * has a slot that counts. */
-static Value *update_number(Elaborator *x, int param, int nth, bool counts, Span at) {
-  if (!counts) return value_node(x, graph_named_input(x, "$step", DT_i32, 0, NULL, at), at);
-  int tensor = optimizer_slot(x, param, "$step", nth, &(Type){.dtype = DT_i32}, at);
-  Expr *next = expr_op2(x->ir, OP_add, tensor_current(x, tensor, at)->expr, expr_int(x->ir, DT_i32, 1));
-  Node *n = graph_comp(x->graph, 0, NULL, RED_none, 0, NULL, next, at);
-  tensor_assign(x, tensor, value_node(x, n, at));
-  return tensor_current(x, tensor, at);
+ * has a slot that counts, of which `slot` becomes the index; or -1. */
+static Value *update_number(Elaborator *x, const Update *u, int *slot, Span at) {
+  Value *step = NEW(x->arena, Value);
+  *slot = -1;
+  if (!u->counts) {
+    *step = *value_node(x, graph_named_input(x, "$step", DT_i32, 0, NULL, at), at);
+  } else {
+    *slot = optimizer_slot(x, u->tensor, "$step", u->nth, &(Type){.dtype = DT_i32}, at);
+    Expr *next = expr_op2(x->ir, OP_add, tensor_current(x, *slot, at)->expr, expr_int(x->ir, DT_i32, 1));
+    *step = *value_node(x, graph_comp(x->graph, 0, NULL, RED_none, 0, NULL, next, at), at);
+  }
+  step->weak = true;
+  return step;
 }
 
 /* The arguments for one parameter: `weight_decay` is 0 for one that is left out of it. */
@@ -122,38 +131,146 @@ static CallArg *own_arguments(Elaborator *x, const OptimizerCall *call, const Pr
   return args;
 }
 
-bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad, int nth, bool counts) {
-  Instance *o = NEW(x->arena, Instance);
-  o->model = call->model;
-  const ProgramTensor p = x->program->tensors.at[tensor];
-  o->path = str_internf(x->strings, "opt/%s", p.name);
+/* What the optimizer's functions see: itself as `$self`, `step`, and its parameters. NULL after a message. */
+static Env *optimizer_names(Elaborator *x, const OptimizerCall *call, Instance *o, Value *step, int n,
+                            CallArg *args) {
   Value *self = value_new(x, VALUE_INSTANCE, call->span);
   self->instance = o;
+  Env *outer = env_bind(x, NULL, str_internz(x->strings, "$self"), self, call->span);
+  outer = env_bind(x, outer, str_internz(x->strings, "step"), step, call->span);
+  return bind_parameters(x, outer, call->model->ast->params, n, args, call->span, call->model->name);
+}
+
+/* ---- what sees all parameters ---- */
+
+static bool prepared(Elaborator *x, const OptimizerCall *call, Value *r, Value *g) {
+  Value *gradient = r->kind == VALUE_TUPLE && r->n ? r->items[0] : r;
+  bool fits = gradient && value_is_structure(gradient);
+  for (int i = 1; r->kind == VALUE_TUPLE && i < r->n; i++)
+    fits = fits && (value_is_structure(r->items[i]) || (r->items[i]->kind == VALUE_TENSOR && !r->items[i]->rank));
+  if (fits) return structures_agree(x, g, structure_of(x, gradient, call->span), call->span);
+  Diag *d = diag_add(x->diags, DIAG_OPTIMIZER, call->span, "`prepare` of `%s` gives %s", call->model->name,
+                     value_type_text(x, r));
+  diag_help(d,
+            "it gives the gradient of all parameters, and perhaps numbers beside it: `return g / norm(g), norm(g)`");
+  return false;
+}
+
+bool optimizer_prepare(Elaborator *x, OptimizerCall *call, Value *w, Value *g, const Update *first, Value **result) {
+  *result = NULL;
+  if (!optimizer_function(x, call, NULL, "prepare")) return true;
+  Instance *o = NEW(x->arena, Instance);
+  o->model = call->model;
+  o->path = str_internz(x->strings, "opt");
   Module *module = x->module;
   x->module = call->model->module;
-  Env *outer = env_bind(x, NULL, str_internz(x->strings, "$self"), self, call->span);
-  Value *step = NEW(x->arena, Value);
-  *step = *update_number(x, tensor, nth, counts, call->span);
-  step->weak = true;
-  outer = env_bind(x, outer, str_internz(x->strings, "step"), step, call->span);
-  int n;
-  CallArg *own = own_arguments(x, call, &p, &n);
-  o->env = bind_parameters(x, outer, call->model->ast->params, n, own, call->span, call->model->name);
-  bool ok = o->env && optimizer_states(x, o, &p, nth, call->model->ast->body);
-  Function *update = ok ? optimizer_update(x, o) : NULL;
-  if (update) {
-    CallArg args[2] = {{NULL, tensor_current(x, tensor, call->span), call->span, call->span},
-                       {NULL, value_node(x, grad, call->span), call->span, call->span}};
-    Value *w = call_function(x, update, 2, args, call->span);
-    Value *now = tensor_current(x, tensor, call->span);
-    bool same = w && w->kind == VALUE_TENSOR && w->dtype == now->dtype && w->rank == now->rank;
-    for (int i = 0; same && i < w->rank; i++) same = w->shape[i] == now->shape[i];
-    if (w && !same)
-      diag_add(x->diags, DIAG_OPTIMIZER, call->span, "the update of `%s` gives %s for %s", call->model->name,
-               value_type_text(x, w), value_type_text(x, now));
-    if (same) tensor_assign(x, tensor, value_node(x, value_whole(x, w), call->span));
-    ok = same;
-  }
+  int slot;
+  Env *e = optimizer_names(x, call, o, update_number(x, first, &slot, call->span), call->n, call->args);
+  Function *f = e ? optimizer_function(x, call, e, "prepare") : NULL;
+  CallArg args[2] = {{NULL, w, call->span, call->span}, {NULL, g, call->span, call->span}};
+  bool both = f && f->ast->params->items.n > 1;
+  Value *r = f ? call_function(x, f, both ? 2 : 1, both ? args : args + 1, call->span) : NULL;
   x->module = module;
-  return ok && update;
+  *result = r;
+  return r && prepared(x, call, r, g);
+}
+
+/* ---- rows that have no gradient ---- */
+
+/* Which rows of the gradient have something in them, [rows]. */
+static Node *rows_touched(Elaborator *x, Node *gradient) {
+  Var *vars[MAX_RANK];
+  Form *at[MAX_RANK];
+  for (int i = 0; i < gradient->rank; i++) {
+    vars[i] = var_fresh(x->ir, gradient->shape[i]);
+    at[i] = form_var(x->ir, vars[i]);
+  }
+  Expr *some = expr_op2(x->ir, OP_ne, expr_read(x->ir, gradient, at), expr_real(x->ir, gradient->dtype, 0));
+  return graph_comp(x->graph, 1, vars, gradient->rank > 1 ? RED_any : RED_none, gradient->rank - 1, vars + 1, some,
+                    gradient->span);
+}
+
+/* `now` in these rows, `before` in the others. */
+static Value *in_rows(Elaborator *x, Node *rows, const Value *now, const Value *before) {
+  if (!now->rank || now->shape[0] != rows->shape[0]) return (Value *)now;
+  Var *vars[MAX_RANK];
+  Form *at[MAX_RANK];
+  for (int i = 0; i < now->rank; i++) {
+    vars[i] = var_fresh(x->ir, now->shape[i]);
+    at[i] = form_var(x->ir, vars[i]);
+  }
+  Expr *chosen =
+      expr_select(x->ir, expr_read(x->ir, rows, at), value_element(x, now, at), value_element(x, before, at));
+  return value_node(x, graph_comp(x->graph, now->rank, vars, RED_none, 0, NULL, chosen, now->span), now->span);
+}
+
+/* `sparse = true` in the optimizer's block. */
+static bool is_sparse(Elaborator *x, const Instance *o) {
+  const AstList *body = &o->model->ast->body->items;
+  for (int i = 0; i < body->n; i++) {
+    const Ast *a = body->at[i];
+    if (!is_sparse_setting(a)) continue;
+    Value *v = elaborate_expr(x, o->env, a->value);
+    if (v && v->kind == VALUE_FLAG) return v->truth;
+    if (v)
+      diag_add(x->diags, DIAG_WRONG_TYPE, a->value->span, "`sparse` is true or false, and this is %s",
+               value_type_text(x, v));
+  }
+  return false;
+}
+
+/* After the update: what it changed in rows without a gradient is as before. */
+static Value *keep_rows(Elaborator *x, const Instance *o, Node *gradient, Value **before, Value *now) {
+  Node *rows = rows_touched(x, gradient);
+  for (int i = 0; i < o->members.n; i++) {
+    int tensor = o->members.at[i].tensor;
+    Value *state = tensor_current(x, tensor, o->members.at[i].ast->span);
+    if (state != before[i + 1]) tensor_assign(x, tensor, in_rows(x, rows, state, before[i + 1]));
+  }
+  return in_rows(x, rows, now, before[0]);
+}
+
+/* ---- one parameter ---- */
+
+/* The parameter's next value; NULL after a message. */
+static Value *updated(Elaborator *x, const OptimizerCall *call, const Instance *o, Function *update,
+                      const Update *u) {
+  Span at = call->span;
+  CallArg *args = NEW_ARRAY(x->arena, CallArg, u->nmore + 2);
+  Value **before = NEW_ARRAY(x->arena, Value *, o->members.n + 1);
+  before[0] = tensor_current(x, u->tensor, at);
+  for (int i = 0; i < o->members.n; i++) before[i + 1] = tensor_current(x, o->members.at[i].tensor, at);
+  args[0] = (CallArg){NULL, before[0], at, at};
+  args[1] = (CallArg){NULL, value_node(x, u->gradient, at), at, at};
+  for (int i = 0; i < u->nmore; i++) args[i + 2] = (CallArg){NULL, u->more[i], at, at};
+  Value *w = call_function(x, update, u->nmore + 2, args, at);
+  if (!w) return NULL;
+  if (values_alike(w, before[0]))
+    return is_sparse(x, o) && u->gradient->rank ? keep_rows(x, o, u->gradient, before, w) : w;
+  diag_add(x->diags, DIAG_OPTIMIZER, at, "the update of `%s` gives %s for %s", call->model->name,
+           value_type_text(x, w), value_type_text(x, before[0]));
+  return NULL;
+}
+
+bool update_param(Elaborator *x, OptimizerCall *call, const Update *u) {
+  Instance *o = NEW(x->arena, Instance);
+  o->model = call->model;
+  const ProgramTensor p = x->program->tensors.at[u->tensor];
+  o->path = str_internf(x->strings, "opt/%s", p.name);
+  Module *module = x->module;
+  x->module = call->model->module;
+  int n, slot;
+  CallArg *own = own_arguments(x, call, &p, &n);
+  Value *step = update_number(x, u, &slot, call->span);
+  o->env = optimizer_names(x, call, o, step, n, own);
+  bool ok = o->env && optimizer_states(x, o, &p, u->nth, call->model->ast->body);
+  Function *update = ok ? optimizer_function(x, call, o->env, "update") : NULL;
+  if (ok && !update)
+    diag_add(x->diags, DIAG_OPTIMIZER, call->model->ast->name_span, "the optimizer `%s` has no `fn update(w, g)`",
+             call->model->name);
+  Value *w = update ? updated(x, call, o, update, u) : NULL;
+  if (w) tensor_assign(x, u->tensor, value_node(x, value_whole(x, w), call->span));
+  if (w && slot >= 0) tensor_assign(x, slot, step);
+  x->module = module;
+  return w != NULL;
 }

@@ -128,12 +128,6 @@ static ScanState *state_of(Loop *l, Env *e, Str name) {
   return NULL;
 }
 
-static bool same_shape(const Value *a, const Value *b) {
-  bool same = a->kind == VALUE_TENSOR && a->rank == b->rank && a->dtype == b->dtype;
-  for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];
-  return same;
-}
-
 bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is) {
   Str name = s->target->kind == AST_NAME ? s->target->name : NULL;
   const Env *b = name && x->loop ? env_find(e, name) : NULL;
@@ -162,7 +156,7 @@ bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is) {
     diag_place(d, state->next_span, "the first");
     return false;
   }
-  if (!same_shape(v, state->now)) {
+  if (!values_alike(v, state->now)) {
     diag_add(x->diags, DIAG_WRONG_SHAPE, s->value->span, "the state is %s, its next value %s",
              value_type_text(x, state->now), value_type_text(x, v));
     return false;

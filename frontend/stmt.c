@@ -176,9 +176,7 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
   v = value_runtime(x, v);
   if (v->kind == VALUE_TENSOR && !v->rank) v = value_coerce(x, v, now->dtype, s->value->span);
   if (!v) return false;
-  bool same = v->kind == VALUE_TENSOR && v->dtype == now->dtype && v->rank == now->rank;
-  for (int i = 0; same && i < v->rank; i++) same = v->shape[i] == now->shape[i];
-  if (!same) {
+  if (!values_alike(v, now)) {
     diag_add(x->diags, DIAG_WRONG_SHAPE, s->value->span, "the state is %s, its next value %s",
              value_type_text(x, now), value_type_text(x, v));
     return false;

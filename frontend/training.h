@@ -56,11 +56,22 @@ typedef struct OptimizerCall { /* what stands after `with` */
 } OptimizerCall;
 
 bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out);
-/* Makes the parameter's next value its current one. `nth`: how many optimizers of this program change it before this
- * one. `counts`: it is not there at every step, and counts its own. False after a message. */
 /* A slot of the parameter's optimizer that is not one of its states, 0 at first; an index into Program.tensors. */
 int optimizer_slot(Elaborator *x, int tensor, const char *slot, int nth, const Type *t, Span at);
-bool update_param(Elaborator *x, OptimizerCall *call, int tensor, Node *grad, int nth, bool counts);
+typedef struct Update { /* of one parameter */
+  int tensor;
+  Node *gradient;
+  int nth;     /* how many optimizers of this program change it before this one */
+  bool counts; /* it is not there at every step, and counts its own */
+  int nmore;
+  Value **more; /* what `prepare` gave beside the gradient */
+} Update;
+/* Makes the parameter's next value its current one. False after a message. */
+bool update_param(Elaborator *x, OptimizerCall *call, const Update *u);
+/* `fn prepare(g)` or `prepare(w, g)`, which sees all parameters that the optimizer changes, w and their gradients g.
+ * *result: the gradients that it gives, then what it gives beside them; NULL: there is no such function. `first` is
+ * the update of one of them. False after a message. */
+bool optimizer_prepare(Elaborator *x, OptimizerCall *call, Value *w, Value *g, const Update *first, Value **result);
 
 /* ---- minimize.c ---- */
 

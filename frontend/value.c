@@ -58,6 +58,12 @@ bool value_is_number(const Value *v) {
   return v->kind == VALUE_INT || v->kind == VALUE_REAL || v->kind == VALUE_TENSOR;
 }
 
+bool values_alike(const Value *a, const Value *b) {
+  bool same = a->kind == VALUE_TENSOR && a->dtype == b->dtype && a->rank == b->rank;
+  for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];
+  return same;
+}
+
 Value *value_settled(Elaborator *x, Value *v, Span at) {
   if (v && v->kind == VALUE_STRUCTURE && v->states) return structure_state_now(x, v, at);
   bool lives = v && v->kind == VALUE_TENSOR && v->n && !v->node && !v->expr;

@@ -266,6 +266,7 @@ Value *value_scalar(Elaborator *x, Expr *e, Span at);
 Value *value_index(Elaborator *x, Form *f, Dim *bound, Span at); /* an index's value: weak i32 */
 Value *value_node(Elaborator *x, Node *n, Span at);              /* the whole tensor (rank 0: its read) */
 bool value_is_number(const Value *v);                            /* INT, REAL or a tensor */
+bool values_alike(const Value *a, const Value *b);               /* tensors of one type and shape */
 /* What a name's value is at this moment: of a parameter or a state what it has become. */
 Value *value_settled(Elaborator *x, Value *v, Span at);
 bool value_is_form(const Value *v);              /* INT, or a scalar that is an index expression */
@@ -438,8 +439,7 @@ Value *structure_match(Elaborator *x, Env **e, Ast *type, Value *v, Span at, con
 bool structure_next(Elaborator *x, Value *target, Value *v, Ast *a); /* `a` is `target <- v` */
 
 /* ---- statements (stmt.c) ---- */
-bool give_next(Elaborator *x, InstanceMember *state, Value *v,
-                Span at); /* when the call returns; false: a message */
+bool give_next(Elaborator *x, InstanceMember *state, Value *v, Span at); /* when the call returns; false: a message */
 bool same_state(const Elaborator *x, const InstanceMember *a, const InstanceMember *b);
 /* Walks statements; *e grows. Gives the returned value through *result, if a return was reached. False after an
  * error. */

@@ -357,6 +357,78 @@ def accumulate():
     return t
 
 
+class Lamb(torch.optim.Optimizer):
+    """You et al. 2020, algorithm 2, after clipping by the norm of all gradients, as in timm 1.0."""
+
+    def __init__(self, params, lr, weight_decay, most):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "most": most})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            length = sum((p.grad ** 2).sum() for p in group["params"]).sqrt()
+            for p in group["params"]:
+                s, g = self.state[p], p.grad / max(1.0, length.item() / group["most"])
+                s["n"] = s.get("n", 0) + 1
+                s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
+                s["v"] = 0.999 * s.get("v", 0) + 0.001 * g ** 2
+                d = s["m"] / (1 - 0.9 ** s["n"]) / ((s["v"] / (1 - 0.999 ** s["n"])).sqrt() + 1e-6) + group["weight_decay"] * p
+                p -= group["lr"] * p.norm() / d.norm() * d
+
+
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, program 1."""
+
+    def __init__(self, params, lr, weight_decay):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                p *= 1 - group["lr"] * group["weight_decay"]
+                p -= group["lr"] * (0.9 * m + 0.1 * p.grad).sign()
+                m.mul_(0.99).add_(p.grad, alpha=0.01)
+
+
+class Shared(torch.optim.Optimizer):
+    """Each parameter's step is its gradient by the size of its own and of all gradients together."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            length = sum((p.grad ** 2).sum() for p in group["params"]).sqrt()
+            largest = max(p.abs().max() for p in group["params"])
+            for p in group["params"]:
+                p -= group["lr"] * (p.grad / length + 0.1 * largest * p + p.grad ** 2)
+
+
+def optimizers():
+    t = Training(14)
+    lamb, lion, user = (t.model(k, Mlp((4, 6, 3), torch.tanh)) for k in ("lamb", "lion", "user"))
+    words = t.model("words", nn.Embedding(12, 3, sparse=True))
+    classes(t), t.integers("word", 12)
+    t.start()
+    every = [Lamb(lamb.parameters(), 1e-2, 0.1, 0.2), Lion(lion.parameters(), 3e-3, 0.2), Shared(user.parameters(), 0.1),
+             torch.optim.SparseAdam(words.parameters(), 1e-2)]
+    for b in t.batches():
+        loss = sum(F.cross_entropy(net(b["x"]), b["y"]) for net in (lamb, lion, user)) + F.cross_entropy(words(b["word"]), b["y"])
+        for optimizer in every:
+            optimizer.zero_grad()
+        loss.backward()
+        dense = words.weight.grad.to_dense()
+        t.gradients("lamb", "lion", "user")
+        if t.batch == 1:
+            t.got["grad/words.weight"] = dense.numpy().copy()
+        for optimizer in every:
+            optimizer.step()
+    return t
+
+
 class BiLstm(nn.Module):
     def __init__(self):
         super().__init__()
@@ -592,7 +664,7 @@ def unet():
     return learn(t, net, adam(net, 1e-2), lambda b: bce(net(b["x"]), b["y"]), lambda d: {"result": net(d["x"])})
 
 
-TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate, structures,
+TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate, structures, optimizers,
              bilstm, seq2seq, gpt, bert, ctc, vit, unet, residual, inception]
 
 
