@@ -2,7 +2,7 @@
  *
  * f32 functions that models call in their inner loops (exp, log, tanh, sigmoid, erf and what is made of them) work in
  * f32; the rest work in f64 and round once. f64 is written for about 2 ulp. Nothing relies on a fused multiply-add:
- * where one rounding matters, the operands have trailing zeros. Sine and cosine reduce huge arguments with the bits
+ * where one rounding matters, the operands have trailing zeros. sin and cos reduce huge arguments with the bits
  * of 2/pi (Payne, Hanek 1983), behind a branch that a whole vector takes together; they are functions of the module.
  *
  * Sources of the coefficients: `log` FreeBSD msun e_log.c, e_logf.c; `erf` f32 N. Juffa (2016); `normal_icdf`
