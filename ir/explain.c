@@ -182,12 +182,6 @@ static void print_kernel(const Explained *x, const Kernel *k, int line) {
     if (line_of(x, k->members.at[m].node) == line) print_result(x, k, &k->members.at[m]);
 }
 
-static const Source *source_named(const Sources *sources, const char *path) {
-  for (int i = 0; i < sources->all.n; i++)
-    if (!strcmp(sources->all.at[i]->path, path)) return sources->all.at[i];
-  return NULL;
-}
-
 static bool explain_line(Explained *x, int n, Schedule *const *schedules, const Source *source, int line) {
   bool any = false;
   for (int i = 0; i < n; i++) {
@@ -206,11 +200,15 @@ static bool explain_line(Explained *x, int n, Schedule *const *schedules, const 
 }
 
 bool explain_lines(Buf *out, int n, Schedule *const *schedules, const Sources *sources, const char *path, int line) {
-  Explained x = {.out = out, .sources = sources, .path = path, .arena = arena_new()};
-  const Source *source = source_named(sources, path);
+  Explained x = {.out = out, .sources = sources, .arena = arena_new()};
   bool any = false;
-  for (int l = line ? line : 1; source && l <= (line ? line : source->lines) && l <= source->lines; l++)
-    any |= explain_line(&x, n, schedules, source, l);
+  for (int i = 0; i < sources->all.n; i++) {
+    const Source *source = sources->all.at[i];
+    bool asked = !strcmp(source->path, path) || (!line && !source->library);
+    x.path = source->path;
+    for (int l = line ? line : 1; asked && l <= (line ? line : source->lines) && l <= source->lines; l++)
+      any |= explain_line(&x, n, schedules, source, l);
+  }
   arena_free(x.arena);
   return any;
 }
