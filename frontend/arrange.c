@@ -1,7 +1,8 @@
-/* arrange.c - `reshape(x, M, N, ...)` and `split(x, size, axis = 0)`: the same elements in other tensors, for which
- * no signature of the language has a type: as many dimensions as there are arguments, as many parts as fit.
+/* arrange.c - `reshape(x, M, N, ...)`, `split(x, size, axis = 0)`, `concat(a, b, ..., axis = 0)`, `stack(a, b, ...)`:
+ * the same elements in other tensors, for which no signature of the language has a type: as many dimensions as there
+ * are arguments, as many parts as fit, any number of tensors.
  *
- * Both are maps over the elements of x; of the stack's indices they know nothing, so they lift as all else. */
+ * All are maps over elements; of the stack's indices they know nothing, so they lift as all else. */
 #include "frontend/value.h"
 
 #include <string.h>
@@ -156,6 +157,120 @@ Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped) {
   return sizes->kind == VALUE_ARRAY && sizes->n != r->n
              ? fault(x, DIAG_WRONG_SHAPE, args[1].span, "these sizes are more than what is split", "leave some out")
              : r;
+}
+
+/* ---- concat, stack ---- */
+
+typedef struct Joined { /* tensors beside each other */
+  int n;
+  CallArg *parts;
+  int64_t axis;
+  Dim *size; /* of the whole, along the axis */
+} Joined;
+
+/* `axis = k` if it stands last, which is then no part. Counted from the end where it is negative. */
+static bool take_axis(const Joined *j, int rank, int64_t *axis) {
+  const CallArg *last = &j->parts[j->n];
+  if (last->value->kind != VALUE_INT || !dim_is_const(last->value->dim, axis)) return false;
+  if (*axis < 0) *axis += rank;
+  return *axis >= 0 && *axis < rank;
+}
+
+static bool same_but_axis(const Value *a, const Value *b, int64_t axis) {
+  bool same = a->rank == b->rank && a->dtype == b->dtype;
+  for (int i = 0; same && i < a->rank; i++) same = i == axis || a->shape[i] == b->shape[i];
+  return same;
+}
+
+/* The parts, which fit but for the axis. `more`: dimensions that the whole has beside theirs. False after a message.
+ */
+static bool joined(Elaborator *x, Env *e, Ast *a, Value *piped, int more, Joined *j) {
+  const char *name = a->callee->name;
+  if (!(j->parts = elaborate_args(x, e, a->args, piped, &j->n))) return false;
+  bool named = j->n && j->parts[j->n - 1].name && !strcmp(j->parts[j->n - 1].name, "axis");
+  j->n -= named;
+  const Value *first = j->n ? j->parts[0].value : NULL;
+  bool fits = first && first->kind == VALUE_TENSOR && (first->rank || more);
+  for (int i = 0; fits && i < j->n; i++) fits = j->parts[i].value->kind == VALUE_TENSOR && !j->parts[i].name;
+  if (!fits || (named && !take_axis(j, first->rank + more, &j->axis))) {
+    Diag *d =
+        diag_add(x->diags, DIAG_ARGUMENTS, a->span, "`%s` takes tensors, and perhaps an axis that they have", name);
+    diag_help(d, "write `%s(a, b)` or `%s(a, b, axis = 1)`", name, name);
+    return false;
+  }
+  for (int i = 1; i < j->n; i++) {
+    if (same_but_axis(first, j->parts[i].value, more ? -1 : j->axis)) continue;
+    Diag *d = diag_add(x->diags, DIAG_WRONG_SHAPE, j->parts[i].span, "`%s` of %s and %s", name,
+                       value_type_text(x, first), value_type_text(x, j->parts[i].value));
+    diag_place(d, j->parts[0].span, "the first");
+    if (!more) diag_help(d, "but for dimension %d, along which they are joined, they have one shape", (int)j->axis);
+    else diag_help(d, "they have one type and shape");
+    return false;
+  }
+  return true;
+}
+
+/* The bound that holds of every part; NULL: none is known. */
+static Dim *common_bound(Elaborator *x, const Joined *j) {
+  Dim *most = j->parts[0].value->bound;
+  for (int i = 1; most && i < j->n; i++) {
+    Dim *own = j->parts[i].value->bound;
+    if (own && dim_at_least(x->ir, dim_sub(x->ir, most, own), 0)) continue;
+    most = own && dim_at_least(x->ir, dim_sub(x->ir, own, most), 0) ? own : NULL;
+  }
+  return most;
+}
+
+/* The whole, over indices of which the one of the axis says which part it is. */
+Value *call_concat(Elaborator *x, Env *e, Ast *a, Value *piped) {
+  Joined j = {.size = dim_const(x->ir, 0)};
+  if (!joined(x, e, a, piped, 0, &j)) return NULL;
+  const Value *first = j.parts[0].value;
+  Var *vars[MAX_RANK];
+  Form *at[MAX_RANK], *from = form_const(x->ir, 0);
+  for (int i = 0; i < j.n; i++) j.size = dim_add(x->ir, j.size, j.parts[i].value->shape[j.axis]);
+  for (int i = 0; i < first->rank; i++) {
+    vars[i] = var_fresh(x->ir, i == j.axis ? j.size : first->shape[i]);
+    at[i] = form_var(x->ir, vars[i]);
+  }
+  Expr **reads = NEW_ARRAY(x->arena, Expr *, j.n), **before = NEW_ARRAY(x->arena, Expr *, j.n);
+  Form *whole = at[j.axis];
+  for (int i = 0; i < j.n; i++) {
+    const Value *part = j.parts[i].value;
+    Dim *extent = part->shape[j.axis];
+    at[j.axis] = form_sub(x->ir, whole, from);
+    reads[i] = expr_select(x->ir, expr_inside(x->ir, at[j.axis], extent), value_element(x, part, at),
+                           expr_int(x->ir, part->dtype, 0));
+    from = form_add(x->ir, from, form_dim(x->ir, extent));
+    before[i] = expr_ge0(x->ir, form_sub(x->ir, form_sub(x->ir, from, whole), form_const(x->ir, 1)));
+  }
+  Expr *body = reads[j.n - 1];
+  for (int i = j.n - 1; i-- > 0;) body = expr_select(x->ir, before[i], reads[i], body);
+  Value *r = value_tensor(x, first->rank, vars, body, a->span);
+  if (r) r->bound = common_bound(x, &j);
+  return r;
+}
+
+Value *call_stack(Elaborator *x, Env *e, Ast *a, Value *piped) {
+  Joined j = {0};
+  if (!joined(x, e, a, piped, 1, &j)) return NULL;
+  const Value *first = j.parts[0].value;
+  if (!rank_fits(x, first->rank + 1, a->span)) return NULL;
+  Var *vars[MAX_RANK];
+  Form *at[MAX_RANK];
+  for (int i = 0; i <= first->rank; i++) {
+    int own = i - (i > j.axis);
+    vars[i] = var_fresh(x->ir, i == j.axis ? dim_const(x->ir, j.n) : first->shape[own]);
+    if (i != j.axis) at[own] = form_var(x->ir, vars[i]);
+  }
+  Form *which = form_var(x->ir, vars[j.axis]);
+  Expr *body = value_element(x, j.parts[j.n - 1].value, at);
+  for (int i = j.n - 1; i-- > 0;)
+    body = expr_select(x->ir, expr_eq0(x->ir, form_sub(x->ir, which, form_const(x->ir, i))),
+                       value_element(x, j.parts[i].value, at), body);
+  Value *r = value_tensor(x, first->rank + 1, vars, body, a->span);
+  if (r) r->bound = common_bound(x, &j);
+  return r;
 }
 
 /* ---- iota ---- */

@@ -578,6 +578,8 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
   if (!strcmp(name, "grad") && !piped) return call_grad(x, e, a);
   if (!strcmp(name, "jvp") && !piped) return call_jvp(x, e, a);
   if (!strcmp(name, "reshape")) return call_reshape(x, e, a, piped);
+  if (!strcmp(name, "concat")) return call_concat(x, e, a, piped);
+  if (!strcmp(name, "stack")) return call_stack(x, e, a, piped);
   if (!strcmp(name, "iota")) return call_iota(x, e, a, piped);
   if (!strcmp(name, "split")) return call_split(x, e, a, piped);
   if (!strcmp(name, "len") && !piped) return call_len(x, e, a);

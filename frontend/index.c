@@ -129,9 +129,13 @@ static bool mentions_broken(Env *e, const Ast *a) {
   return false;
 }
 
-/* The range of index `name` in body; written and declared ones are the caller's. NULL after a message. */
-static Dim *find_range(Elaborator *x, Env *e, Str name, Ast **bodies, int nbodies, Span at) {
+/* The range of index `name` in body; written and declared ones are the caller's. `others` are indices that stand in
+ * bodies and are not in e yet; entries may be NULL. NULL after a message. */
+static Dim *find_range(Elaborator *x, Env *e, Str name, int nothers, const Str *others, Ast **bodies, int nbodies,
+                       Span at) {
   RangeSearch s = {.x = x, .env = e, .name = name};
+  for (int i = 0; i < nothers; i++)
+    if (others[i] && others[i] != name) vec_push(x->arena, &s.bound, others[i]);
   for (int i = 0; i < nbodies; i++)
     if (bodies[i]) search(&s, bodies[i]);
   if (s.conflict) return NULL;
@@ -147,11 +151,21 @@ static Dim *find_range(Elaborator *x, Env *e, Str name, Ast **bodies, int nbodie
   return s.range;
 }
 
+/* Of `i` or `i < N` on the left side; NULL: it is neither. */
+static Str index_name(const Ast *item) {
+  if (item->kind == AST_BINARY && item->op == OP_LT) item = item->left;
+  return item->kind == AST_NAME ? item->name : NULL;
+}
+
 /* An index that a declared result gives its range, and whose reads are of another dimension throughout: attention
  * that is normalised along one index and summed along the other. Where it is also shifted, as in x[i + 1] - x[i], its
  * range was thought of; false after a message. */
-static bool agrees_with_reads(Elaborator *x, Env *e, Ast *index, Dim *declared, Ast *body) {
+static bool agrees_with_reads(Elaborator *x, Env *e, Ast *index, Dim *declared, const AstList *indices, Ast *body) {
   RangeSearch s = {.x = x, .env = e, .name = index->name, .quiet = true};
+  for (int i = 0; i < indices->n; i++) {
+    Str other = index_name(indices->at[i]);
+    if (other && other != index->name) vec_push(x->arena, &s.bound, other);
+  }
   search(&s, body);
   if (!s.range || s.conflict || s.shifted || s.range == declared || mentions_broken(e, body)) return true;
   const char *is = dim_text(x->arena, declared), *read = dim_text(x->arena, s.range);
@@ -381,6 +395,8 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
   }
   Dim *extents[8] = {0};
   Ast *names[8];
+  Env *known = e; /* and the indices whose ranges are known so far */
+  Str open[8] = {0};
   for (int i = 0; i < n; i++) {
     Ast *item = items->at[i], *written = NULL;
     if (item->kind == AST_BINARY && item->op == OP_LT) { /* `i < N`: its range */
@@ -400,12 +416,23 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
       }
     extents[i] = written ? dim_of(x, e, written) : expected && expected->rank >= n ? expected->shape[i] : NULL;
     if (written && !extents[i]) return NULL;
-    if (!written && extents[i] && !agrees_with_reads(x, e, item, extents[i], body)) return NULL;
-    if (!extents[i] && !(extents[i] = find_range(x, e, item->name, &body, 1, item->span))) {
+    if (!written && extents[i] && !agrees_with_reads(x, e, item, extents[i], items, body)) return NULL;
+    if (!extents[i]) open[i] = item->name;
+  }
+  for (int i = 0; i < n; i++)
+    if (extents[i]) bind_index(x, &known, names[i]->name, extents[i], names[i]->span);
+  for (int i = 0; i < n; i++) {
+    if (!open[i]) continue;
+    extents[i] = find_range(x, known, open[i], n, open, &body, 1, names[i]->span);
+    if (!extents[i]) {
+      x->stack.n = mark;
       say_kept(x, items, body);
       return NULL;
     }
+    bind_index(x, &known, open[i], extents[i], names[i]->span);
+    open[i] = NULL;
   }
+  x->stack.n = mark;
   if (!size_fits(x, n, extents, at)) return NULL;
   Var *vars[8];
   for (int i = 0; i < n; i++) vars[i] = bind_index(x, &e, names[i]->name, extents[i], names[i]->span);
@@ -687,6 +714,8 @@ Value *elaborate_apply(Elaborator *x, Env *e, Ast *a) {
   if (!word && !callee) return NULL;
   Var *vars[8];
   Env *inner = e, *outer[8];
+  Str names[8];
+  for (int i = 0; i < n; i++) names[i] = a->binders->items.at[i]->name;
   Ast *bodies[16];
   int nbodies = 0;
   for (int i = 0; i < nargs && i < 15; i++) bodies[nbodies++] = a->args->items.at[i]->value;
@@ -704,7 +733,7 @@ Value *elaborate_apply(Elaborator *x, Env *e, Ast *a) {
     Dim *extent = b->bound ? dim_of(x, e, b->bound) : NULL;
     if (!b->bound && outer[i] && outer[i]->index && value_is_form(outer[i]->value) && outer[i]->value->bound)
       extent = outer[i]->value->bound;
-    else if (!b->bound) extent = find_range(x, e, b->name, bodies, nbodies, b->span);
+    else if (!b->bound) extent = find_range(x, inner, b->name, n - i, names + i, bodies, nbodies, b->span);
     if (!extent) {
       x->stack.n = mark;
       return NULL;

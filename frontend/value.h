@@ -362,6 +362,8 @@ Value *call_order(Elaborator *x, Env *e, Ast *a);
 Value *call_grad(Elaborator *x, Env *e, Ast *a); /* derivative.c */
 Value *call_jvp(Elaborator *x, Env *e, Ast *a);
 Value *call_reshape(Elaborator *x, Env *e, Ast *a, Value *piped); /* arrange.c */
+Value *call_concat(Elaborator *x, Env *e, Ast *a, Value *piped);
+Value *call_stack(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *call_iota(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *call_len(Elaborator *x, Env *e, Ast *a); /* length.c */

@@ -476,6 +476,7 @@ TENSORS = {
     "scan_own": (reversed_steps, dict(x=(5, 4))),
     "reshape": (lambda x: x.reshape(-1, 3, 4, 2) * x.transpose(1, 2).reshape(-1, 3, 4, 2), dict(x=(4, 6))),
     "split": (lambda x: x.split([2, 3, 2], 2)[0][:, 3:] * x.split([2, 3, 2], 2)[2][:, :3] * x.split(3, 1)[1][..., :2], dict(x=(6, 7))),
+    "joined": (lambda x, b: torch.stack([torch.cat([x, b[None], x], 2), torch.cat([b[None], x, x], 2)], 3), dict(x=(2, 3, 4), b=(2, 2, 4))),
 }
 
 
