@@ -110,11 +110,13 @@ CudaKernel cuda_write_kernel(Buf *out, const Schedule *s, const Kernel *k) {
     buf_printf(out, "\nNN_KERNEL(%d) %s(", t.how.threads, k->symbol);
     write_parameters(out, &t);
     buf_puts(out, ") {\n");
+    if (t.head.text) buf_write(out, t.head.text, t.head.n);
     buf_write(out, t.out.text, t.out.n);
     buf_puts(out, "}\n");
     write_call(out, &t);
   }
   buf_free(&t.out);
+  buf_free(&t.head);
   return t.how;
 }
 

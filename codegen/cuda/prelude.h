@@ -37,6 +37,15 @@
   static inline bool nn_same_##S(T x, T y) { return x == y || (x != x && y != y); }                                  \
   static inline bool nn_greater_##S(T x, T y) { return x > y || (x != x && y == y); }
 
+/* The device's own is a call that puts registers aside. Off by abs(y * log(x)) roundings of f64. */
+static inline double nn_power(double x, double y) {
+  const double size = nn_abs_f64(x), whole = nn_floor_f64(y);
+  const double r = size == 1 || y == 0 ? 1 : nn_exp_f64(y * nn_log_f64(size));
+  if (x >= 0 || y == 0) return r;
+  if (whole != y || x != x) return nn_double_of(0x7ff8000000000000u);
+  return 2 * nn_floor_f64(whole / 2) != whole ? -r : r;
+}
+
 /* Integers wrap; division rounds down, and by 0 gives 0. */
 #define NN_INTEGERS(T, S)                                                                                            \
   NN_COMPARISONS(T, S)                                                                                               \
@@ -66,6 +75,8 @@
 
 NN_FLOATS(float, f32)
 NN_FLOATS(double, f64)
+static inline double nn_pow_f64(double x, double y) { return nn_power(x, y); }
+static inline float nn_pow_f32(float x, float y) { return (float)nn_power((double)x, (double)y); }
 NN_INTEGERS(i64, i64)
 NN_INTEGERS(int, i32)
 NN_INTEGERS(i16, i16)

@@ -411,8 +411,34 @@ static const char *value_text(Text *t, Expr *x, Guard *guard) {
   ice("an unknown expression");
 }
 
+static void look_at_source(void *cx, Expr *x) {
+  Risk *r = cx;
+  if (x->kind == EXPR_READ && (x->node->rank > 0 || kernel_member(r->t->k, x->node))) r->found = true;
+}
+
+/* One number for the whole kernel, from what is there before it. */
+static bool is_uniform(Text *t, Expr *x) {
+  Risk r = {t, false};
+  if (expr_varies(x)) return false;
+  expr_visit(x, look_at_source, &r);
+  return !r.found;
+}
+
+static const char *uniform_expr(Text *t, Expr *x) {
+  Buf out = t->out;
+  Memos memo = t->memo;
+  Guards guards = t->guards;
+  int depth = t->depth;
+  t->out = t->head, t->memo = t->whole, t->guards = (Guards){0}, t->depth = 1, t->in_head = true;
+  const char *name = text_expr(t, x);
+  t->head = t->out, t->whole = t->memo;
+  t->out = out, t->memo = memo, t->guards = guards, t->depth = depth, t->in_head = false;
+  return name;
+}
+
 static const char *guarded_expr(Text *t, Expr *x, Guard *guard) {
   if (x->kind == EXPR_CONST) return text_number(t, x->dtype, x->real, x->integer);
+  if (!t->in_head && is_uniform(t, x)) return uniform_expr(t, x);
   if (!x->reads) guard = NULL;
   const char *known = find_memo(t, x, guard);
   return known ? known : keep(t, x, guard, define(t, type_name(x->dtype), value_text(t, x, guard)));

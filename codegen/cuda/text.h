@@ -16,6 +16,7 @@ typedef struct Guard { /* where a read is needed */
   const char *condition; /* what it was made of, to find it again */
   bool negated;
 } Guard;
+typedef Vec(Guard *) Guards;
 
 typedef struct Bound {
   const Var *var;
@@ -27,6 +28,7 @@ typedef struct Memo {
   const Guard *guard;
   const char *name;
 } Memo;
+typedef Vec(Memo) Memos;
 
 typedef struct KeptRow { /* a member's row, in shared or scratch memory */
   const Node *node;
@@ -42,12 +44,13 @@ typedef struct Text {
   const Kernel *k;
   Ir *ir;
   Arena *arena;
-  Buf out;
+  Buf out, head; /* head: what is one number for the whole kernel, before all loops */
   CudaKernel how;
   int depth, names;
   Vec(Bound) bound;
-  Vec(Memo) memo;
-  Vec(Guard *) guards;
+  Memos memo, whole; /* whole: of the head */
+  Guards guards;
+  bool in_head;
   Vec(KeptRow) kept;
   struct {
     int bound, memo, guards;

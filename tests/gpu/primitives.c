@@ -78,5 +78,3 @@ FUNCTION(erf, erff, erf)
 
 float nn_normal_icdf_f32(float x) { return (float)scalar_fold(OP_normal_icdf, DT_f32, (double[]){x}); }
 double nn_normal_icdf_f64(double x) { return scalar_fold(OP_normal_icdf, DT_f64, &x); }
-float nn_pow_f32(float x, float y) { return powf(x, y); }
-double nn_pow_f64(double x, double y) { return pow(x, y); }
