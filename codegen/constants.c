@@ -75,8 +75,7 @@ static int write_field(Writer *w, const FieldRow *f, const char *host, CpuConst 
   case FIELD_REAL: out[0] = cpu_double(w->module, real); return 1;
   case FIELD_STRING: out[0] = cpu_string(w->module, pointer); return 1;
   case FIELD_ENDS:
-    out[0] = pointer ? cpu_symbol(w->module, pointer) : cpu_string(w->module, NULL);
-    return 1;
+  case FIELD_SERVICE: out[0] = pointer ? cpu_symbol(w->module, pointer) : cpu_string(w->module, NULL); return 1;
   case FIELD_KERNEL:
   case FIELD_VERB:
     if (!pointer) ice("constants: field %s names no function", f->name);

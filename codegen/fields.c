@@ -12,6 +12,7 @@
 #define ELEMENT_KERNEL(T)             NULL
 #define ELEMENT_VERB(T)               NULL
 #define ELEMENT_ENDS(T)               NULL
+#define ELEMENT_SERVICE(T)            NULL
 #define DESCRIBE_FIELD(kind, name, T) {FIELD_##kind, #name, ELEMENT_##kind(T)},
 #define DESCRIBE_TABLE(T, FIELDS)                                                                                    \
   static const FieldRow fields_##T[] = {FIELDS(DESCRIBE_FIELD)};                                                     \
@@ -28,6 +29,7 @@ NNRT_TABLES(DESCRIBE_TABLE)
 #define WORDS_KERNEL               1
 #define WORDS_VERB                 1
 #define WORDS_ENDS                 1
+#define WORDS_SERVICE              1
 #define COUNT_WORDS(kind, name, T) +WORDS_##kind
 #define CHECK_WORDS(T, FIELDS)     _Static_assert(sizeof(T) == 8 * (0 FIELDS(COUNT_WORDS)), "words of " #T);
 NNRT_TABLES(CHECK_WORDS)

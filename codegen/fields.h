@@ -14,7 +14,8 @@ typedef enum FieldKind {
   FIELD_TABLES,
   FIELD_KERNEL,
   FIELD_VERB,
-  FIELD_ENDS
+  FIELD_ENDS,
+  FIELD_SERVICE
 } FieldKind;
 
 typedef struct FieldRow FieldRow;

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "ir/interpret.h"
+#include "runtime/source.h"
+#include "runtime/texts.h"
 
 enum { ALIGNMENT = 64 };
 
@@ -196,11 +198,38 @@ static NnrtVerb *verb_named(const char *symbol) {
   ice("interpreted: no verb %s", symbol);
 }
 
+static const struct {
+  const char *symbol;
+  const void *address;
+} services[] = {
+    {"nnrt_texts", &nnrt_texts},
+#define ROW(name) {"nnrt_reader_" #name, &nnrt_reader_##name},
+#include "runtime/reader.def"
+#undef ROW
+#define ROW(name) {"nnrt_tokenizer_" #name, &nnrt_tokenizer_##name},
+#include "runtime/tokenizer.def"
+#undef ROW
+};
+
+static const void *service_named(const void *symbol) {
+  for (size_t i = 0; symbol && i < sizeof services / sizeof *services; i++)
+    if (!strcmp(services[i].symbol, symbol)) return services[i].address;
+  if (symbol) ice("interpreted: the runtime has no %s", (const char *)symbol);
+  return NULL;
+}
+
 static void bind_symbols(NnrtProgram *p) {
+  NnrtData *data = (NnrtData *)(uintptr_t)p->data;
+  for (int64_t i = 0; i < p->n_data; i++) {
+    data[i].reader = service_named(data[i].reader);
+    data[i].tokenizer = service_named(data[i].tokenizer);
+  }
   for (int64_t i = 0; i < p->n_graphs; i++) {
     NnrtLaunch *launches = (NnrtLaunch *)(uintptr_t)p->graphs[i].launches;
     for (int64_t k = 0; k < p->graphs[i].n_launches; k++) launches[k].kernel = run_interpreted;
   }
+  NnrtEntry *entries = (NnrtEntry *)(uintptr_t)p->entries;
+  for (int64_t i = 0; i < p->n_entries; i++) entries[i].texts = service_named(entries[i].texts);
   NnrtVerbRow *verbs = (NnrtVerbRow *)(uintptr_t)p->verbs;
   for (int64_t i = 0; i < p->n_verbs; i++) verbs[i].run = verb_named((const char *)(void *)verbs[i].run);
 }

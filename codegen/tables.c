@@ -399,16 +399,26 @@ static void build_field(Tables *t, const Field *from, NnrtField *to) {
 
 static bool entry_wanted(const char *only, const EntryPoint *e) { return !only || !strcmp(only, e->name); }
 
-/* Under `only`, a data set stays where an argument of the entry is read through one of its fields. */
+static bool reads_data(const Argument *a, int data) { return a->data == data || a->text == data; }
+
+/* Under `only`, a data set stays where an argument of the entry is read through one of its fields, or a text is of
+ * its vocabulary. */
 static bool data_wanted(const Tables *t, int index) {
   const Program *p = t->program;
   if (!t->options->only) return true;
   for (int i = 0; i < p->entries.n; i++) {
     const EntryPoint *e = &p->entries.at[i];
     for (int k = 0; entry_wanted(t->options->only, e) && k < e->arguments.n; k++)
-      if (e->arguments.at[k].data == index) return true;
+      if (reads_data(&e->arguments.at[k], index)) return true;
+    for (int k = 0; entry_wanted(t->options->only, e) && k < e->results.n; k++)
+      if (reads_data(&e->results.at[k], index)) return true;
   }
   return false;
+}
+
+/* The symbol of a constant of the runtime. */
+static const void *service(Tables *t, const char *format, const char *name) {
+  return arena_printf(t->arena, format, name);
 }
 
 static NnrtData build_data_set(Tables *t, const DataSet *from) {
@@ -418,13 +428,14 @@ static NnrtData build_data_set(Tables *t, const DataSet *from) {
   NnrtField *fields = NEW_ARRAY(t->arena, NnrtField, from->fields.n + 1);
   for (int k = 0; k < from->fields.n; k++) build_field(t, &from->fields.at[k], &fields[k]);
   return (NnrtData){.name = from->name,
-                    .format = from->format,
+                    .reader = service(t, "nnrt_reader_%s", from->format),
                     .path = from->path,
                     .n_files = from->files.n,
                     .files = files,
                     .window = from->window,
                     .stride = from->stride,
-                    .n_vocabulary = from->tokens,
+                    .tokenizer = from->vocabulary ? service(t, "nnrt_tokenizer_%s", from->tokenizer) : NULL,
+                    .n_vocabulary = (int64_t)from->vocabulary_bytes,
                     .vocabulary = from->vocabulary,
                     .n_fields = from->fields.n,
                     .fields = fields,
@@ -489,10 +500,18 @@ static const NnrtArgument *build_arguments(Tables *t, const Argument *from, int 
                              .dtype = from[i].dtype,
                              .bound = from[i].bound,
                              .data = from[i].data < 0 ? -1 : t->data[from[i].data],
-                             .field = from[i].field};
+                             .field = from[i].field,
+                             .text = from[i].text < 0 ? -1 : t->data[from[i].text]};
     SET_INTS(t, &rows[i], shape, from[i].rank, from[i].shape);
   }
   return rows;
+}
+
+static bool has_texts(const EntryPoint *e) {
+  bool texts = false;
+  for (int i = 0; i < e->arguments.n; i++) texts = texts || e->arguments.at[i].text >= 0;
+  for (int i = 0; i < e->results.n; i++) texts = texts || e->results.at[i].text >= 0;
+  return texts;
 }
 
 static void build_entries(Tables *t) {
@@ -507,6 +526,8 @@ static void build_entries(Tables *t) {
                             .arguments = build_arguments(t, from->arguments.at, from->arguments.n),
                             .n_results = from->results.n,
                             .results = build_arguments(t, from->results.at, from->results.n),
+                            .shown = from->shown,
+                            .texts = has_texts(from) ? service(t, "nnrt_%s", "texts") : NULL,
                             .graph = graph_index(t, from->graph)};
   }
   t->out->n_entries = n;

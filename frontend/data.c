@@ -160,7 +160,7 @@ Str path_at_run_time(Elaborator *x, Str path) {
 static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
   static const char *const formats[] = {"csv", "npy", "idx", "text"};
   static const char *const later[] = {"images", "tokens", "safetensors"};
-  static const char *const options[] = {"window", "horizon", "stride", "tokenizer"};
+  static const char *const options[] = {"window", "horizon", "stride"};
   bool known = false, planned = false;
   if (from->kind == AST_CALL && from->callee->kind == AST_NAME)
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
@@ -178,10 +178,11 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
     return false;
   }
   d->format = from->callee->name;
+  TextOptions t = {.files.lower = true};
   for (int i = 0; i < from->args->items.n; i++) {
     Ast *a = from->args->items.at[i];
     bool text;
-    if (!text_option(x, d, a, &text)) return false;
+    if (!text_option(x, &t, d, a, &text)) return false;
     if (text) continue;
     for (size_t k = 0; a->name && k < sizeof options / sizeof *options; k++)
       if (!strcmp(a->name, options[k]) && a->value->kind != AST_STRING) {
@@ -202,7 +203,7 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
     diag_add(x->diags, DIAG_SOURCE, from->span, "the path of a file is missing");
     return false;
   }
-  return text_complete(x, d, from);
+  return text_complete(x, &t, d, from);
 }
 
 void elaborate_data(Elaborator *x, Decl *decl) {

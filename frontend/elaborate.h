@@ -9,13 +9,30 @@ typedef struct Definition { /* -D NAME=value */
   const char *name, *value;
 } Definition;
 
+typedef struct VocabularyFiles {
+  const char *vocabulary; /* NULL: every byte is a token */
+  const char *merges;     /* of byte pairs; NULL: none */
+  bool lower;             /* of word pieces: capitals and marks do not count */
+} VocabularyFiles;
+
+typedef struct Vocabulary {
+  const char *tokenizer; /* how texts are cut, by name */
+  const void *block;     /* as programs carry it */
+  size_t bytes;
+  int tokens;
+} Vocabulary;
+
+/* Reads a tokenizer's files; NULL, or a sentence that says what is wrong with them. */
+typedef const char *VocabularyReader(Arena *a, const VocabularyFiles *files, Vocabulary *out);
+
 typedef struct ElaborateOptions {
   bool f64; /* --precision f64: every f32 of the program is f64 */
   int ndefinitions;
   const Definition *definitions;
   const char *folder; /* where data files with relative paths are looked for; NULL: where the program runs */
-  bool check_grads;   /* `test` blocks bring what finite differences are held against: frontend/test.c */
-  bool check_library; /* check the library's generic code too (tests) */
+  VocabularyReader *vocabulary; /* NULL: texts are not read */
+  bool check_grads;             /* `test` blocks bring what finite differences are held against: frontend/test.c */
+  bool check_library;           /* check the library's generic code too (tests) */
 } ElaborateOptions;
 
 /* Parses and elaborates the file at `path` (its text is given) with all that it imports. Mistakes go to the sink; the

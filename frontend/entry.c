@@ -21,6 +21,13 @@ static void find_field(Elaborator *x, Argument *a) {
     }
 }
 
+/* Tokens in a row are a text, of the first data set with so many. */
+static int find_text(const Elaborator *x, const Argument *a) {
+  for (int i = 0; a->dtype == DT_i32 && a->rank == 1 && i < x->program->data.n; i++)
+    if (x->program->data.at[i].tokenizer && x->program->data.at[i].tokens == a->bound) return i;
+  return -1;
+}
+
 /* Sizes of one example; -1 for one that is known when the entry is called. */
 static int64_t *shape_numbers(Elaborator *x, int rank, Dim **shape) {
   int64_t *n = NEW_ARRAY(x->arena, int64_t, rank + 1);
@@ -54,6 +61,7 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
   Argument a = {.name = param->name, .dtype = t.dtype, .rank = t.rank, .shape = shape_numbers(x, t.rank, t.shape)};
   if (t.bound) dim_is_const(t.bound, &a.bound);
   find_field(x, &a);
+  a.text = find_text(x, &a);
   Dim *shape[9] = {x->batch};
   for (int i = 0; i < t.rank; i++) shape[i + 1] = t.shape[i];
   Value *v =
@@ -76,10 +84,17 @@ static void add_result(Elaborator *x, EntryPoint *p, Value *v, Str name, Var *b,
   Argument r = {.name = name, .dtype = v->dtype, .rank = v->rank, .data = -1, .field = -1};
   if (v->bound) dim_is_const(v->bound, &r.bound);
   r.shape = shape_numbers(x, v->rank, v->shape);
+  r.text = find_text(x, &r);
   v = value_abstract(x, v, 1, &b);
   if (!v) return;
   vec_push(x->arena, &p->results, r);
   graph_output(x->graph, name, value_whole(x, v));
+}
+
+/* How much of a text is there goes with it. */
+static void add_length(Elaborator *x, EntryPoint *p, const Value *v, int result, Var *b, Span at) {
+  if (result >= p->results.n || p->results.at[result].text < 0 || !v->length || v->length->rank) return;
+  add_result(x, p, v->length, str_internf(x->strings, "$length.%s", p->results.at[result].name), b, at);
 }
 
 void elaborate_entry(Elaborator *x, Decl *decl) {
@@ -124,6 +139,9 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   } else if (v) {
     add_result(x, &p, v, str_internz(x->strings, "result"), b, a->span);
   }
+  p.shown = p.results.n;
+  for (int i = 0; v && v->kind == VALUE_TUPLE && i < v->n; i++) add_length(x, &p, v->items[i], i, b, a->span);
+  if (v && v->kind != VALUE_TUPLE) add_length(x, &p, v, 0, b, a->span);
   graph_end(x, saved);
   if (v) vec_push(x->arena, &x->program->entries, p);
 }

@@ -52,8 +52,10 @@ typedef struct DataSet {
   Str format; /* csv, npy, idx, text */
   Str path;   /* NULL where files go by column */
   Vec(ColumnFile) files;
-  int64_t window, stride;          /* text: tokens of an example, bytes from one example to the next */
-  const unsigned char *vocabulary; /* text: the byte that each of its tokens stands for */
+  int64_t window, stride; /* text: tokens of an example, tokens from one example to the next */
+  Str tokenizer;          /* how texts are cut into tokens; NULL: there are none */
+  const void *vocabulary; /* its block of bytes */
+  size_t vocabulary_bytes;
   int tokens;
   Vec(Field) fields;
   Graph *stats; /* fields of the training part [N, ...] -> stores of ROLE_statistic; NULL: none */
@@ -99,13 +101,15 @@ typedef struct Argument {
   int64_t *shape; /* -1: open */
   int64_t bound;
   int data, field; /* read from a FILE through this field; -1: only as a tensor (--input) */
+  int text;        /* tokens of this data set's vocabulary, a text; -1: numbers */
 } Argument;
 
 typedef struct EntryPoint {
   Str name;
   bool sample;
   Vec(Argument) arguments; /* graph inputs */
-  Vec(Argument) results;   /* graph outputs */
+  Vec(Argument) results;   /* graph outputs; after those of the source, for each text with a length, `$length.<name>` */
+  int shown;               /* those of the source */
   Graph *graph;
   Span span;
 } EntryPoint;

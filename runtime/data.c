@@ -67,7 +67,7 @@ typedef struct Reading { /* a field on its way from the source through its graph
 static int open_raw(Reading *r, int k, NnrtError *e) {
   const NnrtColumn *c = &r->field->raw[k];
   NnrtView *v = &r->views[k];
-  int status = nnrt_source_view(r->source, c->from, c->to, c->name, c->single, v, e);
+  int status = nnrt_source_view(r->source, c, v, e);
   if (status != NNRT_OK) return status;
   char name[32], have[128], want[128], place[256];
   snprintf(name, sizeof name, "raw.%d", k);
@@ -85,8 +85,8 @@ static int open_raw(Reading *r, int k, NnrtError *e) {
                      nnrt_source_place(r->source, v, 0, 0, place), r->field->name,
                      nnrt_shape_text(v->shape, v->rank, have, sizeof have),
                      nnrt_shape_text(shape + 1, rank, want, sizeof want));
-  r->raw[k] = nnrt_allocate((int64_t)CHUNK * v->width * nnrt_dtype((NnrtDtype)c->dtype)->bytes);
-  if (!r->raw[k]) return nnrt_fail_memory(e, (unsigned long long)CHUNK * (unsigned)v->width, r->field->name);
+  r->raw[k] = nnrt_allocate(CHUNK * v->width * nnrt_dtype((NnrtDtype)c->dtype)->bytes);
+  if (!r->raw[k]) return nnrt_fail_memory(e, (unsigned long long)(CHUNK * v->width), r->field->name);
   nnrt_run_input(&r->run, port, r->raw[k]);
   return NNRT_OK;
 }
@@ -199,8 +199,8 @@ int nnrt_data_open(NnrtDataset *d, NnrtModel *m, int64_t index, const NnrtOverri
   if (!files) return e ? e->status : NNRT_EUSAGE;
   keep_read(t, files, &n_files, only);
   NnrtSource s;
-  NnrtTextOptions text = {t->window, t->stride, t->vocabulary, t->n_vocabulary};
-  int status = nnrt_source_open(&s, t->format, files, n_files, &text, e);
+  NnrtSourceOptions options = {t->window, t->stride, t->tokenizer, t->vocabulary};
+  int status = nnrt_source_open(&s, t->reader, files, n_files, &options, e);
   if (status == NNRT_OK) {
     d->count = s.count;
     d->fields = calloc((size_t)t->n_fields + 1, sizeof *d->fields);

@@ -4,6 +4,7 @@
 #include "runtime/array.h"
 #include "runtime/philox.h"
 #include "runtime/run.h"
+#include "runtime/texts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@ typedef struct Entry {
   NnrtModel model;
   NnrtRun run;
   Value *arguments, *results;
-  int n_arguments, n_results;
+  int n_arguments, n_results, n_shown;
   int64_t n, batch; /* examples */
   int64_t open[MAX_OPEN];
   int64_t seed, *places;
@@ -112,25 +113,35 @@ static int check_shapes(Entry *x) {
     for (int i = 0; v->file && i < v->rank; i++) {
       expected = p ? shape[i + (int)p->n_shape - v->rank] : v->table->shape[i];
       if (expected >= 0 && v->shape[i] != expected)
-        return nnrt_fail(x->error, NNRT_EDATA, "%s: dimension %d of %s is %lld, but must be %lld", v->file, i, v->name,
-                         (long long)v->shape[i], (long long)expected);
+        return nnrt_fail(x->error, NNRT_EDATA, "%s: dimension %d of %s is %lld, but must be %lld", v->file, i,
+                         v->name, (long long)v->shape[i], (long long)expected);
     }
   }
   return NNRT_OK;
 }
 
-/* --input NAME=FILE */
+static bool is_text(const Entry *x, const Value *v) { return x->table->texts && v->table->text >= 0; }
+
+/* Is `text`, given for an argument that is a text, the text itself? */
+static bool is_given_as_text(const Entry *x, const Value *v, const char *text) {
+  size_t n = strlen(text);
+  return is_text(x, v) && (n < 4 || strcmp(text + n - 4, ".npy") != 0);
+}
+
+/* --input NAME=FILE, or NAME=TEXT */
 static int take_input(Entry *x, const char *text) {
   const char *equals = strchr(text, '=');
   for (int k = 0; equals && k < x->n_arguments; k++) {
     Value *v = &x->arguments[k];
     if (strlen(v->name) != (size_t)(equals - text) || strncmp(v->name, text, strlen(v->name)) != 0) continue;
     NnrtArray a;
-    int status = nnrt_npy_open(&a, equals + 1, x->error);
+    bool as_text = is_given_as_text(x, v, equals + 1);
+    int status = as_text ? x->table->texts->open(&x->cli->program->data[v->table->text], equals + 1, &a, x->error)
+                         : nnrt_npy_open(&a, equals + 1, x->error);
     if (status != NNRT_OK) return status;
     free(v->data);
     v->data = NULL;
-    status = take_array(x, v, &a, equals + 1);
+    status = take_array(x, v, &a, as_text ? "--input" : equals + 1);
     nnrt_array_close(&a);
     return status;
   }
@@ -211,6 +222,7 @@ static int open_values(Entry *x) {
   const NnrtGraph *g = x->run.graph;
   x->n_arguments = (int)x->table->n_arguments;
   x->n_results = (int)x->table->n_results;
+  x->n_shown = (int)x->table->shown;
   x->arguments = calloc((size_t)x->n_arguments + 1, sizeof *x->arguments);
   x->results = calloc((size_t)x->n_results + 1, sizeof *x->results);
   if (!x->arguments || !x->results) return nnrt_fail_memory(x->error, 0, x->table->name);
@@ -225,7 +237,7 @@ static int open_values(Entry *x) {
     Value *v = &x->results[k];
     v->table = &x->table->results[k];
     v->dtype = (NnrtDtype)v->table->dtype;
-    name_value(v, v->table->name, k, x->n_results);
+    name_value(v, v->table->name, k, x->n_shown);
     v->port = nnrt_port(g->outputs, g->n_outputs, v->name);
     if (v->port < 0) v->port = k;
     if (v->port >= g->n_outputs)
@@ -321,27 +333,41 @@ static const char *element_text(const Value *v, int64_t i, char text[32]) {
   return text;
 }
 
+/* A result that is tokens, as the text that they stand for, as far as it is there. */
+static void write_text(const Entry *x, const Value *v, int64_t row) {
+  int64_t n = v->width;
+  for (int k = x->n_shown; k < x->n_results; k++)
+    if (strcmp(strchr(x->results[k].name, '.') + 1, v->name) == 0) n = ((const int32_t *)x->results[k].data)[row];
+  x->table->texts->print(&x->cli->program->data[v->table->text], v->dtype, v->data + row * v->bytes,
+                         n < v->width ? n : v->width);
+}
+
 /* A line an example: results divided by `between`, elements of one by `inside`. */
-static void write_rows(const Entry *x, char between, char inside) {
+static void write_rows(const Entry *x, char between, char inside, bool texts) {
   char text[32];
   for (int64_t row = 0; row < x->n; row++) {
-    for (int k = 0; k < x->n_results; k++)
-      for (int64_t i = 0; i < x->results[k].width; i++) {
-        if (i || k) putchar(i ? inside : between);
-        fputs(element_text(&x->results[k], row * x->results[k].width + i, text), stdout);
-      }
+    for (int k = 0; k < x->n_shown; k++) {
+      const Value *v = &x->results[k];
+      if (k && v->width) putchar(between);
+      if (texts && v->rank && is_text(x, v)) write_text(x, v, row);
+      else
+        for (int64_t i = 0; i < v->width; i++) {
+          if (i) putchar(inside);
+          fputs(element_text(v, row * v->width + i, text), stdout);
+        }
+    }
     putchar('\n');
   }
 }
 
 static void write_csv(const Entry *x) {
-  for (int k = 0; k < x->n_results; k++)
+  for (int k = 0; k < x->n_shown; k++)
     for (int64_t i = 0; i < x->results[k].width; i++) {
       printf("%s%s", i || k ? "," : "", x->results[k].name);
       if (x->results[k].width > 1) printf(".%lld", (long long)i);
     }
   putchar('\n');
-  write_rows(x, ',', ',');
+  write_rows(x, ',', ',', false);
 }
 
 static void put_element(NnrtLine *l, const Value *v, const char *key, int64_t i) {
@@ -362,7 +388,7 @@ static void write_json(Entry *x) {
     nnrt_line_open(l, NULL, '{');
     nnrt_line_string(l, "event", x->table->name);
     nnrt_line_integer(l, "example", row);
-    for (int k = 0; k < x->n_results; k++) {
+    for (int k = 0; k < x->n_shown; k++) {
       const Value *v = &x->results[k];
       if (v->rank) nnrt_line_open(l, v->name, '[');
       for (int64_t i = 0; i < v->width; i++) put_element(l, v, v->rank ? NULL : v->name, row * v->width + i);
@@ -385,7 +411,7 @@ static int write_files(Entry *x, const char *folder) {
   if (mkdir(folder, 0777) != 0 && errno != EEXIST)
     return nnrt_fail(x->error, NNRT_EFAIL, "%s: cannot be made: %s", folder, strerror(errno));
   int status = NNRT_OK;
-  for (int k = 0; status == NNRT_OK && k < x->n_results; k++) {
+  for (int k = 0; status == NNRT_OK && k < x->n_shown; k++) {
     char path[4096];
     int64_t shape[NNRT_MAX_RANK + 1];
     int rank = whole_shape(x, &x->results[k], shape);
@@ -399,7 +425,7 @@ static int write_npy(Entry *x) {
   const Value *v = &x->results[0];
   char header[256];
   int64_t shape[NNRT_MAX_RANK + 1];
-  if (x->n_results != 1 || v->dtype == NNRT_BF16)
+  if (x->n_shown != 1 || v->dtype == NNRT_BF16)
     return nnrt_fail(x->error, NNRT_EUSAGE, "--format npy is for one result: --output-dir takes several");
   int rank = whole_shape(x, v, shape);
   fwrite(header, 1, nnrt_npy_header(header, v->dtype, rank, shape), stdout);
@@ -427,7 +453,7 @@ static int write_results(Entry *x) {
     if (status == NNRT_OK && x->cli->json) write_result_event(x);
     return status;
   }
-  if (strcmp(format, "text") == 0) write_rows(x, '\t', ' ');
+  if (strcmp(format, "text") == 0) write_rows(x, '\t', ' ', true);
   else if (strcmp(format, "csv") == 0) write_csv(x);
   else if (strcmp(format, "json") == 0) write_json(x);
   else if (strcmp(format, "npy") == 0) status = write_npy(x);

@@ -18,7 +18,7 @@ enum { NNRT_JSON_DEPTH = 16 };
 
 typedef struct NnrtJson {
   const char *begin, *at, *end;
-  const char *file; /* for messages */
+  const char *file, *part; /* for messages */
   int depth;
   bool fresh; /* just after '{' or '[': no comma is due */
   int status; /* once not NNRT_OK, all calls return it or false */

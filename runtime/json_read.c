@@ -1,12 +1,13 @@
 /* json_read.c - the pull reader of json.h. */
 #include "runtime/json.h"
+#include "runtime/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 void nnrt_json_begin(NnrtJson *j, const char *text, size_t n, const char *file, NnrtError *e) {
-  *j = (NnrtJson){.begin = text, .at = text, .end = text + n, .file = file, .error = e};
+  *j = (NnrtJson){.begin = text, .at = text, .end = text + n, .file = file, .part = "header, ", .error = e};
 }
 
 bool nnrt_json_refuse(NnrtJson *j, const char *format, ...) {
@@ -16,7 +17,8 @@ bool nnrt_json_refuse(NnrtJson *j, const char *format, ...) {
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  j->status = nnrt_fail(j->error, NNRT_EDATA, "%s: header, byte %zu: %s", j->file, (size_t)(j->at - j->begin), text);
+  j->status =
+      nnrt_fail(j->error, NNRT_EDATA, "%s: %sbyte %zu: %s", j->file, j->part, (size_t)(j->at - j->begin), text);
   return false;
 }
 
@@ -96,28 +98,8 @@ static bool unicode_escape(NnrtJson *j, char *to, size_t *n) {
   }
   if (c >= 0xD800 && c < 0xE000) return nnrt_json_refuse(j, "half of a surrogate pair");
   if (c == 0) return nnrt_json_refuse(j, "a NUL in a string");
-  *n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-  static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-  for (size_t i = *n; i-- > 1; c >>= 6) to[i] = (char)(0x80 | (c & 63));
-  to[0] = (char)(*n == 1 ? c : lead[*n] | c);
+  *n = nnrt_utf8_write(to, c);
   return true;
-}
-
-/* The bytes of the well-formed UTF-8 sequence at `at`; 0 where there is none (overlong, surrogate, cut). */
-static size_t utf8_length(const char *at, const char *end) {
-  const unsigned char *p = (const unsigned char *)at;
-  size_t n = *p < 0x80                 ? 1
-             : *p >= 0xC2 && *p < 0xE0 ? 2
-             : *p >= 0xE0 && *p < 0xF0 ? 3
-             : *p >= 0xF0 && *p < 0xF5 ? 4
-                                       : 0;
-  if (n == 0 || (size_t)(end - at) < n) return 0;
-  for (size_t i = 1; i < n; i++)
-    if ((p[i] & 0xC0) != 0x80) return 0;
-  if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) || (*p == 0xF0 && p[1] < 0x90) ||
-      (*p == 0xF4 && p[1] > 0x8F))
-    return 0;
-  return n;
 }
 
 static bool simple_escape(NnrtJson *j, char *to) {
@@ -133,7 +115,7 @@ static bool simple_escape(NnrtJson *j, char *to) {
 static bool string_character(NnrtJson *j, char *to, size_t *n) {
   if ((unsigned char)*j->at < 32) return nnrt_json_refuse(j, "a control character in a string");
   if (*j->at != '\\') {
-    *n = utf8_length(j->at, j->end);
+    *n = nnrt_utf8_length(j->at, j->end);
     if (*n == 0) return nnrt_json_refuse(j, "bytes that are not UTF-8");
     memcpy(to, j->at, *n);
     j->at += *n;

@@ -12,6 +12,7 @@
  * - KERNEL: NnrtKernel *; while nnc prepares tables it holds the symbol's text instead
  * - VERB: NnrtVerb *; likewise. Only verbs that a table names are linked
  * - ENDS: NnrtEnds *; likewise, NULL for none
+ * - SERVICE: const T *, a constant of the runtime; likewise, so that what no table names is not linked
  *
  * A *poly* is an INTS field: a polynomial over a graph's dims: the number of terms, then for each term its
  * coefficient, the number of factors, the factors' indices into NnrtGraph.dims (repeated for powers). An INT that is
@@ -31,6 +32,9 @@ struct NnrtProgram;
 struct NnrtCli;
 struct NnrtRun;
 struct NnrtLoop;
+struct NnrtReader;
+struct NnrtTokenizer;
+struct NnrtTexts;
 /* Asked after each step of a loop: whether the ones after it may be left out. If so, their rows are written. */
 typedef bool NnrtEnds(const struct NnrtRun *r, const struct NnrtLoop *l, int64_t steps, int64_t step);
 /* A verb of the command line (`train`, ...): returns the process's exit code. cli is the parsed command line. */
@@ -141,12 +145,13 @@ typedef enum NnrtRole {
 
 #define NNRT_DATA_FIELDS(F)                                                                                          \
   F(STRING, name, )                                                                                                  \
-  F(STRING, format, )                                                                                                \
+  F(SERVICE, reader, NnrtReader)                                                                                     \
   F(STRING, path, )                                                                                                  \
   F(TABLES, files, NnrtColumnFile)                                                                                   \
-  F(INT, window, ) /* of a text: see NnrtTextOptions */                                                              \
+  F(INT, window, ) /* see NnrtSourceOptions */                                                                       \
   F(INT, stride, )                                                                                                   \
-  F(BYTES, vocabulary, )                                                                                             \
+  F(SERVICE, tokenizer, NnrtTokenizer) /* NULL: none */                                                              \
+  F(BYTES, vocabulary, )               /* see tokenizer.h */                                                         \
   F(TABLES, fields, NnrtField)                                                                                       \
   F(INT, stats, ) /* graph: fields of the training part -> statistics, stored */
 
@@ -187,12 +192,15 @@ typedef enum NnrtRole {
   F(INTS, shape, ) /* of one example */                                                                              \
   F(INT, bound, )                                                                                                    \
   F(INT, data, ) /* read from a FILE through this field of this data set; -1: only as a tensor */                    \
-  F(INT, field, )
+  F(INT, field, )                                                                                                    \
+  F(INT, text, ) /* tokens of this data set's vocabulary; -1: numbers */
 
 #define NNRT_ENTRY_FIELDS(F)                                                                                         \
   F(STRING, name, )                                                                                                  \
   F(TABLES, arguments, NnrtArgument)                                                                                 \
   F(TABLES, results, NnrtArgument)                                                                                   \
+  F(INT, shown, ) /* the first so many results; each other, `$length.NAME`, is how much of a text is there */        \
+  F(SERVICE, texts, NnrtTexts) /* NULL: no argument or result is a text */                                           \
   F(INT, graph, )
 
 #define NNRT_VERB_FIELDS(F)                                                                                          \
@@ -254,6 +262,7 @@ typedef enum NnrtRole {
 #define NNRT_DECLARE_KERNEL(name, T)      NnrtKernel *name;
 #define NNRT_DECLARE_VERB(name, T)        NnrtVerb *name;
 #define NNRT_DECLARE_ENDS(name, T)        NnrtEnds *name;
+#define NNRT_DECLARE_SERVICE(name, T)     const struct T *name;
 #define NNRT_DECLARE_FIELD(kind, name, T) NNRT_DECLARE_##kind(name, T)
 #define NNRT_DECLARE_TABLE(T, FIELDS)                                                                                \
   typedef struct T {                                                                                                 \

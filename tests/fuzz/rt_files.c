@@ -2,7 +2,7 @@
  * the file. Whatever it is, it is read or refused with one line of text; nothing else. */
 #define _GNU_SOURCE
 #include "runtime/safetensors.h"
-#include "runtime/source.h"
+#include "tests/unit/runtime/rt_letters.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +16,9 @@ static void read_source(const char *format, const char *path, NnrtError *e) {
   NnrtSource s;
   NnrtSourceFile file = {NULL, path};
   NnrtView v;
-  NnrtTextOptions text = {3, 2, (const unsigned char *)"abc\n", 4};
-  if (nnrt_source_open(&s, format, &file, 1, &text, e) != NNRT_OK) return;
-  if (s.count > 0 && nnrt_source_view(&s, 0, 1, NULL, false, &v, e) == NNRT_OK) {
+  NnrtSourceOptions letters = letter_options();
+  if (nnrt_source_open(&s, reader_named(format), &file, 1, &letters, e) != NNRT_OK) return;
+  if (s.count > 0 && nnrt_source_view(&s, &(NnrtColumn){.to = 1}, &v, e) == NNRT_OK) {
     double *row = malloc(sizeof *row * ((size_t)v.width + 1));
     int32_t *integers = (int32_t *)row;
     nnrt_source_read(&s, &v, s.count - 1, 1, NNRT_F64, row, e);

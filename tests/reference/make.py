@@ -14,6 +14,7 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
                                    Sgd(lr = 0.03) in batches of 16 make of them and of the states, and the test rows' scores
   NAME.training.safetensors        trainings of models with losses of many kinds: trainings.py says what they hold
   cases.safetensors                the cases of the algebra with second derivatives: cases.py says what it holds
+  tokenizers.safetensors           odd texts as tokens of the vocabularies in tests/data/tokenizers: tokenizers_reference.py
   layers.safetensors               convolutions, pooling, norms, attention ... with the derivatives of each argument, f64
 
 Runs take the training rows in file order, 32 at a time, the last short batch too, epoch after epoch. The
@@ -30,6 +31,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 import cases
+import tokenizers_reference
 import trainings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -575,6 +577,7 @@ def models(out):
 def main():
     torch.set_num_threads(1)
     out = sys.argv[1] if len(sys.argv) > 1 else HERE
+    save_file(tokenizers_reference.make(), os.path.join(out, "tokenizers.safetensors"))
     examples(out)
     library(out)
     layers(out, LAYERS, "layers.safetensors", 4)

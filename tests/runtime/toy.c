@@ -3,7 +3,7 @@
  *
  * data line from csv("line.csv") { x: f32[2] = columns(0, 2); y: f32 = column("y"); label: i32<2> = column("label") }
  */
-#include "runtime/nnrt.h"
+#include "runtime/source.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -226,8 +226,8 @@ static const NnrtField fields[] = {
     {.name = "label", .dtype = NNRT_I32, .bound = 2, ROWS(raw, l_raw), .graph = G_LABEL},
 };
 static const NnrtData data[] = {
-    {.name = "line", .format = "csv", .path = "line.csv", ROWS(fields, fields), .stats = G_STATS},
-    {.name = "line_test", .format = "csv", .path = "line_test.csv", ROWS(fields, fields), .stats = -1},
+    {.name = "line", .reader = &nnrt_reader_csv, .path = "line.csv", ROWS(fields, fields), .stats = G_STATS},
+    {.name = "line_test", .reader = &nnrt_reader_csv, .path = "line_test.csv", ROWS(fields, fields), .stats = -1},
 };
 static const NnrtName losses[] = {{"loss"}};
 static const NnrtReport reports[] = {{.name = "r2", .graph = G_R2, .first = -1, .arguments = 2}};
@@ -248,7 +248,7 @@ static const NnrtTrain training[] = {{.data = 0,
 static const NnrtArgument arguments[] = {{.name = "x", .dtype = NNRT_F32, AS(shape, 2)}},
                           results[] = {{.name = "result", .dtype = NNRT_F32, .data = -1, .field = -1}};
 static const NnrtEntry entries[] = {
-    {.name = "predict", ROWS(arguments, arguments), ROWS(results, results), .graph = G_ENTRY}};
+    {.name = "predict", ROWS(arguments, arguments), ROWS(results, results), .shown = 1, .graph = G_ENTRY}};
 static const NnrtVerbRow verbs[] = {
 #ifndef ONLY_PREDICT
     {"train", "learn from the data", nnrt_verb_train, -1},

@@ -67,7 +67,8 @@ static void assert_field_equal(const FieldRow *f, const char *a, const char *b) 
     return;
   case FIELD_KERNEL:
   case FIELD_VERB:
-  case FIELD_ENDS: assert_ptr_equal(pa ? dlsym(RTLD_DEFAULT, pa) : NULL, pb); return;
+  case FIELD_ENDS:
+  case FIELD_SERVICE: assert_ptr_equal(pa ? dlsym(RTLD_DEFAULT, pa) : NULL, pb); return;
   case FIELD_INTS:
     assert_int_equal(ia, ib);
     assert_memory_equal(pa, pb, (size_t)ia * 8);

@@ -136,10 +136,11 @@ static void add_train(Program *p) {
 static void add_entry(Program *p) {
   Arena *a = p->ir->arena;
   EntryPoint e = {.name = str_internz(p->ir->strings, "predict")};
-  Argument x = {.name = str_internz(p->ir->strings, "x"), .dtype = DT_f32, .rank = 1, .shape = three};
-  Argument y = {.name = str_internz(p->ir->strings, "result"), .dtype = DT_f32, .data = -1, .field = -1};
+  Argument x = {.name = str_internz(p->ir->strings, "x"), .dtype = DT_f32, .rank = 1, .shape = three, .text = -1};
+  Argument y = {.name = str_internz(p->ir->strings, "result"), .dtype = DT_f32, .data = -1, .field = -1, .text = -1};
   vec_push(a, &e.arguments, x); /* through field 0 of data set 0 */
   vec_push(a, &e.results, y);
+  e.shown = 1;
   e.graph = graph_of(p, predict);
   vec_push(a, &p->entries, e);
 }

@@ -1,20 +1,29 @@
 /* rt_source_test.c - csv, npy, idx and text files, alone and as sources. */
 #include "rt_test.h"
 
-#include "runtime/source.h"
+#include "rt_letters.h"
+
+#include "runtime/arrays.h"
+#include "runtime/csv.h"
 
 #include <dirent.h>
 #include <math.h>
 
-/* Windows of three of the letters a, b, c and the line's end, two apart. */
-static const NnrtTextOptions letters = {3, 2, (const unsigned char *)"abc\n", 4};
+static int open_source(NnrtSource *s, const char *format, const NnrtSourceFile *files, int n, NnrtError *e) {
+  NnrtSourceOptions letters = letter_options();
+  return nnrt_source_open(s, reader_named(format), files, n, &letters, e);
+}
+
+static int view(const NnrtSource *s, int from, int to, const char *name, bool single, NnrtView *v, NnrtError *e) {
+  return nnrt_source_view(s, &(NnrtColumn){.from = from, .to = to, .name = name, .single = single}, v, e);
+}
 
 /* ---- the odd files ---- */
 
 static int open_any(const char *path, NnrtError *e) {
   NnrtSource s;
   NnrtSourceFile file = {NULL, path};
-  int status = nnrt_source_open(&s, strrchr(path, '.') + 1, &file, 1, &letters, e);
+  int status = open_source(&s, strrchr(path, '.') + 1, &file, 1, e);
   if (status == NNRT_OK) nnrt_source_close(&s);
   return status;
 }
@@ -196,22 +205,22 @@ static void views(void **state) {
   NnrtSourceFile file = {NULL, "s.csv"};
   NnrtView v;
   NnrtError e = {0};
-  assert_int_equal(nnrt_source_open(&s, "csv", &file, 1, NULL, &e), NNRT_OK);
+  assert_int_equal(open_source(&s, "csv", &file, 1, &e), NNRT_OK);
   assert_int_equal(s.count, 2);
   float x[4];
-  assert_int_equal(nnrt_source_view(&s, 0, 2, NULL, false, &v, &e), NNRT_OK);
+  assert_int_equal(view(&s, 0, 2, NULL, false, &v, &e), NNRT_OK);
   assert_int_equal(nnrt_source_read(&s, &v, 0, 2, NNRT_F32, x, &e), NNRT_OK);
   assert_true(x[0] == 1 && x[3] == 4.5f);
   int32_t y[2];
-  assert_int_equal(nnrt_source_view(&s, -1, 0, "label", true, &v, &e), NNRT_OK);
+  assert_int_equal(view(&s, -1, 0, "label", true, &v, &e), NNRT_OK);
   assert_int_equal(nnrt_source_read(&s, &v, 1, 1, NNRT_I32, y, &e), NNRT_OK);
   assert_int_equal(y[0], 1);
-  assert_int_equal(nnrt_source_view(&s, -1, 0, "b", true, &v, &e), NNRT_OK);
+  assert_int_equal(view(&s, -1, 0, "b", true, &v, &e), NNRT_OK);
   assert_int_equal(nnrt_source_read(&s, &v, 0, 2, NNRT_I32, y, &e), NNRT_EDATA);
   assert_string_equal(e.text, "s.csv:3: column \"b\": 4.5 is not an i32");
-  assert_int_equal(nnrt_source_view(&s, -1, 0, "lable", true, &v, &e), NNRT_EDATA);
+  assert_int_equal(view(&s, -1, 0, "lable", true, &v, &e), NNRT_EDATA);
   assert_string_equal(e.text, "s.csv:1: there is no column \"lable\", did you mean \"label\"?");
-  assert_int_equal(nnrt_source_view(&s, 3, 4, NULL, true, &v, &e), NNRT_EDATA);
+  assert_int_equal(view(&s, 3, 4, NULL, true, &v, &e), NNRT_EDATA);
   assert_says(e.text, "s.csv:1: column 3 is asked for, but the file has 3");
   nnrt_source_close(&s);
 }
@@ -226,23 +235,23 @@ static void arrays(void **state) {
   nnrt_npy_write("x.npy", NNRT_F32, 2, (int64_t[]){3, 2}, x, &e);
   nnrt_npy_write("y.npy", NNRT_I64, 1, (int64_t[]){3}, y, &e);
   NnrtSourceFile files[] = {{"x", "x.npy"}, {"y", "y.npy"}};
-  assert_int_equal(nnrt_source_open(&s, "npy", files, 2, NULL, &e), NNRT_OK);
+  assert_int_equal(open_source(&s, "npy", files, 2, &e), NNRT_OK);
   assert_int_equal(s.count, 3);
-  assert_int_equal(nnrt_source_view(&s, -1, 0, "x", false, &v, &e), NNRT_OK);
+  assert_int_equal(view(&s, -1, 0, "x", false, &v, &e), NNRT_OK);
   assert_int_equal(v.rank, 1);
   assert_int_equal(v.width, 2);
   int32_t wrong[6];
   assert_int_equal(nnrt_source_read(&s, &v, 0, 3, NNRT_I32, wrong, &e), NNRT_EDATA);
   assert_string_equal(e.text, "x.npy: row 2: 5.5 is not an i32");
-  assert_int_equal(nnrt_source_view(&s, -1, 0, "y", true, &v, &e), NNRT_OK);
+  assert_int_equal(view(&s, -1, 0, "y", true, &v, &e), NNRT_OK);
   uint8_t small[3];
   assert_int_equal(nnrt_source_read(&s, &v, 0, 2, NNRT_U8, small, &e), NNRT_OK);
   assert_int_equal(nnrt_source_read(&s, &v, 2, 1, NNRT_U8, small, &e), NNRT_EDATA);
   assert_string_equal(e.text, "y.npy: row 2: 300 is not a u8");
-  assert_int_equal(nnrt_source_view(&s, -1, 0, "z", true, &v, &e), NNRT_EDATA);
+  assert_int_equal(view(&s, -1, 0, "z", true, &v, &e), NNRT_EDATA);
   nnrt_source_close(&s);
   nnrt_npy_write("y.npy", NNRT_I64, 1, (int64_t[]){2}, y, &e);
-  assert_int_equal(nnrt_source_open(&s, "npy", files, 2, NULL, &e), NNRT_EDATA);
+  assert_int_equal(open_source(&s, "npy", files, 2, &e), NNRT_EDATA);
   assert_string_equal(e.text, "y.npy: 2 examples, but x.npy has 3");
 }
 
@@ -255,9 +264,9 @@ static void text_windows(void **state) {
   NnrtError e = {0};
   NnrtView v;
   test_text("w.text", "abc\nba\na");
-  assert_int_equal(nnrt_source_open(&s, "text", &file, 1, &letters, &e), NNRT_OK);
+  assert_int_equal(open_source(&s, "text", &file, 1, &e), NNRT_OK);
   assert_int_equal(s.count, 3); /* abc, c\nb, ba\n; the last byte begins none */
-  assert_int_equal(nnrt_source_view(&s, -1, -1, "tokens", false, &v, &e), NNRT_OK);
+  assert_int_equal(view(&s, -1, -1, "tokens", false, &v, &e), NNRT_OK);
   assert_true(v.width == 3 && v.rank == 1 && v.shape[0] == 3);
   int32_t got[6];
   static const int32_t expected[] = {2, 3, 1, 1, 0, 3};
@@ -270,7 +279,7 @@ static void text_windows(void **state) {
   assert_string_equal(nnrt_source_place(&s, &v, 2, 1, place), "w.text:2: column 2");
   nnrt_source_close(&s);
   test_text("w.text", "abc"); /* one window exactly */
-  assert_int_equal(nnrt_source_open(&s, "text", &file, 1, &letters, &e), NNRT_OK);
+  assert_int_equal(open_source(&s, "text", &file, 1, &e), NNRT_OK);
   assert_int_equal(s.count, 1);
   nnrt_source_close(&s);
 }
@@ -280,11 +289,11 @@ static void text_refusals(void **state) {
   static const struct {
     const char *text, *says;
   } bad[] = {
-      {"", "w.text: 0 characters, but one example takes 3"},
-      {"ab", "w.text: 2 characters, but one example takes 3"},
+      {"", "w.text: 0 tokens, but one example takes 3"},
+      {"ab", "w.text: 2 tokens, but one example takes 3"},
       {"abc\nabd", "w.text:2: column 3: `d` is not in the vocabulary"},
       {"ab \n", "w.text:1: column 3: byte 32 is not"},
-      {"abc\n\nb\xc3\xa9", "w.text:3: column 2: byte 195 is not"},
+      {"abc\n\nb\xc3\xa9", "w.text:3: column 2: `\xc3\xa9` is not"},
       {"abc\r\n", "w.text:1: column 4: byte 13 is not"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -297,7 +306,7 @@ static void text_refusals(void **state) {
   NnrtError e = {0};
   NnrtSourceFile files[2] = {{"a", "w.text"}, {"b", "w.text"}};
   NnrtSource s;
-  assert_int_equal(nnrt_source_open(&s, "text", files, 2, &letters, &e), NNRT_EUSAGE);
+  assert_int_equal(open_source(&s, "text", files, 2, &e), NNRT_EUSAGE);
 }
 
 int main(void) {

@@ -1,0 +1,19 @@
+/* arrays.h - what readers of files that hold arrays share: one array a column, its first dimension counting the
+ * examples; a scalar is one example. */
+#ifndef NNRT_ARRAYS_H
+#define NNRT_ARRAYS_H
+
+#include "runtime/array.h"
+#include "runtime/source.h"
+
+typedef int NnrtOpenArray(NnrtArray *a, const char *path, NnrtError *e);
+
+/* Opens a file for each column: s->own is then an array of NnrtArray. */
+int nnrt_arrays_open(NnrtSource *s, NnrtOpenArray *open, NnrtError *e);
+void nnrt_arrays_close(NnrtSource *s);
+int nnrt_arrays_view(const NnrtSource *s, const NnrtColumn *c, NnrtView *v, NnrtError *e);
+int nnrt_arrays_read(const NnrtSource *s, const NnrtView *v, int64_t first, int64_t n, NnrtDtype t, void *to,
+                     NnrtError *e);
+void nnrt_arrays_place(const NnrtSource *s, const NnrtView *v, int64_t example, int64_t i, char text[256]);
+
+#endif
