@@ -274,6 +274,13 @@ static Value all_lanes(Emit *e, Value mask) {
  * (j*lanes + i) / step, where step divides. A few shuffles are much cheaper than a gather or a scatter. */
 static bool is_strided(Lanes at) { return !at.vector && at.step > 1 && at.step <= MAX_STEP; }
 
+/* Without masks that holds, where one shuffle takes from two whole vectors, as long as a gather has no fewer loads.
+ */
+static bool shuffles_all(const Emit *e, Lanes at) {
+  if (at.vector || at.step <= 1 || at.step > e->lanes) return false;
+  return at.step <= MAX_STEP || cpu_module_target(e->m)->vector_bytes == 64;
+}
+
 /* The lane mask as a mask of vector j's elements. */
 static Value part_of_mask(Emit *e, Value mask, int64_t step, int j) {
   Value used[128];
@@ -312,23 +319,40 @@ static Value strided_mask(Emit *e, const Mask *needed, int64_t step, int j) {
   return part ? part : part_of_mask(e, both(&e->b, needed ? needed->value : NULL, e->tail), step, j);
 }
 
-static Value strided_pointer(Emit *e, Value pointer, DType t, Value base, int j) {
-  return element_pointer(e, pointer, t, iadd(&e->b, base, index64(&e->b, (int64_t)j * e->lanes)));
+static Value part_at(Emit *e, Value pointer, DType t, Value base, int64_t element) {
+  return element_pointer(e, pointer, t, iadd(&e->b, base, index64(&e->b, element)));
+}
+
+/* v with the lanes whose elements are among those of `part`, which begin at `first`. */
+static Value take_part(Emit *e, Value v, Value part, int64_t step, int64_t first) {
+  int from[128];
+  for (int l = 0; l < e->lanes; l++) {
+    int64_t element = l * step - first;
+    from[l] = element < 0 ? l : element < e->lanes ? e->lanes + (int)element : -1;
+  }
+  return shuffle_two(&e->b, v, part, from, e->lanes);
+}
+
+/* Where all lanes are read, whole vectors lie between the first element and the last. */
+static Value load_all_strided(Emit *e, Value pointer, DType t, Lanes at) {
+  Type vector = memory_type(&e->b, t, e->lanes);
+  int64_t last = (e->lanes - 1) * (at.step - 1);
+  Value v = LLVMGetUndef(vector);
+  for (int64_t j = 0; j < at.step; j++) {
+    int64_t first = j * e->lanes < last ? j * e->lanes : last;
+    Value part = LLVMBuildLoad2(e->b.b, vector, part_at(e, pointer, t, at.base, first), "");
+    LLVMSetAlignment(part, align_of(t));
+    v = take_part(e, v, part, at.step, first);
+  }
+  return v;
 }
 
 static Value load_strided(Emit *e, Value pointer, DType t, Lanes at, const Mask *mask) {
-  Build *b = &e->b;
-  Type vector = memory_type(b, t, e->lanes);
+  Type vector = memory_type(&e->b, t, e->lanes);
   Value v = LLVMGetUndef(vector);
   for (int j = 0; j < at.step; j++) {
-    Value from_here = strided_pointer(e, pointer, t, at.base, j), there = strided_mask(e, mask, at.step, j);
-    Value part = load_masked(b, vector, from_here, align_of(t), there);
-    int from[128];
-    for (int l = 0; l < e->lanes; l++) {
-      int64_t element = l * at.step - (int64_t)j * e->lanes;
-      from[l] = element < 0 ? l : element < e->lanes ? e->lanes + (int)element : -1;
-    }
-    v = shuffle_two(b, v, part, from, e->lanes);
+    Value from = part_at(e, pointer, t, at.base, (int64_t)j * e->lanes), there = strided_mask(e, mask, at.step, j);
+    v = take_part(e, v, load_masked(&e->b, vector, from, align_of(t), there), at.step, (int64_t)j * e->lanes);
   }
   return v;
 }
@@ -338,7 +362,7 @@ static void store_strided(Emit *e, Value pointer, DType t, Lanes at, Value v) {
   for (int j = 0; j < at.step; j++) {
     int from[128];
     for (int i = 0; i < e->lanes; i++) from[i] = (j * e->lanes + i) / (int)at.step;
-    Value part = shuffle(b, v, from, e->lanes), to = strided_pointer(e, pointer, t, at.base, j);
+    Value part = shuffle(b, v, from, e->lanes), to = part_at(e, pointer, t, at.base, (int64_t)j * e->lanes);
     store_masked(b, part, to, align_of(t), strided_mask(e, NULL, at.step, j));
   }
 }
@@ -355,8 +379,9 @@ static Value load_raw(Emit *e, Value pointer, DType t, Lanes at, const Mask *nee
     LLVMSetAlignment(v, align_of(t));
     return v;
   }
-  if (is_strided(at)) return load_strided(e, pointer, t, at, needed);
   mask = both(b, mask, e->tail);
+  if (!mask && shuffles_all(e, at)) return load_all_strided(e, pointer, t, at);
+  if (is_strided(at)) return load_strided(e, pointer, t, at, needed);
   if (!at.vector && at.step == 1) {
     Value p = element_pointer(e, pointer, t, at.base);
     if (!mask) {

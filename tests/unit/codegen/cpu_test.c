@@ -61,6 +61,13 @@ static void maps(void **state) {
              "%2 = comp f32[B, 20] [i0, i1] %0[i0, 19 - i1]\n"
              "%3 = comp f32[B, 10] [i0, i1] %0[i0, 2*i1]\n"
              "output y = %1\noutput z = %2\noutput w = %3\n");
+  check(HEAD "%0 = input x : f32[B, 37, 17]\n%1 = input z : f64[B, 40, 8]\n" /* strides up to the lanes and beyond */
+             "%2 = comp f32[B, 100] [i0, i1] %0[i0, ((5*i1 + 2) // 17), (5*i1 + 2) - 17*((5*i1 + 2) // 17)]\n"
+             "%3 = comp f32[B, 3, 5, 32] [i0, i1, i2, i3] %0[i0, i3 + i1, 3*i2 + 1]\n"
+             "%4 = comp f32[B, 34] [i0, i1] %0[i0, ((16*i1 + 9) // 17), (16*i1 + 9) - 17*((16*i1 + 9) // 17)]\n"
+             "%5 = comp f64[B, 8, 40] [i0, i1, i2] %1[i0, i2, i1]\n"
+             "%6 = comp f64[B, 44] [i0, i1] %1[i0, ((7*i1 + 3) // 8), (7*i1 + 3) - 8*((7*i1 + 3) // 8)]\n"
+             "output a = %2\noutput b = %3\noutput c = %4\noutput d = %5\noutput e = %6\n");
   check(HEAD "%0 = input x : f64[B, 20]\n"
              "%1 = comp f64[B, 20] [i0, i1] exp(mul(%0[i0, i1], %0[i0, i1]))\n"
              "output y = %1\n");
