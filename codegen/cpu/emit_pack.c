@@ -9,7 +9,7 @@
 #include "ir/cost.h"
 
 /* TURNED: columns that lie along K are transposed too, so they have to lie so many times longer there. */
-enum { PAGE = 4096, LARGE = 128 * 1024, MANY = 512, TURNED = 4 };
+enum { PAGE = 4096, LARGE = 128 * 1024, MANY = 512, TURNED = 4, NEAR = 16 * 1024 };
 
 /* ---- how an operand is read ---- */
 
@@ -318,27 +318,50 @@ static Pack pack_of(Product *p, const Panel *l) {
   return k;
 }
 
-static void pack_panel(Product *p, const Panel *l) {
+/* The vectors of a panel one by one, or in pieces. */
+static void pack_separately(Pack *k, const Panel *l) {
+  Product *p = k->p;
   Emit *e = p->e;
-  Pack k = pack_of(p, l);
-  if (in_line(&k) && l->vectors <= TOGETHER) {
-    pack_together(&k, l);
-    return;
-  }
-  Pieces q = jumps_of(&k, false);
+  Pieces q = jumps_of(k, false);
   bool neighbours = l->lines == l->step; /* one vector's lines go on in the next */
   Loop each;
   loop_open(e, &each, index64(&e->b, 0), index64(&e->b, neighbours && !q.hopeless ? 1 : l->vectors), 1, NULL, 0);
   Value at = iadd(&e->b, l->first, imul(&e->b, each.index, index64(&e->b, l->lines)));
   Value to = at_element(p, l->to, imul(&e->b, each.index, index64(&e->b, l->step)));
   if (q.hopeless) {
-    k.to = to;
-    pack_vector(&k, at, lines_left(p, l, at));
+    k->to = to;
+    pack_vector(k, at, lines_left(p, l, at));
   } else {
     Value end = plus(p, at, neighbours ? l->vectors * l->lines : l->lines);
-    pack_pieces(&k, &q, at, l->end ? less(p, end, l->end) : end, to);
+    pack_pieces(k, &q, at, l->end ? less(p, end, l->end) : end, to);
   }
   loop_close(e, &each, NULL);
+}
+
+/* What is written for one range of K stays in the first cache while every vector, piece and tap adds its part. */
+static void pack_in_ranges(Pack *k, const Panel *l) {
+  Product *p = k->p;
+  Emit *e = p->e;
+  int64_t each = p->k_inner * l->vectors * e->lanes * p->size, step = NEAR / each > 0 ? NEAR / each : 1;
+  int cut = 0;
+  while (k->nest.var[cut] != p->k.var[p->c->k_cut]) cut++;
+  Value from = k->nest.from[cut], to = k->nest.to[cut];
+  if (p->kc <= step * p->k_inner) {
+    pack_separately(k, l);
+    return;
+  }
+  Loop range;
+  loop_open(e, &range, from, to, step, NULL, 0);
+  k->nest.from[cut] = range.index;
+  k->nest.to[cut] = less(p, plus(p, range.index, step), to);
+  pack_separately(k, l);
+  loop_close(e, &range, NULL);
+}
+
+static void pack_panel(Product *p, const Panel *l) {
+  Pack k = pack_of(p, l);
+  if (in_line(&k) && l->vectors <= TOGETHER) pack_together(&k, l);
+  else pack_in_ranges(&k, l);
 }
 
 /* ---- along K ---- */
