@@ -31,9 +31,7 @@ typedef struct Factoring {
   bool failed;
 } Factoring;
 
-static Var *slot_var(const Factoring *f, int slot) {
-  return slot < f->n->rank ? node_result_var(f->g, f->n, slot) : node_reduction_var(f->g, f->n, slot - f->n->rank);
-}
+static Var *slot_var(const Factoring *f, int slot) { return node_slot_var(f->g, f->n, slot); }
 
 static SlotSet slots_of(const Factoring *f, const Expr *e) {
   SlotSet set = 0;

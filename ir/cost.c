@@ -2,7 +2,7 @@
  * exponential 8; a draw little enough that a mask is drawn again for the derivative, not stored. */
 #include "ir/cost.h"
 
-enum { OPEN_DIM = 64, DRAW_COST = 10 };
+enum { OPEN_DIM = 64, DRAW_COST = 10, NEAR = 4 };
 
 static int64_t open_value(void *cx, DimAtom *symbol) {
   (void)cx;
@@ -136,4 +136,37 @@ ExprList node_reads(Arena *a, const Node *n) {
     for (int i = 0; i < n->rank; i++) collect_form(&c, n->at[i]);
   if (n->body) expr_visit(n->body, collect_read, &c);
   return c.reads;
+}
+
+const Expr *expr_largest_read(Arena *a, Expr *e) {
+  ExprList reads = expr_reads(a, e);
+  const Expr *largest = NULL;
+  for (int i = 0; i < reads.n; i++)
+    if (reads.at[i]->node->rank > 0 &&
+        (!largest || node_result_count(reads.at[i]->node) > node_result_count(largest->node)))
+      largest = reads.at[i];
+  return largest;
+}
+
+/* The index of `slots` that form f moves with in straight steps of NEAR at most; NULL: none. */
+static const Var *moving(Graph *g, const Node *n, const Form *f, const int *slots, int count, int64_t *step) {
+  for (int i = 0; i < count; i++) {
+    const Var *v = node_slot_var(g, n, slots[i]);
+    *step = form_coefficient(f, v);
+    if (*step >= 1 && *step <= NEAR && dim_nominal(v->extent) > 1) return v;
+  }
+  return NULL;
+}
+
+int64_t read_run(Graph *g, const Node *n, const Expr *read, const int *slots, int count) {
+  int64_t run = 0, step, extent;
+  for (int d = read->node->rank - 1; d >= 0; d--) {
+    const Var *v = moving(g, n, read->at[d], slots, count, &step);
+    bool single = dim_is_const(read->node->shape[d], &extent) && extent == 1;
+    if (single) continue;
+    if (!v) return run;
+    run = (run ? run : 1) * ((dim_nominal(v->extent) + step - 1) / step);
+    if (step != 1 || v->extent != read->node->shape[d]) return run;
+  }
+  return run;
 }

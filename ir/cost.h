@@ -19,6 +19,10 @@ double expr_cost(Expr *e);
 /* Every distinct read in n's body and index forms, inside data indices too. */
 ExprList node_reads(Arena *a, const Node *n);
 ExprList expr_reads(Arena *a, Expr *e);
+const Expr *expr_largest_read(Arena *a, Expr *e); /* of a tensor that has dimensions; NULL: there is none */
+/* How many elements of `read`, in n's body, lie one after the other, without gaps, as the indices of n's `slots` run;
+ * 0: none does. Of a dimension that is walked through from end to end, the one outside it goes on. */
+int64_t read_run(Graph *g, const Node *n, const Expr *read, const int *slots, int count);
 int expr_size(Expr *e); /* distinct subexpressions */
 
 #endif

@@ -252,6 +252,10 @@ Var *node_reduction_var(const Graph *g, const Node *n, int i) {
   return var_get(g->ir, node_result_slots(n) + i, n->red[i]);
 }
 
+Var *node_slot_var(const Graph *g, const Node *n, int slot) {
+  return slot < n->rank ? node_result_var(g, n, slot) : node_reduction_var(g, n, slot - n->rank);
+}
+
 typedef struct Substitution {
   int rank;
   Form **at;

@@ -146,6 +146,7 @@ int node_result_slots(const Node *n);
 /* The Var of result index i (comp, sort), of reduction index i (comp, scatter). */
 Var *node_result_var(const Graph *g, const Node *n, int i);
 Var *node_reduction_var(const Graph *g, const Node *n, int i);
+Var *node_slot_var(const Graph *g, const Node *n, int slot); /* of a comp: either */
 /* body of a comp with its result indices replaced by `at` (a map's body: substitution is fusion). */
 Expr *node_body_at(Graph *g, const Node *n, Form **at);
 

@@ -175,7 +175,7 @@ bool try_sum(Scheduler *sc, Kernel *k, Kernel *other) {
 Form *member_grid_form(Graph *g, const Kernel *k, const Member *m, int i) {
   const Node *n = m->node;
   int slot = m->grid_slot[i];
-  Form *f = form_var(g->ir, slot < n->rank ? node_result_var(g, n, slot) : node_reduction_var(g, n, slot - n->rank));
+  Form *f = form_var(g->ir, node_slot_var(g, n, slot));
   if (m->block_slot < 0 || i != k->cut) return f;
   return form_add(g->ir, f, form_scale(g->ir, form_var(g->ir, node_result_var(g, n, m->block_slot)), k->block));
 }

@@ -24,7 +24,6 @@ enum {
   MOST_STEP = 144,
   SHORT = 16,
   FEW = 4,
-  NEAR = 4,
   LONG_SUM = 16
 };
 
@@ -32,6 +31,9 @@ enum {
 #define RUNS      0.4
 #define GATHERS   1.2
 #define SCATTERED 4.0
+
+/* What it costs where packed rows, in vectors, leave all lanes empty. */
+#define EMPTY 0.05
 
 /* What an accumulator more may cost a small product, where code is read as often as data. */
 #define CODE_GROWTH 0.004
@@ -44,8 +46,7 @@ typedef struct Extent { /* of several indices together */
 static Extent extent_of(Graph *g, const Node *n, const int *slots, int count) {
   Extent e = {1, false};
   for (int i = 0; i < count; i++) {
-    int s = slots[i];
-    const Dim *d = (s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank))->extent;
+    const Dim *d = node_slot_var(g, n, slots[i])->extent;
     e.value *= dim_nominal(d);
     e.open |= !dim_is_const(d, NULL);
   }
@@ -65,9 +66,7 @@ static int spare_registers(const Target *t) { return t->registers >= 32 ? 3 : t-
 
 /* ---- blocks ---- */
 
-static Dim *slot_extent(Graph *g, const Node *n, int s) {
-  return (s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank))->extent;
-}
+static Dim *slot_extent(Graph *g, const Node *n, int s) { return node_slot_var(g, n, s)->extent; }
 
 /* An operand that may not have to be packed within one image, and has to where blocks go on in the next. */
 static bool reads_plainly(const Contraction *c) { return c->a->kind == EXPR_READ || c->b->kind == EXPR_READ; }
@@ -105,49 +104,13 @@ static int64_t known_positions(Graph *g, const Node *n, const Contraction *c) {
   return positions;
 }
 
-static const Expr *largest_read(Graph *g, Expr *e) {
-  ExprList reads = expr_reads(g->ir->arena, e);
-  const Expr *largest = NULL;
-  for (int i = 0; i < reads.n; i++)
-    if (reads.at[i]->node->rank > 0 &&
-        (!largest || node_result_count(reads.at[i]->node) > node_result_count(largest->node)))
-      largest = reads.at[i];
-  return largest;
-}
-
-/* The index of `slots` that form f moves with in straight steps of NEAR at most; NULL: none. */
-static const Var *moving(Graph *g, const Node *n, const Form *f, const int *slots, int count, int64_t *step) {
-  for (int i = 0; i < count; i++) {
-    int s = slots[i];
-    const Var *v = s < n->rank ? node_result_var(g, n, s) : node_reduction_var(g, n, s - n->rank);
-    *step = form_coefficient(f, v);
-    if (*step >= 1 && *step <= NEAR && dim_nominal(v->extent) > 1) return v;
-  }
-  return NULL;
-}
-
-/* How many elements of `read` lie one after the other, without gaps, as the indices of `slots` run; 0: none does. Of
- * a dimension that is walked through from end to end, the one outside it goes on. */
-static int64_t runs_with(Graph *g, const Node *n, const Expr *read, const int *slots, int count) {
-  int64_t run = 0, step, extent;
-  for (int d = read->node->rank - 1; d >= 0; d--) {
-    const Var *v = moving(g, n, read->at[d], slots, count, &step);
-    bool single = dim_is_const(read->node->shape[d], &extent) && extent == 1;
-    if (single) continue;
-    if (!v) return run;
-    run = (run ? run : 1) * ceil_div(dim_nominal(v->extent), step);
-    if (step != 1 || v->extent != read->node->shape[d]) return run;
-  }
-  return run;
-}
-
 /* Cycles for packing one element of an operand; a cycle does 32 multiply-adds. Rows that lie in one piece through a
  * block of K are not packed. */
 static double packing(Graph *g, const Node *n, const Contraction *c, int64_t kc, Expr *e) {
-  const Expr *read = largest_read(g, e);
+  const Expr *read = expr_largest_read(g->ir->arena, e);
   if (!read) return RUNS;
-  int64_t k = runs_with(g, n, read, c->k, c->nk), m = runs_with(g, n, read, c->m, c->nm);
-  int64_t columns = runs_with(g, n, read, c->n, c->nn), line = m > columns ? m : columns;
+  int64_t k = read_run(g, n, read, c->k, c->nk), m = read_run(g, n, read, c->m, c->nm);
+  int64_t columns = read_run(g, n, read, c->n, c->nn), line = m > columns ? m : columns;
   if (e == c->a && e->kind == EXPR_READ && line == 0 && k >= SHORT && k >= kc) return 0;
   int64_t run = k > line ? k : line;
   return run < FEW ? SCATTERED : run < SHORT ? GATHERS : RUNS;
@@ -201,11 +164,11 @@ static void block_rows_and_columns(const Blocking *b, Contraction *c, int64_t co
  * they would be transposed; as rows they are packed as they lie, and only the finished result is transposed, which
  * long sums make up for. */
 static bool better_as_rows(Graph *g, const Node *n, const Contraction *c) {
-  const Expr *largest = largest_read(g, c->b);
+  const Expr *largest = expr_largest_read(g->ir->arena, c->b);
   if (!largest) return false;
-  int64_t columns = runs_with(g, n, largest, c->n, c->nn);
+  int64_t columns = read_run(g, n, largest, c->n, c->nn);
   bool long_sums = extent_of(g, n, c->k, c->nk).value > LONG_SUM * extent_of(g, n, c->m, c->nm).value;
-  return columns > 1 && columns < runs_with(g, n, largest, c->k, c->nk) && long_sums;
+  return columns > 1 && columns < read_run(g, n, largest, c->k, c->nk) && long_sums;
 }
 
 static void exchange_sides(Contraction *c) {
@@ -230,15 +193,23 @@ static int row_step(Graph *g, const Node *n, const Contraction *c) {
   return step <= MOST_STEP ? (int)step : c->mr;
 }
 
+/* Whether A, if it is packed, has its rows in lanes. */
+static bool rows_in_lanes(Graph *g, const Node *n, const Contraction *c) {
+  const Expr *read = expr_largest_read(g->ir->arena, c->a);
+  return read && read_run(g, n, read, c->m, c->nm) > read_run(g, n, read, c->k, c->nk);
+}
+
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) {
   int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
   if (better_as_rows(g, n, c)) exchange_sides(c);
   Extent m = extent_of(g, n, c->m, c->nm), columns = extent_of(g, n, c->n, c->nn), k = extent_of(g, n, c->k, c->nk);
   int64_t vectors = ceil_div(columns.value, lanes);
+  bool in_lanes = rows_in_lanes(g, n, c);
   double best = 0, growth = (double)m.value * (double)columns.value * (double)k.value <= SMALL ? CODE_GROWTH : 0;
   for (int nr = 1; nr <= MAX_NR; nr++)
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
       double time = tile_time(mr, nr, m.value, vectors) * (1 + growth * mr * nr);
+      if (in_lanes) time *= 1 + EMPTY * (lanes % mr) / lanes;
       if (best && time >= best) continue;
       best = time;
       c->mr = mr;

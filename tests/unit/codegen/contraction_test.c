@@ -193,6 +193,23 @@ static void far_apart(void **state) {
         "2*r1 + 5])))\noutput y = %2\n");
 }
 
+/* Weights of which lines and K both jump, as many as are copied in another order first: every other tap, mirrored
+ * taps, weights of each example's own; rows of a window shorter than a vector, packed in ranges of a long K. */
+static void jumping_weights(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 64, 3, 4]\n%1 = input w : f32[64, 160, 3, 3]\n"
+             "%2 = comp f32[B, 160, 2, 3] [i0, i1, i2, i3] sum(r0 < 64, r1 < 2, r2 < 2: mul(%0[i0, r0, i2 + r1, i3 + "
+             "r2], %1[r0, i1, 2*r1, 2*r2]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f32[B, 64, 3, 4]\n%1 = input w : f32[64, 70, 3, 3]\n"
+             "%2 = comp f32[B, 70, 3, 4] [i0, i1, i2, i3] sum(r0 < 64, r1 < 3, r2 < 3: select(and(and(ge0(i2 - r1 + "
+             "1), ge0(1 - i2 + r1)), and(ge0(i3 - r2 + 1), ge0(2 - i3 + r2))), mul(%0[i0, r0, i2 - r1 + 1, i3 - r2 + "
+             "1], %1[r0, i1, 2 - r1, 2 - r2]), 0))\noutput y = %2\n");
+  check(HEAD
+        "%0 = input x : f32[B, 3, 70, 7]\n%1 = input w : f32[B, 70, 60, 8]\n"
+        "%2 = comp f32[B, 60, 3, 6] [i0, i1, i2, i3] sum(r0 < 70, r1 < 2: mul(%0[i0, i2, r0, i3 + r1], %1[i0, r0, "
+        "i1, 5*r1 + 1]))\noutput y = %2\n");
+}
+
 /* K open in an index that is not its first; K cut along its second. */
 static void open_inside(void **state) {
   (void)state;
@@ -238,7 +255,7 @@ int main(void) {
       cmocka_unit_test(far_rows),           cmocka_unit_test(edges),        cmocka_unit_test(windows),
       cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),  cmocka_unit_test(masked_tiles),
       cmocka_unit_test(open_rows),          cmocka_unit_test(whole_images), cmocka_unit_test(strided_windows),
-      cmocka_unit_test(strided_results),    cmocka_unit_test(far_apart),
+      cmocka_unit_test(strided_results),    cmocka_unit_test(far_apart),    cmocka_unit_test(jumping_weights),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

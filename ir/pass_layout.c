@@ -1,0 +1,169 @@
+/* pass_layout.c - operands of contractions that lie in memory as nobody reads them, copied once in the order in which
+ * they are read.
+ *
+ * In, out: a graph without grad, after split. A contraction packs its operands for every block of rows and columns.
+ * That is cheap where memory runs with K or with the operand's lines; the weights of a convolution's data gradient
+ * run with neither but backwards over the taps, and of those a residue class takes every other one. A copy in which
+ * the lines run last is made once, and shared by all that want the same one.
+ *
+ * Only an operand that is walked through as it is, one index a dimension: windows and gathered rows are packed
+ * through their maps, never copied. After split, whose parts read what they can share; before slice and dce. */
+#include "ir/classify.h"
+#include "ir/cost.h"
+#include "ir/pass.h"
+
+#include <string.h>
+
+/* What fits the first cache is packed from there. Against MANY lines of the other operand packing counts little, and
+ * with FEW of them all reading does. */
+enum { MAX_RANK = 8, SHORT_RUN = 16, SMALL = 32 * 1024, SHORT_SUM = 64, FEW = 32, MANY = 4096 };
+
+typedef struct Copy {
+  const Node *of;
+  int order[MAX_RANK]; /* the copy's dimension d is order[d] of the original */
+  Node *node;
+} Copy;
+
+typedef struct Layout {
+  Graph *g;
+  Arena *scratch;
+  Vec(Copy) copies;
+} Layout;
+
+typedef struct Lines { /* the indices that move along one operand's lines */
+  Graph *g;
+  const Node *n;
+  const int *slot;
+  int count;
+} Lines;
+
+static Var *line_var(const Lines *l, int i) { return node_slot_var(l->g, l->n, l->slot[i]); }
+
+static bool uses_lines(const Lines *l, const Form *f) {
+  for (int i = 0; i < l->count; i++)
+    if (form_uses(f, line_var(l, i))) return true;
+  return false;
+}
+
+static bool uses_sum(const Lines *l, const Form *f) {
+  for (int i = 0; i < l->n->nred; i++)
+    if (form_uses(f, node_reduction_var(l->g, l->n, i))) return true;
+  return false;
+}
+
+/* The order in which the dimensions of lines are the last, and the very last runs with them; false where one is a
+ * window, or they are the last already. */
+static bool order_of(const Lines *l, const Expr *read, int *order) {
+  const Node *t = read->node;
+  int n = 0;
+  for (int lines = 0; lines < 2; lines++)
+    for (int d = 0; d < t->rank; d++) {
+      if (uses_lines(l, read->at[d]) != (bool)lines) continue;
+      if (lines && uses_sum(l, read->at[d])) return false;
+      order[n++] = d;
+    }
+  bool moved = false;
+  for (int d = 0; d < t->rank; d++) moved |= order[d] != d;
+  const Var *last = line_var(l, l->count - 1);
+  return moved && form_coefficient(read->at[order[n - 1]], last) == 1 && dim_nominal(last->extent) >= SHORT_RUN;
+}
+
+/* Whether each element lies elsewhere as the operand is packed. */
+static bool lies_badly(const Lines *l, const Contraction *c, const Expr *read) {
+  if (read_run(l->g, l->n, read, l->slot, l->count) >= SHORT_RUN) return false;
+  return read_run(l->g, l->n, read, c->k, c->nk) < SHORT_RUN;
+}
+
+/* Elements of the tensor that this and its like pack: all but those of other members of a batch. */
+static double packed_elements(const Lines *l, const Expr *read) {
+  double count = 1;
+  for (int d = 0; d < read->node->rank; d++) {
+    bool other = false;
+    for (int i = 0; i < l->n->rank; i++) other |= form_uses(read->at[d], node_result_var(l->g, l->n, i));
+    if (!other || uses_lines(l, read->at[d])) count *= (double)dim_nominal(read->node->shape[d]);
+  }
+  return count;
+}
+
+static bool reads_once(Layout *s, const Node *n, const Node *t) {
+  int times = 0;
+  ExprList reads = node_reads(s->scratch, n);
+  for (int i = 0; i < reads.n; i++) times += reads.at[i]->node == t;
+  return times == 1;
+}
+
+static bool has_data(const Expr *read) {
+  for (int d = 0; d < read->node->rank; d++)
+    if (form_has_data(read->at[d])) return true;
+  return false;
+}
+
+static double nominal(Graph *g, const Node *n, const int *slots, int count) {
+  double product = 1;
+  for (int i = 0; i < count; i++) product *= (double)dim_nominal(node_slot_var(g, n, slots[i])->extent);
+  return product;
+}
+
+/* ---- copies ---- */
+
+static Node *copy_of(Layout *s, Node *t, const int *order, Span at) {
+  for (int i = 0; i < s->copies.n; i++) {
+    const Copy *c = &s->copies.at[i];
+    if (c->of == t && !memcmp(c->order, order, (size_t)t->rank * sizeof *order)) return c->node;
+  }
+  Copy c = {.of = t};
+  Var *v[MAX_RANK];
+  Form *from[MAX_RANK];
+  for (int d = 0; d < t->rank; d++) {
+    c.order[d] = order[d];
+    v[d] = var_fresh(s->g->ir, t->shape[order[d]]);
+    from[order[d]] = form_var(s->g->ir, v[d]);
+  }
+  c.node = graph_comp(s->g, t->rank, v, RED_none, 0, NULL, expr_read(s->g->ir, t, from), at);
+  vec_push(s->scratch, &s->copies, c);
+  return c.node;
+}
+
+typedef struct Moved {
+  Ir *ir;
+  const Node *from;
+  const int *order;
+  Node *to;
+} Moved;
+
+static Expr *read_copy(void *cx, Expr *read) {
+  const Moved *m = cx;
+  Form *at[MAX_RANK];
+  if (read->node != m->from) return NULL;
+  for (int d = 0; d < read->node->rank; d++) at[d] = read->at[m->order[d]];
+  return expr_read(m->ir, m->to, at);
+}
+
+/* n's body with that operand, which meets `others` lines, read from a copy; `body` itself where it stays. */
+static Expr *with_copy(Layout *s, const Lines *l, const Contraction *c, Expr *operand, double others, Expr *body) {
+  int order[MAX_RANK];
+  const Expr *read = expr_largest_read(s->scratch, operand);
+  if (!read || read->node->rank > MAX_RANK || has_data(read) || !reads_once(s, l->n, read->node)) return body;
+  if (nominal(s->g, l->n, c->k, c->nk) < SHORT_SUM || others < FEW || others > MANY) return body;
+  if (packed_elements(l, read) < SMALL || !lies_badly(l, c, read) || !order_of(l, read, order)) return body;
+  Moved m = {s->g->ir, read->node, order, copy_of(s, read->node, order, l->n->span)};
+  return expr_map(&(ExprMap){.ir = s->g->ir, .read = read_copy, .cx = &m}, body);
+}
+
+static void place_operands(Layout *s, Node *n) {
+  Contraction *c;
+  if (classify(s->g, n, s->scratch, &c) != KERNEL_contraction) return;
+  Lines rows = {s->g, n, c->m, c->nm}, columns = {s->g, n, c->n, c->nn};
+  Expr *body = with_copy(s, &rows, c, c->a, nominal(s->g, n, c->n, c->nn), n->body);
+  body = with_copy(s, &columns, c, c->b, nominal(s->g, n, c->m, c->nm), body);
+  if (body != n->body) n->forward = graph_with_body(s->g, n, body, NULL);
+}
+
+bool pass_layout(Graph *g, PassContext *cx) {
+  (void)cx;
+  Layout s = {.g = g, .scratch = arena_new()};
+  for (int i = 0, count = g->nodes.n; i < count; i++)
+    if (g->nodes.at[i]->kind == NODE_comp && !g->nodes.at[i]->scan) place_operands(&s, g->nodes.at[i]);
+  arena_free(s.scratch);
+  return graph_renew(g);
+}
