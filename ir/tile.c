@@ -120,14 +120,22 @@ typedef struct Blocking {
   Extent m, n;
   double work; /* multiply-adds */
   int64_t k, kc, batch, step;
-  double a, b; /* packing */
+  double a, b;    /* packing */
+  bool b_at_once; /* of all columns of a block, not of a panel at a time */
 } Blocking;
 
-/* Time lost by blocks of mc rows and nc columns: packing each operand once for every block that needs it, and threads
- * that wait for the last unit. */
+/* How often an operand is packed that `blocks` units in a row share: between once, where one thread has them all, and
+ * as often. */
+static double shared(double blocks) { return (1 + blocks) / 2; }
+
+/* Time lost by blocks of mc rows and nc columns: packing each operand for every block that needs it, and threads that
+ * wait for the last unit. Units go through the columns first. */
 static double loss(const Blocking *b, int64_t mc, int64_t nc) {
   double rows = (double)ceil_div(b->m.value, mc), columns = (double)ceil_div(b->n.value, nc);
-  double copies = b->a * (double)b->m.value * columns + b->b * (double)b->n.value * rows;
+  bool whole = b->kc >= b->k;
+  double of_a = whole ? shared(columns) : columns;
+  double of_b = whole && columns == 1 && b->b_at_once ? shared(rows) : rows;
+  double copies = b->a * (double)b->m.value * of_a + b->b * (double)b->n.value * of_b;
   double packed = (double)b->batch * (double)b->k * copies;
   double wanted = b->work / WORTH < UNITS ? b->work / WORTH : UNITS, units = rows * columns * (double)b->batch;
   double waste = b->work / 32 * (rows * (double)mc / (double)b->m.value - 1);
@@ -193,10 +201,10 @@ static int row_step(Graph *g, const Node *n, const Contraction *c) {
   return step <= MOST_STEP ? (int)step : c->mr;
 }
 
-/* Whether A, if it is packed, has its rows in lanes. */
-static bool rows_in_lanes(Graph *g, const Node *n, const Contraction *c) {
-  const Expr *read = expr_largest_read(g->ir->arena, c->a);
-  return read && read_run(g, n, read, c->m, c->nm) > read_run(g, n, read, c->k, c->nk);
+/* Whether an operand, if it is packed, has its lines in lanes: the indices of `slots`. */
+static bool runs_across(Graph *g, const Node *n, const Contraction *c, Expr *operand, const int *slots, int count) {
+  const Expr *read = expr_largest_read(g->ir->arena, operand);
+  return read && read_run(g, n, read, slots, count) > read_run(g, n, read, c->k, c->nk);
 }
 
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) {
@@ -204,7 +212,7 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   if (better_as_rows(g, n, c)) exchange_sides(c);
   Extent m = extent_of(g, n, c->m, c->nm), columns = extent_of(g, n, c->n, c->nn), k = extent_of(g, n, c->k, c->nk);
   int64_t vectors = ceil_div(columns.value, lanes);
-  bool in_lanes = rows_in_lanes(g, n, c);
+  bool in_lanes = runs_across(g, n, c, c->a, c->m, c->nm);
   double best = 0, growth = (double)m.value * (double)columns.value * (double)k.value <= SMALL ? CODE_GROWTH : 0;
   for (int nr = 1; nr <= MAX_NR; nr++)
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
@@ -219,6 +227,7 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   b.kc = block_k(g, n, c, k, lanes);
   b.a = packing(g, n, c, b.kc, c->a);
   b.b = packing(g, n, c, b.kc, c->b);
+  b.b_at_once = c->b->kind == EXPR_READ && runs_across(g, n, c, c->b, c->n, c->nn);
   if (m.open && m.value < OPEN_ROWS) b.m.value = OPEN_ROWS;
   b.batch = known_positions(g, n, c);
   b.work = (double)b.batch * (double)b.m.value * (double)columns.value * (double)k.value;

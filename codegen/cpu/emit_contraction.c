@@ -376,6 +376,15 @@ static void blocks_of_k(Product *p, int slot) {
   loop_close(e, &l, NULL);
 }
 
+/* Not where the unit before left the same block packed. */
+static void pack_unless(Product *p, Value packed, void (*pack)(Product *p)) {
+  Emit *e = p->e;
+  Loop once;
+  loop_open(e, &once, LLVMBuildZExt(e->b.b, packed, e->b.i64, ""), index64(&e->b, 1), 1, NULL, 0);
+  pack(p);
+  loop_close(e, &once, NULL);
+}
+
 static void block(Product *p) {
   Emit *e = p->e;
   if (p->blocked) {
@@ -388,8 +397,8 @@ static void block(Product *p) {
   p->k_from = index64(&e->b, 0);
   p->k_to = emit_dim(e, p->k.flat->extent);
   emit_enter(e, e->depth);
-  pack_a(p);
-  pack_all_b(p);
+  if (p->a.way != PACK_none) pack_unless(p, p->same_rows, pack_a);
+  if (p->b.way == PACK_copy) pack_unless(p, p->same_columns, pack_all_b);
   panels(p, panel);
 }
 
@@ -406,6 +415,17 @@ static Value split(Product *p, Value *position, Value by) {
   return rest;
 }
 
+/* Whether the unit has the rows, or the columns, of the one before, if there was one: columns go by fastest. */
+static void compare_with_last(Product *p, Value unit, Value row_blocks, Value column_blocks) {
+  Build *b = &p->e->b;
+  Value one = index64(b, 1), zero = index64(b, 0), later = icmp(b, LLVMIntSGT, unit, p->e->begin);
+  Value column = LLVMBuildURem(b->b, unit, column_blocks, "");
+  Value row = LLVMBuildURem(b->b, unit, row_blocks, "");
+  p->same_rows = both(b, later, icmp(b, LLVMIntNE, column, zero));
+  Value alone = icmp(b, LLVMIntEQ, column_blocks, one);
+  p->same_columns = both(b, later, both(b, alone, icmp(b, LLVMIntNE, row, zero)));
+}
+
 static void units(Product *p) {
   Emit *e = p->e;
   const Contraction *c = p->c;
@@ -415,6 +435,7 @@ static void units(Product *p) {
   Loop l;
   loop_open(e, &l, e->begin, e->end, 1, NULL, 0);
   Value at = l.index;
+  compare_with_last(p, at, mb, nb);
   p->n_from = imul(&e->b, split(p, &at, nb), index64(&e->b, c->nc));
   p->m_from = imul(&e->b, split(p, &at, mb), index64(&e->b, c->mc));
   p->n_to = less(p, plus(p, p->n_from, c->nc), n);

@@ -9,7 +9,7 @@
 #include "ir/cost.h"
 
 /* TURNED: columns that lie along K are transposed too, so they have to lie so many times longer there. */
-enum { PAGE = 4096, LARGE = 128 * 1024, MANY = 512, TURNED = 4, NEAR = 16 * 1024 };
+enum { LINE = 64, PAGE = 4096, LARGE = 128 * 1024, MANY = 512, TURNED = 4, NEAR = 16 * 1024 };
 
 /* ---- how an operand is read ---- */
 
@@ -55,6 +55,7 @@ static void choose_way(Product *p, Operand *o, bool vectors) {
   if (o->address && (!vectors || o->stride == 1)) {
     int64_t k = nominal_volume(&p->k);
     bool bad = is_far(p, o->k_stride) || (o->k_stride > 1 && k > MANY && k * o->k_stride > LARGE);
+    bad |= o->k_stride > 1 && o->stride > 1 && nominal_volume(o->line) * k * LINE > LARGE;
     if (!(bad && reused)) return;
   }
   Expr *x = main_read(p->e, o, p->k.flat);

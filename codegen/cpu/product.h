@@ -57,6 +57,7 @@ typedef struct Product {
   Value partial; /* [mc][nc] */
   Value columns; /* B, PACK_k: the lines of one panel before they are transposed; NULL: straight from the tensor */
   Value m_from, m_to, n_from, n_to, k_from, k_to;
+  Value same_rows, same_columns; /* as in the unit before: what is packed of a whole block stays */
   int epilogue;   /* size of the maps */
   Value spill;    /* memory for one tile */
   bool in_pieces; /* the result's vectors are finished in pieces */

@@ -210,6 +210,18 @@ static void jumping_weights(void **state) {
         "i1, 5*r1 + 1]))\noutput y = %2\n");
 }
 
+/* Several units after each other: rows packed once for blocks of columns, columns once for blocks of rows. */
+static void units_in_a_row(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[40, 1130]\n%1 = input w : f32[40, 1100]\n"
+             "%2 = comp f32[150, 350] [i0, i1] sum(r0 < 40: mul(%0[r0, i0], %1[r0, i1]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f32[40, 1130]\n%1 = input w : f32[40, 1100]\n"
+             "%2 = comp f32[350, 150] [i0, i1] sum(r0 < 40: mul(%0[r0, i0], %1[r0, i1]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f32[2, 40, 1130]\n%1 = input w : f32[2, 40, 1100]\n"
+             "%2 = comp f32[2, 150, 200] [i0, i1, i2] sum(r0 < 40: mul(%0[i0, r0, i1], %1[i0, r0, i2]))\noutput y = "
+             "%2\n");
+}
+
 /* K open in an index that is not its first; K cut along its second. */
 static void open_inside(void **state) {
   (void)state;
@@ -256,6 +268,7 @@ int main(void) {
       cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),  cmocka_unit_test(masked_tiles),
       cmocka_unit_test(open_rows),          cmocka_unit_test(whole_images), cmocka_unit_test(strided_windows),
       cmocka_unit_test(strided_results),    cmocka_unit_test(far_apart),    cmocka_unit_test(jumping_weights),
+      cmocka_unit_test(units_in_a_row),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
