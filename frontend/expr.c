@@ -234,7 +234,9 @@ static Value *int_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
       v->bound = b->dim;
       return v;
     }
-    if (!d) d = dim_floordiv(x->ir, a->dim, b->dim);
+    if (!d && !x->generic) d = not_known_to_divide(x, a->dim, b->dim, at);
+    else if (!d) d = dim_floordiv(x->ir, a->dim, b->dim);
+    if (!d) return NULL;
     break;
   case OP_POW:
     if (numbers && r >= 0 && r < 63) {

@@ -17,6 +17,14 @@ static Diag *say_not_divisible(Elaborator *x, Dim *n, Dim *by, Span at) {
   return d;
 }
 
+Dim *not_known_to_divide(Elaborator *x, Dim *n, Dim *by, Span at) {
+  Diag *d = diag_add(x->diags, DIAG_NOT_DIVISIBLE, at, "%s is not known to divide %s, which is open",
+                     dim_text(x->arena, by), dim_text(x->arena, n));
+  diag_help(d, "`//` rounds down; `f32(%s) / %s` is a real", dim_text(x->arena, n), dim_text(x->arena, by));
+  say_calls(x, d);
+  return NULL;
+}
+
 /* A quotient of integers that is a real (see int_binary), where an integer is wanted. */
 static void not_divisible(Elaborator *x, const Value *v, Span at) { say_not_divisible(x, v->dim, v->bound, at); }
 
@@ -47,6 +55,7 @@ static Dim *dim_binary(Elaborator *x, Ast *a, Dim *l, Dim *r) {
       say_not_divisible(x, l, r, a->span);
       return NULL;
     }
+    if (!x->generic) return not_known_to_divide(x, l, r, a->span);
     return dim_floordiv(x->ir, l, r); /* a requirement of generic code: tested where it has numbers */
   default: break;
   }

@@ -341,8 +341,9 @@ void type_bind_names(Elaborator *x, Env **e, Ast *type, const Value *v, int lift
 bool type_check_result(Elaborator *x, Env *e, Ast *type, Value **v, Span at, const char *what);
 /* v for the definition `E = v`: a dimension's name means that a division leaves no rest. NULL after a message. */
 Value *dimension_value(Elaborator *x, Str name, Value *v, Span at);
-Dim *dim_of(Elaborator *x, Env *e, Ast *a);                   /* a dimension expression; NULL after a message */
-DType dtype_of_name(const Elaborator *x, Str name, bool *ok); /* f32 is f64 under --precision f64 */
+Dim *dim_of(Elaborator *x, Env *e, Ast *a);                        /* a dimension expression; NULL after a message */
+Dim *not_known_to_divide(Elaborator *x, Dim *n, Dim *by, Span at); /* NULL, after a message */
+DType dtype_of_name(const Elaborator *x, Str name, bool *ok);      /* f32 is f64 under --precision f64 */
 
 /* where.c: what a signature requires. Names that it has and nothing binds become symbols in *e, of which it is then
  * known; a call tests it with the dimensions bound in e. False after a message; `where` may be NULL. */
