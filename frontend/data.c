@@ -208,7 +208,7 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
 
 void elaborate_data(Elaborator *x, Decl *decl) {
   Ast *a = decl->ast;
-  DataSet d = {.name = decl->name, .span = a->name_span};
+  DataSet d = {.name = decl_full_name(x, decl), .span = a->name_span};
   Value *v = decl_value(x, decl, a->name_span);
   v->data->index = x->program->data.n;
   if (source_args(x, &d, a->from))

@@ -69,12 +69,12 @@ Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim 
 
 /* ---- files ---- */
 
-static void declare(Elaborator *x, Module *m, DeclKind kind, Ast *a) {
+Decl *decl_add(Elaborator *x, Module *m, DeclKind kind, Ast *a) {
   const Decl *old = a->name ? module_find(m, a->name) : NULL;
   if (old) {
     Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "`%s` is defined twice", a->name);
     diag_place(d, old->ast->name_span, "the first is here");
-    return;
+    return NULL;
   }
   if (kind == DECL_FUNCTION || kind == DECL_MODEL || kind == DECL_METRIC || kind == DECL_ENTRY) check_function(x, a);
   Decl *d = NEW(x->arena, Decl);
@@ -84,16 +84,7 @@ static void declare(Elaborator *x, Module *m, DeclKind kind, Ast *a) {
   d->module = m;
   d->tensor = -1;
   module_add(x, m, d);
-}
-
-static Module *load(Elaborator *x, Str path, const char *text, size_t n, bool library);
-
-/* One text for all ways to name a file; the path itself where there is none. */
-static Str file_identity(Elaborator *x, Str path) {
-  char *real = realpath(path, NULL);
-  Str s = real ? str_internz(x->strings, real) : path;
-  free(real);
-  return s;
+  return d;
 }
 
 Str path_beside(Elaborator *x, const Module *m, Str path) {
@@ -115,70 +106,24 @@ void program_mix(Elaborator *x, const void *bytes, size_t n) {
   for (size_t i = 0; i < n; i++) x->program->hash = (x->program->hash ^ p[i]) * 1099511628211u;
 }
 
-static void import(Elaborator *x, Module *m, Ast *a) {
-  if (!a->text || a->name) {
-    diag_add(x->diags, DIAG_NOT_COMPILED, a->span, "this version of nnc imports files only: `import \"blocks.nn\"`");
-    return;
-  }
-  Str path = path_beside(x, m, a->text);
-  Str file = file_identity(x, path);
-  for (int i = 0; i < x->modules.n; i++)
-    if (x->modules.at[i]->file == file) {
-      for (int k = 0; k < m->imports.n; k++)
-        if (m->imports.at[k] == x->modules.at[i]) return;
-      if (x->modules.at[i] != m) vec_push(x->arena, &m->imports, x->modules.at[i]);
-      return;
-    }
-  Buf b = {0};
-  if (file_read(path, &b)) {
-    Module *other = load(x, path, b.text ? b.text : "", b.n, false);
-    vec_push(x->arena, &m->imports, other);
-  } else {
-    diag_add(x->diags, DIAG_IMPORT, a->span, "`%s` cannot be read", path);
-  }
-  buf_free(&b);
-}
-
-/* An import brings these; training and entries stay with the file that has them. */
-static bool is_brought(const Decl *d) {
-  return d->kind != DECL_TRAIN && d->kind != DECL_ENTRY && d->kind != DECL_TEST;
-}
-
-static Decl *own(const Module *m, Str name, bool brought) {
-  Decl *d = module_find(m, name);
-  return d && (!brought || is_brought(d)) ? d : NULL;
-}
-
-/* A name that m has from two files. */
-static void imported_twice(Elaborator *x, Module *m) {
-  for (int i = 0; i < m->imports.n; i++)
-    for (int k = 0; k < m->imports.at[i]->decls.n; k++) {
-      Decl *d = m->imports.at[i]->decls.at[k], *other = is_brought(d) ? own(m, d->name, false) : NULL;
-      for (int j = 0; is_brought(d) && !other && j < i; j++) other = own(m->imports.at[j], d->name, true);
-      if (!other) continue;
-      Diag *g = diag_add(x->diags, DIAG_TWICE, other->ast->name_span, "`%s` is defined twice", d->name);
-      diag_place(g, d->ast->name_span, "and here, in a file that is imported");
-    }
-}
-
 static void declare_item(Elaborator *x, Module *m, Ast *a) {
   switch ((AstKind)a->kind) {
-  case AST_IMPORT: import(x, m, a); break;
+  case AST_IMPORT: import_file(x, m, a); break;
   case AST_MODEL:
-  case AST_OPTIMIZER: declare(x, m, DECL_MODEL, a); break;
-  case AST_METRIC: declare(x, m, DECL_METRIC, a); break;
-  case AST_DATA: declare(x, m, DECL_DATA, a); break;
-  case AST_TRAIN: declare(x, m, DECL_TRAIN, a); break;
-  case AST_ENTRY: declare(x, m, DECL_ENTRY, a); break;
-  case AST_FN: declare(x, m, DECL_FUNCTION, a); break;
+  case AST_OPTIMIZER: decl_add(x, m, DECL_MODEL, a); break;
+  case AST_METRIC: decl_add(x, m, DECL_METRIC, a); break;
+  case AST_DATA: decl_add(x, m, DECL_DATA, a); break;
+  case AST_TRAIN: decl_add(x, m, DECL_TRAIN, a); break;
+  case AST_ENTRY: decl_add(x, m, DECL_ENTRY, a); break;
+  case AST_FN: decl_add(x, m, DECL_FUNCTION, a); break;
   case AST_DEFINE:
   case AST_DEFINE_AT:
-    if (a->value) declare(x, m, DECL_DEFINITION, a);
+    if (a->value) decl_add(x, m, DECL_DEFINITION, a);
     else say_no_value(x, a);
     break;
   case AST_ERROR: break;
-  case AST_HYPER: declare(x, m, DECL_HYPER, a); break;
-  case AST_TEST: declare(x, m, DECL_TEST, a); break;
+  case AST_HYPER: decl_add(x, m, DECL_HYPER, a); break;
+  case AST_TEST: decl_add(x, m, DECL_TEST, a); break;
   default: {
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` does not belong at the top of a file",
                        ast_word((AstKind)a->kind));
@@ -188,11 +133,12 @@ static void declare_item(Elaborator *x, Module *m, Ast *a) {
   }
 }
 
-static Module *load(Elaborator *x, Str path, const char *text, size_t n, bool library) {
+Module *module_load(Elaborator *x, Str path, const char *text, size_t n, bool library, Str prefix) {
   Module *m = NEW(x->arena, Module);
   m->path = path;
   m->file = library ? path : file_identity(x, path);
   m->library = library;
+  m->prefix = prefix;
   m->source = sources_add(x->sources, path, text, n);
   sources_get(x->sources, m->source)->library = library;
   if (!library) vec_push(x->arena, &x->modules, m);
@@ -207,7 +153,7 @@ static void load_library(Elaborator *x) {
   Module *all = NULL;
   for (const StdlibFile *f = stdlib_files; f->name; f++) {
     if (!f->core) continue;
-    Module *m = load(x, str_internf(x->strings, "<stdlib>/%s", f->name), f->text, f->n, true);
+    Module *m = module_load(x, str_internf(x->strings, "<stdlib>/%s", f->name), f->text, f->n, true, "");
     if (!all) all = m;
     else
       for (int i = 0; i < m->decls.n; i++) module_add(x, all, m->decls.at[i]);
@@ -220,15 +166,15 @@ static void load_library(Elaborator *x) {
 /* Does the definition read a data set's fields, itself or through others? Gives which. */
 static bool reads_data(Elaborator *x, Module *m, const Ast *a, int *data, int depth) {
   if (depth > 50) return false;
-  if (a->kind == AST_MEMBER && a->base->kind == AST_NAME) {
-    Decl *d = decl_find(x, m, a->base->name);
+  if (a->kind == AST_MEMBER) {
+    Decl *d = decl_of_path(x, m, a->base);
     if (d && d->kind == DECL_DATA && strcmp(a->name, "classes")) {
       *data = d->value ? d->value->data->index : -1;
       return *data >= 0;
     }
   }
-  if (a->kind == AST_NAME) {
-    Decl *d = decl_find(x, m, a->name);
+  if (a->kind == AST_NAME || a->kind == AST_MEMBER) {
+    Decl *d = decl_of_path(x, m, a);
     if (d && d->kind == DECL_DEFINITION && !d->busy) {
       d->busy = 1;
       bool r = reads_data(x, d->module, d->ast->value, data, depth + 1);
@@ -259,13 +205,13 @@ static Value *definition_value(Elaborator *x, Decl *d) {
   if (expected) {
     v = elaborate_expr_as(x, NULL, a->value, expected);
   } else {
-    v = instances_named(x, a->value, d->name);
+    v = instances_named(x, a->value, decl_full_name(x, d));
   }
   if (v && a->type &&
       !type_check_result(x, NULL, a->type, &v, a->value->span, arena_printf(x->arena, "`%s`", d->name)))
     return NULL;
   if (v) mark_as_said(x, a, v);
-  if (v) start_from(x, NULL, a, v, d->name);
+  if (v) start_from(x, NULL, a, v, decl_full_name(x, d));
   return v;
 }
 
@@ -347,6 +293,10 @@ Value *decl_value(Elaborator *x, Decl *d, Span at) {
     v = value_new(x, VALUE_MODEL, d->ast->name_span);
     v->model = NEW(x->arena, ModelDecl);
     *v->model = (ModelDecl){.name = d->name, .ast = d->ast, .module = d->module};
+    break;
+  case DECL_FILE:
+    v = value_new(x, VALUE_FILE, d->ast->name_span);
+    v->file = d->file;
     break;
   case DECL_DATA:
     v = value_new(x, VALUE_DATASET, d->ast->name_span);
@@ -554,8 +504,8 @@ static void elaborate_statistics(Elaborator *x) {
       d->statistic = true;
       if (!v || v->kind != VALUE_TENSOR) continue;
       Type t = {v->dtype, NULL, v->rank, v->shape};
-      d->tensor =
-          tensor_declare(x, str_internf(x->strings, "data/%s", d->name), ROLE_statistic, &t, d->ast->name_span);
+      d->tensor = tensor_declare(x, str_internf(x->strings, "data/%s", decl_full_name(x, d)), ROLE_statistic, &t,
+                                 d->ast->name_span);
       if (d->tensor < 0) continue;
       Dim *shape[8];
       for (int k = 0; k < v->rank; k++) shape[k] = v->shape[k];
@@ -618,7 +568,7 @@ Program *elaborate_program(Arena *a, StrTable *strings, Sources *sources, DiagSi
   p->name = base_name(x, path);
   p->hash = 14695981039346656037u;
   x->graph = graph_new(x->ir, str_internz(strings, "file"));
-  Module *m = load(x, path, text, n, false);
+  Module *m = module_load(x, path, text, n, false, "");
   if (diags->errors) return p;
   load_library(x);
   unused_options(x, m);

@@ -488,6 +488,7 @@ static Value *member(Elaborator *x, Env *e, Ast *a) {
   Value *b = elaborate_expr(x, e, a->base);
   if (!b) return NULL;
   if (b->kind == VALUE_INSTANCE) return instance_member(x, b->instance, a->name, a->name_span);
+  if (b->kind == VALUE_FILE) return file_member(x, b->file, a->name, a->name_span);
   if (b->kind == VALUE_STRUCTURE) return structure_member(x, b, a->name, a->name_span);
   if (b->kind == VALUE_DATASET) return data_field(x, b->data, a->name, a->name_span);
   for (int i = 0; b->kind == VALUE_TUPLE && b->names && i < b->n; i++)

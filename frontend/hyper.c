@@ -60,7 +60,7 @@ void elaborate_hyper(Elaborator *x, Decl *d) {
     return;
   }
   int errors = x->diags->errors;
-  Str name = str_internf(x->strings, "hyper/%s", d->name);
+  Str name = str_internf(x->strings, "hyper/%s", decl_full_name(x, d));
   Value *v = defined_by_option(x, d);
   if (!v) v = elaborate_expr(x, NULL, a->value);
   bool fits = v && (v->kind == VALUE_INT || (v->kind == VALUE_REAL && t.dtype == DT_f64));

@@ -106,8 +106,11 @@ static void member_function(Elaborator *x, Instance *i, Ast *a) {
 
 /* `name = Model(args)`, `Model(args) * n`, `[A(), B()]`: instances named by their place. */
 static Value *member_instances(Elaborator *x, Instance *i, Ast *a, Str path) {
-  if (a->kind == AST_BINARY && a->op == OP_MUL && a->left->kind == AST_CALL && a->left->callee->kind == AST_NAME) {
-    Value *callee = name_find(x, i ? i->env : NULL, a->left->callee->name, a->left->callee->span);
+  if (a->kind == AST_BINARY && a->op == OP_MUL && a->left->kind == AST_CALL) {
+    Ast *name = a->left->callee;
+    Env *e = i ? i->env : NULL;
+    Value *callee = name->kind == AST_NAME ? name_find(x, e, name->name, name->span) : NULL;
+    if (name->kind == AST_MEMBER) callee = elaborate_expr(x, e, name);
     if (callee && callee->kind == VALUE_MODEL) {
       Dim *n = dim_of(x, i ? i->env : NULL, a->right);
       int64_t count = 0;

@@ -40,7 +40,7 @@ void module_add(Elaborator *x, Module *m, Decl *d) {
 
 Decl *decl_find(Elaborator *x, Module *m, Str name) {
   Decl *d = module_find(m, name);
-  for (int i = 0; !d && i < m->imports.n; i++) d = module_find(m->imports.at[i], name);
+  for (int i = 0; !d && i < m->imports.n; i++) d = decl_brought(m->imports.at[i], name);
   if (!d && x->prelude) d = module_find(x->prelude, name);
   /* The user's own relu is meant wherever relu is called, by the library's layers too; data called relu is not. */
   Decl *users = m->library && d && x->modules.n ? module_find(x->modules.at[0], name) : NULL;

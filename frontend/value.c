@@ -344,6 +344,7 @@ void value_describe(Elaborator *x, Buf *out, const Value *v) {
   case VALUE_FUNCTION: buf_printf(out, "the function `%s`", v->function->name); break;
   case VALUE_MODEL: buf_printf(out, "the model `%s`", v->model->name); break;
   case VALUE_DATASET: buf_printf(out, "the data `%s`", v->data->name); break;
+  case VALUE_FILE: buf_printf(out, "the file `%s`", v->file->path); break;
   case VALUE_DTYPE: buf_printf(out, "the type `%s`", dtype_name(v->dtype)); break;
   case VALUE_PACK: buf_puts(out, "dimensions"); break;
   }

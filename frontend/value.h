@@ -37,6 +37,7 @@ typedef enum ValueKind {
   VALUE_FUNCTION,
   VALUE_MODEL,   /* a model's or an optimizer's declaration */
   VALUE_DATASET, /* fields by name */
+  VALUE_FILE,    /* what it defines, by name */
   VALUE_DTYPE,   /* f32, i32: for casts and dtype parameters */
   VALUE_PACK     /* the dimensions that ..S stands for */
 } ValueKind;
@@ -70,6 +71,7 @@ struct Value {
   Function *function;
   ModelDecl *model;
   struct DataDecl *data;
+  struct Module *file; /* FILE */
   /* TENSOR: how many along the dimension after the length's own are there (the first: of a scalar), the rest is 0;
    * NULL: all */
   Value *length;
@@ -143,7 +145,8 @@ typedef enum DeclKind {
   DECL_ENTRY,
   DECL_HYPER,
   DECL_TEST,
-  DECL_METRIC
+  DECL_METRIC,
+  DECL_FILE /* that is imported `as` a name */
 } DeclKind;
 typedef struct Decl {
   DeclKind kind;
@@ -155,14 +158,16 @@ typedef struct Decl {
   int tensor;     /* statistic, hyper: its ProgramTensor */
   int data;       /* statistic: of which data set */
   int busy;
-  bool failed;  /* with a message */
-  Graph *graph; /* for which `value` was made (a definition at run time belongs to one graph) */
+  bool failed;         /* with a message */
+  struct Module *file; /* FILE */
+  Graph *graph;        /* for which `value` was made (a definition at run time belongs to one graph) */
 } Decl;
 typedef struct Module {
   uint32_t source;
   Str path, file; /* as it was named; the same for all names of one file */
   Ast *ast;
   bool library;
+  Str prefix; /* before the names of its instances and data: "blocks." of a file imported only `as blocks`; else "" */
   Vec(Decl *) decls;
   InternTable names; /* the first declaration of each name */
   Vec(struct Module *) imports;
@@ -488,7 +493,16 @@ void tensor_assign(Elaborator *x, int tensor, Value *v);   /* its value from now
 int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at);
 int tensor_find(Elaborator *x, Str name); /* -1 */
 
-/* ---- files (elaborate.c) ---- */
+/* ---- files (elaborate.c, import.c) ---- */
+Decl *decl_add(Elaborator *x, struct Module *m, DeclKind kind, Ast *a); /* NULL after a message */
+struct Module *module_load(Elaborator *x, Str path, const char *text, size_t n, bool library, Str prefix);
+void import_file(Elaborator *x, struct Module *m, Ast *a);
+void imported_twice(Elaborator *x, struct Module *m); /* names that m has from two files */
+Str file_identity(Elaborator *x, Str path); /* one text for all ways to name a file; the path where there is none */
+Decl *decl_brought(const struct Module *m, Str name);              /* of those that an import of m brings; NULL */
+Decl *decl_of_path(Elaborator *x, struct Module *m, const Ast *a); /* `name`, or `file.name`; NULL: it is none */
+Str decl_full_name(Elaborator *x, const Decl *d); /* in the program: of instances, data, hyper values */
+Value *file_member(Elaborator *x, struct Module *file, Str name, Span at);
 Str path_beside(Elaborator *x, const struct Module *m, Str path); /* a relative path begins at m's folder */
 Str path_at_run_time(Elaborator *x, Str path); /* one that the program reads: from where it runs, or --folder */
 bool file_read(Str path, Buf *out);            /* all of a file; false: it cannot be read */
@@ -531,7 +545,7 @@ typedef struct TextOptions { /* what says how texts are cut into tokens; start w
 bool text_option(Elaborator *x, TextOptions *o, DataSet *d, Ast *option, bool *is);
 /* What no option said, and the vocabulary; nothing to do for other formats. */
 bool text_complete(Elaborator *x, const TextOptions *o, DataSet *d, Ast *from);
-Env *text_names(Elaborator *x, const DataSet *d, Span at); /* what its fields see: V, the vocabulary's size */
+Env *text_names(Elaborator *x, const DataSet *d, Span at);      /* what its fields see: V, the vocabulary's size */
 Value *data_column(Elaborator *x, Env *e, Ast *call, bool *is); /* column(...), columns(...) in a field */
 Value *data_part(Elaborator *x, Str name, Span at);             /* the source's part of a name, in a field */
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);
