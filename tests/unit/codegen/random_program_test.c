@@ -1,5 +1,5 @@
-/* random_program_test.c - random_program_test [COUNT [FIRST]], or `print SEED KIND [MUTATION]`: random programs from
- * their text.
+/* random_program_test.c - random_program_test [COUNT [FIRST]], `wrong COUNT FIRST` (16 mutations of each and nothing
+ * else), or `print SEED KIND [MUTATION]`: random programs from their text.
  *
  * Well-typed ones: no message, and the graph of the entry, or of a step of the training, gives by CPU code at -O0 and
  * at -O2 what the interpreter gives for the graph as it was elaborated. Those with gradients: each is the central
@@ -209,13 +209,14 @@ static int check_mutation(uint64_t seed, RandomProgramKind kind, uint64_t which)
   return bad;
 }
 
-static int check_seed(uint64_t seed) {
-  enum { MUTATIONS = 3 };
+static int check_seed(uint64_t seed, bool only_wrong) {
   RandomProgramKind kind = seed % 4 == 0 ? RANDOM_GRADIENTS : seed % 4 == 2 ? RANDOM_TRAINING : RANDOM_ANY;
-  int differs = compare(seed, kind, seed % 2 ? 2 : 0, seed % 3 == 0);
+  int differs = 0;
+  for (uint64_t i = 0; i < (only_wrong ? 16 : 3); i++) differs += check_mutation(seed, kind, i);
+  if (only_wrong) return differs;
+  differs += compare(seed, kind, seed % 2 ? 2 : 0, seed % 3 == 0);
   if (seed % 2 == 0) differs += compare(seed, kind, 2, false);
   if (kind == RANDOM_GRADIENTS) differs += check_gradients(seed);
-  for (uint64_t i = 0; i < MUTATIONS; i++) differs += check_mutation(seed, kind, i);
   return differs;
 }
 
@@ -232,10 +233,12 @@ int main(int argc, char **argv) {
     buf_free(&program.text);
     return 0;
   }
+  bool only_wrong = argc > 1 && !strcmp(argv[1], "wrong");
+  argv += only_wrong, argc -= only_wrong;
   int count = argc > 1 ? atoi(argv[1]) : 100, first = argc > 2 ? atoi(argv[2]) : 1, bad = 0;
   signal(SIGABRT, show_current);
   for (int i = 0; i < count; i++) {
-    bad += check_seed((uint64_t)(first + i)) > 0;
+    bad += check_seed((uint64_t)(first + i), only_wrong) > 0;
     fflush(stdout);
   }
   printf("%d programs, %d with a fault\n", count, bad);
