@@ -210,11 +210,11 @@ static bool unknown_word_case(const Case *c) {
   Diag *d = diag_add(c->p->sink, DIAG_UNKNOWN_WORD, last.span,
                      last.starts ? "no statement begins like this" : "`%s` is no word of the language", last.text);
   bool typed = c->t.kind == T_NAME && lexer_peek(&c->p->lexer)->kind == T_EQUALS; /* `f32 x = 3` */
-  if (text) diag_fix(d, last.span, "%s", text);
   if (help) diag_help(d, "%s", help);
   else if (typed) diag_help(d, "a name's type stands after it, `%s: %s = …`", c->t.text, last.text);
   else if (close) diag_meant(d, last.span, close);
   else diag_help(d, "a definition is written `%s = …`", last.text);
+  if (text) diag_fix(d, last.span, "%s", text); /* after the help, which a fix keeps */
   return true;
 }
 
@@ -293,7 +293,7 @@ static const struct {
     {T_THEN, T_LBRACE, 0, 0,
      "a statement is written `if c { … } else { … }`, a choice inside a value `if c then a else b`", NULL},
     {T_IF, T_NEWLINE, 0, 0, "a choice is written `if c then a else b`", NULL},
-    {T_FOR, T_COMMA, 0, 0, "a tensor's elements are given by `[i] => …`", NULL},
+    {T_FOR, T_COMMA, 0, 0, "a tensor's elements are given by `[i] => …`, several sub-models by `Model(…) * n`", NULL},
     {T_IN, T_COLON, 0, 0, "the range of an index is written `i < N`", "<"},
     {T_ARROW, T_EQUALS, 0, 0, "a body is written `= expression`, or `{ … return expression }`", "="},
     {T_RARROW, T_ARROW, 0, 0, "a tensor's elements are given by `[i] => …`", NULL},
