@@ -32,8 +32,10 @@ static bool group_params(Elaborator *x, Env *e, Ast *a, IntList *out) {
   if (out->n > before) return true;
   Diag *d = diag_add(x->diags, DIAG_NO_PARAMS, a->span, "there is no trained parameter in this: it is %s",
                      value_type_text(x, v));
-  bool frozen = v->kind == VALUE_INSTANCE && v->instance->frozen;
-  diag_help(d, frozen ? "it was made `frozen`" : "name a model's instance, a part of it, or a parameter");
+  bool instance = v->kind == VALUE_INSTANCE;
+  diag_help(d, instance && v->instance->frozen ? "it was made `frozen`"
+               : instance ? "what is learnt is declared in its model, `param name: type ~ distribution`"
+                          : "name a model's instance, a part of it, or a parameter");
   return false;
 }
 

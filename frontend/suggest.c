@@ -24,6 +24,23 @@ void suggest_call(Elaborator *x, Diag *d, Span at, const char *function) {
   suggest_around(x, d, at, arena_printf(x->arena, "%s(", function), ")");
 }
 
+/* reshape(x, 28, 28), where the type asks for as many elements as there are. */
+void suggest_reshape(Elaborator *x, Diag *d, Span at, const Ast *type, int n, Dim **have) {
+  int64_t wanted = 1, count = 1, extent;
+  Buf sizes = {0};
+  bool known = type->shape != NULL;
+  for (int i = 0; known && i < type->shape->items.n; i++) {
+    const Ast *size = type->shape->items.at[i];
+    known = size->kind == AST_INTEGER && !__builtin_mul_overflow(wanted, size->integer, &wanted);
+    buf_printf(&sizes, ", %lld", (long long)size->integer);
+  }
+  for (int i = 0; known && i < n; i++)
+    known = dim_is_const(have[i], &extent) && !__builtin_mul_overflow(count, extent, &count);
+  if (known && count == wanted && n > 0)
+    suggest_around(x, d, at, "reshape(", arena_printf(x->arena, "%s)", sizes.text));
+  buf_free(&sizes);
+}
+
 const char *function_title(const Elaborator *x, const Function *f) {
   if (!f->self || strcmp(f->name, "forward")) return f->name;
   const char *path = f->self->path ? f->self->path : "", *dot = strrchr(path, '.');

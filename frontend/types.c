@@ -314,6 +314,7 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
                        value_type_text(x, v), have, have == 1 ? "" : "s", rank, rank == 1 ? "is" : "are");
     if (type->span.source) diag_place(d, type->span, "declared here");
     bool batch = have == rank - 1 && type->shape && is_dimension_name_of(type->shape->items.at[0]);
+    if (v->kind == VALUE_TENSOR) suggest_reshape(x, d, at, type, have, v->shape + lift);
     if (batch)
       diag_help(d, "what is written for one example is mapped over a batch by itself: leave that dimension out");
     return false;

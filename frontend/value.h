@@ -418,6 +418,7 @@ void blame_use(Elaborator *x, int before, Span at, Str name);
 void place_of_dim(Elaborator *x, Diag *d, Env *e, const Ast *a, Dim *is);
 const char *foreign_help(Str name); /* what is meant by a name of other libraries; NULL */
 void suggest_around(Elaborator *x, Diag *d, Span at, const char *before, const char *after);
+void suggest_reshape(Elaborator *x, Diag *d, Span at, const Ast *type, int n, Dim **have);
 void suggest_call(Elaborator *x, Diag *d, Span at, const char *function);
 /* For a message about the operation a of l and r: its operands' types, and what was meant. */
 void suggest_operands(Elaborator *x, Env *e, Ast *a, Value *l, Value *r, Diag *d);
