@@ -437,6 +437,7 @@ static NnrtData build_data_set(Tables *t, const DataSet *from) {
                     .tokenizer = from->vocabulary ? service(t, "nnrt_tokenizer_%s", from->tokenizer) : NULL,
                     .n_vocabulary = (int64_t)from->vocabulary_bytes,
                     .vocabulary = from->vocabulary,
+                    .tokens = from->tokens,
                     .n_fields = from->fields.n,
                     .fields = fields,
                     .stats = graph_index(t, from->stats)};

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* The source's part that a field reads: an input `raw.<k>` of the field's graph, over the batch. */
+/* The source's part that a field reads: an input `raw.<k>` of the field's graph, over the batch. `shape`: of a row,
+ * of which an example may be a window. */
 static Value *raw_part(Elaborator *x, RawColumn c, int rank, Dim **shape, Span at) {
   Field *f = x->field;
   int k = -1;
@@ -15,10 +16,13 @@ static Value *raw_part(Elaborator *x, RawColumn c, int rank, Dim **shape, Span a
     k = f->raw.n;
     vec_push(x->arena, &f->raw, c);
   }
-  Dim *all[9];
-  all[0] = x->batch;
-  for (int i = 0; i < rank; i++) all[i + 1] = shape[i];
-  Node *n = graph_named_input(x, arena_printf(x->arena, "raw.%d", k), c.dtype, rank + 1, all, at);
+  Dim *all[MAX_RANK + 2];
+  int lead = 0;
+  all[lead++] = x->batch;
+  if (x->set->window) all[lead++] = dim_const(x->ir, x->set->window);
+  if (!rank_fits(x, lead + rank, at)) return NULL;
+  for (int i = 0; i < rank; i++) all[lead + i] = shape[i];
+  Node *n = graph_named_input(x, arena_printf(x->arena, "raw.%d", k), c.dtype, lead + rank, all, at);
   Form *b[1] = {form_var(x->ir, x->stack.at[0].var)};
   Value *v = value_take(x, value_node(x, n, at), 1, b);
   v->span = at;
@@ -42,14 +46,12 @@ static bool column_number(Elaborator *x, Env *e, Ast *a, int *out) {
   return true;
 }
 
-static bool is_text(const DataSet *d) { return !strcmp(d->format, "text"); }
-
 /* column(3), column("name"), columns(0, 64). *is: the call is one of these. */
 Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
   bool many = !strcmp(a->callee->name, "columns");
   *is = x->field && (many || !strcmp(a->callee->name, "column"));
   if (!*is) return NULL;
-  if (is_text(x->set)) {
+  if (has_tokens(x->set)) {
     say_tokens_only(x, a->span);
     return NULL;
   }
@@ -62,6 +64,8 @@ Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
   }
   RawColumn c = {.dtype = x->field->dtype, .from = -1, .to = -1, .single = !many};
   Ast *first = a->args->items.at[0]->value;
+  if (!many && first->kind == AST_STRING && strcmp(x->set->format, "csv") != 0)
+    return data_part(x, first->text, a->span);
   if (!many && first->kind == AST_STRING) {
     c.name = first->text;
     return raw_part(x, c, 0, NULL, a->span);
@@ -82,19 +86,21 @@ Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
 Value *data_part(Elaborator *x, Str name, Span at) {
   Field *f = x->field;
   Dim *shape[8];
-  if (is_text(x->set)) {
+  if (has_tokens(x->set)) {
     if (strcmp(name, "tokens") != 0) {
       say_tokens_only(x, at);
       return NULL;
     }
-    shape[0] = dim_const(x->ir, x->set->window);
-    Value *v = raw_part(x, (RawColumn){.dtype = DT_i32, .from = -1, .to = -1, .name = name}, 1, shape, at);
+    RawColumn c = {.dtype = DT_i32, .from = -1, .to = -1, .name = name, .single = true};
+    Value *v = raw_part(x, c, 0, NULL, at);
     v->bound = dim_const(x->ir, x->set->tokens);
     return v;
   }
-  for (int i = 0; i < f->rank; i++) shape[i] = dim_const(x->ir, f->shape[i]);
-  return raw_part(x, (RawColumn){.dtype = f->dtype, .from = -1, .to = -1, .name = name, .single = !f->rank}, f->rank,
-                  shape, at);
+  int lead = x->set->window && f->rank; /* the window itself */
+  for (int i = lead; i < f->rank; i++) shape[i - lead] = dim_const(x->ir, f->shape[i]);
+  int rank = f->rank - lead;
+  RawColumn c = {.dtype = f->dtype, .from = -1, .to = -1, .name = name, .single = !rank};
+  return raw_part(x, c, rank, shape, at);
 }
 
 static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) {
@@ -158,9 +164,8 @@ Str path_at_run_time(Elaborator *x, Str path) {
 }
 
 static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
-  static const char *const formats[] = {"csv", "npy", "idx", "text"};
-  static const char *const later[] = {"images", "tokens", "safetensors"};
-  static const char *const options[] = {"window", "horizon", "stride"};
+  static const char *const formats[] = {"csv", "npy", "idx", "text", "tokens", "safetensors"};
+  static const char *const later[] = {"images"};
   bool known = false, planned = false;
   if (from->kind == AST_CALL && from->callee->kind == AST_NAME)
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
@@ -174,21 +179,17 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
       known = known || !strcmp(formats[i], from->callee->name);
   if (!known) {
     Diag *g = diag_add(x->diags, DIAG_SOURCE, from->span, "this is no source of data that this version of nnc reads");
-    diag_help(g, "csv(\"file.csv\"), npy(x = \"x.npy\", y = \"y.npy\"), idx(...) or text(\"file.txt\", window = 65)");
+    diag_help(g, "csv(\"file.csv\"), npy(x = \"x.npy\", y = \"y.npy\"), idx(...), safetensors(\"file.safetensors\"), "
+                 "tokens(\"file.bin\", size = 256, window = 65) or text(\"file.txt\", window = 65)");
     return false;
   }
   d->format = from->callee->name;
-  TextOptions t = {.files.lower = true};
+  SourceOptions t = {.files.lower = true};
   for (int i = 0; i < from->args->items.n; i++) {
     Ast *a = from->args->items.at[i];
-    bool text;
-    if (!text_option(x, &t, d, a, &text)) return false;
-    if (text) continue;
-    for (size_t k = 0; a->name && k < sizeof options / sizeof *options; k++)
-      if (!strcmp(a->name, options[k]) && a->value->kind != AST_STRING) {
-        say_not_compiled(x, a->span, arena_printf(x->arena, "the option `%s`", a->name));
-        return false;
-      }
+    bool option;
+    if (!source_option(x, &t, d, a, &option)) return false;
+    if (option) continue;
     if (a->value->kind != AST_STRING) {
       diag_add(x->diags, DIAG_SOURCE, a->span, "a file's path is wanted here");
       return false;
@@ -203,7 +204,7 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
     diag_add(x->diags, DIAG_SOURCE, from->span, "the path of a file is missing");
     return false;
   }
-  return text_complete(x, &t, d, from);
+  return source_complete(x, &t, d, from);
 }
 
 void elaborate_data(Elaborator *x, Decl *decl) {

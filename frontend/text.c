@@ -1,7 +1,6 @@
-/* text.c - what data from texts are cut into: the options of `text("train.txt", tokenizer = "vocab.json", merges =
- * "merges.txt", window = 65, stride = 64)`. The vocabulary is read when the program is compiled: its size is a
- * dimension, and it travels in the program.
- */
+/* text.c - how the rows of a source become examples, and texts tokens: the options of `csv("load.csv", window = 48,
+ * horizon = 12)` and `text("train.txt", tokenizer = "vocab.json", merges = "merges.txt", window = 65, stride = 64)`.
+ * The vocabulary is read when the program is compiled: its size is a dimension, and it travels in the program. */
 #include "frontend/value.h"
 
 #include <string.h>
@@ -12,7 +11,7 @@ static bool read_count(Elaborator *x, Ast *option, int64_t *out) {
   Dim *d = dim_of(x, NULL, option->value);
   if (!d) return false;
   if (dim_is_const(d, out) && *out >= 1 && *out <= MAX_WINDOW) return true;
-  diag_add(x->diags, DIAG_SOURCE, option->span, "`%s` counts tokens, from 1 to 2^24", option->name);
+  diag_add(x->diags, DIAG_SOURCE, option->span, "`%s` is a number from 1 to 2^24", option->name);
   return false;
 }
 
@@ -34,20 +33,54 @@ static bool read_flag(Elaborator *x, Ast *option, bool *out) {
   return false;
 }
 
-bool text_option(Elaborator *x, TextOptions *o, DataSet *d, Ast *option, bool *is) {
-  *is = option->name && !strcmp(d->format, "text");
+enum { PATH = 1 };
+
+/* The options, which formats have them, and whether they are paths. */
+static const struct {
+  const char *name, *formats;
+  int kind;
+} options[] = {{"window", " csv npy idx safetensors text tokens ", 0},
+               {"stride", " csv npy idx safetensors text tokens ", 0},
+               {"horizon", " csv npy idx safetensors ", 0},
+               {"tokenizer", " text tokens ", PATH},
+               {"merges", " text tokens ", PATH},
+               {"lowercase", " text tokens ", 0},
+               {"size", " tokens ", 0}};
+
+static bool has_option(Elaborator *x, Str format, size_t option) {
+  return strstr(options[option].formats, arena_printf(x->arena, " %s ", format)) != NULL;
+}
+
+bool has_tokens(const DataSet *d) { return !strcmp(d->format, "text") || !strcmp(d->format, "tokens"); }
+
+static bool read_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *a) {
+  if (!strcmp(a->name, "window")) return read_count(x, a, &d->window);
+  if (!strcmp(a->name, "stride")) return read_count(x, o->stride = a, &d->stride);
+  if (!strcmp(a->name, "horizon")) return read_count(x, o->horizon = a, &o->rows_ahead);
+  if (!strcmp(a->name, "size")) return read_count(x, a, &o->size);
+  if (!strcmp(a->name, "tokenizer")) return read_path(x, o->named = a, &o->files.vocabulary);
+  if (!strcmp(a->name, "merges")) return read_path(x, o->merges = a, &o->files.merges);
+  return read_flag(x, o->lowercase = a, &o->files.lower);
+}
+
+bool source_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *a, bool *is) {
+  const size_t n = sizeof options / sizeof *options;
+  size_t k = 0;
+  *is = a->name && (has_tokens(d) || a->value->kind != AST_STRING);
+  while (*is && k < n && strcmp(options[k].name, a->name) != 0) k++;
   if (!*is) return true;
-  if (!strcmp(option->name, "window")) return read_count(x, option, &d->window);
-  if (!strcmp(option->name, "stride")) return read_count(x, option, &d->stride);
-  if (!strcmp(option->name, "tokenizer")) return read_path(x, o->named = option, &o->files.vocabulary);
-  if (!strcmp(option->name, "merges")) return read_path(x, o->merges = option, &o->files.merges);
-  if (!strcmp(option->name, "lowercase")) return read_flag(x, o->lowercase = option, &o->files.lower);
-  Diag *g = diag_add(x->diags, DIAG_SOURCE, option->span, "a text has no option `%s`", option->name);
-  diag_help(g, "text(\"train.txt\", tokenizer = \"vocab.txt\", window = 65, stride = 64)");
+  if (k < n && has_option(x, d->format, k)) return read_option(x, o, d, a);
+  Diag *g = diag_add(x->diags, DIAG_SOURCE, a->span, "data from %s have no option `%s`", d->format, a->name);
+  Nearest near = {a->name, 3, NULL};
+  for (size_t i = 0; i < n; i++)
+    if (has_option(x, d->format, i)) nearest_consider(&near, options[i].name);
+  if (near.found) diag_meant(g, a->name_span, near.found);
+  else if (has_tokens(d))
+    diag_help(g, "%s(\"train\", tokenizer = \"vocab.txt\", window = 65, stride = 64)", d->format);
   return false;
 }
 
-static bool say_vocabulary(Elaborator *x, const TextOptions *o, const char *error) {
+static bool say_vocabulary(Elaborator *x, const SourceOptions *o, const char *error) {
   bool in_merges = o->merges && strstr(error, o->files.merges);
   Diag *d = diag_add(x->diags, DIAG_TOKENIZER, in_merges ? o->merges->span : o->named->span, "%s", error);
   if (strstr(error, "byte's number") || strstr(error, "this byte") ||
@@ -57,7 +90,7 @@ static bool say_vocabulary(Elaborator *x, const TextOptions *o, const char *erro
 }
 
 /* An option that the tokenizer at hand does not have. */
-static bool check_options(Elaborator *x, const TextOptions *o, const DataSet *d) {
+static bool check_options(Elaborator *x, const SourceOptions *o, const DataSet *d) {
   Ast *wrong = o->merges && strcmp(d->tokenizer, "bpe") != 0            ? o->merges
                : o->lowercase && strcmp(d->tokenizer, "wordpiece") != 0 ? o->lowercase
                                                                         : NULL;
@@ -68,14 +101,7 @@ static bool check_options(Elaborator *x, const TextOptions *o, const DataSet *d)
   return false;
 }
 
-bool text_complete(Elaborator *x, const TextOptions *o, DataSet *d, Ast *from) {
-  if (strcmp(d->format, "text") != 0) return true;
-  if (!d->window) {
-    Diag *g = diag_add(x->diags, DIAG_SOURCE, from->span, "how many tokens an example takes is missing");
-    diag_help(g, "text(\"%s\", window = 65)", d->path ? d->path : "train.txt");
-    return false;
-  }
-  if (!d->stride) d->stride = d->window;
+static bool read_vocabulary(Elaborator *x, const SourceOptions *o, DataSet *d) {
   Vocabulary v = {.tokenizer = "bytes", .tokens = 256};
   const char *error = x->options->vocabulary ? x->options->vocabulary(x->arena, &o->files, &v)
                       : o->named             ? "no files are read here"
@@ -89,7 +115,37 @@ bool text_complete(Elaborator *x, const TextOptions *o, DataSet *d, Ast *from) {
   return check_options(x, o, d);
 }
 
+static bool complete_windows(Elaborator *x, const SourceOptions *o, DataSet *d, Ast *from) {
+  if (has_tokens(d) && !d->window) {
+    Diag *g = diag_add(x->diags, DIAG_SOURCE, from->span, "how many tokens an example takes is missing");
+    diag_help(g, "%s(\"%s\", window = 65)", d->format, d->path ? d->path : "train.txt");
+    return false;
+  }
+  Ast *lone = o->stride ? o->stride : o->horizon;
+  if (!d->window && lone) {
+    Diag *g = diag_add(x->diags, DIAG_SOURCE, lone->span, "`%s` is of windows, and no `window` is said", lone->name);
+    diag_help(g, "%s(\"%s\", window = 48, %s = 1)", d->format, d->path ? d->path : "series.csv", lone->name);
+    return false;
+  }
+  if (d->window && !d->stride) d->stride = has_tokens(d) ? d->window : 1;
+  d->window += o->rows_ahead;
+  return true;
+}
+
+bool source_complete(Elaborator *x, const SourceOptions *o, DataSet *d, Ast *from) {
+  if (!complete_windows(x, o, d, from)) return false;
+  bool text = !strcmp(d->format, "text");
+  if (!text && !o->named && has_tokens(d)) {
+    d->tokens = (int)o->size;
+    if (o->size) return true;
+    Diag *g = diag_add(x->diags, DIAG_SOURCE, from->span, "how many tokens there are is missing");
+    diag_help(g, "tokens(\"%s\", size = 50257, window = 65), or a tokenizer, whose tokens they are", d->path);
+    return false;
+  }
+  return !has_tokens(d) || read_vocabulary(x, o, d);
+}
+
 Env *text_names(Elaborator *x, const DataSet *d, Span at) {
-  if (!d->tokenizer) return NULL;
+  if (!d->tokens) return NULL;
   return env_bind(x, NULL, str_internz(x->strings, "V"), value_int(x, dim_const(x->ir, d->tokens), at), at);
 }

@@ -538,15 +538,17 @@ Value *defined_by_option(Elaborator *x, Decl *d);    /* -D NAME=value; NULL: the
 void elaborate_data(Elaborator *x, Decl *d);
 void elaborate_train(Elaborator *x, Decl *d);
 void elaborate_entry(Elaborator *x, Decl *d);
-typedef struct TextOptions { /* what says how texts are cut into tokens; start with `lower` set */
+typedef struct SourceOptions { /* what says how rows become examples, and texts tokens; start with `lower` set */
   VocabularyFiles files;
-  Ast *named, *merges, *lowercase; /* where they are said; NULL */
-} TextOptions;
+  int64_t rows_ahead, size;
+  Ast *named, *merges, *lowercase, *stride, *horizon; /* where they are said; NULL */
+} SourceOptions;
 /* The options of `text("train.txt", ...)` (text.c), into *o and *d; false after a message. */
-bool text_option(Elaborator *x, TextOptions *o, DataSet *d, Ast *option, bool *is);
-/* What no option said, and the vocabulary; nothing to do for other formats. */
-bool text_complete(Elaborator *x, const TextOptions *o, DataSet *d, Ast *from);
-Env *text_names(Elaborator *x, const DataSet *d, Span at);      /* what its fields see: V, the vocabulary's size */
+bool source_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *option, bool *is);
+/* What no option said, and the vocabulary. */
+bool source_complete(Elaborator *x, const SourceOptions *o, DataSet *d, Ast *from);
+bool has_tokens(const DataSet *d);                         /* its one column is tokens */
+Env *text_names(Elaborator *x, const DataSet *d, Span at); /* what its fields see: V, the vocabulary's size */
 Value *data_column(Elaborator *x, Env *e, Ast *call, bool *is); /* column(...), columns(...) in a field */
 Value *data_part(Elaborator *x, Str name, Span at);             /* the source's part of a name, in a field */
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);

@@ -49,10 +49,10 @@ typedef struct ColumnFile { /* `from npy(x = "train-x.npy")` */
 
 typedef struct DataSet {
   Str name;
-  Str format; /* csv, npy, idx, text */
+  Str format; /* csv, npy, idx, text, tokens, safetensors */
   Str path;   /* NULL where files go by column */
   Vec(ColumnFile) files;
-  int64_t window, stride; /* text: tokens of an example, tokens from one example to the next */
+  int64_t window, stride; /* rows (tokens) of an example, and from one example to the next; 0: a row each */
   Str tokenizer;          /* how texts are cut into tokens; NULL: there are none */
   const void *vocabulary; /* its block of bytes */
   size_t vocabulary_bytes;

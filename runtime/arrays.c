@@ -6,25 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t examples(const NnrtArray *a) { return a->rank ? a->shape[0] : 1; }
+int64_t nnrt_arrays_examples(const NnrtArray *a) { return a->rank ? a->shape[0] : 1; }
+
+/* Whether array k has as many examples as the source. */
+static int check_count(const NnrtSource *s, int k, NnrtError *e) {
+  const NnrtArray *a = &((const NnrtArrays *)s->own)->at[k];
+  if (nnrt_arrays_examples(a) == s->count) return NNRT_OK;
+  bool one_file = s->reader->single;
+  return nnrt_fail(e, NNRT_EDATA, "%s: %s%s%lld examples, but %s has %lld", s->files[k].path,
+                   one_file ? s->files[k].column : "", one_file ? " has " : "", (long long)nnrt_arrays_examples(a),
+                   one_file && s->options.first ? s->options.first : s->files[0].path, (long long)s->count);
+}
 
 int nnrt_arrays_open(NnrtSource *s, NnrtOpenArray *open, NnrtError *e) {
-  NnrtArray *arrays = s->own = calloc((size_t)s->n, sizeof *arrays);
+  NnrtArrays *own = s->own = calloc(1, sizeof *own);
+  NnrtArray *arrays = own ? own->at = calloc((size_t)s->n, sizeof *arrays) : NULL;
   if (!arrays) return nnrt_fail_memory(e, (size_t)s->n * sizeof *arrays, "a source");
   for (int i = 0; i < s->n; i++) {
     int status = open(&arrays[i], s->files[i].path, e);
     if (status != NNRT_OK) return status;
-    if (i == 0) s->count = examples(&arrays[0]);
-    if (examples(&arrays[i]) != s->count)
-      return nnrt_fail(e, NNRT_EDATA, "%s: %lld examples, but %s has %lld", s->files[i].path,
-                       (long long)examples(&arrays[i]), s->files[0].path, (long long)s->count);
+    if (i == 0) s->count = nnrt_arrays_examples(&arrays[0]);
+    status = check_count(s, i, e);
+    if (status != NNRT_OK) return status;
   }
   return NNRT_OK;
 }
 
 void nnrt_arrays_close(NnrtSource *s) {
-  NnrtArray *arrays = s->own;
-  for (int i = 0; i < s->n; i++) nnrt_array_close(&arrays[i]);
+  NnrtArrays *own = s->own;
+  for (int i = 0; own->at && i < s->n; i++) nnrt_array_close(&own->at[i]);
+  free(own->at);
 }
 
 static int no_array(const NnrtSource *s, const NnrtColumn *c, NnrtError *e) {
@@ -39,13 +50,15 @@ static int no_array(const NnrtSource *s, const NnrtColumn *c, NnrtError *e) {
 }
 
 int nnrt_arrays_view(const NnrtSource *s, const NnrtColumn *c, NnrtView *v, NnrtError *e) {
-  const NnrtArray *arrays = s->own;
+  const NnrtArray *arrays = ((const NnrtArrays *)s->own)->at;
   int k = 0;
   if (c->from >= 0) k = c->from < s->n ? (int)c->from : s->n;
   else
     while (k < s->n && s->files[k].column && strcmp(s->files[k].column, c->name) != 0) k++;
   if (k == s->n) return no_array(s, c, e);
   const NnrtArray *a = &arrays[k];
+  int status = check_count(s, k, e);
+  if (status != NNRT_OK) return status;
   *v = (NnrtView){.first = k, .rank = a->rank ? a->rank - 1 : 0};
   for (int i = 0; i < v->rank; i++) v->shape[i] = a->shape[i + 1];
   if (!nnrt_shape_count(v->shape, v->rank, &v->width) || v->width > INT32_MAX)
@@ -60,7 +73,7 @@ void nnrt_arrays_place(const NnrtSource *s, const NnrtView *v, int64_t example, 
 
 int nnrt_arrays_read(const NnrtSource *s, const NnrtView *v, int64_t first, int64_t n, NnrtDtype t, void *to,
                      NnrtError *e) {
-  const NnrtArray *a = (const NnrtArray *)s->own + v->first;
+  const NnrtArray *a = &((const NnrtArrays *)s->own)->at[v->first];
   int64_t done = nnrt_array_read(a, first * v->width, n * v->width, t, to);
   if (done == n * v->width) return NNRT_OK;
   double value;

@@ -4,11 +4,19 @@
 #define NNRT_ARRAYS_H
 
 #include "runtime/array.h"
+#include "runtime/safetensors.h"
 #include "runtime/source.h"
+
+typedef struct NnrtArrays { /* a reader's own */
+  NnrtArray *at;            /* of each file of the source */
+  NnrtSafetensors tensors;  /* where they are in, if they have no files of their own */
+} NnrtArrays;
 
 typedef int NnrtOpenArray(NnrtArray *a, const char *path, NnrtError *e);
 
-/* Opens a file for each column: s->own is then an array of NnrtArray. */
+int64_t nnrt_arrays_examples(const NnrtArray *a);
+
+/* Opens a file for each column. */
 int nnrt_arrays_open(NnrtSource *s, NnrtOpenArray *open, NnrtError *e);
 void nnrt_arrays_close(NnrtSource *s);
 int nnrt_arrays_view(const NnrtSource *s, const NnrtColumn *c, NnrtView *v, NnrtError *e);

@@ -190,6 +190,13 @@ static int read_field(NnrtDataset *d, NnrtModel *m, const NnrtSource *s, int k, 
 
 /* ---- the data set ---- */
 
+/* The name of a column that is read; NULL: it has none. */
+static const char *first_column(const NnrtData *t, int only) {
+  for (int64_t k = 0; k < t->n_fields; k++)
+    if ((only < 0 || only == k) && t->fields[k].n_raw) return t->fields[k].raw[0].name;
+  return NULL;
+}
+
 int nnrt_data_open(NnrtDataset *d, NnrtModel *m, int64_t index, const NnrtOverride *overrides, int n_overrides,
                    int only, NnrtError *e) {
   const NnrtData *t = &m->program->data[index];
@@ -199,7 +206,7 @@ int nnrt_data_open(NnrtDataset *d, NnrtModel *m, int64_t index, const NnrtOverri
   if (!files) return e ? e->status : NNRT_EUSAGE;
   keep_read(t, files, &n_files, only);
   NnrtSource s;
-  NnrtSourceOptions options = {t->window, t->stride, t->tokenizer, t->vocabulary};
+  NnrtSourceOptions options = {t->window, t->stride, t->tokenizer, t->vocabulary, t->tokens, first_column(t, only)};
   int status = nnrt_source_open(&s, t->reader, files, n_files, &options, e);
   if (status == NNRT_OK) {
     d->count = s.count;

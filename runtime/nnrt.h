@@ -152,6 +152,7 @@ typedef enum NnrtRole {
   F(INT, stride, )                                                                                                   \
   F(SERVICE, tokenizer, NnrtTokenizer) /* NULL: none */                                                              \
   F(BYTES, vocabulary, )               /* see tokenizer.h */                                                         \
+  F(INT, tokens, )                                                                                                   \
   F(TABLES, fields, NnrtField)                                                                                       \
   F(INT, stats, ) /* graph: fields of the training part -> statistics, stored */
 

@@ -168,6 +168,7 @@ static int read_text(const NnrtSource *s, const NnrtView *v, int64_t first, int6
 
 const NnrtReader nnrt_reader_text = {.name = "text",
                                      .single = true,
+                                     .windows = true,
                                      .open = open_text,
                                      .close = close_text,
                                      .view = view_text,

@@ -15,9 +15,12 @@ typedef struct NnrtSourceFile {
 } NnrtSourceFile;
 
 typedef struct NnrtSourceOptions {
-  int64_t window, stride; /* text: tokens of an example, 0: an example is a line; tokens from one to the next */
+  int64_t window, stride; /* an example is so many rows (tokens), the next begins so many later; 0: a row each, of a
+                             text a line */
   const NnrtTokenizer *tokenizer; /* NULL: none */
   const void *vocabulary;
+  int64_t tokens;    /* there are */
+  const char *first; /* a column that is read; NULL: not known */
 } NnrtSourceOptions;
 
 /* Some of a source's numbers: adjacent columns of a csv, one array, or a text's tokens. */
@@ -26,6 +29,7 @@ typedef struct NnrtView {
   int64_t width; /* elements of an example; of examples that differ in length, of the longest */
   int rank;      /* of one example */
   int64_t shape[NNRT_MAX_RANK];
+  int64_t window; /* rows of an example, its first dimension; 0: it is one row */
   bool ragged; /* examples differ in length, the one dimension; the rest of a shorter one is 0 */
 } NnrtView;
 
@@ -41,6 +45,7 @@ typedef struct NnrtSource {
 struct NnrtReader {
   const char *name;
   bool single; /* one file */
+  bool windows; /* makes windows itself */
   /* Sets s->own, which `close` frees, after a failure too, and s->count. */
   int (*open)(NnrtSource *s, NnrtError *e);
   void (*close)(NnrtSource *s);

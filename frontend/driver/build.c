@@ -258,15 +258,16 @@ static int build_stages(Build *b) {
 
 /* ---- what others call ---- */
 
-int build_load(Session *s, BuildOptions *o, Program **program) {
+int build_load(Session *s, const BuildOptions *o, Program **program) {
   double start = now();
   char *text;
   size_t n;
+  ElaborateOptions meaning = o->meaning;
+  meaning.vocabulary = vocabulary_read;
   const char *error = input_read(s->arena, o->file, &text, &n);
   if (error) return driver_error(EXIT_ENVIRONMENT, "%s", error);
   Str path = str_internz(s->strings, o->file);
-  o->meaning.vocabulary = vocabulary_read;
-  *program = elaborate_program(s->arena, s->strings, &s->sources, &s->diags, path, text, n, &o->meaning);
+  *program = elaborate_program(s->arena, s->strings, &s->sources, &s->diags, path, text, n, &meaning);
   show_time(o, "parse and elaborate", now() - start);
   return s->diags.errors ? EXIT_PROGRAM : 0;
 }

@@ -21,7 +21,7 @@ typedef struct BuildOptions {
 } BuildOptions;
 
 /* Reads and elaborates o->file. 0 and the program, or an exit code. */
-int build_load(Session *s, BuildOptions *o, Program **program);
+int build_load(Session *s, const BuildOptions *o, Program **program);
 
 /* Whether the program fits --mem, without code. 0 or an exit code. */
 int build_check_memory(Session *s, BuildOptions *o, const Program *program);

@@ -29,19 +29,20 @@ static void read_source(const char *format, const char *path, NnrtError *e) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const char *const formats[] = {"csv", "npy", "idx", "safetensors", "text"};
+  static const char *const formats[] = {"csv", "npy", "idx", "safetensors", "text", "tokens"};
   if (size == 0) return 0;
   int fd = memfd_create("fuzz", 0);
   char path[64];
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   if (!nnrt_write_all(fd, data + 1, size - 1)) abort();
   NnrtError e = {0};
-  const char *format = formats[data[0] % 5];
+  const char *format = formats[data[0] % 6];
   if (strcmp(format, "safetensors") != 0) {
     read_source(format, path, &e);
   } else {
     NnrtSafetensors s;
     if (nnrt_safetensors_open(&s, path, &e) == NNRT_OK) nnrt_safetensors_close(&s);
+    read_source(format, path, &e);
   }
   if (strchr(e.text, '\n')) abort();
   close(fd);

@@ -22,7 +22,8 @@ static inline const void *letter_vocabulary(void) {
 
 /* Windows of three of them, two apart. */
 static inline NnrtSourceOptions letter_options(void) {
-  return (NnrtSourceOptions){3, 2, &nnrt_tokenizer_bytes, letter_vocabulary()};
+  return (NnrtSourceOptions){
+      .window = 3, .stride = 2, .tokenizer = &nnrt_tokenizer_bytes, .vocabulary = letter_vocabulary(), .tokens = 300};
 }
 
 static inline const NnrtReader *reader_named(const char *name) {

@@ -11,6 +11,7 @@
 
 static int open_source(NnrtSource *s, const char *format, const NnrtSourceFile *files, int n, NnrtError *e) {
   NnrtSourceOptions letters = letter_options();
+  if (strcmp(format, "text") != 0 && strcmp(format, "tokens") != 0) letters.window = 0;
   return nnrt_source_open(s, reader_named(format), files, n, &letters, e);
 }
 
@@ -309,11 +310,102 @@ static void text_refusals(void **state) {
   assert_int_equal(open_source(&s, "text", files, 2, &e), NNRT_EUSAGE);
 }
 
+/* Rows 0-2, 2-4, 4-6 of a table. */
+static void windows(void **state) {
+  (void)state;
+  test_text("w.csv", "a,b\n0,10\n1,11\n2,12\n3,13\n4,14.5\n5,15\n6,16\n7,17\n");
+  NnrtSource s;
+  NnrtSourceFile file = {NULL, "w.csv"};
+  NnrtSourceOptions o = {.window = 3, .stride = 2};
+  NnrtError e = {0};
+  NnrtView v;
+  float x[18];
+  int32_t y[3];
+  char place[256];
+  assert_int_equal(nnrt_source_open(&s, &nnrt_reader_csv, &file, 1, &o, &e), NNRT_OK);
+  assert_int_equal(s.count, 3);
+  assert_int_equal(view(&s, 0, 2, NULL, false, &v, &e), NNRT_OK);
+  assert_true(v.rank == 2 && v.shape[0] == 3 && v.shape[1] == 2 && v.width == 6);
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 3, NNRT_F32, x, &e), NNRT_OK);
+  assert_true(x[0] == 0 && x[1] == 10 && x[4] == 2 && x[6] == 2 && x[17] == 16);
+  assert_string_equal(nnrt_source_place(&s, &v, 2, 3, place), "w.csv:7: column \"b\"");
+  assert_int_equal(view(&s, -1, 0, "b", true, &v, &e), NNRT_OK);
+  assert_true(v.rank == 1 && v.shape[0] == 3);
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 1, NNRT_I32, y, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 1, 1, NNRT_I32, y, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "w.csv:6: column \"b\": 14.5 is not an i32");
+  nnrt_source_close(&s);
+  o.window = 9;
+  assert_int_equal(nnrt_source_open(&s, &nnrt_reader_csv, &file, 1, &o, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "w.csv: 8 rows, but one example takes 9");
+}
+
+static void token_files(void **state) {
+  (void)state;
+  static const unsigned char two[] = {1, 0, 2, 0, 43, 1, 4, 0, 5, 0};
+  NnrtSource s;
+  NnrtSourceFile file = {NULL, "t.bin"};
+  NnrtSourceOptions o = {.window = 2, .stride = 2, .tokens = 300};
+  NnrtError e = {0};
+  NnrtView v;
+  int32_t x[4];
+  test_file("t.bin", two, sizeof two);
+  assert_int_equal(nnrt_source_open(&s, &nnrt_reader_tokens, &file, 1, &o, &e), NNRT_OK);
+  assert_int_equal(s.count, 2);
+  assert_int_equal(view(&s, -1, -1, "tokens", true, &v, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 2, NNRT_I32, x, &e), NNRT_OK);
+  assert_true(x[0] == 1 && x[2] == 299 && x[3] == 4);
+  uint8_t small[2];
+  assert_int_equal(nnrt_source_read(&s, &v, 1, 1, NNRT_U8, small, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "t.bin: token 2: 299 is not a u8");
+  nnrt_source_close(&s);
+  o.tokens = 299;
+  assert_int_equal(nnrt_source_open(&s, &nnrt_reader_tokens, &file, 1, &o, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "t.bin: token 2 is 299, which is not in 0..298");
+  o.tokens = 70000; /* four bytes each */
+  assert_int_equal(nnrt_source_open(&s, &nnrt_reader_tokens, &file, 1, &o, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "t.bin: 10 bytes are no whole number of tokens of 4 bytes");
+  static const int64_t wide[] = {69999, 1, 2};
+  nnrt_npy_write("t.bin", NNRT_I64, 1, (int64_t[]){3}, wide, &e);
+  assert_int_equal(nnrt_source_open(&s, &nnrt_reader_tokens, &file, 1, &o, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 1, NNRT_I32, x, &e), NNRT_OK);
+  assert_true(x[0] == 69999 && x[1] == 1);
+  nnrt_source_close(&s);
+}
+
+static void tensors(void **state) {
+  (void)state;
+  static const float x[6] = {0, 1, 2, 3, 4, 5};
+  static const int64_t y[3] = {7, 8, 9}, more[2] = {1, 2};
+  NnrtTensor t[] = {{.name = "x", .dtype = NNRT_F32, .rank = 2, .shape = {3, 2}, .data = x, .bytes = 24},
+                    {.name = "y", .dtype = NNRT_I64, .rank = 1, .shape = {3}, .data = y, .bytes = 24},
+                    {.name = "more", .dtype = NNRT_I64, .rank = 1, .shape = {2}, .data = more, .bytes = 16}};
+  NnrtSource s;
+  NnrtSourceFile file = {NULL, "t.safetensors"};
+  NnrtSourceOptions o = {.first = "x"};
+  NnrtError e = {0};
+  NnrtView v;
+  int32_t got[3];
+  assert_int_equal(nnrt_safetensors_write("t.safetensors", t, 3, NULL, 0, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_open(&s, &nnrt_reader_safetensors, &file, 1, &o, &e), NNRT_OK);
+  assert_int_equal(s.count, 3);
+  assert_int_equal(view(&s, -1, -1, "y", true, &v, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 3, NNRT_I32, got, &e), NNRT_OK);
+  assert_true(got[0] == 7 && got[2] == 9);
+  assert_int_equal(view(&s, -1, -1, "x", true, &v, &e), NNRT_OK);
+  assert_true(v.rank == 1 && v.shape[0] == 2);
+  assert_int_equal(view(&s, -1, -1, "more", true, &v, &e), NNRT_EDATA);
+  assert_says(e.text, "t.safetensors: more has 2 examples, but x has 3");
+  assert_int_equal(view(&s, -1, -1, "z", true, &v, &e), NNRT_EDATA);
+  nnrt_source_close(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(odd_files),      cmocka_unit_test(mutants),       cmocka_unit_test(numbers),
       cmocka_unit_test(csv_content),    cmocka_unit_test(csv_refusals),  cmocka_unit_test(npy_orders),
       cmocka_unit_test(npy_round_trip), cmocka_unit_test(npy_version_2), cmocka_unit_test(views),
-      cmocka_unit_test(arrays),         cmocka_unit_test(text_windows),  cmocka_unit_test(text_refusals)};
+      cmocka_unit_test(arrays),         cmocka_unit_test(text_windows),  cmocka_unit_test(text_refusals),
+      cmocka_unit_test(windows),        cmocka_unit_test(token_files),   cmocka_unit_test(tensors)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
