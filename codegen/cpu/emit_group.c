@@ -30,7 +30,7 @@ typedef struct Run { /* members that share one loop over the row */
   const int *members;
   int n, nd;
   Dim **extent; /* of the row's indices */
-  Var **index;  /* that are bound: nd of them, or one in all */
+  Var **index;  /* that are bound: `loops` of them, the last of several as one */
   int loops;
   Form **at;      /* by row index, over `index` */
   Expr *position; /* row-major */
@@ -201,28 +201,34 @@ static bool run_is_flat(Run *r, const Var *flat) {
   return true;
 }
 
-/* The loops' indices: one if all members walk straight through the row, else one for each of the row's. */
+/* The row's indices from `outer` on as one, those before it on their own; whether all members walk straight through
+ * the one. */
+static bool collapse_row(Run *r, int outer) {
+  Emit *e = r->g->e;
+  int inner = r->nd - outer;
+  Var *flat = var_fresh(e->ir, product(e, inner, r->extent + outer));
+  r->loops = outer + 1;
+  for (int i = 0; i < outer; i++) {
+    r->index[i] = var_fresh(e->ir, r->extent[i]);
+    r->at[i] = form_var(e->ir, r->index[i]);
+  }
+  r->index[outer] = flat;
+  return flat_forms(e, inner, r->extent + outer, flat, r->at + outer) && (inner == 1 || run_is_flat(r, flat));
+}
+
+/* The loops' indices: as many of the row's last ones as can be are one. */
 static void run_indices(Run *r) {
   Emit *e = r->g->e;
   r->loops = 0;
   r->index = NEW_ARRAY(e->arena, Var *, r->nd + 1);
   r->at = NEW_ARRAY(e->arena, Form *, r->nd + 1);
   if (r->g->window) return;
-  Var *flat = var_fresh(e->ir, product(e, r->nd, r->extent));
-  if (flat_forms(e, r->nd, r->extent, flat, r->at) && (r->nd == 1 || run_is_flat(r, flat))) {
-    r->loops = 1;
-    r->index[0] = flat;
-    r->position = expr_index(e->ir, DT_i32, form_var(e->ir, flat));
-    return;
-  }
-  r->loops = r->nd;
-  r->position = expr_int(e->ir, DT_i32, 0);
-  for (int i = 0; i < r->nd; i++) {
-    r->index[i] = var_fresh(e->ir, r->extent[i]);
-    r->at[i] = form_var(e->ir, r->index[i]);
-    Expr *extent = expr_index(e->ir, DT_i32, form_dim(e->ir, r->extent[i])); /* no form if it is open */
+  for (int outer = 0; !collapse_row(r, outer);) outer++;
+  r->position = expr_index(e->ir, DT_i32, form_var(e->ir, r->index[0]));
+  for (int i = 1; i < r->loops; i++) {
+    Expr *extent = expr_index(e->ir, DT_i32, form_dim(e->ir, r->index[i]->extent)); /* no form if it is open */
     Expr *before = expr_op2(e->ir, OP_mul, r->position, extent);
-    r->position = expr_op2(e->ir, OP_add, before, expr_index(e->ir, DT_i32, r->at[i]));
+    r->position = expr_op2(e->ir, OP_add, before, expr_index(e->ir, DT_i32, form_var(e->ir, r->index[i])));
   }
 }
 

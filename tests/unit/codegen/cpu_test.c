@@ -81,6 +81,21 @@ static void guards(void **state) {
              "output y = %1\n");
 }
 
+/* Of a row's indices the last ones lie one after the other, those before them do not; extents inside may be open. */
+static void partly_straight_rows(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 3, 7, 5]\n"
+             "%1 = comp i32[3] [i0] argmax(r0 < B, r1 < 7, r2 < 5: %0[r0, i0, r1, r2])\n"
+             "%2 = comp f32[3] [i0] sum(r0 < B, r1 < 7, r2 < 5: %0[r0, i0, r1, r2])\n"
+             "%3 = comp f32[B, 3, 7, 5] [i0, i1, i2, i3] sub(%0[i0, i1, i2, i3], %2[i1])\n"
+             "output p = %1\noutput y = %3\n");
+  check(HEAD "%0 = input x : f64[4, 3, B, 6]\n%1 = input z : f64[2, 3, 5, 4, 6]\n"
+             "%2 = comp f64[3] [i0] sum(r0 < 4, r1 < B, r2 < 6: %0[r0, i0, r1, r2])\n"
+             "%3 = comp i32[3] [i0] argmin(r0 < 2, r1 < 5, r2 < 4, r3 < 6: %1[r0, i0, r1, r2, r3])\n"
+             "%4 = comp i32[3] [i0] argmax(r0 < 2, r1 < 4, r2 < 5, r3 < 6: %1[r0, i0, r2, r1, r3])\n"
+             "output y = %2\noutput p = %3\noutput q = %4\n");
+}
+
 /* What the second operand of `and` or `or` reads is nowhere where the first has settled it: behind the memory's end.
  */
 static void lazy_conditions(void **state) {
@@ -376,6 +391,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(maps),
       cmocka_unit_test(guards),
+      cmocka_unit_test(partly_straight_rows),
       cmocka_unit_test(gathers),
       cmocka_unit_test(lazy_conditions),
       cmocka_unit_test(reductions),
