@@ -22,6 +22,7 @@ Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   x->graph = graph_new(x->ir, name);
   memset(&x->stack, 0, sizeof x->stack);
   memset(&x->current, 0, sizeof x->current);
+  memset(&x->places, 0, sizeof x->places);
   memset(&x->inputs, 0, sizeof x->inputs);
   memset(&x->repeated, 0, sizeof x->repeated);
   memset(&x->pending, 0, sizeof x->pending);
@@ -41,6 +42,7 @@ void graph_end(Elaborator *x, GraphState *saved) {
   x->graph = s->graph;
   x->stack = s->stack;
   x->current = s->current;
+  x->places = s->places;
   x->inputs = s->inputs;
   x->repeated = s->repeated;
   x->pending = s->pending;

@@ -3,10 +3,16 @@
 
 #include <string.h>
 
+typedef struct TensorName {
+  Str name;
+  int tensor;
+} TensorName;
+
+static bool names_tensor(const void *name, const void *object) { return ((const TensorName *)object)->name == name; }
+
 int tensor_find(Elaborator *x, Str name) {
-  for (int i = 0; i < x->program->tensors.n; i++)
-    if (x->program->tensors.at[i].name == name) return i;
-  return -1;
+  const TensorName *t = intern_find(&x->tensors, hash_mix(0, (uint64_t)(uintptr_t)name), names_tensor, name);
+  return t ? t->tensor : -1;
 }
 
 int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at) {
@@ -19,32 +25,41 @@ int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span
       return -1;
     }
   vec_push(x->arena, &x->program->tensors, p);
-  return x->program->tensors.n - 1;
+  TensorName *named = NEW(x->arena, TensorName);
+  *named = (TensorName){name, x->program->tensors.n - 1};
+  intern_add(&x->tensors, x->arena, hash_mix(0, (uint64_t)(uintptr_t)name), named);
+  return named->tensor;
 }
 
-static Current *current_of(Elaborator *x, int tensor, Span at) {
+static Current *current_of(Elaborator *x, int tensor) {
+  while (x->places.n <= tensor) vec_push(x->arena, &x->places, 0);
+  int place = x->places.at[tensor];
+  if (place) return &x->current.at[place - 1];
   const ProgramTensor *p = &x->program->tensors.at[tensor];
-  for (int i = 0; i < x->current.n; i++)
-    if (x->current.at[i].source->name == p->name) return &x->current.at[i];
   Dim *shape[8];
   for (int i = 0; i < p->rank; i++) shape[i] = dim_const(x->ir, p->shape[i]);
   bool param = p->role == ROLE_param || p->role == ROLE_frozen;
   Node *n = param ? graph_param(x->graph, p->name, p->dtype, p->rank, shape, p->span)
                   : graph_state(x->graph, p->name, p->dtype, p->rank, shape, p->span);
   n->trained = p->role == ROLE_param;
-  (void)at;
   vec_push(x->arena, &x->current, (Current){n, NULL});
+  x->places.at[tensor] = x->current.n;
   return &x->current.at[x->current.n - 1];
+}
+
+Node *tensor_source(const Elaborator *x, int tensor) {
+  int place = tensor < x->places.n ? x->places.at[tensor] : 0;
+  return place ? x->current.at[place - 1].source : NULL;
 }
 
 Value *tensor_current(Elaborator *x, int tensor, Span at) {
   if (x->repeat && x->program->tensors.at[tensor].role == ROLE_state) repeat_carry_state(x, tensor, at);
-  Current *c = current_of(x, tensor, at);
+  Current *c = current_of(x, tensor);
   return c->value ? c->value : value_node(x, c->source, at);
 }
 
 void tensor_assign(Elaborator *x, int tensor, Value *v) {
-  Current *c = current_of(x, tensor, v->span);
+  Current *c = current_of(x, tensor);
   c->value = v;
 }
 

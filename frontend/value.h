@@ -227,6 +227,7 @@ typedef struct Elaborator {
   const ElaborateOptions *options;
   Ir *ir;
   Program *program;
+  InternTable tensors;   /* of Program.tensors, by name */
   Vec(Module *) modules; /* the main file's is first */
   Module *prelude;
   Module *module; /* whose code is walked */
@@ -238,6 +239,7 @@ typedef struct Elaborator {
   Repeat *repeat;       /* the repeat in whose body the walk is, through calls; NULL */
   int repeats;          /* of the steps, those of repeats */
   Vec(Current) current; /* of this graph, in order of first use */
+  Vec(int) places;      /* by tensor: 1 + its place in `current`; 0, or past the end: not used yet */
   Vec(Node *) inputs;   /* of this graph */
   Vec(Node *) repeated; /* of this graph: what repeats carry, through which there is no derivative */
   bool training;
@@ -491,6 +493,7 @@ void instance_params(Elaborator *x, Instance *i, IntList *out);
 void value_params(Elaborator *x, Value *v, IntList *out);
 Value *tensor_current(Elaborator *x, int tensor, Span at); /* a parameter's or state's value at this moment */
 void tensor_assign(Elaborator *x, int tensor, Value *v);   /* its value from now on */
+Node *tensor_source(const Elaborator *x, int tensor);      /* in this graph; NULL: nothing has used it */
 int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at);
 int tensor_find(Elaborator *x, Str name); /* -1 */
 
