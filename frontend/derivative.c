@@ -59,11 +59,10 @@ static bool find_variable(Elaborator *x, const Ast *a, const Value *v, int n, Va
 
 /* Whether what is derived depends on x through a repeat: true after a message. */
 static bool goes_through_repeat(Elaborator *x, Node *value, Node *by, Span at) {
+  const bool *sources = x->repeated.n ? derive_sources(x->arena, x->graph, value) : NULL;
   for (int i = 0; i < x->repeated.n; i++) {
     Node *c = x->repeated.at[i];
-    if (!c->nin || !dtype_is_float(c->dtype) || !derive_depends(x->graph, value, c) ||
-        !derive_depends(x->graph, c, by))
-      continue;
+    if (!c->nin || !dtype_is_float(c->dtype) || !sources[c->id] || !derive_depends(x->graph, c, by)) continue;
     Diag *d = diag_add(x->diags, DIAG_GRAD, at, "this is to be derived through a `repeat`, which has no derivative");
     diag_place(d, c->span, "what it carries");
     diag_help(d, "`scan t in T { }` has one");

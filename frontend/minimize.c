@@ -45,13 +45,20 @@ static Str loss_name(Elaborator *x, Ast *value) {
 
 /* ---- what a parameter was before ---- */
 
+typedef struct Loss {
+  Node *node;
+  int nnodes;    /* of the graph when it was made: it depends on no later one */
+  bool *sources; /* by node id: it depends on the node */
+} Loss;
+
+static bool depends(const Loss *l, const Node *n) { return n->id < l->nnodes && l->sources[n->id]; }
+
 /* The value of the parameter that the loss was computed from: the newest that it depends on. */
-static Node *version_in(Elaborator *x, const TrainWalk *w, Node *loss, int tensor, Span at) {
+static Node *version_in(Elaborator *x, const TrainWalk *w, const Loss *loss, int tensor, Span at) {
   Node *now = value_whole(x, tensor_current(x, tensor, at));
-  if (derive_depends(x->graph, loss, now)) return now;
+  if (depends(loss, now)) return now;
   for (int i = w->versions.n - 1; i >= 0; i--)
-    if (w->versions.at[i].tensor == tensor && derive_depends(x->graph, loss, w->versions.at[i].node))
-      return w->versions.at[i].node;
+    if (w->versions.at[i].tensor == tensor && depends(loss, w->versions.at[i].node)) return w->versions.at[i].node;
   return now;
 }
 
@@ -132,16 +139,16 @@ static Env *stale_name(Cone *c, Env *e) {
 }
 
 /* Warns of a loss that is computed from a value of a parameter before an earlier `minimize` changed it. */
-static void warn_stale(Elaborator *x, const TrainWalk *w, Node *loss, Ast *a) {
+static void warn_stale(Elaborator *x, const TrainWalk *w, const Loss *loss, Ast *a) {
   for (int i = 0; i < w->versions.n; i++) {
     const Version *v = &w->versions.at[i];
-    if (!v->env || !derive_depends(x->graph, loss, v->node)) continue;
+    if (!v->env || !depends(loss, v->node)) continue;
     Arena *scratch = arena_new();
     Cone c = {.walk = w,
               .in = NEW_ARRAY(scratch, bool, x->graph->nodes.n),
               .stale = NEW_ARRAY(scratch, bool, x->graph->nodes.n)};
-    fill_cone(x->graph, &c, loss, v->node);
-    Env *name = c.stale[loss->id] ? stale_name(&c, v->env) : NULL;
+    fill_cone(x->graph, &c, loss->node, v->node);
+    Env *name = c.stale[loss->node->id] ? stale_name(&c, v->env) : NULL;
     arena_free(scratch);
     if (!name) continue;
     Diag *d = diag_add(x->diags, DIAG_STALE, a->value->span, "`%s` was computed before `%s` was changed", name->name,
@@ -155,12 +162,10 @@ static void warn_stale(Elaborator *x, const TrainWalk *w, Node *loss, Ast *a) {
 
 /* ---- minimize ---- */
 
-static bool reaches(Elaborator *x, Node *loss, int tensor, Ast *at) {
+static bool reaches(Elaborator *x, const Loss *loss, int tensor, Ast *at) {
   const ProgramTensor *p = &x->program->tensors.at[tensor];
-  Node *source = NULL;
-  for (int i = 0; i < x->current.n; i++)
-    if (x->current.at[i].source->name == p->name) source = x->current.at[i].source;
-  if (source && derive_depends(x->graph, loss, source)) return true;
+  const Node *source = tensor_source(x, tensor);
+  if (source && depends(loss, source)) return true;
   Diag *d = diag_add(x->diags, DIAG_NO_EFFECT, at->span, "`%s` cannot change the loss", p->name);
   diag_place(d, p->span, "declared here");
   if (!source) diag_note(d, "the loss does not read it");
@@ -392,7 +397,7 @@ static bool in_any_group(const Minimize *m, int tensor) {
   return false;
 }
 
-static bool find_groups(Elaborator *x, TrainWalk *w, Node *loss, Minimize *m) {
+static bool find_groups(Elaborator *x, TrainWalk *w, const Loss *loss, Minimize *m) {
   const AstList *all = &m->ast->items;
   for (int i = 0; i < all->n; i++) {
     Group g = {0};
@@ -413,25 +418,26 @@ static bool find_groups(Elaborator *x, TrainWalk *w, Node *loss, Minimize *m) {
 }
 
 /* All derivatives: before the updates, which change what a parameter is. */
-static void find_gradients(Elaborator *x, TrainWalk *w, Node *loss, Minimize *m) {
+static void find_gradients(Elaborator *x, TrainWalk *w, const Loss *loss, Minimize *m) {
   for (int i = 0; i < m->groups.n; i++)
     for (int k = 0; k < m->groups.at[i].params.n; k++) {
       int tensor = m->groups.at[i].params.at[k];
       Node *now = version_in(x, w, loss, tensor, m->ast->span);
       Node *grad = w->mode == MODE_UPDATE ? gradient_input(x, tensor, now, m->ast->span)
-                                          : graph_grad(x->graph, loss, now, m->ast->span);
+                                          : graph_grad(x->graph, loss->node, now, m->ast->span);
       vec_push(x->arena, &m->groups.at[i].gradients, grad);
       if (w->mode == MODE_GRADS) output_gradient(x, tensor, grad);
     }
 }
 
 void minimize(Elaborator *x, TrainWalk *w, Ast *a) {
-  Node *loss = loss_node(x, w, a);
-  if (!loss || w->mode == MODE_EVAL) return;
-  if (w->mode == MODE_STEP) warn_stale(x, w, loss, a);
+  Node *node = loss_node(x, w, a);
+  if (!node || w->mode == MODE_EVAL) return;
+  const Loss loss = {node, x->graph->nodes.n, derive_sources(x->arena, x->graph, node)};
+  if (w->mode == MODE_STEP) warn_stale(x, w, &loss, a);
   Minimize m = {.ast = a};
-  if (!find_groups(x, w, loss, &m)) return;
-  find_gradients(x, w, loss, &m);
+  if (!find_groups(x, w, &loss, &m)) return;
+  find_gradients(x, w, &loss, &m);
   if (w->mode == MODE_GRADS) return;
   if (w->train->accumulate > 1) update_sometimes(x, w, &m);
   else update_all(x, w, &m);

@@ -124,9 +124,10 @@ static void put_slopes(Elaborator *x) {
   for (int k = 0; k < w->leaves.n; k++) vec_push(x->arena, &t->leaves, w->leaves.at[k]->name);
   for (int i = 0; i < w->computed.n; i++) {
     Node *sum = weighted_sum(x, w->computed.at[i]);
+    const bool *sources = derive_sources(x->arena, x->graph, sum);
     bool any = false;
     for (int k = 0; k < w->leaves.n; k++) {
-      if (w->leaves.at[k] == sum || !derive_depends(x->graph, sum, w->leaves.at[k])) continue;
+      if (w->leaves.at[k] == sum || !sources[w->leaves.at[k]->id]) continue;
       graph_output(x->graph, str_internf(x->strings, "slope.%d.%d", t->computed.n, k),
                    graph_grad(x->graph, sum, w->leaves.at[k], sum->span));
       any = true;

@@ -72,11 +72,24 @@ static Parts parts_new(Ir *ir, Arena *a, Expr *body, Wanted wanted) {
   return p;
 }
 
-bool scalar_depends(Expr *body, Wanted wanted, Arena *a) {
-  Parts p = parts_new(NULL, a, body, wanted);
-  bool depends = part_of(&p, body)->active;
-  ptrmap_free(&p.index);
-  return depends;
+typedef struct Passing {
+  PtrMap seen;
+  void (*f)(void *cx, Node *n);
+  void *cx;
+} Passing;
+
+static void pass_down(Passing *p, Expr *e) {
+  if (!dtype_is_float(e->dtype) || ptrmap_get(&p->seen, e)) return;
+  ptrmap_put(&p->seen, e, e);
+  if (e->kind == EXPR_READ) p->f(p->cx, e->node);
+  for (int k = 0; k < e->n; k++)
+    if (scalar_passes(e, k)) pass_down(p, e->arg[k]);
+}
+
+void scalar_sources(Expr *body, void (*f)(void *cx, Node *n), void *cx) {
+  Passing p = {.f = f, .cx = cx};
+  pass_down(&p, body);
+  ptrmap_free(&p.seen);
 }
 
 /* ---- the reverse pass ---- */

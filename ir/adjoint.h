@@ -34,7 +34,7 @@ typedef struct ReadTangent {
 } ReadTangent;
 Expr *scalar_forward(Ir *ir, Expr *body, Expr *value, ReadTangent tangent);
 
-/* Whether some wanted read can pass a change on to the value of body. */
-bool scalar_depends(Expr *body, Wanted wanted, Arena *a);
+/* Calls f for the node of each read that can pass a change on to the value of body. */
+void scalar_sources(Expr *body, void (*f)(void *cx, Node *n), void *cx);
 
 #endif

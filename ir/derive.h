@@ -7,7 +7,10 @@
 /* Whether a change of x can change `scalar` in a way that a derivative sees. Comparisons, floor, casts to integers,
  * argmax, data indices and `stop` cut. x itself counts. Nodes must stand in topological order, as builders leave
  * them; a NODE_grad depends on whatever its scalar depends on. */
-bool derive_depends(Graph *g, Node *scalar, Node *x);
+bool derive_depends(const Graph *g, Node *scalar, const Node *x);
+
+/* By node id: whether derive_depends(g, scalar, node). */
+bool *derive_sources(Arena *a, const Graph *g, Node *scalar);
 
 /* Of loops whose bodies are being built: what is derived in a step is derived at once, since a node that asks and
  * sums over the steps could not stand in the loop. Carries that are not closed are constants to it, as to the step.

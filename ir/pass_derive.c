@@ -39,50 +39,84 @@ static bool is_reached(void *cx, Node *n) {
   return n->id < r->n && r->reached[n->id];
 }
 
-static bool node_depends(Reach *r, const Node *n, Arena *scratch) {
-  Wanted wanted = {is_reached, r};
+/* Calls f for each node of which n passes on a change, as a derivative sees it. */
+static void node_sources(const Node *n, void (*f)(void *cx, Node *source), void *cx) {
   switch (n->kind) {
   case NODE_comp:
-    if (n->reducer > RED_prod) return false; /* positions and truth values */
-    return dtype_is_float(n->dtype) && scalar_depends(n->body, wanted, scratch);
-  case NODE_scatter: return dtype_is_float(n->dtype) && scalar_depends(n->body, wanted, scratch);
-  case NODE_grad: return is_reached(r, n->in[0]);
-  case NODE_carry: return dtype_is_float(n->dtype) && n->nin && (is_reached(r, n->in[0]) || is_reached(r, n->in[1]));
-  case NODE_jvp: return is_reached(r, n->in[0]) || is_reached(r, n->in[2]);
+    if (n->reducer > RED_prod) return; /* positions and truth values */
+    scalar_sources(n->body, f, cx);
+    return;
+  case NODE_scatter: scalar_sources(n->body, f, cx); return;
+  case NODE_grad: f(cx, n->in[0]); return;
+  case NODE_carry:
+    for (int i = 0; i < n->nin && dtype_is_float(n->dtype); i++) f(cx, n->in[i]);
+    return;
+  case NODE_jvp:
+    f(cx, n->in[0]);
+    f(cx, n->in[2]);
+    return;
   case NODE_custom:
-    for (int i = 0; i < custom_count(n); i++)
-      if (is_reached(r, custom_variable(n, i))) return true;
-    return false;
-  default: return false;
+    for (int i = 0; i < custom_count(n); i++) f(cx, custom_variable(n, i));
+    return;
+  default: return;
   }
 }
 
-static bool goes_on_with(const Node *carry, const Node *next) {
-  return carry->kind == NODE_carry && carry->nin && carry->in[1] == next;
+/* What a carry goes on with; NULL: n is none, or not closed. */
+static Node *next_value(const Node *n) { return n->kind == NODE_carry && n->nin ? n->in[1] : NULL; }
+
+typedef struct AnyReached {
+  Reach *reach;
+  bool found;
+} AnyReached;
+
+static void note_reached(void *cx, Node *source) {
+  AnyReached *any = cx;
+  any->found |= is_reached(any->reach, source);
 }
 
 /* Marks what depends on the nodes marked already, up to and with `last`. Again from the top as long as a carry is
  * reached through what stands after it. */
 static void spread(Graph *g, Reach *r, int last) {
-  Arena *scratch = arena_new();
   for (bool again = true; again;) {
     again = false;
     for (int i = 0; i <= last; i++) {
-      const Node *n = g->nodes.at[i];
-      if (r->reached[i] || !node_depends(r, n, scratch)) continue;
-      r->reached[i] = true;
-      for (int k = 0; k < i; k++) again |= goes_on_with(g->nodes.at[k], n);
+      AnyReached any = {r, r->reached[i]};
+      if (!any.found) node_sources(g->nodes.at[i], note_reached, &any);
+      r->reached[i] = any.found;
+    }
+    for (int i = 0; i <= last && !again; i++) {
+      Node *next = next_value(g->nodes.at[i]);
+      again = next && !r->reached[i] && dtype_is_float(g->nodes.at[i]->dtype) && is_reached(r, next);
     }
   }
-  arena_free(scratch);
 }
 
-bool derive_depends(Graph *g, Node *scalar, Node *x) {
+typedef struct Cone {
+  bool *marked; /* by node id */
+  Arena *arena;
+  Vec(Node *) open; /* marked, and their own sources not looked at */
+} Cone;
+
+static void mark_source(void *cx, Node *n) {
+  Cone *c = cx;
+  if (c->marked[n->id]) return;
+  c->marked[n->id] = true;
+  vec_push(c->arena, &c->open, n);
+}
+
+bool *derive_sources(Arena *a, const Graph *g, Node *scalar) {
   Arena *scratch = arena_new();
-  Reach r = {NEW_ARRAY(scratch, bool, g->nodes.n), g->nodes.n};
-  r.reached[x->id] = true;
-  spread(g, &r, scalar->id);
-  bool depends = r.reached[scalar->id];
+  Cone c = {.marked = NEW_ARRAY(a, bool, g->nodes.n), .arena = scratch};
+  mark_source(&c, scalar);
+  while (c.open.n) node_sources(c.open.at[--c.open.n], mark_source, &c);
+  arena_free(scratch);
+  return c.marked;
+}
+
+bool derive_depends(const Graph *g, Node *scalar, const Node *x) {
+  Arena *scratch = arena_new();
+  bool depends = derive_sources(scratch, g, scalar)[x->id];
   arena_free(scratch);
   return depends;
 }
@@ -103,40 +137,6 @@ typedef struct Sweep {
   const Node *part_of; /* the variable, where only a part of it is one: a leaf; else NULL */
   Dim **part;          /* its extents */
 } Sweep;
-
-typedef struct OneNode {
-  Sweep *s;
-  const Node *of;
-  Arena *scratch;
-  bool changed;
-} OneNode;
-
-static bool is_the_one(void *cx, Node *n) { return n == ((const OneNode *)cx)->of; }
-
-static void mark_feeding(void *cx, Node *x) {
-  OneNode *m = cx;
-  Sweep *s = m->s;
-  const Node *y = m->of;
-  if (!is_reached(&s->reach, x) || s->feeds[x->id]) return;
-  if (y->body) {
-    OneNode one = {.of = x};
-    if (!scalar_depends(y->body, (Wanted){is_the_one, &one}, m->scratch)) return;
-  }
-  s->feeds[x->id] = m->changed = true;
-}
-
-/* What a change of passes on to the scalar. */
-static void find_feeding(Sweep *s, Node *scalar) {
-  OneNode m = {.s = s, .scratch = s->scratch, .changed = true};
-  s->feeds[scalar->id] = true;
-  while (m.changed) {
-    m.changed = false;
-    for (int i = scalar->id; i >= 0; i--) {
-      m.of = s->g->nodes.at[i];
-      if (s->feeds[i] && s->reach.reached[i]) node_operands(m.of, mark_feeding, &m);
-    }
-  }
-}
 
 /* Sums of adjoints of narrow floats are formed in f32 and rounded once. */
 static DType adjoint_dtype(DType t) { return t == DT_f16 || t == DT_bf16 ? DT_f32 : t; }
@@ -395,7 +395,7 @@ static void close_adjoint(Sweep *s, const Node *c) {
 static void ask_carries(Sweep *s, const Node *y) {
   for (int i = y->scan ? y->scan->first : 0; y->scan && i <= y->scan->last; i++) {
     const Node *c = s->g->nodes.at[i];
-    if (goes_on_with(c, y) && carry_scan(c) && s->feeds[i] && s->reach.reached[i])
+    if (next_value(c) == y && carry_scan(c) && s->feeds[i] && s->reach.reached[i])
       pass_to_operand(s, c, carry_adjoint(s, c), false);
   }
 }
@@ -422,7 +422,6 @@ static Sweep sweep_start(Graph *g, Arena *scratch) {
   Sweep s = {.g = g, .ir = g->ir, .scratch = scratch, .reach = {NEW_ARRAY(scratch, bool, n), n}};
   s.parts = NEW_ARRAY(scratch, NodeList, n);
   s.steps = NEW_ARRAY(scratch, NodeList, n);
-  s.feeds = NEW_ARRAY(scratch, bool, n);
   s.adjoint = NEW_ARRAY(scratch, Node *, n);
   return s;
 }
@@ -430,9 +429,8 @@ static Sweep sweep_start(Graph *g, Arena *scratch) {
 /* From the scalar back to the variables, which are reached already. */
 static void sweep(Sweep *s, Node *scalar) {
   spread(s->g, &s->reach, scalar->id);
-  /* Only within loops does a contribution not tell: a carry's adjoint is made before its first one is known. */
-  if (s->g->scans.n) find_feeding(s, scalar);
-  for (int i = 0; i <= scalar->id && !s->g->scans.n; i++) s->feeds[i] = true;
+  /* Within loops a contribution does not tell: a carry's adjoint is made before its first one is known. */
+  s->feeds = derive_sources(s->scratch, s->g, scalar);
   if (s->reach.reached[scalar->id]) vec_push(s->scratch, &s->parts[scalar->id], constant_node(s->g, scalar, 1));
   for (int i = scalar->id; i >= 0; i--) back(s, s->g->nodes.at[i]);
 }
@@ -478,7 +476,7 @@ const Node *derive_strays(const StepPart *p) {
   Sweep s = sweep_start(p->g, scratch);
   s.reach.reached[p->x->id] = true;
   spread(p->g, &s.reach, p->end->id);
-  find_feeding(&s, p->end);
+  s.feeds = derive_sources(scratch, p->g, p->end);
   const Node *stray = NULL;
   for (int i = 0; i < n && !stray; i++) {
     const Node *y = p->g->nodes.at[i];
