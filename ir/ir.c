@@ -32,7 +32,7 @@ bool dtype_is_int(DType t) { return dtypes[t].kind == 'i' || dtypes[t].kind == '
 
 bool dtype_from_name(const char *s, DType *out) {
   for (int i = 0; i < DT_COUNT; i++) {
-    if (strcmp(dtypes[i].name, s)) continue;
+    if (dtypes[i].name[0] != s[0] || strcmp(dtypes[i].name, s)) continue;
     *out = (DType)i;
     return true;
   }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void *intern_find(const InternTable *t, uint64_t hash, bool (*same)(const void *key, const void *object),
                   const void *key) {
@@ -30,40 +31,37 @@ void intern_add(InternTable *t, Arena *a, uint64_t hash, void *object) {
   place(t, (InternSlot){hash, object});
 }
 
-static size_t ptr_slot(const PtrMap *m, const void *key) {
+static PtrSlot *ptr_slot(const PtrMap *m, const void *key) {
   size_t i = (size_t)hash_mix((uintptr_t)key >> 4, 0) & (m->size - 1);
-  while (m->keys[i] && m->keys[i] != key) i = (i + 1) & (m->size - 1);
-  return i;
+  while (m->slots[i].key && m->slots[i].key != key) i = (i + 1) & (m->size - 1);
+  return &m->slots[i];
 }
 
-void *ptrmap_get(const PtrMap *m, const void *key) { return m->size ? m->values[ptr_slot(m, key)] : NULL; }
+void *ptrmap_get(const PtrMap *m, const void *key) { return m->size ? ptr_slot(m, key)->value : NULL; }
+
+static void ptrmap_grow(PtrMap *m) {
+  PtrMap old = *m;
+  m->size = old.size ? 4 * old.size : 16;
+  size_t bytes = m->size * sizeof *m->slots;
+  m->slots = malloc(bytes); /* not calloc, which is slower where the block is small */
+  if (!m->slots) {
+    fputs("nnc: out of memory\n", stderr);
+    exit(70);
+  }
+  memset(m->slots, 0, bytes);
+  for (size_t i = 0; i < old.size; i++)
+    if (old.slots[i].key) *ptr_slot(m, old.slots[i].key) = old.slots[i];
+  ptrmap_free(&old);
+}
 
 void ptrmap_put(PtrMap *m, const void *key, void *value) {
-  if (2 * (m->used + 1) > m->size) {
-    PtrMap old = *m;
-    m->size = old.size ? 2 * old.size : 64;
-    m->keys = calloc(m->size, sizeof *m->keys);
-    m->values = calloc(m->size, sizeof *m->values);
-    if (!m->keys || !m->values) {
-      fputs("nnc: out of memory\n", stderr);
-      exit(70);
-    }
-    for (size_t i = 0; i < old.size; i++) {
-      if (!old.keys[i]) continue;
-      size_t at = ptr_slot(m, old.keys[i]);
-      m->keys[at] = old.keys[i];
-      m->values[at] = old.values[i];
-    }
-    ptrmap_free(&old);
-  }
-  size_t at = ptr_slot(m, key);
-  if (!m->keys[at]) m->used++;
-  m->keys[at] = key;
-  m->values[at] = value;
+  if (2 * (m->used + 1) > m->size) ptrmap_grow(m);
+  PtrSlot *s = ptr_slot(m, key);
+  if (!s->key) m->used++;
+  *s = (PtrSlot){key, value};
 }
 
 void ptrmap_free(PtrMap *m) {
-  free(m->keys);
-  free(m->values);
+  free(m->slots);
   *m = (PtrMap){0};
 }

@@ -25,10 +25,14 @@ static inline uint64_t hash_mix(uint64_t h, uint64_t value) {
   return h ^ (h >> 29);
 }
 
+typedef struct PtrSlot {
+  const void *key; /* NULL: free */
+  void *value;
+} PtrSlot;
+
 /* A map for the length of one pass over a graph; on the heap, freed by its user. */
 typedef struct PtrMap { /* zeroed: empty */
-  const void **keys;
-  void **values;
+  PtrSlot *slots;
   size_t used, size;
 } PtrMap;
 

@@ -53,27 +53,6 @@ static Ast *role_child(const Ast *node, const char *role, size_t n) {
   return NULL;
 }
 
-static int role_count(const Ast *node) {
-  const char *list = kinds[node->kind].roles, *role;
-  size_t n;
-  int count = 0;
-  while ((role = next_role(&list, &n))) count += !is_items(role, n);
-  return count;
-}
-
-int ast_child_count(const Ast *n) { return role_count(n) + n->items.n; }
-
-Ast *ast_child(const Ast *node, int i) {
-  const char *list = kinds[node->kind].roles, *role;
-  size_t n;
-  int roles = 0;
-  while ((role = next_role(&list, &n))) {
-    if (is_items(role, n)) continue;
-    if (roles++ == i) return role_child(node, role, n);
-  }
-  return node->items.at[i - roles];
-}
-
 /* ---- --emit=ast */
 
 typedef struct Printer {

@@ -52,20 +52,25 @@ struct Ast {
     double real;
     Str text; /* NULL where there is none */
   };
-  union {
-    Ast *params, *left, *cond, *callee, *base, *target, *low;
-  };
-  union {
-    Ast *type, *right, *then, *args, *high, *bound;
-  };
-  union {
-    Ast *where, *otherwise, *range, *from, *shape, *stalls, *step;
-  };
-  union {
-    Ast *value, *body;
-  };
-  union {
-    Ast *with, *binders;
+  union { /* by role, or all of them */
+    struct {
+      union {
+        Ast *params, *left, *cond, *callee, *base, *target, *low;
+      };
+      union {
+        Ast *type, *right, *then, *binders, *high, *bound;
+      };
+      union {
+        Ast *where, *range, *from, *shape, *stalls, *step;
+      };
+      union {
+        Ast *value, *body;
+      };
+      union {
+        Ast *with, *args, *otherwise;
+      };
+    };
+    Ast *slots[5];
   };
   AstList items;
 };
@@ -74,10 +79,11 @@ const char *ast_word(AstKind kind); /* as printed: "fn", "define-at" */
 const char *op_spelling(Op op);     /* "+", "and" */
 int op_tightness(Op op);            /* higher binds tighter */
 
-/* Child i of a node in the order of ast.def, then its items; for walks that do not care for roles. A child that is
- * absent is NULL; i counts to ast_child_count. */
-int ast_child_count(const Ast *n);
-Ast *ast_child(const Ast *n, int i);
+/* Child i of a node by its slot, then its items; for walks that do not care for roles. A child that is absent is
+ * NULL; i counts to ast_child_count. */
+enum { AST_SLOTS = sizeof((Ast *)0)->slots / sizeof(Ast *) };
+static inline int ast_child_count(const Ast *n) { return AST_SLOTS + n->items.n; }
+static inline Ast *ast_child(const Ast *n, int i) { return i < AST_SLOTS ? n->slots[i] : n->items.at[i - AST_SLOTS]; }
 
 /* Writes the tree as --emit=ast shows it: one node a line with its place (line:column-column), children indented and
  * named by their role. */
