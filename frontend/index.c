@@ -17,7 +17,8 @@ typedef struct RangeSearch {
   Vec(Str) bound; /* names bound inside the expression, not known to env */
   Dim *range;     /* the first found */
   Span span;
-  const char *what;
+  const Value *read; /* of which it is this dimension */
+  int dimension;
   bool conflict;
   bool quiet;     /* no message, and nothing is walked twice that draws: calls are passed over */
   bool shifted;   /* it is also read in sums and products of indices, `x[i + 1]` */
@@ -56,7 +57,18 @@ static Value *quiet_base(RangeSearch *s, Ast *base) {
   return elaborate_expr(s->x, s->env, base);
 }
 
-static void found(RangeSearch *s, Dim *d, Span at, const char *what) {
+static const char *ordinal(int n) {
+  static const char *const words[] = {"1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th"};
+  return words[n < 8 ? n : 7];
+}
+
+static const char *dimension_of(Elaborator *x, int i, const Value *v) {
+  return arena_printf(x->arena, "%s dimension of %s", ordinal(i), value_type_text(x, v));
+}
+
+/* The index at `at` reads dimension i of v. */
+static void found(RangeSearch *s, const Value *v, int i, Span at) {
+  Dim *d = v->shape[i];
   if (s->guarded) {
     if (!s->fallback) s->fallback = d;
     return;
@@ -64,7 +76,8 @@ static void found(RangeSearch *s, Dim *d, Span at, const char *what) {
   if (!s->range) {
     s->range = d;
     s->span = at;
-    s->what = what;
+    s->read = v;
+    s->dimension = i;
     return;
   }
   if (s->range == d || s->conflict) return;
@@ -72,14 +85,10 @@ static void found(RangeSearch *s, Dim *d, Span at, const char *what) {
   if (s->quiet) return;
   Diag *g = diag_add(s->x->diags, DIAG_TWO_SIZES, at, "index `%s` stands for two sizes, %s and %s", s->name,
                      dim_text(s->x->arena, s->range), dim_text(s->x->arena, d));
-  diag_label(g, "`%s` is %s here (%s)", s->name, dim_text(s->x->arena, d), what);
-  diag_place(g, s->span, "but %s here (%s)", dim_text(s->x->arena, s->range), s->what);
+  diag_label(g, "`%s` is %s here (%s)", s->name, dim_text(s->x->arena, d), dimension_of(s->x, i, v));
+  diag_place(g, s->span, "but %s here (%s)", dim_text(s->x->arena, s->range),
+             dimension_of(s->x, s->dimension, s->read));
   diag_help(g, "write the range, `%s < N`, if the smaller one is meant", s->name);
-}
-
-static const char *ordinal(int n) {
-  static const char *const words[] = {"1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th"};
-  return words[n < 8 ? n : 7];
 }
 
 static void search(RangeSearch *s, Ast *a) {
@@ -109,9 +118,7 @@ static void search(RangeSearch *s, Ast *a) {
     s->structure = s->structure || (v && value_is_structure(v));
     for (int i = 0; v && v->kind == VALUE_TENSOR && i < a->items.n && i < v->rank; i++) {
       Ast *k = a->items.at[i];
-      if (k->kind == AST_NAME && k->name == s->name)
-        found(s, v->shape[i], k->span,
-              arena_printf(s->x->arena, "%s dimension of %s", ordinal(i), value_type_text(s->x, v)));
+      if (k->kind == AST_NAME && k->name == s->name) found(s, v, i, k->span);
     }
   }
   s->guarded += a->kind == AST_GUARD;
@@ -172,7 +179,7 @@ static bool agrees_with_reads(Elaborator *x, Env *e, Ast *index, Dim *declared, 
   Diag *d = diag_add(x->diags, DIAG_TWO_SIZES, index->span, "index `%s` stands for two sizes, %s and %s", index->name,
                      is, read);
   diag_label(d, "`%s` is %s by the result's type", index->name, is);
-  diag_place(d, s.span, "but %s here (%s)", read, s.what);
+  diag_place(d, s.span, "but %s here (%s)", read, dimension_of(x, s.dimension, s.read));
   diag_help(d, "write the range, `%s < %s`, if this is meant", index->name, is);
   return false;
 }
