@@ -195,7 +195,7 @@ static Var *bind_index(Elaborator *x, Env **e, Str name, Dim *extent, Span at) {
   }
   stack_push(x, v, place);
   *e = env_bind(x, *e, name, value_index(x, form_var(x->ir, v), extent, at), at);
-  (*e)->index = true;
+  (*e)->is_index = true;
   return v;
 }
 
@@ -695,7 +695,7 @@ static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *c
   Form *at[8];
   for (int k = 0; k < n; k++) {
     Ast *b = a->binders->items.at[k];
-    if (!outer[k] || !outer[k]->index) {
+    if (!outer[k] || !outer[k]->is_index) {
       Diag *d = diag_add(x->diags, DIAG_BINDER_KEPT, b->span,
                          "`%s` is kept in the result, so it must be an index of the left side", b->name);
       diag_help(d, "a result's index is named on its left side");
@@ -730,7 +730,7 @@ Value *elaborate_apply(Elaborator *x, Env *e, Ast *a) {
   for (int i = 0; i < n; i++) {
     Ast *b = a->binders->items.at[i];
     outer[i] = env_find(e, b->name);
-    if (word && outer[i] && outer[i]->index) {
+    if (word && outer[i] && outer[i]->is_index) {
       Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, b->span, "`%s` is an index already, and %s uses it up", b->name,
                          word->name);
       diag_place(d, outer[i]->span, "bound here");
@@ -738,7 +738,7 @@ Value *elaborate_apply(Elaborator *x, Env *e, Ast *a) {
       return NULL;
     }
     Dim *extent = b->bound ? dim_of(x, e, b->bound) : NULL;
-    if (!b->bound && outer[i] && outer[i]->index && value_is_form(outer[i]->value) && outer[i]->value->bound)
+    if (!b->bound && outer[i] && outer[i]->is_index && value_is_form(outer[i]->value) && outer[i]->value->bound)
       extent = outer[i]->value->bound;
     else if (!b->bound) extent = find_range(x, inner, b->name, n - i, names + i, bodies, nbodies, b->span);
     if (!extent) {

@@ -321,7 +321,7 @@ static bool walk_body(Elaborator *x, Loop *l, Env **inner, Ast *s) {
   if (s->name) {
     *inner =
         env_bind(x, *inner, s->name, value_index(x, form_var(x->ir, l->t), l->steps, s->name_span), s->name_span);
-    (*inner)->index = true;
+    (*inner)->is_index = true;
   }
   Env *head = *inner;
   Value *result = NULL;

@@ -1,23 +1,9 @@
-/* scope.c - names: what is bound around an expression, then the file's declarations, its imports, and the library. */
+/* scope.c - what a name means: what is bound around an expression, then the file's declarations, its imports, and the
+ * library. */
 #include "frontend/value.h"
 
 #include <ctype.h>
 #include <string.h>
-
-Env *env_bind(Elaborator *x, Env *up, Str name, Value *v, Span at) {
-  Env *e = NEW(x->arena, Env);
-  e->up = up;
-  e->name = name;
-  e->value = v;
-  e->span = at;
-  return e;
-}
-
-Env *env_find(Env *e, Str name) {
-  for (; e; e = e->up)
-    if (e->name == name) return e;
-  return NULL;
-}
 
 bool is_dimension_name(Str s) {
   if (!isupper((unsigned char)s[0])) return false;

@@ -13,7 +13,7 @@ static Value *declared(Elaborator *x, Env *e, Ast *s, Value *v, const Type *t) {
 
 static Env *rebind(Elaborator *x, Env *e, Ast *s, Str name, Value *v, Span at) {
   Env *old = env_find(e, name);
-  if (old && old->index) {
+  if (old && old->is_index) {
     Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, at, "`%s` is an index here", name);
     diag_place(d, old->span, "bound here");
     v = NULL;
@@ -106,15 +106,12 @@ static InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
   InstanceMember *of = target->kind == AST_MEMBER ? param_named(x, e, target) : NULL;
   if (of && (x->generic || x->program->tensors.at[of->tensor].role == ROLE_frozen)) return of;
   if (of) param = of->ast;
-  for (Env *k = e; name && k; k = k->up)
-    if (k->name && !strcmp(k->name, "$self") && k->value && k->value->kind == VALUE_INSTANCE) {
-      Instance *self = k->value->instance;
-      for (int i = 0; i < self->members.n; i++)
-        if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_STATE) return &self->members.at[i];
-        else if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_PARAM)
-          param = self->members.at[i].ast;
-      break;
-    }
+  const Env *k = env_find(e, str_internz(x->strings, "$self"));
+  Instance *self = k ? k->value->instance : NULL;
+  for (int i = 0; name && self && i < self->members.n; i++)
+    if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_STATE) return &self->members.at[i];
+    else if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_PARAM)
+      param = self->members.at[i].ast;
   Diag *d = diag_add(x->diags, DIAG_NOT_A_STATE, target->span, "`<-` gives a state its next value, and this is none");
   if (param) {
     diag_place(d, param->name_span, "this is a parameter");
@@ -206,11 +203,8 @@ static bool give_back(Elaborator *x, Env *e, Ast *s, Value **result) {
  */
 Env *leave_block(Elaborator *x, Env *outer, Env *inner) {
   Vec(Env *) changed = {0};
-  for (Env *b = inner; b != outer; b = b->up) {
-    bool seen = false;
-    for (int i = 0; i < changed.n; i++) seen = seen || changed.at[i]->name == b->name;
-    if (!seen && env_find(outer, b->name)) vec_push(x->arena, &changed, b);
-  }
+  for (Env *b = inner; b != outer; b = b->up)
+    if (env_find(inner, b->name) == b && env_find(outer, b->name)) vec_push(x->arena, &changed, b);
   Env *e = outer;
   for (int i = 0; i < changed.n; i++)
     e = env_bind(x, e, changed.at[i]->name, changed.at[i]->value, changed.at[i]->span);

@@ -127,8 +127,8 @@ static void choose_names(Elaborator *x, TrainWalk *w, const Value *when, const S
   for (int side = 0; side < 2; side++)
     for (Env *e = side ? b->env : a->env; e != outer; e = e->up) {
       Env *one = env_find(a->env, e->name), *two = env_find(b->env, e->name);
-      bool done = false;
-      for (Env *k = w->env; k != outer; k = k->up) done = done || k->name == e->name;
+      const Env *now = env_find(w->env, e->name);
+      bool done = now && now->depth > (outer ? outer->depth : 0);
       if (one && two && !done)
         w->env = env_bind(
             x, w->env, e->name,

@@ -20,6 +20,7 @@ enum { MAX_RANK = 8 }; /* of a value with the indices that it is mapped over */
 
 typedef struct Value Value;
 typedef struct Env Env;
+typedef struct EnvIndex EnvIndex;
 typedef struct Function Function;
 typedef struct Instance Instance;
 typedef struct ModelDecl ModelDecl;
@@ -89,8 +90,10 @@ struct Env {
   Str name;
   Value *value; /* NULL: a mistake was reported where it was defined */
   Span span;
-  bool index; /* a bound index of index notation */
+  bool is_index; /* a bound index of index notation */
   Reach reach;
+  int depth;       /* how many there are, with this one */
+  EnvIndex *index; /* of all of them; most have none: env.c */
 };
 
 struct Function {
@@ -305,7 +308,7 @@ bool rank_fits(Elaborator *x, int rank, Span at); /* false after a message: more
 bool indices_over(Elaborator *x, const Value *v, int n, Var *const *vars, Var **all, Form **at);
 void stack_push(Elaborator *x, Var *v, Expr *place);
 
-/* ---- names (scope.c) ---- */
+/* ---- names (env.c, scope.c) ---- */
 Env *env_bind(Elaborator *x, Env *up, Str name, Value *v, Span at);
 Env *env_find(Env *e, Str name);
 Value *name_lookup(Elaborator *x, Env *e, Str name,
