@@ -384,7 +384,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
     forms[i] = form_var(x->ir, vars[i]);
     stack_push(x, vars[i], place_of(x, vars[i], at));
   }
-  vec_push(x->arena, &x->calls, (CallPlace){at, f->name});
+  vec_push(x->kept, &x->calls, (CallPlace){at, f->name});
   Frame *frame = frame_enter(x, f->name);
   Value **bound = NEW_ARRAY(x->arena, Value *, np + 1);
   bool ok = true;

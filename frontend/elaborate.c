@@ -278,9 +278,8 @@ static Value *definition(Elaborator *x, Decl *d, Span at) {
   return d->value;
 }
 
-Value *decl_value(Elaborator *x, Decl *d, Span at) {
-  if (d->kind == DECL_DEFINITION) return definition(x, d, at);
-  if (d->kind == DECL_HYPER) return hyper_value(x, d, at);
+/* A declaration's value that no expression has to be walked for. */
+static Value *declared_value(Elaborator *x, Decl *d) {
   if (d->value) return d->value;
   Value *v = NULL;
   switch (d->kind) {
@@ -308,6 +307,16 @@ Value *decl_value(Elaborator *x, Decl *d, Span at) {
   default: ice("`%s` has no value", d->name); /* a train block has no name to look up */
   }
   return d->value = v;
+}
+
+Value *decl_value(Elaborator *x, Decl *d, Span at) {
+  Arena *arena = x->arena;
+  x->arena = x->kept;
+  Value *v = d->kind == DECL_DEFINITION ? definition(x, d, at)
+             : d->kind == DECL_HYPER    ? hyper_value(x, d, at)
+                                        : declared_value(x, d);
+  x->arena = arena;
+  return v;
 }
 
 /* ---- generic code ---- */
@@ -361,15 +370,27 @@ Value *any_argument(Elaborator *x, Env **e, Ast *p) {
 }
 
 /* Walks a function once with dimensions that are symbols, so that it is checked even where nothing calls it. */
+Check check_begin(Elaborator *x, Module *m) {
+  Check c = {.arena = x->arena, .module = x->module, .generic = x->generic};
+  x->arena = arena_new();
+  graph_begin(x, "check", &c.saved);
+  x->generic = true;
+  x->module = m;
+  return c;
+}
+
+void check_end(Elaborator *x, const Check *c) {
+  x->generic = c->generic;
+  x->module = c->module;
+  graph_end(x, c->saved);
+  arena_free(x->arena);
+  x->arena = c->arena;
+}
+
 void generic_check(Elaborator *x, Function *f) {
   if (f->checked) return;
   f->checked = true;
-  GraphState *saved;
-  Module *module = x->module;
-  bool generic = x->generic;
-  graph_begin(x, "check", &saved);
-  x->generic = true;
-  x->module = f->module;
+  Check check = check_begin(x, f->module);
   int errors = x->diags->errors, n = f->ast->params->items.n;
   Env *e = f->env;
   CallArg *args = NEW_ARRAY(x->arena, CallArg, n + 1);
@@ -382,17 +403,11 @@ void generic_check(Elaborator *x, Function *f) {
   }
   if (ok) call_function(x, f, n, args, (Span){0}); /* no place: nobody calls it here */
   f->broken = x->diags->errors > errors;
-  x->generic = generic;
-  x->module = module;
-  graph_end(x, saved);
+  check_end(x, &check);
 }
 
 static void check_model(Elaborator *x, ModelDecl *m) {
-  GraphState *saved;
-  Module *module = x->module;
-  graph_begin(x, "check", &saved);
-  x->generic = true;
-  x->module = m->module;
+  Check check = check_begin(x, m->module);
   int n = m->ast->params->items.n;
   CallArg *args = NEW_ARRAY(x->arena, CallArg, n + 1);
   Env *e = NULL;
@@ -407,9 +422,7 @@ static void check_model(Elaborator *x, ModelDecl *m) {
     for (int i = 0; i < v->instance->members.n; i++)
       if (v->instance->members.at[i].kind == MEMBER_FUNCTION)
         generic_check(x, v->instance->members.at[i].value->function);
-  x->generic = false;
-  x->module = module;
-  graph_end(x, saved);
+  check_end(x, &check);
 }
 
 static void check_module(Elaborator *x, Module *m) {
@@ -559,7 +572,7 @@ static void order_loops(void *cx, Graph *g) {
 Program *elaborate_program(Arena *a, StrTable *strings, Sources *sources, DiagSink *diags, Str path, const char *text,
                            size_t n, const ElaborateOptions *options) {
   Elaborator *x = NEW(a, Elaborator);
-  x->arena = a;
+  x->arena = x->kept = a;
   x->strings = strings;
   x->sources = sources;
   x->diags = diags;

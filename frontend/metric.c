@@ -177,10 +177,8 @@ static void check_member(Elaborator *x, const Streamed *s, Ast *fn, Env *e) {
 
 void check_metric(Elaborator *x, Decl *metric) {
   Streamed s;
-  GraphState *saved;
   if (!streamed_begin(x, &s, metric, metric->name, metric->ast->name_span)) return;
-  graph_begin(x, "check", &saved);
-  x->generic = true;
+  Check check = check_begin(x, x->module);
   const AstList *params = &metric->ast->params->items;
   bool ok = true;
   for (int i = 0; ok && i < params->n; i++) {
@@ -199,6 +197,5 @@ void check_metric(Elaborator *x, Decl *metric) {
     check_member(x, &s, s.update, e);
     check_member(x, &s, s.result, e);
   }
-  x->generic = false;
-  graph_end(x, saved);
+  check_end(x, &check);
 }

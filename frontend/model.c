@@ -253,7 +253,7 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
   }
   Module *module = x->module;
   int errors = x->diags->errors, before = x->diags->all.n;
-  vec_push(x->arena, &x->calls, (CallPlace){at, m->name});
+  vec_push(x->kept, &x->calls, (CallPlace){at, m->name});
   x->module = m->module;
   Instance *i = NEW(x->arena, Instance);
   i->model = m;

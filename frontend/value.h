@@ -223,7 +223,8 @@ typedef struct Next { /* a state's next value */
 } Next;
 
 typedef struct Elaborator {
-  Arena *arena;
+  Arena *arena; /* of what is walked: while generic code is checked, one that ends with the check */
+  Arena *kept;  /* of what declarations mean */
   StrTable *strings;
   Sources *sources;
   DiagSink *diags;
@@ -523,6 +524,14 @@ void graph_end(Elaborator *x, GraphState *saved);
 Node *graph_named_input(Elaborator *x, const char *name, DType t, int rank, Dim **shape,
                         Span at); /* one node a name */
 void generic_check(Elaborator *x, Function *f);
+typedef struct Check { /* of generic code: a graph, and what its walk allocates, which are thrown away */
+  Arena *arena;
+  GraphState *saved;
+  Module *module;
+  bool generic;
+} Check;
+Check check_begin(Elaborator *x, Module *m);
+void check_end(Elaborator *x, const Check *c);
 
 bool metric_streams(const Ast *metric);    /* it has states: metric.c */
 void check_metric(Elaborator *x, Decl *d); /* as generic code */

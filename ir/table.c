@@ -1,4 +1,4 @@
-/* table.c - see table.h. Open addressing, at most half full. */
+/* table.c - see table.h. Open addressing; at most three quarters, of the maps at most half of the slots are used. */
 #include "ir/table.h"
 
 #include <stdio.h>
@@ -20,12 +20,13 @@ static void place(InternTable *t, InternSlot s) {
 }
 
 void intern_add(InternTable *t, Arena *a, uint64_t hash, void *object) {
-  if (2 * (t->used + 1) > t->size) {
+  if (4 * (t->used + 1) > 3 * t->size) {
     InternTable old = *t;
     t->size = old.size ? 2 * old.size : 64;
     t->slots = NEW_ARRAY(a, InternSlot, t->size);
     for (size_t i = 0; i < old.size; i++)
       if (old.slots[i].object) place(t, old.slots[i]);
+    arena_drop(a, old.slots, old.size * sizeof *old.slots);
   }
   t->used++;
   place(t, (InternSlot){hash, object});

@@ -1,4 +1,4 @@
-/* arena.c - see arena.h. Chunks double up to 4 MiB; a larger request gets a chunk of its own. */
+/* arena.c - see arena.h. Chunks double up to 4 MiB; a large request gets a chunk of its own. */
 #include "lang/arena.h"
 
 #include <stdio.h>
@@ -41,13 +41,30 @@ void arena_free(Arena *a) {
   free(a);
 }
 
+enum { PAGE = 4096, LARGE = 1 << 18 };
+
 /* The pages of a large chunk at once: a fault for each would take longer than what is done in them. Advice only. */
 static void populate(void *p, size_t n) {
-  enum { PAGE = 4096, LARGE = 1 << 18 };
   uintptr_t from = ((uintptr_t)p + PAGE - 1) / PAGE * PAGE, to = ((uintptr_t)p + n) / PAGE * PAGE;
 #ifdef MADV_POPULATE_WRITE
   if (n >= LARGE) (void)madvise((void *)from, to - from, MADV_POPULATE_WRITE);
 #endif
+}
+
+static Chunk *chunk_new(size_t size) {
+  Chunk *c = checked(calloc(1, sizeof *c + size));
+  populate(c, sizeof *c + size);
+  c->size = size;
+  return c;
+}
+
+/* A block as large as a chunk lies in a chunk of its own, below the one that others go on to fill. */
+static void *alloc_alone(Arena *a, size_t bytes) {
+  Chunk *c = chunk_new(bytes), **below = a->top ? &a->top->next : &a->top;
+  c->used = bytes;
+  c->next = *below;
+  *below = c;
+  return c->data;
 }
 
 void *arena_alloc(Arena *a, size_t bytes) {
@@ -55,17 +72,27 @@ void *arena_alloc(Arena *a, size_t bytes) {
   bytes = (bytes + 15) & ~(size_t)15;
   Chunk *c = a->top;
   if (!c || c->size - c->used < bytes) {
-    size_t size = bytes > a->next_size ? bytes : a->next_size;
+    if (bytes >= LARGE || bytes > a->next_size) return alloc_alone(a, bytes);
+    c = chunk_new(a->next_size);
     if (a->next_size < (size_t)4 << 20) a->next_size *= 2;
-    c = checked(calloc(1, sizeof *c + size));
-    populate(c, sizeof *c + size);
-    c->size = size;
     c->next = a->top;
     a->top = c;
   }
   void *p = c->data + c->used;
   c->used += bytes;
   return p;
+}
+
+void arena_drop(Arena *a, const void *block, size_t bytes) {
+  if (bytes < LARGE) return;
+  for (Chunk **c = &a->top; *c; c = &(*c)->next)
+    if ((const void *)(*c)->data == block) {
+      Chunk *gone = *c;
+      if (gone->used != ((bytes + 15) & ~(size_t)15)) return; /* others lie behind it */
+      *c = gone->next;
+      free(gone);
+      return;
+    }
 }
 
 char *arena_strndup(Arena *a, const char *s, size_t n) {
@@ -87,7 +114,7 @@ char *arena_printf(Arena *a, const char *format, ...) {
 
 void *vec_grow(Arena *a, void *at, int n, int *capacity, size_t size) {
   if (*capacity > INT32_MAX / 2) checked(NULL);
-  *capacity = *capacity ? 2 * *capacity : 8;
+  *capacity = *capacity ? 2 * *capacity : 2;
   void *p = arena_alloc(a, (size_t)*capacity * size);
   if (n) memcpy(p, at, (size_t)n * size);
   return p;

@@ -1,4 +1,4 @@
-/* arena.h - memory for one phase. Objects are never freed alone; an arena lives at least as long as all that points
+/* arena.h - memory for one phase. Objects are not freed alone; an arena lives at least as long as all that points
  * into it. Also the growing array used everywhere, and a growing text buffer for printers. */
 #ifndef NNC_LANG_ARENA_H
 #define NNC_LANG_ARENA_H
@@ -15,6 +15,8 @@ void arena_free(Arena *a);
 
 /* Zeroed memory, aligned to 16 bytes. Never returns NULL: when memory is out the process ends with a message. */
 void *arena_alloc(Arena *a, size_t bytes);
+/* Says that nobody points into a block any more, as of a table that has grown. Only a large one is given back. */
+void arena_drop(Arena *a, const void *block, size_t bytes);
 char *arena_strndup(Arena *a, const char *s, size_t n);
 char *arena_printf(Arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

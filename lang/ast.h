@@ -15,13 +15,15 @@
 
 #include "lang/source.h"
 
-typedef enum AstKind {
+#define SMALL_ENUM __attribute__((packed)) /* one byte: there are many nodes */
+
+typedef enum SMALL_ENUM AstKind {
 #define AST(kind, word, roles, meaning) AST_##kind,
 #include "lang/ast.def"
   AST_KIND_COUNT
 } AstKind;
 
-typedef enum Op {
+typedef enum SMALL_ENUM Op {
 #define OP(name, spelling, tightness) OP_##name,
 #include "lang/ast.def"
   OP_COUNT
@@ -41,12 +43,12 @@ typedef Vec(Ast *) AstList;
 struct Ast {
   AstKind kind;
   Op op; /* of UNARY and BINARY */
-  uint32_t flags;
+  uint16_t flags;
+  uint16_t height; /* of the tree below; at most 1000, so that walks may recurse */
   Span span;
   Span name_span; /* source 0 where there is no name */
   Str name;       /* NULL where there is none */
   Str doc;        /* a declaration's `##` lines, joined by newlines without the signs; or NULL */
-  int height;     /* of the tree below; at most 1000, so that walks may recurse */
   union {
     int64_t integer;
     double real;

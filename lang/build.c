@@ -229,7 +229,7 @@ Ast *tail_skip(Parser *p, Ast *tails, Token word, Ast *names) {
 
 Ast *tail_flag(Parser *p, Ast *tails, AstFlags flag, Token word) {
   Ast *n = tails_node(p, tails, word.span);
-  n->flags |= flag;
+  n->flags = (uint16_t)(n->flags | flag);
   return n;
 }
 

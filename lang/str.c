@@ -43,6 +43,7 @@ static void grow(StrTable *t) {
   t->slots = NEW_ARRAY(t->arena, Slot, t->size);
   for (size_t i = 0; i < n; i++)
     if (old[i].text) *find(t, old[i].hash, old[i].text, old[i].n) = old[i];
+  arena_drop(t->arena, old, n * sizeof *old);
 }
 
 Str str_intern(StrTable *t, const char *s, size_t n) {
