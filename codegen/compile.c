@@ -89,14 +89,17 @@ const char *compile_code(Compilation *c) {
   for (int i = 0; i < c->schedules.n; i++)
     if (!is_seldom_run(c, c->schedules.at[i]->graph)) emit_kernels(c, c->schedules.at[i]);
   emit_seldom_run(c);
+  NnrtCuda cuda = {.n_images = c->images.n, .images = c->images.at};
   const TablesOptions tables = {.only = o->only,
                                 .cpu = target_features(cpu_module_target(first)),
                                 .build = o->version,
                                 .sources = o->sources,
                                 .memory = o->memory,
-                                .micro_batch = o->micro_batch};
+                                .micro_batch = o->micro_batch,
+                                .cuda = c->images.n ? &cuda : NULL};
   c->tables = tables_build(c->arena, c->program, c->schedules.at, c->schedules.n, &tables);
   constants_write(first, c->tables);
+  if (c->images.n) constants_write_cuda(first, &cuda);
   return NULL;
 }
 

@@ -32,6 +32,7 @@ typedef struct Compilation {
   GraphList graphs;          /* those that the program needs */
   Vec(Schedule *) schedules; /* one for each graph, in order */
   Vec(CpuModule *) modules;  /* the first has the tables */
+  Vec(NnrtCudaImage) images; /* code for GPUs, the best first; none: the program runs on the processor alone */
   NnrtProgram *tables;
 } Compilation;
 

@@ -102,11 +102,17 @@ static CpuConst *write_row(Writer *w, const TableRow *table, const char *host) {
   return cpu_struct(w->module, words, n);
 }
 
-void constants_write(CpuModule *m, const NnrtProgram *program) {
+static void write_table(CpuModule *m, const char *name, const TableRow *table, const void *host) {
   Arena *arena = arena_new();
   Writer *w = NEW(arena, Writer);
   w->module = m;
   w->arena = arena;
-  cpu_global(m, "nnrt_program", write_row(w, program_table, (const char *)program), WORD);
+  cpu_global(m, name, write_row(w, table, host), WORD);
   arena_free(arena);
 }
+
+void constants_write(CpuModule *m, const NnrtProgram *program) {
+  write_table(m, "nnrt_program", program_table, program);
+}
+
+void constants_write_cuda(CpuModule *m, const NnrtCuda *cuda) { write_table(m, "nnrt_cuda", cuda_table, cuda); }

@@ -1,7 +1,7 @@
 /* fields.c - see fields.h. */
 #include "codegen/fields.h"
 
-#include "runtime/nnrt.h"
+#include "runtime/cuda.h"
 
 #define ELEMENT_STRING(T)             NULL
 #define ELEMENT_INT(T)                NULL
@@ -18,6 +18,7 @@
   static const FieldRow fields_##T[] = {FIELDS(DESCRIBE_FIELD)};                                                     \
   static const TableRow table_##T = {#T, sizeof(T), sizeof fields_##T / sizeof *fields_##T, fields_##T};
 NNRT_TABLES(DESCRIBE_TABLE)
+NNRT_CUDA_TABLES(DESCRIBE_TABLE)
 
 /* Every field is one or two words: the description's offsets hold only if no struct is padded. */
 #define WORDS_STRING               1
@@ -33,7 +34,8 @@ NNRT_TABLES(DESCRIBE_TABLE)
 #define COUNT_WORDS(kind, name, T) +WORDS_##kind
 #define CHECK_WORDS(T, FIELDS)     _Static_assert(sizeof(T) == 8 * (0 FIELDS(COUNT_WORDS)), "words of " #T);
 NNRT_TABLES(CHECK_WORDS)
+NNRT_CUDA_TABLES(CHECK_WORDS)
 
-const TableRow *const program_table = &table_NnrtProgram;
+const TableRow *const program_table = &table_NnrtProgram, *const cuda_table = &table_NnrtCuda;
 
 size_t field_size(FieldKind k) { return k == FIELD_INTS || k == FIELD_BYTES || k == FIELD_TABLES ? 16 : 8; }

@@ -33,7 +33,7 @@ struct FieldRow {
   const TableRow *element; /* TABLES: of what; else NULL */
 };
 
-extern const TableRow *const program_table; /* NnrtProgram */
+extern const TableRow *const program_table, *const cuda_table; /* NnrtProgram, NnrtCuda */
 
 /* Bytes of a field in its struct. */
 size_t field_size(FieldKind k);

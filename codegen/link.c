@@ -20,6 +20,13 @@ static const char *const link_options[] = {
     "-Wl,--gc-sections",           "-Wl,--as-needed", "-Wl,-O1", "-Wl,-z,noseparate-code", "-Wl,--build-id=none",
     "-Wl,-z,pack-relative-relocs", "-Wl,-z,norelro"};
 
+/* What a program for a GPU does otherwise: calls of these functions go to runtime/cuda.c, which no other program has.
+ */
+static const char *const cuda_options[] = {
+    "-Wl,--wrap=nnrt_cli_parse",       "-Wl,--wrap=nnrt_model_init",    "-Wl,--wrap=nnrt_model_close",
+    "-Wl,--wrap=nnrt_checkpoint_load", "-Wl,--wrap=nnrt_training_save", "-Wl,--wrap=nnrt_training_keep_best",
+    "-Wl,--wrap=nnrt_run_go",          "-Wl,--wrap=nnrt_run_launch",    "-Wl,--wrap=nnrt_loop_ends"};
+
 typedef Vec(const char *) Words;
 
 /* The command's words; quotes are not understood. */
@@ -83,6 +90,8 @@ static void link_line(Arena *a, Words *words, const Words *objects, const char *
   vec_push(a, words, output);
   if (o->is_static) vec_push(a, words, "-static");
   for (size_t i = 0; i < sizeof link_options / sizeof *link_options; i++) vec_push(a, words, link_options[i]);
+  for (size_t i = 0; o->cuda && i < sizeof cuda_options / sizeof *cuda_options; i++)
+    vec_push(a, words, cuda_options[i]);
   for (int i = 0; i < objects->n; i++) vec_push(a, words, objects->at[i]);
   vec_push(a, words, archive);
   vec_push(a, words, "-lm");

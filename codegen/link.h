@@ -9,6 +9,7 @@ typedef struct LinkOptions {
   const char *cc;      /* the command, with options; NULL: cc */
   const char *runtime; /* a folder that holds libnnrt.a; NULL: the archive inside nnc */
   bool is_static;
+  bool cuda;       /* the program runs on a GPU, too */
   bool print_only; /* print the link line on stderr, run nothing */
 } LinkOptions;
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codegen/cuda/cuda.h"
+
 enum { INTS_BUCKETS = 256 };
 
 typedef struct Ints { /* an interned array */
@@ -341,6 +343,18 @@ static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
   out->launches = rows;
 }
 
+static void build_cuda(GraphDims *dims, const Schedule *s, NnrtCudaGraph *out) {
+  NnrtCudaLaunch *rows = NEW_ARRAY(dims->tables->arena, NnrtCudaLaunch, s->kernels.n + 1);
+  for (int i = 0; i < s->kernels.n; i++) {
+    CudaKernel k = cuda_write_kernel(NULL, s, s->kernels.at[i]);
+    rows[i] = (NnrtCudaLaunch){.symbol = k.symbol, .threads = k.threads, .shared = k.shared};
+    SET_POLY(dims, &rows[i], parts, k.parts);
+    SET_POLY(dims, &rows[i], scratch, k.scratch);
+  }
+  out->n_launches = s->kernels.n;
+  out->launches = rows;
+}
+
 static int64_t one(void *cx, DimAtom *symbol) {
   (void)cx;
   (void)symbol;
@@ -362,13 +376,14 @@ static int64_t product_flops(const Graph *g) {
   return flops;
 }
 
-static void build_graph(Tables *t, const Schedule *s, NnrtGraph *out) {
+static void build_graph(Tables *t, const Schedule *s, NnrtGraph *out, NnrtCudaGraph *cuda) {
   GraphDims dims;
   dims_begin(&dims, t, s);
   out->name = s->graph->name;
   build_buffers(&dims, s, out);
   build_ports(&dims, s, out);
   build_launches(&dims, s, out);
+  if (cuda) build_cuda(&dims, s, cuda);
   build_loops(&dims, s, out);
   SET_POLY(&dims, out, arena, s->arena_bytes);
   IntVec stored = {0};
@@ -615,7 +630,9 @@ NnrtProgram *tables_build(Arena *a, const Program *p, Schedule *const *schedules
   build_variables(t);
   build_starts(t);
   NnrtGraph *graphs = NEW_ARRAY(a, NnrtGraph, n + 1);
-  for (int i = 0; i < n; i++) build_graph(t, schedules[i], &graphs[i]);
+  NnrtCudaGraph *cuda = o->cuda ? NEW_ARRAY(a, NnrtCudaGraph, n + 1) : NULL;
+  for (int i = 0; i < n; i++) build_graph(t, schedules[i], &graphs[i], cuda ? &cuda[i] : NULL);
+  if (o->cuda) o->cuda->n_graphs = n, o->cuda->graphs = cuda;
   out->n_graphs = n;
   out->graphs = graphs;
   out->n_constants = t->constants.n;

@@ -5,7 +5,7 @@
 
 #include "ir/kernel.h"
 #include "ir/program.h"
-#include "runtime/nnrt.h"
+#include "runtime/cuda.h"
 
 typedef struct TablesOptions {
   const char *only;            /* an entry's name: the program is that verb and what it needs; NULL: everything */
@@ -13,6 +13,7 @@ typedef struct TablesOptions {
   const char *build;           /* the compiler's version, for the build id */
   const Sources *sources;      /* for line numbers; NULL: all are 0 */
   int64_t memory, micro_batch; /* as NnrtTrain's */
+  NnrtCuda *cuda;              /* out: the launches of its graphs are filled in; NULL: no GPU */
 } TablesOptions;
 
 /* Graphs that the program needs under `only`, in the order in which tables_build wants their schedules. */

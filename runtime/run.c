@@ -253,28 +253,6 @@ const void *nnrt_run_output(const NnrtRun *r, int port) {
   return buffer < 0 ? NULL : r->buffers[buffer];
 }
 
-typedef struct Launch {
-  const NnrtRun *run;
-  const NnrtStep *step;
-  int64_t from; /* its first unit */
-} Launch;
-
-static void run_chunk(void *context, int64_t chunk, int thread) {
-  const Launch *l = context;
-  const NnrtStep *s = l->step;
-  int64_t begin = chunk * s->grain, end = begin + s->grain < s->units ? begin + s->grain : s->units;
-  char *scratch = l->run->model->scratch + thread * l->run->model->scratch_bytes;
-  s->kernel(s->operands, l->run->dims, l->from + begin, l->from + end, scratch);
-}
-
-void nnrt_run_launch(NnrtRun *r, int64_t i, int64_t step) {
-  const NnrtStep *s = &r->steps[i];
-  if (s->units <= 0) return;
-  Launch l = {r, s, step * s->units};
-  if (s->chunks == 1) s->kernel(s->operands, r->dims, l.from, l.from + s->units, r->model->scratch);
-  else nnrt_pool_run(r->model->pool, run_chunk, &l, s->chunks);
-}
-
 /* Launches from .. to - 1 at a step of the loops around them; loops from `loop` on may be among them. */
 static void run_launches(NnrtRun *r, int64_t from, int64_t to, int64_t loop, int64_t step) {
   const NnrtGraph *g = r->graph;

@@ -99,7 +99,7 @@ static void write_call(Buf *out, const Text *t) {
   for (int i = 0; i < t->k->operands.n; i++)
     buf_printf(out, "*(%s **)p[%d], ", type_in_memory(t->k->operands.at[i]->node->dtype), n++);
   for (int i = 0; i < t->s->dims.n; i++) buf_printf(out, "*(i64 *)p[%d], ", n++);
-  buf_printf(out, "*(i64 *)p[%d], *(char **)p[%d]);\n}\n#endif\n", n, n + 1);
+  buf_printf(out, "*(i64 *)p[%d], *(char **)p[%d]);\n}\nconst int %s_count = %d;\n#endif\n", n, n + 1, name, n + 2);
 }
 
 CudaKernel cuda_write_kernel(Buf *out, const Schedule *s, const Kernel *k) {

@@ -7,6 +7,7 @@
 
 #include "codegen/cuda/cuda.h"
 #include "codegen/link.h"
+#include "frontend/driver/gpu.h"
 #include "frontend/driver/output.h"
 #include "frontend/driver/vocabulary.h"
 #include "ir/explain.h"
@@ -166,7 +167,8 @@ static int build_schedules(Build *b) {
 }
 
 static int build_cuda(Build *b) {
-  if (!wants(b, EMIT_cuda)) return 0;
+  int status = b->options->cuda && wants(b, EMIT_exe) ? gpu_translate(b->session, b->options, b->compilation) : 0;
+  if (status || !wants(b, EMIT_cuda)) return status;
   Buf text = {0};
   cuda_write_program(&text, b->compilation->schedules.n, b->compilation->schedules.at);
   return emit(b, EMIT_cuda, &text);
@@ -202,7 +204,7 @@ static int write_form(Build *b, CpuForm form, EmitKind kind) {
 static const char *link_to(Build *b, const Buf *objects, const char *path) {
   const BuildOptions *o = b->options;
   const LinkOptions link = {
-      .cc = o->cc, .runtime = o->runtime, .is_static = o->is_static, .print_only = o->print_link};
+      .cc = o->cc, .runtime = o->runtime, .is_static = o->is_static, .print_only = o->print_link, .cuda = o->cuda};
   return link_program(b->session->arena, objects, b->compilation->modules.n, path, &link);
 }
 

@@ -16,6 +16,8 @@ typedef struct BuildOptions {
   const char *cc;           /* --cc; NULL: cc */
   const char *runtime;      /* --runtime: a folder with another libnnrt.a; NULL: the one inside nnc */
   bool is_static;           /* --static */
+  bool cuda;                /* --target=cuda */
+  const char *sm, *nvrtc;   /* --sm, --nvrtc; NULL: the usual ones */
   bool print_link;          /* -###: print the link line, do not run it */
   bool time_passes;
 } BuildOptions;

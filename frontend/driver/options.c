@@ -82,6 +82,20 @@ static const char *set_precision(Options *o, Arena *a, const char *value) {
   return NULL;
 }
 
+static const char *set_target(Options *o, Arena *a, const char *value) {
+  int i = choice("cpu|cuda", value);
+  if (i < 0) return arena_printf(a, "`%s` is none of cpu and cuda", value);
+  o->build.cuda = i == 1;
+  return NULL;
+}
+
+static const char *set_sm(Options *o, Arena *a, const char *value) {
+  size_t n = strspn(value, "0123456789abf,");
+  if (!n || value[n]) return arena_printf(a, "`%s` is no list of versions as 80,90a", value);
+  o->build.sm = value;
+  return NULL;
+}
+
 static const char *set_definition(Options *o, Arena *a, const char *value) {
   size_t n = strcspn(value, "=");
   if (n == 0 || !value[n]) return arena_printf(a, "`%s` is not written NAME=VALUE", value);
@@ -131,6 +145,7 @@ KEEP(set_output, output)
 KEEP(set_march, compile.march)
 KEEP(set_only, compile.only)
 KEEP(set_cc, cc)
+KEEP(set_nvrtc, nvrtc)
 KEEP(set_runtime, runtime)
 #undef KEEP
 

@@ -42,8 +42,10 @@ static uint64_t build_hash(const Program *p, const BuildOptions *o) {
   mix_text(&hash, o->compile.only);
   mix_text(&hash, o->cc);
   mix_text(&hash, o->runtime);
+  mix_text(&hash, o->sm);
+  mix_text(&hash, o->nvrtc);
   mix_text(&hash, o->meaning.folder);
-  const int flags[] = {o->compile.passes.level, o->meaning.f64, o->is_static};
+  const int flags[] = {o->compile.passes.level, o->meaning.f64, o->is_static, o->cuda};
   mix(&hash, flags, sizeof flags);
   for (const char *const *pass = o->compile.passes.disabled; pass && *pass; pass++) mix_text(&hash, *pass);
   for (int i = 0; i < o->meaning.ndefinitions; i++) {
@@ -62,7 +64,7 @@ static void data_beside_source(Session *s, BuildOptions *o) {
   free(folder);
 }
 
-static const char *cache_folder(Arena *a) {
+const char *cache_folder(Arena *a) {
   const char *cache = getenv("XDG_CACHE_HOME");
   if (cache && *cache == '/') return arena_printf(a, "%s/nnc", cache);
   const char *home = getenv("HOME");

@@ -14,4 +14,7 @@ int run_file(Session *s, BuildOptions *o, int argc, char **argv);
  * interpreter. Slow; for tests and for looking at what a program means. Returns the program's exit code. */
 int run_interpreted(Session *s, BuildOptions *o, int argc, char **argv);
 
+/* Where builds are kept; NULL: the environment does not say. */
+const char *cache_folder(Arena *a);
+
 #endif

@@ -1,4 +1,4 @@
-/* cuda_backend.c - see cuda_backend.h. SIMULATOR_FLAGS and SIMULATOR_ROOT are given by the build. */
+/* cuda_backend.c - see cuda_backend.h. */
 #include "tests/gpu/cuda_backend.h"
 
 #include <dlfcn.h>
@@ -9,20 +9,9 @@
 
 #include "codegen/cuda/cuda.h"
 #include "tests/gpu/simulator.h"
+#include "tests/gpu/translate.h"
 
 enum { MOST_BLOCKS = 5 /* so that they take turns */, POISON = 0xff };
-
-const char *simulated_translate(const char *text, size_t n, const char *path) {
-  char command[600];
-  snprintf(command, sizeof command,
-           "cc -std=gnu17 -w " SIMULATOR_FLAGS " -fPIC -shared -I" SIMULATOR_ROOT
-           " -include tests/gpu/device.h -x c - -o '%s'",
-           path);
-  FILE *cc = popen(command, "w");
-  if (!cc) return "there is no shell for the C compiler";
-  fwrite(text, 1, n, cc);
-  return pclose(cc) ? "the C compiler refuses the kernels" : NULL;
-}
 
 static const char *compile(const KernelRun *how, const Schedule *s, void **code) {
   Buf text = {0};

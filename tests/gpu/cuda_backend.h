@@ -6,7 +6,4 @@
 
 extern const KernelBackend cuda_backend;
 
-/* Translates the text into a shared object at `path`. NULL, or a sentence. */
-const char *simulated_translate(const char *text, size_t n, const char *path);
-
 #endif

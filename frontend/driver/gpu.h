@@ -1,0 +1,11 @@
+/* gpu.h - kernels for GPUs: their text, and what NVRTC makes of it. */
+#ifndef NNC_FRONTEND_DRIVER_GPU_H
+#define NNC_FRONTEND_DRIVER_GPU_H
+
+#include "frontend/driver/build.h"
+
+/* Adds to c->images the code of all kernels for each architecture of --sm. What was made before of the same text, for
+ * the same architecture, by the same NVRTC comes from the cache folder. 0 or an exit code. */
+int gpu_translate(Session *s, const BuildOptions *o, Compilation *c);
+
+#endif

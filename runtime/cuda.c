@@ -1,0 +1,485 @@
+/* cuda.c - runs on an NVIDIA GPU, by the driver's library, which is loaded when the program starts: our own
+ * declarations of the few functions that are called.
+ *
+ * A program without a GPU pays nothing for this file: it is not linked. One with a GPU is linked so that calls of
+ * some functions of the runtime come here instead (codegen/link.c: --wrap); `__real_` is the function itself. The
+ * device has a copy of the model's variables and of the arena, at the same offsets. A run copies its inputs there,
+ * launches its kernels, and copies its outputs back to where the host reads them; the variables stay until the host
+ * asks. The launches of a run are one CUDA graph, replayed as long as its sizes do not change. */
+#include "runtime/cuda.h"
+#include "runtime/cli.h"
+#include "runtime/run.h"
+#include "runtime/training.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const NnrtCuda nnrt_cuda;
+
+enum { MOST_BLOCKS = 4096, ARGUMENTS = 128, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76, NON_BLOCKING = 1 };
+
+typedef unsigned long long Address; /* on the device */
+
+/* DRIVER(name, parameters): all return 0 for success. */
+#define DRIVER_FUNCTIONS(DRIVER)                                                                                     \
+  DRIVER(cuInit, (unsigned))                                                                                         \
+  DRIVER(cuDeviceGetCount, (int *))                                                                                  \
+  DRIVER(cuDeviceGet, (int *, int))                                                                                  \
+  DRIVER(cuDeviceGetAttribute, (int *, int, int))                                                                    \
+  DRIVER(cuDevicePrimaryCtxRetain, (void **, int))                                                                   \
+  DRIVER(cuCtxSetCurrent, (void *))                                                                                  \
+  DRIVER(cuGetErrorString, (int, const char **))                                                                     \
+  DRIVER(cuModuleLoadData, (void **, const void *))                                                                  \
+  DRIVER(cuModuleGetFunction, (void **, void *, const char *))                                                       \
+  DRIVER(cuMemAlloc_v2, (Address *, size_t))                                                                         \
+  DRIVER(cuMemFree_v2, (Address))                                                                                    \
+  DRIVER(cuMemcpyHtoDAsync_v2, (Address, const void *, size_t, void *))                                              \
+  DRIVER(cuMemcpyDtoHAsync_v2, (void *, Address, size_t, void *))                                                    \
+  DRIVER(cuStreamCreate, (void **, unsigned))                                                                        \
+  DRIVER(cuStreamSynchronize, (void *))                                                                              \
+  DRIVER(cuStreamBeginCapture_v2, (void *, int))                                                                     \
+  DRIVER(cuStreamEndCapture, (void *, void **))                                                                      \
+  DRIVER(cuGraphInstantiateWithFlags, (void **, void *, unsigned long long))                                         \
+  DRIVER(cuGraphLaunch, (void *, void *))                                                                            \
+  DRIVER(cuGraphDestroy, (void *))                                                                                   \
+  DRIVER(cuGraphExecDestroy, (void *))                                                                               \
+  DRIVER(cuLaunchKernel,                                                                                             \
+         (void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **))
+
+typedef struct Mirror { /* of a model, on the device */
+  struct Mirror *next;
+  const NnrtModel *model;
+  Address variables, arena;
+  int64_t arena_bytes, arenas;         /* how many there were */
+  bool host_is_newer, device_is_newer; /* the variables */
+} Mirror;
+
+typedef struct Replay { /* the launches of a run, with the sizes that it was bound to */
+  struct Replay *next;
+  const NnrtRun *run;
+  const NnrtGraph *graph;
+  Mirror *mirror;
+  int64_t *dims, arena; /* arena: the number of the mirror's */
+  Address *buffers;     /* of graph->buffers */
+  Address *inputs;      /* of graph->inputs: its own memory */
+  void *exec;           /* NULL: a loop may end early, so each step is asked */
+} Replay;
+
+static struct {
+  bool on; /* kernels run on the device */
+#define DECLARE(name, parameters) int(*name) parameters;
+  DRIVER_FUNCTIONS(DECLARE)
+#undef DECLARE
+  void *stream, *module;
+  void ***functions;  /* by graph, by launch */
+  Address *constants; /* of the program's */
+  Address scratch;
+  int64_t scratch_bytes;
+  Mirror *mirrors;
+  Replay *replays, *going;
+} gpu;
+
+/* ---- failures ---- */
+
+/* A run has no way to report: what fails while it goes ends the process. */
+static void must(int status, const char *what) {
+  const char *text = NULL;
+  if (status == 0) return;
+  if (gpu.cuGetErrorString(status, &text) || !text) text = "unknown error";
+  fprintf(stderr, "the GPU failed: %s: %s\n", what, text);
+  exit(NNRT_EDEVICE);
+}
+
+static void *needed(void *memory, const char *what) {
+  if (memory) return memory;
+  fprintf(stderr, "out of memory for %s\n", what);
+  exit(NNRT_EDEVICE);
+}
+
+static Address allocate(int64_t bytes, const char *what) {
+  Address at = 0;
+  char text[96];
+  snprintf(text, sizeof text, "%lld bytes for %.60s", (long long)bytes, what);
+  must(gpu.cuMemAlloc_v2(&at, (size_t)(bytes > 0 ? bytes : 1)), text);
+  return at;
+}
+
+static void upload(Address to, const void *from, int64_t bytes) {
+  if (bytes > 0 && from) must(gpu.cuMemcpyHtoDAsync_v2(to, from, (size_t)bytes, gpu.stream), "a copy to the device");
+}
+
+static void download(void *to, Address from, int64_t bytes) {
+  if (bytes > 0) must(gpu.cuMemcpyDtoHAsync_v2(to, from, (size_t)bytes, gpu.stream), "a copy from the device");
+}
+
+static void finish(void) { must(gpu.cuStreamSynchronize(gpu.stream), "a kernel"); }
+
+/* ---- opening ---- */
+
+static int load_driver(NnrtError *e) {
+  const char *path = getenv("NN_LIBCUDA");
+  void *library = dlopen(path ? path : "libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (!library)
+    return nnrt_fail(e, NNRT_EDEVICE, "no NVIDIA driver is here (libcuda.so.1); --device cpu runs on the processor");
+  bool all = true;
+#define RESOLVE(name, parameters) all = (*(void **)&gpu.name = dlsym(library, #name)) && all;
+  DRIVER_FUNCTIONS(RESOLVE)
+#undef RESOLVE
+  return all ? NNRT_OK : nnrt_fail(e, NNRT_EDEVICE, "the NVIDIA driver is too old: version 525 or newer is needed");
+}
+
+/* Machine code runs on its own kind and on later ones of the same generation; `a` on its own alone. PTX on all from
+ * its version on. */
+static bool fits(const char *arch, int major, int minor) {
+  const char *number = strchr(arch, '_') + 1;
+  int version = atoi(number), here = 10 * major + minor;
+  if (strncmp(arch, "sm_", 3) != 0) return version <= here;
+  if (number[strlen(number) - 1] == 'a') return version == here;
+  return version / 10 == major && version <= here;
+}
+
+static int load_image(int device, NnrtError *e) {
+  int major = 0, minor = 0;
+  must(gpu.cuDeviceGetAttribute(&major, ATTRIBUTE_MAJOR, device), "the device's version");
+  must(gpu.cuDeviceGetAttribute(&minor, ATTRIBUTE_MINOR, device), "the device's version");
+  for (int64_t i = 0; i < nnrt_cuda.n_images; i++)
+    if (fits(nnrt_cuda.images[i].arch, major, minor) && !gpu.cuModuleLoadData(&gpu.module, nnrt_cuda.images[i].code))
+      return NNRT_OK;
+  return nnrt_fail(e, NNRT_EDEVICE, "the program has no kernels for this GPU, sm_%d%d; nnc --sm=%d%d makes them",
+                   major, minor, major, minor);
+}
+
+static int find_kernels(NnrtError *e) {
+  gpu.functions = needed(calloc((size_t)nnrt_cuda.n_graphs + 1, sizeof *gpu.functions), "the kernels");
+  for (int64_t g = 0; g < nnrt_cuda.n_graphs; g++) {
+    const NnrtCudaGraph *graph = &nnrt_cuda.graphs[g];
+    gpu.functions[g] = needed(calloc((size_t)graph->n_launches + 1, sizeof(void *)), "the kernels");
+    for (int64_t i = 0; i < graph->n_launches; i++)
+      if (gpu.cuModuleGetFunction(&gpu.functions[g][i], gpu.module, graph->launches[i].symbol))
+        return nnrt_fail(e, NNRT_EDEVICE, "the GPU's code lacks the kernel %s", graph->launches[i].symbol);
+  }
+  return NNRT_OK;
+}
+
+static int open_device(const NnrtProgram *p, int number, NnrtError *e) {
+  int count = 0, device = 0;
+  void *context = NULL;
+  int status = load_driver(e);
+  if (status != NNRT_OK) return status;
+  if (gpu.cuInit(0) || gpu.cuDeviceGetCount(&count) || count == 0)
+    return nnrt_fail(e, NNRT_EDEVICE, "the NVIDIA driver finds no GPU; --device cpu runs on the processor");
+  if (number >= count || gpu.cuDeviceGet(&device, number))
+    return nnrt_fail(e, NNRT_EDEVICE, "there is no GPU %d: %d here", number, count);
+  if (gpu.cuDevicePrimaryCtxRetain(&context, device) || gpu.cuCtxSetCurrent(context) ||
+      gpu.cuStreamCreate(&gpu.stream, NON_BLOCKING))
+    return nnrt_fail(e, NNRT_EDEVICE, "GPU %d cannot be used", number);
+  status = load_image(device, e);
+  if (status == NNRT_OK) status = find_kernels(e);
+  if (status != NNRT_OK) return status;
+  gpu.constants = needed(calloc((size_t)p->n_constants + 1, sizeof *gpu.constants), "constants");
+  for (int64_t i = 0; i < p->n_constants; i++) {
+    gpu.constants[i] = allocate(p->constants[i].n_data, "constants");
+    upload(gpu.constants[i], p->constants[i].data, p->constants[i].n_data);
+  }
+  gpu.on = true;
+  return NNRT_OK;
+}
+
+/* cuda, cuda:1, cpu. */
+static int choose_device(const NnrtProgram *p, const char *name, NnrtError *e) {
+  if (!strcmp(name, "cpu")) return NNRT_OK;
+  if (strncmp(name, "cuda", 4) != 0 || (name[4] && name[4] != ':'))
+    return nnrt_fail(e, NNRT_EUSAGE, "--device: cuda, cuda:1 or cpu, not \"%.40s\"", name);
+  return open_device(p, name[4] ? atoi(name + 5) : 0, e);
+}
+
+int __real_nnrt_cli_parse(NnrtCli *c, const NnrtProgram *p, const NnrtVerbRow *verb, char kind, int argc,
+                          char **argv);
+int __wrap_nnrt_cli_parse(NnrtCli *c, const NnrtProgram *p, const NnrtVerbRow *verb, char kind, int argc,
+                          char **argv);
+
+/* Takes --device out of the arguments; the others are the runtime's. */
+int __wrap_nnrt_cli_parse(NnrtCli *c, const NnrtProgram *p, const NnrtVerbRow *verb, char kind, int argc,
+                          char **argv) {
+  const char *device = getenv("NN_DEVICE");
+  int n = 0;
+  for (int i = 0; i < argc; i++) {
+    if (!strncmp(argv[i], "--device=", 9)) device = argv[i] + 9;
+    else if (!strncmp(argv[i], "device=", 7)) device = argv[i] + 7;
+    else if (!strcmp(argv[i], "--device") && i + 1 < argc) device = argv[++i];
+    else argv[n++] = argv[i];
+  }
+  int status = __real_nnrt_cli_parse(c, p, verb, kind, n, argv);
+  if (status != NNRT_OK || kind == 'i' || nnrt_cli_flag(c, NNRT_OPT_HELP)) return status;
+  return choose_device(p, device ? device : "cuda", &c->error);
+}
+
+/* ---- a model on the device ---- */
+
+static Mirror *mirror_of(const NnrtModel *m) {
+  for (Mirror *x = gpu.mirrors; x; x = x->next)
+    if (x->model == m) return x;
+  return NULL;
+}
+
+static Mirror *make_mirror(const NnrtModel *m) {
+  Mirror *x = mirror_of(m);
+  if (!x) {
+    x = needed(calloc(1, sizeof *x), "the model");
+    *x = (Mirror){.next = gpu.mirrors, .model = m, .host_is_newer = true};
+    x->variables = allocate(m->total, "the model");
+    gpu.mirrors = x;
+  }
+  if (x->host_is_newer) upload(x->variables, m->block, m->total);
+  x->host_is_newer = false;
+  if (x->arena_bytes >= m->arena_bytes && x->arena) return x;
+  if (x->arena) must(gpu.cuMemFree_v2(x->arena), "the arena");
+  x->arena = allocate(m->arena_bytes, "the arena");
+  x->arena_bytes = m->arena_bytes;
+  x->arenas++;
+  return x;
+}
+
+/* The host's variables as the device has them. */
+static void fetch(const NnrtModel *m) {
+  Mirror *x = mirror_of(m);
+  if (!x || !x->device_is_newer) return;
+  download(m->block, x->variables, m->total);
+  finish();
+  x->device_is_newer = false;
+}
+
+static void host_changed(const NnrtModel *m) {
+  Mirror *x = mirror_of(m);
+  if (x) x->host_is_newer = true;
+}
+
+int __real_nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e);
+int __wrap_nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e);
+int __wrap_nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e) {
+  fetch(m);
+  host_changed(m);
+  return __real_nnrt_model_init(m, seed, e);
+}
+
+int __real_nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, NnrtError *e);
+int __wrap_nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, NnrtError *e);
+int __wrap_nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, NnrtError *e) {
+  fetch(m);
+  host_changed(m);
+  return __real_nnrt_checkpoint_load(m, s, what, e);
+}
+
+int __real_nnrt_training_keep_best(NnrtTraining *t);
+int __wrap_nnrt_training_keep_best(NnrtTraining *t);
+int __wrap_nnrt_training_keep_best(NnrtTraining *t) {
+  fetch(&t->model);
+  return __real_nnrt_training_keep_best(t);
+}
+
+int __real_nnrt_training_save(NnrtTraining *t);
+int __wrap_nnrt_training_save(NnrtTraining *t);
+int __wrap_nnrt_training_save(NnrtTraining *t) {
+  fetch(&t->model);
+  return __real_nnrt_training_save(t);
+}
+
+/* ---- a run ---- */
+
+static int64_t poly(const int64_t *terms, int64_t n, const NnrtRun *r) { return nnrt_poly(terms, n, r->dims); }
+
+static int64_t bytes_of(const NnrtRun *r, int64_t buffer) {
+  return poly(r->graph->buffers[buffer].bytes, r->graph->buffers[buffer].n_bytes, r);
+}
+
+static bool is_same(const Replay *x, const NnrtRun *r) {
+  return x->graph == r->graph && !memcmp(x->dims, r->dims, (size_t)r->graph->n_dims * sizeof *r->dims);
+}
+
+static void place(Replay *x, const NnrtRun *r) {
+  const NnrtModel *m = r->model;
+  for (int64_t i = 0; i < r->graph->n_buffers; i++) {
+    const NnrtBuffer *b = &r->graph->buffers[i];
+    switch ((NnrtPlace)b->place) {
+    case NNRT_INPUT:
+      x->inputs[b->index] = allocate(bytes_of(r, i), "an input");
+      x->buffers[i] = x->inputs[b->index];
+      break;
+    case NNRT_PARAM:
+    case NNRT_STATE:
+      x->buffers[i] = x->mirror->variables + (Address)((char *)m->variables[b->index] - (char *)m->block);
+      break;
+    case NNRT_CONST: x->buffers[i] = gpu.constants[b->index]; break;
+    case NNRT_ARENA: x->buffers[i] = x->mirror->arena + (Address)poly(b->offset, b->n_offset, r); break;
+    }
+  }
+}
+
+static void drop(Replay *x) {
+  for (int64_t i = 0; i < x->graph->n_inputs; i++)
+    if (x->inputs[i]) must(gpu.cuMemFree_v2(x->inputs[i]), "an input");
+  if (x->exec) must(gpu.cuGraphExecDestroy(x->exec), "a graph");
+  free(x->dims);
+  free(x->buffers);
+  free(x->inputs);
+}
+
+static Replay *make_replay(const NnrtRun *r, Mirror *m) {
+  Replay *x = gpu.replays;
+  while (x && x->run != r) x = x->next;
+  if (x && is_same(x, r) && x->arena == m->arenas && x->mirror == m) return x;
+  Replay *next = x ? x->next : gpu.replays;
+  if (x) drop(x);
+  else gpu.replays = x = needed(calloc(1, sizeof *x), "a run");
+  *x = (Replay){.next = next, .run = r, .graph = r->graph, .mirror = m, .arena = m->arenas};
+  x->dims = needed(calloc((size_t)r->graph->n_dims + 1, sizeof *x->dims), "a run");
+  x->buffers = needed(calloc((size_t)r->graph->n_buffers + 1, sizeof *x->buffers), "a run");
+  x->inputs = needed(calloc((size_t)r->graph->n_inputs + 1, sizeof *x->inputs), "a run");
+  memcpy(x->dims, r->dims, (size_t)r->graph->n_dims * sizeof *x->dims);
+  place(x, r);
+  return x;
+}
+
+static const NnrtCudaLaunch *launch_of(const NnrtRun *r, int64_t i) {
+  return &nnrt_cuda.graphs[r->graph - r->model->program->graphs].launches[i];
+}
+
+static int64_t blocks_of(const NnrtRun *r, const NnrtCudaLaunch *l) {
+  int64_t parts = poly(l->parts, l->n_parts, r);
+  return parts < MOST_BLOCKS ? parts : MOST_BLOCKS;
+}
+
+/* Before a graph is captured, in which nothing may be allocated; one that was captured keeps the old memory. */
+static void reserve_scratch(const NnrtRun *r) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < r->graph->n_launches; i++) {
+    const NnrtCudaLaunch *l = launch_of(r, i);
+    int64_t bytes = poly(l->scratch, l->n_scratch, r) * blocks_of(r, l);
+    if (bytes > most) most = bytes;
+  }
+  if (most <= gpu.scratch_bytes) return;
+  gpu.scratch = allocate(most, "scratch memory");
+  gpu.scratch_bytes = most;
+}
+
+void __real_nnrt_run_launch(NnrtRun *r, int64_t i, int64_t step);
+void __wrap_nnrt_run_launch(NnrtRun *r, int64_t i, int64_t step);
+
+static void launch(const NnrtRun *r, int64_t i, int64_t step) {
+  const NnrtCudaLaunch *l = launch_of(r, i);
+  const NnrtLaunch *row = &r->graph->launches[i];
+  int64_t blocks = blocks_of(r, l);
+  void *arguments[ARGUMENTS];
+  int n = 0;
+  if (blocks <= 0) return;
+  for (int64_t b = 0; b < row->n_buffers; b++) arguments[n++] = &gpu.going->buffers[row->buffers[b]];
+  for (int d = 0; d < r->n_open; d++) arguments[n++] = &r->dims[d];
+  arguments[n++] = &step;
+  arguments[n++] = &gpu.scratch;
+  void *f = gpu.functions[r->graph - r->model->program->graphs][i];
+  must(gpu.cuLaunchKernel(f, (unsigned)blocks, 1, 1, (unsigned)l->threads, 1, 1, (unsigned)l->shared, gpu.stream,
+                          arguments, NULL),
+       row->name ? row->name : l->symbol);
+}
+
+void __wrap_nnrt_run_launch(NnrtRun *r, int64_t i, int64_t step) {
+  if (gpu.on && gpu.going) launch(r, i, step);
+  else __real_nnrt_run_launch(r, i, step);
+}
+
+static bool may_end_early(const NnrtGraph *g) {
+  for (int64_t i = 0; i < g->n_loops; i++)
+    if (g->loops[i].ends) return true;
+  return false;
+}
+
+void __real_nnrt_run_go(NnrtRun *r);
+void __wrap_nnrt_run_go(NnrtRun *r);
+
+static void capture(NnrtRun *r, Replay *x) {
+  void *graph = NULL;
+  must(gpu.cuStreamBeginCapture_v2(gpu.stream, 0), "a graph");
+  __real_nnrt_run_go(r);
+  must(gpu.cuStreamEndCapture(gpu.stream, &graph), "a graph");
+  must(gpu.cuGraphInstantiateWithFlags(&x->exec, graph, 0), "a graph");
+  must(gpu.cuGraphDestroy(graph), "a graph");
+}
+
+/* Outputs lie in the host's arena where the device has them in its own. */
+static void download_outputs(const NnrtRun *r, const Replay *x) {
+  for (int64_t i = 0; i < r->graph->n_outputs; i++) {
+    int64_t b = r->graph->outputs[i].buffer;
+    if (b < 0 || r->graph->buffers[b].place == NNRT_INPUT || r->graph->buffers[b].place == NNRT_CONST) continue;
+    download(r->buffers[b], x->buffers[b], bytes_of(r, b));
+  }
+}
+
+void __wrap_nnrt_run_go(NnrtRun *r) {
+  if (!gpu.on) {
+    __real_nnrt_run_go(r);
+    return;
+  }
+  Mirror *m = make_mirror(r->model);
+  Replay *x = gpu.going = make_replay(r, m);
+  reserve_scratch(r);
+  for (int64_t i = 0; i < r->graph->n_buffers; i++)
+    if (r->graph->buffers[i].place == NNRT_INPUT)
+      upload(x->buffers[i], r->inputs[r->graph->buffers[i].index], bytes_of(r, i));
+  if (!x->exec && !may_end_early(r->graph)) capture(r, x);
+  if (x->exec) must(gpu.cuGraphLaunch(x->exec, gpu.stream), r->graph->name);
+  else __real_nnrt_run_go(r);
+  download_outputs(r, x);
+  finish();
+  gpu.going = NULL;
+  if (r->graph->n_stored) m->device_is_newer = true;
+}
+
+bool __real_nnrt_loop_ends(const NnrtRun *r, const NnrtLoop *l, int64_t steps, int64_t step);
+bool __wrap_nnrt_loop_ends(const NnrtRun *r, const NnrtLoop *l, int64_t steps, int64_t step);
+
+static void fetch_buffer(const NnrtRun *r, int64_t b) {
+  download(r->buffers[b], gpu.going->buffers[b], bytes_of(r, b));
+}
+
+/* Asked of the host's copy; what it writes goes back. */
+bool __wrap_nnrt_loop_ends(const NnrtRun *r, const NnrtLoop *l, int64_t steps, int64_t step) {
+  if (!gpu.going) return __real_nnrt_loop_ends(r, l, steps, step);
+  fetch_buffer(r, l->counts);
+  for (int64_t i = 0; i < l->n_rows; i += 2) fetch_buffer(r, l->rows[i]);
+  finish();
+  if (!__real_nnrt_loop_ends(r, l, steps, step)) return false;
+  for (int64_t i = 0; i < l->n_rows; i += 2)
+    upload(gpu.going->buffers[l->rows[i]], r->buffers[l->rows[i]], bytes_of(r, l->rows[i]));
+  return true;
+}
+
+void __real_nnrt_model_close(NnrtModel *m);
+void __wrap_nnrt_model_close(NnrtModel *m);
+
+/* Runs of a model that is gone are not replayed: another may have its address. */
+void __wrap_nnrt_model_close(NnrtModel *m) {
+  for (Mirror **x = &gpu.mirrors; *x;) {
+    Mirror *old = *x;
+    if (old->model != m) {
+      x = &old->next;
+      continue;
+    }
+    for (Replay **y = &gpu.replays; *y;) {
+      Replay *run = *y;
+      if (run->mirror != old) {
+        y = &run->next;
+        continue;
+      }
+      *y = run->next;
+      drop(run);
+      free(run);
+    }
+    *x = old->next;
+    must(gpu.cuMemFree_v2(old->variables), "the model");
+    if (old->arena) must(gpu.cuMemFree_v2(old->arena), "the arena");
+    free(old);
+  }
+  __real_nnrt_model_close(m);
+}

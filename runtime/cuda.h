@@ -1,0 +1,32 @@
+/* cuda.h - the tables of a program that runs on a GPU, beside NnrtProgram's and of the same make (nnrt.h): constants
+ * named nnrt_cuda, which nnc writes and cuda.c reads. */
+#ifndef NNRT_CUDA_H
+#define NNRT_CUDA_H
+
+#include "runtime/nnrt.h"
+
+#define NNRT_CUDA_LAUNCH_FIELDS(F) /* of NnrtGraph.launches, in its order */                                         \
+  F(STRING, symbol, )                                                                                                \
+  F(INT, threads, )  /* of a block */                                                                                \
+  F(INT, shared, )   /* bytes of a block's shared memory */                                                          \
+  F(INTS, parts, )   /* poly: what blocks take turns with */                                                         \
+  F(INTS, scratch, ) /* poly: bytes for each block */
+
+#define NNRT_CUDA_GRAPH_FIELDS(F) F(TABLES, launches, NnrtCudaLaunch)
+
+#define NNRT_CUDA_IMAGE_FIELDS(F)                                                                                    \
+  F(STRING, arch, ) /* sm_90a: machine code; compute_80: PTX, which the driver translates */                         \
+  F(BYTES, code, )
+
+#define NNRT_CUDA_FIELDS(F)                                                                                          \
+  F(TABLES, images, NnrtCudaImage) /* the best ones first */                                                         \
+  F(TABLES, graphs, NnrtCudaGraph) /* of NnrtProgram.graphs */
+
+#define NNRT_CUDA_TABLES(TABLE)                                                                                      \
+  TABLE(NnrtCudaLaunch, NNRT_CUDA_LAUNCH_FIELDS)                                                                     \
+  TABLE(NnrtCudaGraph, NNRT_CUDA_GRAPH_FIELDS)                                                                       \
+  TABLE(NnrtCudaImage, NNRT_CUDA_IMAGE_FIELDS)                                                                       \
+  TABLE(NnrtCuda, NNRT_CUDA_FIELDS)
+NNRT_CUDA_TABLES(NNRT_DECLARE_TABLE)
+
+#endif

@@ -1,0 +1,17 @@
+/* translate.c - kernels' text as a shared object, by the C compiler. SIMULATOR_FLAGS and SIMULATOR_ROOT are given by
+ * the build. */
+#include "tests/gpu/translate.h"
+
+#include <stdio.h>
+
+const char *simulated_translate(const char *text, size_t n, const char *path) {
+  char command[600];
+  snprintf(command, sizeof command,
+           "cc -std=gnu17 -w " SIMULATOR_FLAGS " -fPIC -shared -I" SIMULATOR_ROOT
+           " -include tests/gpu/device.h -x c - -o '%s'",
+           path);
+  FILE *cc = popen(command, "w");
+  if (!cc) return "there is no shell for the C compiler";
+  fwrite(text, 1, n, cc);
+  return pclose(cc) ? "the C compiler refuses the kernels" : NULL;
+}
