@@ -76,6 +76,7 @@ static void add_member(Elaborator *x, Instance *i, InstanceMember m, Value *v, S
 }
 
 static Str member_path(Elaborator *x, Instance *i, Str name) {
+  if (i->suffix) name = str_internf(x->strings, "%s%s", name, i->suffix);
   return i->path && i->path[0] ? str_internf(x->strings, "%s.%s", i->path, name) : name;
 }
 
@@ -96,6 +97,11 @@ static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
     return;
   }
   bool frozen = i->frozen || (a->flags & AST_FROZEN);
+  if (x->suffixed && tensor_find(x, full) >= 0) {
+    Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "two tensors would be called `%s`", full);
+    diag_help(d, "`{}` in the text after `as` stands for an instance's number");
+    return;
+  }
   m.tensor = tensor_declare(x, full, is_state ? ROLE_state : frozen ? ROLE_frozen : ROLE_param, &t, a->name_span);
   if (m.tensor < 0) return;
   x->program->tensors.at[m.tensor].nodecay = (a->flags & AST_NODECAY) != 0;
@@ -119,51 +125,105 @@ static void member_function(Elaborator *x, Instance *i, Ast *a) {
   add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_FUNCTION, .value = v, .ast = a}, v, a->name_span);
 }
 
-/* `name = Model(args)`, `Model(args) * n`, `[A(), B()]`: instances named by their place. */
-static Value *member_instances(Elaborator *x, Instance *i, Ast *a, Str path) {
-  if (a->kind == AST_BINARY && a->op == OP_MUL && a->left->kind == AST_CALL) {
-    Ast *name = a->left->callee;
-    Env *e = i ? i->env : NULL;
-    Value *callee = name->kind == AST_NAME ? name_find(x, e, name->name, name->span) : NULL;
-    if (name->kind == AST_MEMBER) callee = elaborate_expr(x, e, name);
-    if (callee && callee->kind == VALUE_MODEL) {
-      Dim *n = dim_of(x, i ? i->env : NULL, a->right);
-      int64_t count = 0;
-      if (!n) return NULL;
-      if (!dim_is_const(n, &count)) count = 1;
-      if (count < 0 || count > 10000) {
-        diag_add(x->diags, DIAG_LOOP_RANGE, a->right->span, "%lld copies", (long long)count);
-        return NULL;
-      }
-      Value *v = value_new(x, VALUE_ARRAY, a->span);
-      v->n = (int)count;
-      v->items = NEW_ARRAY(x->arena, Value *, count + 1);
-      for (int k = 0; k < v->n; k++) {
-        x->naming = str_internf(x->strings, "%s.%d", path, k);
-        if (!(v->items[k] = elaborate_expr(x, i ? i->env : NULL, a->left))) return NULL;
-      }
-      return v;
-    }
+/* ---- several instances ---- */
+
+typedef struct Naming { /* of the instances that a definition makes */
+  const Instance *in;   /* whose member it is; NULL: of a file */
+  Str path;
+  Str as; /* what follows the names of their parameters, which are then `in`'s; NULL */
+} Naming;
+
+/* The model that is called; NULL: it is something else. */
+static const Value *model_called(Elaborator *x, Env *e, const Ast *call) {
+  if (call->kind != AST_CALL) return NULL;
+  Ast *name = call->callee;
+  const Value *callee = name->kind == AST_NAME ? name_find(x, e, name->name, name->span) : NULL;
+  if (name->kind == AST_MEMBER) callee = elaborate_expr(x, e, name);
+  return callee && callee->kind == VALUE_MODEL ? callee : NULL;
+}
+
+/* `_l{}_reverse` with the number in the place of the brackets. */
+static Str with_number(Elaborator *x, Str text, int k) {
+  const char *at = strstr(text, "{}");
+  return at ? str_internf(x->strings, "%.*s%d%s", (int)(at - text), text, k, at + 2) : text;
+}
+
+static Value *made(Elaborator *x, const Naming *n, Env *e, Ast *a, int k) {
+  Str suffix = x->suffix;
+  x->naming = n->as ? n->in->path : k < 0 ? n->path : str_internf(x->strings, "%s.%d", n->path, k);
+  x->suffix = n->as ? with_number(x, n->as, k) : NULL;
+  x->suffixed = x->suffixed || n->as;
+  if (x->suffix && n->in->suffix) x->suffix = str_internf(x->strings, "%s%s", x->suffix, n->in->suffix);
+  Value *v = elaborate_expr(x, e, a);
+  x->suffix = suffix;
+  return v;
+}
+
+/* How many, of generic code one; -1 after a message. */
+static int copies(Elaborator *x, Env *e, Ast *number) {
+  Dim *n = dim_of(x, e, number);
+  int64_t count = 1;
+  if (!n) return -1;
+  dim_is_const(n, &count);
+  if (count >= 0 && count <= 10000) return (int)count;
+  diag_add(x->diags, DIAG_LOOP_RANGE, number->span, "%lld copies", (long long)count);
+  return -1;
+}
+
+/* `Model(args) * n`; or `[k < n] => Model(args)`, k having its number in each. */
+static Value *copies_of(Elaborator *x, const Naming *n, Env *e, Ast *call, Ast *number, const Ast *index, Span at) {
+  Value *v = value_new(x, VALUE_ARRAY, at);
+  if ((v->n = copies(x, e, number)) < 0) return NULL;
+  v->items = NEW_ARRAY(x->arena, Value *, v->n + 1);
+  for (int k = 0; k < v->n; k++) {
+    Value *which = index ? value_int(x, dim_const(x->ir, k), index->span) : NULL;
+    Env *inner = index ? env_bind(x, e, index->name, which, index->span) : e;
+    if (!(v->items[k] = made(x, n, inner, call, k))) return NULL;
   }
+  return v;
+}
+
+static const Ast *counted_index(const Ast *a) {
+  const Ast *item = a->items.n == 1 ? a->items.at[0] : NULL;
+  return item && item->kind == AST_BINARY && item->op == OP_LT && item->left->kind == AST_NAME ? item : NULL;
+}
+
+/* `name = Model(args)`, `Model(args) * n`, `[k < n] => Model(args)`, `[A(), B()]`: instances named by their place. */
+static Value *member_instances(Elaborator *x, const Naming *n, Ast *a) {
+  Env *e = n->in ? n->in->env : NULL;
+  if (a->kind == AST_BINARY && a->op == OP_MUL && model_called(x, e, a->left))
+    return copies_of(x, n, e, a->left, a->right, NULL, a->span);
+  const Ast *counted = a->kind == AST_COMPREHENSION ? counted_index(a) : NULL;
+  if (counted && model_called(x, e, a->body))
+    return copies_of(x, n, e, a->body, counted->right, counted->left, a->span);
   if (a->kind == AST_ARRAY && a->items.n && a->items.at[0]->kind == AST_CALL) {
     Value *v = value_new(x, VALUE_ARRAY, a->span);
     v->n = a->items.n;
     v->items = NEW_ARRAY(x->arena, Value *, v->n);
-    for (int k = 0; k < v->n; k++) {
-      x->naming = str_internf(x->strings, "%s.%d", path, k);
-      if (!(v->items[k] = elaborate_expr(x, i ? i->env : NULL, a->items.at[k]))) return NULL;
-    }
+    for (int k = 0; k < v->n; k++)
+      if (!(v->items[k] = made(x, n, e, a->items.at[k], k))) return NULL;
     return v;
   }
-  x->naming = path;
-  return elaborate_expr(x, i ? i->env : NULL, a);
+  return made(x, n, e, a, -1);
 }
 
 Value *instances_named(Elaborator *x, Ast *a, Str path) {
   Str naming = x->naming;
-  Value *v = member_instances(x, NULL, a, path);
+  Value *v = member_instances(x, &(Naming){NULL, path, NULL}, a);
   x->naming = naming;
   return v;
+}
+
+/* What a member is defined to be. */
+static Value *member_value(Elaborator *x, Instance *i, Ast *a) {
+  Str naming = x->naming;
+  Naming n = {i, member_path(x, i, a->name), a->text};
+  Value *v = member_instances(x, &n, a->value);
+  x->naming = naming;
+  if (!v || !a->text || value_is_structure(v)) return v;
+  diag_add(x->diags, DIAG_WRONG_TYPE, a->span, "`as` says how instances of a model are named, and this is %s",
+           value_type_text(x, v));
+  return NULL;
 }
 
 /* Does what the flags say to the parameters of an instance or of several. False: v is something else. */
@@ -218,9 +278,7 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
       say_no_value(x, a);
       break;
     }
-    Str naming = x->naming;
-    Value *v = member_instances(x, i, a->value, member_path(x, i, a->name));
-    x->naming = naming;
+    Value *v = member_value(x, i, a);
     v = dimension_value(x, a->name, v, a->value->span);
     if (v) mark_as_said(x, a, v);
     if (v) start_from(x, i->env, a, v, member_path(x, i, a->name));
@@ -258,6 +316,8 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
   Instance *i = NEW(x->arena, Instance);
   i->model = m;
   i->path = path;
+  i->suffix = x->suffix;
+  x->suffix = NULL;
   Value *v = value_new(x, VALUE_INSTANCE, at);
   v->instance = i;
   Env *outer = env_bind(x, NULL, str_internz(x->strings, "$self"), v, at);
@@ -267,6 +327,7 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
   m->busy = false;
   for (int k = 0; k < i->members.n; k++) /* a function sees every member, whatever the order */
     if (i->members.at[k].kind == MEMBER_FUNCTION) i->members.at[k].value->function->env = i->env;
+  x->suffix = i->suffix;
   x->module = module;
   x->calls.n--;
   blame_use(x, before, at, m->name);

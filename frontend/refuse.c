@@ -12,17 +12,22 @@ static bool is_body(AstKind kind) {
          kind == AST_TEST;
 }
 
-static void walk(DiagSink *sink, const Ast *n, bool in_body) {
+static void walk(DiagSink *sink, const Ast *n, bool in_body, bool in_model) {
   if (n->kind == AST_DEFINE && in_body && (n->from || (n->flags & (AST_FROZEN | AST_NODECAY))))
     refuse(sink, n->span,
            n->from                 ? "`from` in a body"
            : n->flags & AST_FROZEN ? "`frozen` in a body"
                                    : "`nodecay` in a body");
+  if (n->kind == AST_DEFINE && n->text && !in_model) {
+    Diag *d = diag_add(sink, DIAG_STATEMENT_HERE, n->span, "`as` names the parameters of a model's members");
+    diag_help(d, "leave it out");
+  }
   for (int i = 0; i < ast_child_count(n); i++) {
     const Ast *child = ast_child(n, i);
     if (child && child->kind != AST_LIST)
-      walk(sink, child, in_body || is_body(n->kind)); /* lists hold no statements */
+      walk(sink, child, in_body || is_body(n->kind),
+           (in_model && !is_body(n->kind)) || n->kind == AST_MODEL); /* lists hold no statements */
   }
 }
 
-void refuse_ignored(DiagSink *sink, const Ast *file) { walk(sink, file, false); }
+void refuse_ignored(DiagSink *sink, const Ast *file) { walk(sink, file, false, false); }

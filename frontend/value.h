@@ -125,8 +125,9 @@ struct ModelDecl {
 
 struct Instance {
   ModelDecl *model;
-  Str path; /* full name; "" only while generic code is checked */
-  Env *env; /* its parameters and members, for bodies */
+  Str path;   /* full name; "" only while generic code is checked */
+  Str suffix; /* after the names of its parameters, where they are named as its owner's, whose path it has; or NULL */
+  Env *env;   /* its parameters and members, for bodies */
   Vec(InstanceMember) members;
   bool frozen;
 };
@@ -256,6 +257,8 @@ typedef struct Elaborator {
   int examples;        /* indices at the stack's bottom, for each of which there is a copy of the states (entries) */
   Vec(Init) inits;     /* first values, elaborated into Program.init at the end */
   Str naming;          /* the full name that an instance made here gets; NULL: none may be made */
+  Str suffix;          /* and its suffix */
+  bool suffixed;       /* there was one: two parameters may be called the same */
   int depth;
   int turns;             /* calls and turns of `for` so far, each of which is written out */
   bool too_large;        /* a message said so */

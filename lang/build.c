@@ -198,6 +198,7 @@ void assign(Parser *p, Ast *n, Token sign, Ast *value, Ast *tails) {
   n->span = span_join(n->span, tails->span);
   if (n->kind == AST_DEFINE) {
     set(p, n, &n->from, tails->from);
+    n->text = tails->text;
     take_items(p, n, tails);
   } else if (tails->from)
     diag_help(diag_add(p->sink, DIAG_UNEXPECTED, tails->from->span, "only a model's instance is loaded by `from`"),
@@ -225,6 +226,13 @@ Ast *tail_skip(Parser *p, Ast *tails, Token word, Ast *names) {
     diag_help(d, "write `net = Net() from \"file.safetensors\" skip \"head\"`");
   }
   return take_items(p, n, names);
+}
+
+Ast *tail_as(Parser *p, Ast *tails, Token text) {
+  Ast *n = tails_node(p, tails, text.span);
+  if (n->text) diag_add(p->sink, DIAG_UNEXPECTED, text.span, "`as` is written once");
+  n->text = text.text;
+  return n;
 }
 
 Ast *tail_flag(Parser *p, Ast *tails, AstFlags flag, Token word) {

@@ -197,6 +197,7 @@ assign(A) ::= TILDE(E).  { A = E; }
 tails(A) ::= .                     { A = NULL; }
 tails(A) ::= tails(L) FROM expr(E). { A = tail_from(p, L, E); }
 tails(A) ::= tails(L) SKIP(K) exprs(E). { A = tail_skip(p, L, K, E); }
+tails(A) ::= tails(L) AS STRING(S). { A = tail_as(p, L, S); }
 tails(A) ::= tails(L) FROZEN(K).   { A = tail_flag(p, L, AST_FROZEN, K); }
 tails(A) ::= tails(L) NODECAY(K).  { A = tail_flag(p, L, AST_NODECAY, K); }
 

@@ -70,6 +70,7 @@ Ast *define(Parser *p, Ast *target, Ast *type, const Token *sign, Ast *value, As
 void assign(Parser *p, Ast *n, Token sign, Ast *value, Ast *tails);
 Ast *tail_from(Parser *p, Ast *tails, Ast *from);
 Ast *tail_skip(Parser *p, Ast *tails, Token word, Ast *names);
+Ast *tail_as(Parser *p, Ast *tails, Token text);
 Ast *tail_flag(Parser *p, Ast *tails, AstFlags flag, Token word);
 Ast *unpack(Parser *p, Ast *targets, Ast *value);
 Ast *next_value(Parser *p, Ast *target, Ast *value);

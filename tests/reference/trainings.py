@@ -432,12 +432,14 @@ def optimizers():
 class BiLstm(nn.Module):
     def __init__(self):
         super().__init__()
-        self.low, self.high = (nn.LSTM(n, 3, bidirectional=True, batch_first=True) for n in (4, 6))
-        self.head = nn.Linear(12, 3)
+        self.lstm, self.gru = nn.LSTM(4, 3, 2, bidirectional=True, batch_first=True), nn.GRU(6, 4, 2, batch_first=True)
+        self.rnn, self.head = nn.RNN(4, 2, 2, bidirectional=True, batch_first=True), nn.Linear(22, 3)
 
     def forward(self, x):
-        z, (h, _) = self.high(self.low(x)[0])
-        return self.head(torch.cat([h[0], h[1], z.mean(1)], 1))
+        y, (h, c) = self.lstm(x)
+        z, g = self.gru(y)
+        w, r = self.rnn(z)
+        return self.head(torch.cat([w.mean(1), h[-1], h[0], c[2], g[0], g[1], r[3, :, 1:]], 1))
 
 
 class Seq2seq(nn.Module):
