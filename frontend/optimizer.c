@@ -5,8 +5,10 @@
 
 #include <string.h>
 
-/* `opt/<param>/<slot>`; of a parameter's second optimizer `opt/<param>/<slot>.2`. */
+/* `opt/<param>/<slot>`; of a parameter's second optimizer `opt/<param>/<slot>.2`; in the second `train` block and the
+ * following ones `opt/<param>/<slot>.<name of the block>`. */
 static Str slot_name(Elaborator *x, Str param, Str slot, int nth) {
+  if (x->train) slot = str_internf(x->strings, "%s.%s", slot, x->train);
   return nth ? str_internf(x->strings, "opt/%s/%s.%d", param, slot, nth + 1)
              : str_internf(x->strings, "opt/%s/%s", param, slot);
 }

@@ -137,7 +137,7 @@ static Graph *walk_body(Elaborator *x, Train *t, const DataDecl *data, Ast *a, i
   x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 1);
   g->batch = dim_as_symbol(x->batch);
   x->training = mode != MODE_EVAL;
-  frame_enter(x, str_internz(x->strings, "train"));
+  frame_enter(x, x->train ? str_internf(x->strings, "train.%s", x->train) : str_internz(x->strings, "train"));
   w.env = bind_counter(x, bind_self(x, a->span), "step", "$step", a->span);
   w.env = bind_counter(x, w.env, "steps", "$steps", a->span);
   w.env = bind_counter(x, w.env, "epoch", "$epoch", a->span);
@@ -195,6 +195,22 @@ static Str why_whole(Elaborator *x, const Train *t) {
   return mixed ? str_internf(x->strings, "%s %s", line_text(x, mixed->span), why) : NULL;
 }
 
+/* Where there are several blocks each has a name of its own. */
+static bool has_own_name(Elaborator *x, const Ast *a) {
+  for (int i = 0; i < x->program->train.n; i++) {
+    const Train *other = &x->program->train.at[i];
+    if (a->text && other->name && strcmp(a->text, other->name) != 0) continue;
+    Diag *d = diag_add(x->diags, DIAG_TWICE, a->span,
+                       a->text && other->name ? "two `train` blocks have the same name"
+                                              : "several `train` blocks need names, by which they are called");
+    diag_place(d, other->span, a->text && other->name ? "the other is here" : "the one before is here");
+    diag_help(d, "train \"%s\" %s { ... }", a->text ? other->name ? "another" : "first" : "fine",
+              a->items.at[0]->name);
+    return false;
+  }
+  return true;
+}
+
 void elaborate_train(Elaborator *x, Decl *decl) {
   Ast *a = decl->ast;
   Train t = {.name = a->text,
@@ -204,12 +220,11 @@ void elaborate_train(Elaborator *x, Decl *decl) {
              .test_data = -1,
              .shuffle = true,
              .span = a->span};
-  if (a->items.n != 1 || x->program->train.n) {
-    diag_add(x->diags, DIAG_NOT_COMPILED, a->items.at[0]->span,
-             a->items.n != 1 ? "this version of nnc trains on one data set"
-                             : "this version of nnc compiles one `train` block");
+  if (a->items.n != 1) {
+    diag_add(x->diags, DIAG_NOT_COMPILED, a->items.at[0]->span, "this version of nnc trains on one data set");
     return;
   }
+  if (!has_own_name(x, a)) return;
   Value *v = name_lookup(x, NULL, a->items.at[0]->name, a->items.at[0]->span);
   if (!v) return;
   if (v->kind != VALUE_DATASET) {
@@ -218,6 +233,7 @@ void elaborate_train(Elaborator *x, Decl *decl) {
     return;
   }
   t.data = v->data->index;
+  x->train = x->program->train.n ? t.name : NULL;
   int errors = x->diags->errors;
   int first = read_settings(x, &t, a->body);
   if (!t.epochs && !t.steps) t.epochs = 1;
@@ -228,5 +244,6 @@ void elaborate_train(Elaborator *x, Decl *decl) {
     t.whole = why_whole(x, &t);
     if (!t.whole) t.update = walk_body(x, &t, v->data, a, first, MODE_UPDATE);
   }
+  x->train = NULL;
   vec_push(x->arena, &x->program->train, t);
 }

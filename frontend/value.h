@@ -260,6 +260,7 @@ typedef struct Elaborator {
   Str suffix;          /* and its suffix */
   bool suffixed;       /* there was one: two parameters may be called the same */
   int depth;
+  Str train;            /* the name of the `train` block that is walked, if it is not the first; NULL */
   int turns;             /* calls and turns of `for` so far, each of which is written out */
   bool too_large;        /* a message said so */
   Vec(CallPlace) calls;  /* for "in this use of" places */

@@ -68,6 +68,9 @@ int nnrt_cli_list(NnrtCli *c, NnrtOptionId id, int64_t *values, int room, int *n
 /* The --data options that concern data set `index`. `main`: a PATH without a name means this one. Free the list. */
 int nnrt_cli_data(NnrtCli *c, int64_t index, bool main, NnrtOverride **list, int *n);
 
+/* The `train` block of a name. NULL after a message: there is none. */
+const NnrtTrain *nnrt_cli_block(NnrtCli *c, const char *name);
+
 /* Data and model of a verb: threads from --threads. */
 int nnrt_cli_pool(NnrtCli *c, NnrtPool **pool);
 

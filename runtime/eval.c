@@ -182,7 +182,10 @@ int nnrt_verb_eval(const NnrtProgram *p, NnrtCli *cli) {
     nnrt_fail(&cli->error, NNRT_EUSAGE, "the program has no training, so nothing says what to evaluate");
     return nnrt_cli_fail(cli);
   }
-  Eval v = {.cli = cli, .table = &p->train[0]};
+  /* The block that is named, or the last. */
+  const NnrtTrain *block = cli->n_files ? nnrt_cli_block(cli, cli->files[0]) : &p->train[p->n_train - 1];
+  if (!block) return nnrt_cli_fail(cli);
+  Eval v = {.cli = cli, .table = block};
   int status = run(&v);
   if (status == NNRT_OK) {
     print(&v);

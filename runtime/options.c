@@ -97,7 +97,7 @@ static int take(NnrtCli *c, int argc, char **argv, int *i) {
   if (text[0] == '-' && text[1]) return take_letter(c, argc, argv, i);
   int id = equals ? find(c, text, (size_t)(equals - text)) : -1;
   if (id >= 0) give(c, id, equals + 1);
-  else if (c->kind == 'p') c->files[c->n_files++] = text;
+  else if (c->kind == 'p' || c->kind == 't' || c->kind == 'e') c->files[c->n_files++] = text;
   else return nnrt_fail(&c->error, NNRT_EUSAGE, "%s takes no argument \"%s\"", c->verb->name, text);
   return NNRT_OK;
 }

@@ -1,5 +1,6 @@
 /* options_train.c - the options of programs that train, evaluate and bench; see options.c. */
 #include "runtime/cli.h"
+#include "runtime/closest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,4 +78,18 @@ int nnrt_cli_data(NnrtCli *c, int64_t index, bool main, NnrtOverride **list, int
   const char *v = given ? NULL : nnrt_cli_text(c, NNRT_OPT_DATA);
   if (v && parse_data(c, v, d, main, &(*list)[*n])) ++*n;
   return NNRT_OK;
+}
+
+const NnrtTrain *nnrt_cli_block(NnrtCli *c, const char *name) {
+  const NnrtProgram *p = c->program;
+  NnrtClosest near = {0};
+  char hint[96];
+  for (int64_t i = 0; i < p->n_train; i++) {
+    const char *own = p->train[i].name;
+    if (own && strcmp(own, name) == 0) return &p->train[i];
+    if (own) nnrt_closest_try(&near, name, own);
+  }
+  nnrt_fail(&c->error, NNRT_EUSAGE, "the program has no training \"%s\"%s", name,
+            nnrt_closest_text(&near, name, hint));
+  return NULL;
 }

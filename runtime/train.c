@@ -20,7 +20,8 @@ static int read_settings(NnrtTraining *t) {
   int status = nnrt_cli_natural(c, NNRT_OPT_EPOCHS, 0, s->epochs, &t->epochs);
   if (status == NNRT_OK) status = nnrt_cli_natural(c, NNRT_OPT_STEPS, 1, s->steps, &t->steps);
   if (status == NNRT_OK) status = nnrt_cli_natural(c, NNRT_OPT_BATCH, 1, s->batch > 0 ? s->batch : 32, &t->batch);
-  if (status == NNRT_OK) status = nnrt_cli_natural(c, NNRT_OPT_SEED, 0, s->seed, &t->seed);
+  if (status == NNRT_OK)
+    status = nnrt_cli_natural(c, NNRT_OPT_SEED, 0, t->run_seed < 0 ? s->seed : t->run_seed, &t->seed);
   if (status == NNRT_OK) status = nnrt_training_parse_save_every(t);
   /* --steps wins over all, --epochs over the source's steps. */
   t->by_steps = t->steps > 0 && (nnrt_cli_text(c, NNRT_OPT_STEPS) || !nnrt_cli_text(c, NNRT_OPT_EPOCHS));
@@ -107,8 +108,18 @@ static int open_graphs(NnrtTraining *t) {
   return t->values ? NNRT_OK : nnrt_fail_memory(t->error, 0, "the metrics");
 }
 
-/* First values, statistics of the training part, weights of instances, of all: in this order, the last wins. */
+/* Did a block before this one train on the same data? */
+static bool has_statistics(const NnrtTraining *t) {
+  for (const NnrtTrain *before = t->first_block; before < t->table; before++)
+    if (before->data == t->table->data) return true;
+  return false;
+}
+
+/* First values, statistics of the training part, weights of instances, of all: in this order, the last wins. After
+ * another block only the statistics of data that it did not have. */
 static int fill_model(NnrtTraining *t) {
+  if (t->goes_on)
+    return has_statistics(t) ? NNRT_OK : nnrt_data_statistics(&t->data, &t->model, t->places, t->n, t->error);
   int status = nnrt_model_init(&t->model, t->seed, t->error);
   if (status == NNRT_OK) status = nnrt_data_statistics(&t->data, &t->model, t->places, t->n, t->error);
   if (status == NNRT_OK) status = nnrt_start_load(t->cli, &t->model);
@@ -334,7 +345,11 @@ static int loop(NnrtTraining *t, const sigset_t *signals) {
 
 static int open_run(NnrtTraining *t, const NnrtSafetensors *resumed) {
   const char *model = t->cli->program->name;
-  if (!resumed) return nnrt_rundir_create(&t->run, model, nnrt_cli_text(t->cli, NNRT_OPT_RUN_DIR), t->error);
+  const char *given = nnrt_cli_text(t->cli, NNRT_OPT_RUN_DIR);
+  char own[4096];
+  bool several = t->cli->program->n_train > 1 && !t->cli->n_files; /* a folder each */
+  if (several && given) snprintf(own, sizeof own, "%s/%s", given, t->table->name);
+  if (!resumed) return nnrt_rundir_create(&t->run, model, several && given ? own : given, t->error);
   int status = nnrt_training_resume(t, resumed);
   return status != NNRT_OK ? status : nnrt_rundir_cut(&t->run, t->step, t->error);
 }
@@ -342,8 +357,8 @@ static int open_run(NnrtTraining *t, const NnrtSafetensors *resumed) {
 static int prepare(NnrtTraining *t, NnrtSafetensors *resumed) {
   int status = read_settings(t);
   if (status == NNRT_OK && resumed) status = nnrt_training_resume_seed(t, resumed);
-  if (status == NNRT_OK) status = nnrt_cli_pool(t->cli, &t->pool);
-  if (status == NNRT_OK) status = nnrt_model_open(&t->model, t->cli->program, t->pool, t->error);
+  if (status == NNRT_OK && !t->goes_on) status = nnrt_cli_pool(t->cli, &t->pool);
+  if (status == NNRT_OK && !t->goes_on) status = nnrt_model_open(&t->model, t->cli->program, t->pool, t->error);
   if (status == NNRT_OK) status = open_all_data(t);
   if (status == NNRT_OK) status = open_graphs(t);
   if (status == NNRT_OK && !resumed) status = fill_model(t);
@@ -371,6 +386,7 @@ static int train(NnrtTraining *t, NnrtSafetensors *resumed) {
   int status = prepare(t, resumed);
   if (status != NNRT_OK) return status;
   nnrt_progress_start(&t->progress, quiet, t->by_steps ? 0 : t->epochs, t->steps, t->step);
+  if (t->cli->program->n_train > 1) nnrt_progress_say(&t->progress, "training %s", t->table->name);
   describe(t);
   if (resumed && t->step >= t->steps)
     nnrt_progress_say(&t->progress, "nothing is left to do: %lld steps are made, %lld were asked for; %s goes on",
@@ -388,7 +404,8 @@ static int train(NnrtTraining *t, NnrtSafetensors *resumed) {
   return status == NNRT_OK ? nnrt_rundir_flush(&t->run, t->error) : status;
 }
 
-static void close_training(NnrtTraining *t) {
+/* All but the model, with which the next block goes on. */
+static void close_block(NnrtTraining *t) {
   nnrt_rundir_close(&t->run);
   nnrt_evaluation_close(&t->evaluation);
   nnrt_meter_close(&t->meter);
@@ -396,41 +413,65 @@ static void close_training(NnrtTraining *t) {
   nnrt_feed_close(&t->feed);
   if (t->data.table) nnrt_data_close(&t->data);
   if (t->other.table) nnrt_data_close(&t->other);
-  nnrt_model_close(&t->model);
-  nnrt_pool_close(t->pool);
   free(t->places);
   free(t->order);
   free(t->values);
   free(t->best_block);
 }
 
-static int train_or_resume(NnrtTraining *t) {
-  const char *resume = nnrt_cli_text(t->cli, NNRT_OPT_RESUME);
-  if (!resume) return train(t, NULL);
-  int status = nnrt_rundir_resume(&t->run, t->cli->program->name, resume, t->error);
+/* Goes on with the run that --resume names, which says what block it is of. */
+static int resume(NnrtTraining *t, const char *folder) {
+  int status = nnrt_rundir_resume(&t->run, t->cli->program->name, folder, t->error);
   if (status != NNRT_OK) return status;
   char path[4096];
   NnrtSafetensors s;
   status = nnrt_safetensors_open(&s, nnrt_rundir_file(&t->run, "last.safetensors", path, sizeof path), t->error);
   if (status != NNRT_OK) return status;
-  status = train(t, &s);
+  const char *block = nnrt_safetensors_meta(&s, "train");
+  const NnrtTrain *found = block ? nnrt_cli_block(t->cli, block) : t->table;
+  if (found) t->table = t->first_block = found;
+  status = found ? train(t, &s) : t->error->status;
   nnrt_safetensors_close(&s);
   return status;
 }
 
-int nnrt_verb_train(const NnrtProgram *p, NnrtCli *cli) {
-  if (p->n_train != 1) {
-    nnrt_fail(&cli->error, NNRT_EINVAL, "a program with %lld train blocks cannot be trained yet",
-              (long long)p->n_train);
-    return nnrt_cli_fail(cli);
+/* Blocks first .. last, each beginning with what the one before left. */
+static int train_blocks(NnrtTraining *t, const NnrtTrain *first, const NnrtTrain *last) {
+  NnrtCli *cli = t->cli;
+  const char *folder = nnrt_cli_text(cli, NNRT_OPT_RESUME);
+  int64_t seed = -1;
+  int status = NNRT_OK;
+  for (const NnrtTrain *block = first; status == NNRT_OK && block <= last; block = t->table + 1) {
+    NnrtModel model = t->model;
+    NnrtPool *pool = t->pool;
+    *t = (NnrtTraining){.cli = cli, .error = &cli->error, .table = block, .best = NAN, .watched = -1};
+    t->run.jsonl.fd = t->run.csv.fd = -1;
+    t->first_block = first;
+    t->goes_on = block > first;
+    t->run_seed = seed;
+    t->model = model;
+    t->pool = pool;
+    status = folder && block == first ? resume(t, folder) : train(t, NULL);
+    first = t->first_block;
+    if (last < t->table) last = t->table;
+    if (folder) seed = t->seed;
+    if (status == NNRT_OK && t->table < last) close_block(t);
   }
+  return status;
+}
+
+int nnrt_verb_train(const NnrtProgram *p, NnrtCli *cli) {
+  const NnrtTrain *first = p->train, *last = first + p->n_train - 1;
+  if (cli->n_files) first = last = nnrt_cli_block(cli, cli->files[0]);
+  if (!first) return nnrt_cli_fail(cli);
   NnrtTraining *t = calloc(1, sizeof *t);
   if (!t) return NNRT_EDEVICE;
-  *t = (NnrtTraining){.cli = cli, .error = &cli->error, .table = &p->train[0], .best = NAN, .watched = -1};
-  t->run.jsonl.fd = t->run.csv.fd = -1;
-  int status = train_or_resume(t);
+  t->cli = cli;
+  int status = train_blocks(t, first, last);
   if (status == NNRT_OK) status = nnrt_cli_finish(cli);
-  close_training(t);
+  close_block(t);
+  nnrt_model_close(&t->model);
+  nnrt_pool_close(t->pool);
   free(t);
   return status == NNRT_OK ? NNRT_OK : nnrt_cli_fail(cli);
 }

@@ -36,11 +36,30 @@ static NnrtValue *list_values(const NnrtTraining *t, int n) {
 
 /* ---- the run's folder ---- */
 
+/* The command line: each option once, one that was given several times with a list. */
+static void put_given(const NnrtCli *c, NnrtLine *l) {
+  for (int i = 0; i < c->n_given; i++) {
+    int before = 0, n = 0;
+    for (int k = 0; k < c->n_given; k++) {
+      before += k < i && c->given[k].id == c->given[i].id;
+      n += c->given[k].id == c->given[i].id;
+    }
+    const char *name = nnrt_option(c->given[i].id)->name;
+    if (n == 1) nnrt_line_string(l, name, c->given[i].value);
+    if (before || n == 1) continue;
+    nnrt_line_open(l, name, '[');
+    for (int k = i; k < c->n_given; k++)
+      if (c->given[k].id == c->given[i].id) nnrt_line_string(l, NULL, c->given[k].value);
+    nnrt_line_close(l, ']');
+  }
+}
+
 static void put_settings(const NnrtTraining *t, NnrtLine *l) {
   const NnrtProgram *p = t->cli->program;
   nnrt_line_open(l, NULL, '{');
   nnrt_line_string(l, "program", p->name);
   nnrt_line_string(l, "build", p->build ? p->build : "");
+  if (t->table->name) nnrt_line_string(l, "train", t->table->name);
   nnrt_line_string(l, "data", t->data.table->name);
   nnrt_line_integer(l, "examples", t->n);
   nnrt_line_integer(l, "validation", t->n_validation);
@@ -59,8 +78,7 @@ static void put_settings(const NnrtTraining *t, NnrtLine *l) {
   nnrt_line_close(l, '}');
   nnrt_line_integer(l, "threads", nnrt_pool_threads(t->pool));
   nnrt_line_open(l, "given", '{');
-  for (int i = 0; i < t->cli->n_given; i++)
-    nnrt_line_string(l, nnrt_option(t->cli->given[i].id)->name, t->cli->given[i].value);
+  put_given(t->cli, l);
   nnrt_line_close(l, '}');
   nnrt_line_close(l, '}');
   nnrt_line_raw(l, "\n");

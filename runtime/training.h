@@ -17,7 +17,10 @@ typedef struct NnrtTraining {
   NnrtError *error; /* the cli's */
   const NnrtTrain *table;
   NnrtPool *pool;
-  NnrtModel model;
+  NnrtModel model; /* from the block before, where there was one */
+  bool goes_on;    /* there was */
+  int64_t run_seed; /* of the run that was resumed before; -1: none was */
+  const NnrtTrain *first_block; /* of those that are run one after the other */
   NnrtDataset data, other;       /* other: the validation set, where it is a data set of its own */
   const NnrtDataset *validation; /* NULL: none */
   int64_t *places;               /* of the training part, in rising order, then of the split-off validation part */
