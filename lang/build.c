@@ -279,8 +279,11 @@ Ast *lone_expression(Parser *p, Ast *e) {
 void report_lone(Parser *p) {
   const Ast *e = p->lone;
   Diag *d = diag_add(p->sink, DIAG_LONE_EXPRESSION, e->span, "nothing is done with this value");
-  if (e->kind == AST_CALL && e->callee->kind == AST_NAME && !strcmp(e->callee->name, "print"))
+  const char *called = e->kind == AST_CALL && e->callee->name ? e->callee->name : "";
+  if (!strcmp(called, "print"))
     diag_help(d, "nothing prints while a model runs; `report value` logs a value of each step");
+  else if (!strcmp(called, "backward") || !strcmp(called, "step") || !strcmp(called, "zero_grad"))
+    diag_help(d, "`minimize loss over net with Adam(lr = 1e-3)` derives the loss and changes what is learned");
   else if (e->kind == AST_NAME) diag_help(d, "give it a value, `%s = …`, or take it away", e->name);
   else diag_help(d, "give it a name, `y = …`, or return it");
 }

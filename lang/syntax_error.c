@@ -86,7 +86,8 @@ static bool open_case(const Case *c) {
     return true;
   }
   bool begins = t.first_on_line && !t.starts && t.indent <= indent;
-  if (!begins && t.kind != T_LBRACE && !at_end(c)) return false;
+  bool result = t.kind == T_RARROW && !accepts(c, T_ARROW);
+  if (!begins && t.kind != T_LBRACE && !result && !at_end(c)) return false;
   unclosed(p, o, t.span, at_end(c) ? "the file ends here" : "before this");
   if (begins && !is_closer(t.kind)) p->recovery = RECOVER_STATEMENT;
   return true;
@@ -167,11 +168,11 @@ static bool lone_case(const Case *c) {
 static const struct {
   const char *word, *help, *text; /* what takes the word's place: NULL, where more has to change */
 } foreign_words[] = {
-    {"def", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`", "fn"},
+    {"def", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`", NULL},
     {"func", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`", "fn"},
     {"function", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`", "fn"},
     {"fun", "functions are defined by `fn name(x: f32[N]) -> f32[N] = …`", "fn"},
-    {"class", "models are defined by `model Name(D: int) { … }`", "model"},
+    {"class", "models are defined by `model Name(D: int) { … }`", NULL},
     {"struct", "models are defined by `model Name(D: int) { … }`", "model"},
     {"module", "models are defined by `model Name(D: int) { … }`", "model"},
     {"let", "names are defined without a word before them, `name = value`", ""},
@@ -183,6 +184,7 @@ static const struct {
     {"dataset", "data are declared by `data name from csv(\"file.csv\") { … }`", "data"},
     {"maximize", "write `minimize -value over …`", NULL},
     {"print", "nothing prints while a model runs; `report value` logs a value of each step", NULL},
+    {"from", "the library needs no import; a file of yours is imported by `import \"file.nn\"`", NULL},
     {"use", "files are imported by `import \"file.nn\"`", "import"},
     {"include", "files are imported by `import \"file.nn\"`", "import"},
     {"lambda", "a function of indices is written `[i] => …`; name other functions by `fn`", NULL},
@@ -200,8 +202,10 @@ static const char *closest_word(const char *word) {
 static bool unknown_word_case(const Case *c) {
   Token last = c->p->last;
   bool follows = c->t.kind == T_NAME || c->t.kind == T_STRING || c->t.kind == T_LBRACE ||
-                 (token_flags(c->t.kind) & TOKEN_CONTEXT) || c->t.kind == T_INTEGER || c->t.kind == T_REAL;
-  if (last.kind != T_NAME || !follows) return false;
+                 (token_flags(c->t.kind) & TOKEN_CONTEXT) || c->t.kind == T_INTEGER || c->t.kind == T_REAL ||
+                 c->t.kind == T_TRUE || c->t.kind == T_FALSE;
+  bool names = last.kind == T_NAME || (last.kind == T_FROM && last.starts);
+  if (!names || !follows) return false;
   const char *help = NULL, *text = NULL;
   for (size_t i = 0; i < sizeof foreign_words / sizeof *foreign_words; i++)
     if (!strcmp(last.text, foreign_words[i].word)) help = foreign_words[i].help, text = foreign_words[i].text;
@@ -293,6 +297,7 @@ static const struct {
     {T_THEN, T_LBRACE, 0, 0,
      "a statement is written `if c { … } else { … }`, a choice inside a value `if c then a else b`", NULL},
     {T_IF, T_NEWLINE, 0, 0, "a choice is written `if c then a else b`", NULL},
+    {T_NEWLINE, T_ELSE, 0, 0, "a choice has a value on both sides, `if c then a else b`", NULL},
     {T_FOR, T_COMMA, 0, 0, "a tensor's elements are given by `[i] => …`, several sub-models by `Model(…) * n`", NULL},
     {T_IN, T_COLON, 0, 0, "the range of an index is written `i < N`", "<"},
     {T_ARROW, T_EQUALS, 0, 0, "a body is written `= expression`, or `{ … return expression }`", "="},
@@ -300,13 +305,23 @@ static const struct {
     {T_WITH, T_OVER, 0, 0, "write `minimize loss over model with optimizer`", NULL},
     {T_NEWLINE, T_OVER, 0, 0, "write `minimize loss over model with optimizer`", NULL},
     {T_NEWLINE, T_WITH, 0, 0, "an optimizer follows, `with Adam(lr = 1e-3)`", NULL},
+    {T_NEWLINE, T_TILDE, 0, 0, "its first values follow, `~ normal(0, 0.02)` or `= 0`", NULL},
+    {T_RBRACE, T_TILDE, 0, 0, "its first values follow, `~ normal(0, 0.02)` or `= 0`", NULL},
     {T_TILDE, T_COLON, T_NAME, 0, "a parameter has a type, `param w: f32[N] ~ …`", NULL},
     {T_EQUALS, T_COLON, T_NAME, 0, "it has a type, `name: f32[N] = …`", NULL},
     {T_LPAREN, T_NAME, T_FOR, 0, "no brackets stand around it: `for x in y { … }`", NULL},
     {T_NAME, T_COMMA, T_NAME, 0, "a comma is missing; a parameter is written with its type after it, `x: f32`", NULL},
     {T_WHILE, 0, 0, 0, "a loop is written `repeat n in N while c { … }`", NULL},
+    {T_DOTDOT, T_COLON, T_LBRACKET, 0,
+     "`x[:, 0]` names the dimensions that are taken whole; those at the end may be left out", NULL},
     {T_DOTDOT, T_LBRACE, 0, 0, "a loop that runs N times is written `for i in N { … }`", NULL},
     {T_DOTDOT, 0, 0, 0, "a range has its bounds as arguments, `f(0, 64)`; a slice is written `x[0:64]`", NULL},
+    {T_DOT, T_NEWLINE, T_NAME, 0, "the library needs no import; a file of yours is imported by `import \"file.nn\"`",
+     NULL},
+    {T_LBRACKET, T_TYPE_LT, 0, 0, "dimensions stand after the type of the elements, `f32[4, 3]`", NULL},
+    {T_LBRACKET, T_RPAREN, T_RBRACKET, 0, "dimensions stand in one pair of brackets, `f32[4, 3]`", NULL},
+    {T_DSLASH, 0, 0, 0, "a comment begins with `#`", "#"},
+    {T_SLASH, 0, 0, T_STAR, "a comment begins with `#` and ends with its line", NULL},
     {T_TYPE_LT, T_REAL, 0, 0, "a type can't stand inside a value; a cast is written `i32(x)`", NULL},
 };
 
