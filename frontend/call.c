@@ -40,7 +40,10 @@ Str frame_path(Elaborator *x, Str name) {
 
 void say_calls(Elaborator *x, Diag *d) {
   for (int i = x->calls.n - 1; i >= 0; i--)
-    if (x->calls.at[i].call.source) diag_place(d, x->calls.at[i].call, "in this use of `%s`", x->calls.at[i].name);
+    if (x->calls.at[i].call.source) {
+      const CallPlace *c = &x->calls.at[i];
+      diag_place(d, c->call, "in this use of `%s`", c->function ? function_title(x, c->function) : c->name);
+    }
 }
 
 /* ---- arguments ---- */
@@ -84,6 +87,17 @@ static void say_parameters(Diag *d, const Ast *params) {
   buf_free(&b);
 }
 
+/* Whether other libraries call this parameter so. */
+static bool is_called_elsewhere(Str parameter, Str name) {
+  static const char *const names[][2] = {{"lr", "learning_rate"}, {"mu", "momentum"},     {"kernel_size", "kernel"},
+                                         {"stride", "strides"},   {"rate", "dropout"},    {"rate", "p"},
+                                         {"HEADS", "num_heads"},  {"IN", "in_features"},  {"OUT", "out_features"},
+                                         {"IN", "in_channels"},   {"OUT", "out_channels"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strcmp(parameter, names[i][0]) && !strcmp(name, names[i][1])) return true;
+  return false;
+}
+
 /* Which argument each parameter gets: by name, else by position. false after a message. */
 static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg **out, Span at, Str name) {
   int np = params->items.n, position = 0;
@@ -98,6 +112,8 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
             diag_add(x->diags, DIAG_ARGUMENTS, args[i].name_span, "`%s` has no parameter `%s`", name, args[i].name);
         Nearest near = {args[i].name, 3, NULL};
         for (int p = 0; p < np; p++) nearest_consider(&near, params->items.at[p]->name);
+        for (int p = 0; p < np; p++)
+          if (is_called_elsewhere(params->items.at[p]->name, args[i].name)) near.found = params->items.at[p]->name;
         static const char *const axes = " dim dims axis axes keepdim keepdims ";
         if (near.found) diag_meant(d, args[i].name_span, near.found);
         else if (strstr(axes, arena_printf(x->arena, " %s ", args[i].name)))
@@ -288,6 +304,16 @@ static Value *drop_batch(Elaborator *x, Value *v, const Ast *type) {
 
 enum { MAX_NESTED = 120, MAX_TURNS = 200000 };
 
+/* A call of `name`, which is being called already: the calls between are how it comes back to itself. */
+static void say_recursion(Elaborator *x, Span at, Str name) {
+  const CallPlace *last = &x->calls.at[x->calls.n - 1];
+  bool direct = last->name == name;
+  Diag *d = diag_add(x->diags, DIAG_RECURSION, at, direct ? "`%s` calls itself" : "`%s` calls itself, by way of `%s`",
+                     name, last->name);
+  for (int i = x->calls.n - 1; !direct && i >= 0 && x->calls.at[i].name != name; i--)
+    diag_place(d, x->calls.at[i].call, "`%s` is called here", x->calls.at[i].name);
+}
+
 bool one_more(Elaborator *x, Span at, Str name) {
   bool deep = x->calls.n > MAX_NESTED;
   if (!deep && ++x->turns <= MAX_TURNS) return true;
@@ -295,7 +321,7 @@ bool one_more(Elaborator *x, Span at, Str name) {
   x->too_large = true;
   int itself = 0;
   for (int i = 0; i < x->calls.n; i++) itself += x->calls.at[i].name == name;
-  if (deep && itself > 1) diag_add(x->diags, DIAG_RECURSION, at, "`%s` calls itself", name);
+  if (deep && itself > 1) say_recursion(x, at, name);
   else if (deep) diag_add(x->diags, DIAG_TOO_LARGE, at, "calls are nested more than %d deep here", MAX_NESTED);
   else diag_add(x->diags, DIAG_TOO_LARGE, at, "with this, the program has %d calls and turns of `for`", MAX_TURNS);
   return false;
@@ -384,7 +410,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
     forms[i] = form_var(x->ir, vars[i]);
     stack_push(x, vars[i], place_of(x, vars[i], at));
   }
-  vec_push(x->kept, &x->calls, (CallPlace){at, f->name});
+  vec_push(x->kept, &x->calls, (CallPlace){at, f->name, f});
   Frame *frame = frame_enter(x, f->name);
   Value **bound = NEW_ARRAY(x->arena, Value *, np + 1);
   bool ok = true;

@@ -241,7 +241,8 @@ static Value *definition(Elaborator *x, Decl *d, Span at) {
   if (d->statistic && d->graph != x->graph) return d->tensor < 0 ? NULL : tensor_current(x, d->tensor, at);
   if (d->graph == x->graph || d->failed || (d->value && outlives_graph(d->value))) return d->value;
   if (d->busy) {
-    diag_add(x->diags, DIAG_RECURSION, at, "`%s` is defined by itself", d->name);
+    Diag *g = diag_add(x->diags, DIAG_RECURSION, at, "`%s` is defined by itself", d->name);
+    if (at.begin < d->ast->span.begin || at.end > d->ast->span.end) diag_place(g, d->ast->name_span, "defined here");
     return NULL;
   }
   Module *module = x->module;
@@ -396,10 +397,10 @@ void generic_check(Elaborator *x, Function *f) {
   CallArg *args = NEW_ARRAY(x->arena, CallArg, n + 1);
   bool ok = where_learn(x, &e, f->ast->params, f->ast->where);
   for (int i = 0; i < n; i++) symbols_of_type(x, &e, f->ast->params->items.at[i]->type);
-  for (int i = 0; ok && i < n; i++) {
+  for (int i = 0; i < n; i++) {
     Ast *p = f->ast->params->items.at[i];
     args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span, p->name_span};
-    ok = args[i].value != NULL;
+    ok = ok && args[i].value;
   }
   if (ok) call_function(x, f, n, args, (Span){0}); /* no place: nobody calls it here */
   f->broken = x->diags->errors > errors;

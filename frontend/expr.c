@@ -376,7 +376,9 @@ Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
     return NULL;
   }
   if ((op == OP_FLOORDIV || op == OP_MOD) && !divisor_is_safe(x, b)) {
-    diag_add(x->diags, DIAG_DIVISOR, at, "the divisor is not known to be non-zero");
+    int64_t zero = 1;
+    bool is_zero = b->kind == VALUE_INT && dim_is_const(b->dim, &zero) && zero == 0;
+    diag_add(x->diags, DIAG_DIVISOR, at, is_zero ? "division by zero" : "the divisor is not known to be non-zero");
     return NULL;
   }
   if (op == OP_POW) return power(x, a, b, at);

@@ -22,8 +22,17 @@ static void bad_range(Elaborator *x, const Ast *a, const char *what) {
   diag_help(d, "write `in log(1e-5, 1e-1)`, `in linear(0, 0.5)`, or the values themselves: `in [16, 32, 64]`");
 }
 
+/* The value that it has when no search runs, and the range: where one looks. */
+static void check_inside(Elaborator *x, const Ast *a, const Value *v, const double *range) {
+  int64_t n = 0;
+  double value = v->kind == VALUE_REAL ? v->real : dim_is_const(v->dim, &n) ? (double)n : range[0];
+  if (value >= range[0] && value <= range[1]) return;
+  Diag *d = diag_add(x->diags, DIAG_HYPER, a->value->span, "`%s` is %g, outside of its range", a->name, value);
+  diag_place(d, a->range->span, "%g to %g", range[0], range[1]);
+}
+
 /* `in log(low, high)`, `in linear(low, high)`, `in [a, b, c]`: where a search looks. */
-static void check_range(Elaborator *x, const Ast *a) {
+static void check_range(Elaborator *x, const Ast *a, const Value *value) {
   Ast *r = a->range;
   double v[2];
   if (r->kind == AST_ARRAY) {
@@ -41,6 +50,7 @@ static void check_range(Elaborator *x, const Ast *a) {
     if (!constant(x, r->args->items.at[i]->value, &v[i])) return;
   if (v[0] >= v[1]) bad_range(x, a, "a range goes from a lower value to a higher one");
   else if (is_log && v[0] <= 0) bad_range(x, a, "a logarithmic range begins above 0");
+  else if (value) check_inside(x, a, value, v);
 }
 
 /* i32 of `int`, f64 of `real`: a schedule is computed in f64 until it meets what it changes. DT_COUNT: it is neither.
@@ -67,7 +77,7 @@ void elaborate_hyper(Elaborator *x, Decl *d) {
   if (v && !fits)
     diag_add(x->diags, DIAG_HYPER, a->value->span, "`%s` is %s and its value %s", d->name,
              t.dtype == DT_i32 ? "an integer" : "a real", value_type_text(x, v));
-  check_range(x, a);
+  check_range(x, a, fits ? v : NULL);
   if (!fits || x->diags->errors > errors) return;
   d->failed = false;
   d->tensor = tensor_declare(x, name, ROLE_hyper, &t, a->name_span);

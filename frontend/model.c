@@ -305,13 +305,15 @@ static void walk_members(Elaborator *x, Instance *i, Ast *block) {
 }
 
 Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path, Span at) {
+  if (m->recursive) return NULL;
   if (m->busy) {
+    m->recursive = true;
     diag_add(x->diags, DIAG_RECURSION, at, "a `%s` cannot contain another one, itself or in a part", m->name);
     return NULL;
   }
   Module *module = x->module;
   int errors = x->diags->errors, before = x->diags->all.n;
-  vec_push(x->kept, &x->calls, (CallPlace){at, m->name});
+  vec_push(x->kept, &x->calls, (CallPlace){at, m->name, NULL});
   x->module = m->module;
   Instance *i = NEW(x->arena, Instance);
   i->model = m;

@@ -112,6 +112,8 @@ static InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
     if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_STATE) return &self->members.at[i];
     else if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_PARAM)
       param = self->members.at[i].ast;
+  const Env *named = name ? env_find(e, name) : NULL;
+  if (named && !named->value) return NULL; /* said where it was declared */
   Diag *d = diag_add(x->diags, DIAG_NOT_A_STATE, target->span, "`<-` gives a state its next value, and this is none");
   if (param) {
     diag_place(d, param->name_span, "this is a parameter");
@@ -295,6 +297,7 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
       Diag *d = diag_add(x->diags, DIAG_LOOP_RANGE, s->range->span,
                          "`for` runs over sub-models or to an integer known at compile time");
       diag_help(d, "`scan t in T { }` is the loop over a tensor's index");
+      *e = bind_failed(x, *e, s->body);
       return false;
     }
   }

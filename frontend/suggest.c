@@ -92,6 +92,12 @@ const char *foreign_help(Str name) {
       {" permute view reshape squeeze unsqueeze swapaxes expand_dims ",
        "index notation puts dimensions in order, `[j, i] => x[i, j]`, and makes new ones, `[a, b < 4] => x[4 * a + "
        "b]`"},
+      {" cat concatenate hstack vstack ",
+       "it is called `concat(a, b)`, along another dimension `concat(a, b, axis = 1)`"},
+      {" clip ", "it is called `clamp(x, low, high)`"},
+      {" Parameter ", "a parameter is a member of a model, `param w: f32[N] ~ normal(0, 0.02)`"},
+      {" pow ", "powers are written `x ** 2`"},
+      {" randn rand ", "a draw has a name and a type, `z: f32[N] ~ normal(0, 1)`"},
       {" pi ", "write 3.141592653589793"},
       {" print ", "nothing prints while a model runs; `report value` logs a value of each step"},
       {" CrossEntropyLoss ", "it is a function, `cross_entropy(scores, class)`"},

@@ -126,7 +126,8 @@ static const char *type_meant(Str name) {
   static const char *const names[][2] = {
       {"float32", "f32"}, {"float64", "f64"}, {"float16", "f16"}, {"bfloat16", "bf16"}, {"double", "f64"},
       {"half", "f16"},    {"int64", "i64"},   {"int32", "i32"},   {"int16", "i16"},     {"int8", "i8"},
-      {"uint8", "u8"},    {"long", "i64"},    {"byte", "u8"},     {"boolean", "bool"},  {"Tensor", "f32"}};
+      {"uint8", "u8"},    {"long", "i64"},    {"byte", "u8"},     {"boolean", "bool"},  {"Tensor", "f32"},
+      {"int", "i32"},     {"real", "f32"},    {"flag", "bool"}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!strcmp(name, names[i][0])) return names[i][1];
   return NULL;
@@ -172,7 +173,7 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
     int64_t c;
     if (!d) return false;
     if (dim_is_const(d, &c) && c < 0) {
-      diag_add(x->diags, DIAG_NEGATIVE_DIM, a->span, "this dimension is %lld", (long long)c);
+      say_calls(x, diag_add(x->diags, DIAG_NEGATIVE_DIM, a->span, "this dimension is %lld", (long long)c));
       return false;
     }
     if (out->rank == 8) {
@@ -295,10 +296,27 @@ void type_bind_names(Elaborator *x, Env **e, Ast *type, const Value *v, int lift
   }
 }
 
+/* A message of the same words that the same place explains: of a layer of the wrong width each use has one cause. */
+static Diag *said_before(Elaborator *x, const Env *given, const char *message) {
+  for (int i = 0; given && given->value && i < x->diags->all.n; i++) {
+    Diag *d = x->diags->all.at[i];
+    if (d->code != DIAG_WRONG_SHAPE || strcmp(d->message, message)) continue;
+    for (int k = 1; k < d->labels.n; k++)
+      if (span_same(d->labels.at[k].span, given->value->span)) return d;
+  }
+  return NULL;
+}
+
 static void wrong_shape(Elaborator *x, Env *e, Value *v, int lift, Span at, const char *what, Ast *dim, Dim *wanted,
                         Dim *have) {
-  Diag *d = diag_add(x->diags, DIAG_WRONG_SHAPE, at, "%s has a dimension %s where %s is wanted", what,
-                     dim_text(x->arena, have), dim_text(x->arena, wanted));
+  const char *message = arena_printf(x->arena, "%s has a dimension %s where %s is wanted", what,
+                                     dim_text(x->arena, have), dim_text(x->arena, wanted));
+  Diag *before = said_before(x, dim->kind == AST_NAME ? env_find(e, dim->name) : NULL, message);
+  if (before && is_users(x, at)) {
+    if (!span_same(before->at, at)) diag_place(before, at, "and here");
+    return;
+  }
+  Diag *d = diag_add(x->diags, DIAG_WRONG_SHAPE, at, "%s", message);
   diag_label(d, "this is %s", value_type_text(x, v));
   place_of_dim(x, d, e, dim, wanted);
   if (lift) diag_note(d, "its first %d dimension%s mapped over", lift, lift > 1 ? "s are" : " is");

@@ -120,7 +120,8 @@ struct ModelDecl {
   Str name;
   Ast *ast; /* MODEL or OPTIMIZER */
   struct Module *module;
-  bool busy; /* an instance's members are being made */
+  bool busy;      /* an instance's members are being made */
+  bool recursive; /* it contains itself: a message said so */
 };
 
 struct Instance {
@@ -205,6 +206,7 @@ typedef struct Frame { /* a call, for the names of draws: `net/forward/dropout#1
 typedef struct CallPlace {
   Span call;
   Str name;
+  const Function *function; /* NULL: an instance of the model of that name is made */
 } CallPlace;
 
 typedef struct Init { /* a tensor's first value */

@@ -114,9 +114,10 @@ static bool test(Elaborator *x, Env *e, Ast *a, Span at, Str name) {
   if (known == 1 || (known < 0 && x->generic)) return true;
   Buf values = {0};
   say_values(x, &values, e, a);
-  Diag *d = diag_add(x->diags, DIAG_REQUIREMENT, at.source ? at : a->span, "`%s` %s, and %s", name,
-                     known < 0 ? "requires what is not known here" : "requires something else",
-                     values.n ? values.text : "it does not hold");
+  const char *is = values.n ? values.text : "it does not hold";
+  Diag *d = diag_add(x->diags, DIAG_REQUIREMENT, at.source ? at : a->span,
+                     known < 0 ? "`%s` requires `%s`, which is not known here: %s" : "`%s` requires `%s`, and %s",
+                     name, written(x, a->span), is);
   buf_free(&values);
   if (at.source) diag_place(d, a->span, "required here");
   if (known < 0) diag_help(d, "a `where` in this signature says it of its own dimensions");

@@ -40,7 +40,7 @@ Diag *diag_add(DiagSink *s, DiagCode code, Span at, const char *format, ...) {
   if (!s->by_place) s->by_place = NEW_ARRAY(s->arena, Diag *, HEADS);
   Diag **head = &s->by_place[(at.begin * 31 + at.end * 7 + (unsigned)code) % HEADS];
   for (Diag *d = *head; d && at.source; d = d->next)
-    if (d->code == code && d->at.source == at.source && d->at.begin == at.begin && d->at.end == at.end) return d;
+    if (d->code == code && span_same(d->at, at)) return d;
   Diag *d = NEW(s->arena, Diag);
   d->next = *head;
   *head = d;
@@ -67,7 +67,7 @@ Diag *diag_place(Diag *d, Span at, const char *format, ...) {
   FORMATTED(text, d->sink);
   for (int i = 0; i < d->labels.n; i++) {
     const DiagLabel *l = &d->labels.at[i];
-    if (l->span.source == at.source && l->span.begin == at.begin && l->span.end == at.end && l->text[0]) return d;
+    if (span_same(l->span, at) && l->text[0]) return d;
   }
   vec_push(d->sink->arena, &d->labels, (DiagLabel){at, text});
   return d;

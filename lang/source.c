@@ -52,8 +52,7 @@ void position_seek(PositionCursor *c, uint32_t offset) {
 
 uint32_t sources_use(Sources *s, Span at) {
   const Span *last = s->uses.n ? &s->uses.at[s->uses.n - 1] : NULL;
-  bool same = last && last->source == at.source && last->begin == at.begin && last->end == at.end;
-  if (!same) vec_push(s->arena, &s->uses, at);
+  if (!last || !span_same(*last, at)) vec_push(s->arena, &s->uses, at);
   return (uint32_t)s->uses.n;
 }
 
@@ -62,6 +61,8 @@ Span sources_user_place(const Sources *s, Span at) {
   bool elsewhere = source && source->library && at.use > 0 && at.use <= (uint32_t)s->uses.n;
   return elsewhere ? s->uses.at[at.use - 1] : at;
 }
+
+bool span_same(Span a, Span b) { return a.source == b.source && a.begin == b.begin && a.end == b.end; }
 
 Span span_join(Span a, Span b) {
   if (!a.source) return b;

@@ -46,6 +46,7 @@ void position_seek(PositionCursor *c, uint32_t offset);
 uint32_t sources_use(Sources *s, Span at);
 Span sources_user_place(const Sources *s, Span at);
 
+bool span_same(Span a, Span b); /* the same place, for whatever use */
 Span span_join(Span a, Span b); /* from the beginning of a to the end of b; the other, where one is no place */
 
 #endif
