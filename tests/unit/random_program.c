@@ -15,6 +15,8 @@ typedef struct Writer {
   RandomProgram *program;
   uint64_t state;
   bool smooth;
+  bool draws, open; /* something was drawn; there is an argument `z` with an open dimension */
+  RandomProgramKind kind;
   int n, next; /* tensors in the pool; the number of the next name */
   Tensor pool[MAX_POOL];
   int palette[3]; /* the dimensions of this program */
@@ -438,6 +440,64 @@ static void changed_row(Writer *w) {
   finish(w, t);
 }
 
+static void drawn(Writer *w) {
+  if (w->kind == RANDOM_GRADIENTS) return;
+  const Tensor *p = pick(w);
+  Tensor a = *p, t = named(w, a.rank, a.dim);
+  put(w, "  e%s: ", t.name);
+  put_type(w, &t);
+  put(w, " ~ %s\n  %s = %s + 0.1 * e%s", ONE_OF(w, "normal(0, 1)", "uniform(-1, 1)", "laplace(0, 0.5)"), t.name,
+      a.name, t.name);
+  w->draws = true;
+  finish(w, t);
+}
+
+/* Of z[T, D], whose first dimension is known when the entry is called. */
+static void opened(Writer *w) {
+  if (!w->open) return;
+  int d = w->palette[2], dim[2] = {d, d};
+  switch (below(w, 4)) {
+  case 0: {
+    Tensor t = named(w, 1, dim);
+    put(w, "  %s[j] = %s(t: z[t, j]) / 4", t.name, ONE_OF(w, "sum", "mean", "logsumexp"));
+    finish(w, t);
+    return;
+  }
+  case 1: {
+    Tensor t = named(w, 2, dim);
+    put(w, "  %s[i, j] = mean(t: tanh(z[t, i]) * z[t, j])", t.name);
+    finish(w, t);
+    return;
+  }
+  case 2: {
+    Tensor t = named(w, 1, dim);
+    const char *n = t.name;
+    put(w, "  p%s[t, u] = softmax(u%s: mean(j: z[t, j] * z[u, j]))\n", n, ONE_OF(w, "", " where u <= t"));
+    put(w, "  %s[j] = mean(t, u: p%s[t, u] * z[u, j])", n, n);
+    finish(w, t);
+    return;
+  }
+  default: {
+    Tensor t = named(w, 1, dim);
+    const char *n = t.name;
+    put(w, "  scan t in T {\n    state s%s: f32[%d] = 0\n    s%s <- tanh(0.5 * s%s + z[t])\n  }\n", n, d, n, n);
+    put(w, "  %s = s%s", n, n);
+    finish(w, t);
+  }
+  }
+}
+
+static void until_enough(Writer *w) {
+  const Tensor *p = pick(w);
+  if (w->kind != RANDOM_ANY || p->rank) return;
+  Tensor a = *p, t = named(w, 1, (int[]){5});
+  const char *n = t.name;
+  put(w, "  repeat n in 5 while s%s < 1.5 {\n    state s%s: f32 = tanh(%s)\n    %s[n] = s%s / 2\n", n, n, a.name, n,
+      n);
+  put(w, "    s%s <- s%s + %s\n  }", n, n, ONE_OF(w, "0.75", "square(n / 4)", "1"));
+  finish(w, t);
+}
+
 static void two_states(Writer *w) { /* from the back, with a loop inside */
   const Tensor *p = pick_rank(w, 1);
   if (!p || p->rank > 2) return;
@@ -456,9 +516,9 @@ static void two_states(Writer *w) { /* from the back, with a loop inside */
 }
 
 static void (*const statements[])(Writer *) = {
-    same_shape,   same_shape,     permuted,   broadcast, reduced,     product,   window, slice,
-    along_last,   to_number,      loop,       layer,     repeated,    looked_up, joined, two_parts,
-    with_options, given_function, rearranged, derived,   changed_row, two_states};
+    same_shape, same_shape, permuted,    broadcast,  reduced,   product, window,    slice,        along_last,
+    to_number,  loop,       layer,       repeated,   looked_up, joined,  two_parts, with_options, given_function,
+    rearranged, derived,    changed_row, two_states, drawn,     opened,  opened,    until_enough};
 
 /* ---- the whole ---- */
 
@@ -501,11 +561,12 @@ static void put_arguments(Writer *w, int arguments) {
     put(w, ", x%d: ", i);
     put_type(w, &w->program->tensors[i]);
   }
+  if (w->open) put(w, ", z: f32[T, %d]", w->palette[2]);
   put(w, ") -> ");
 }
 
 static void entry(Writer *w, int arguments, RandomProgramKind kind) {
-  put(w, "entry e");
+  put(w, w->draws ? "sample entry e" : "entry e");
   put_arguments(w, arguments);
   put(w, "(loss: f32");
   int from = w->n > 3 ? w->n - 3 : 0, parts = kind == RANDOM_GRADIENTS ? arguments : w->n - from;
@@ -513,12 +574,12 @@ static void entry(Writer *w, int arguments, RandomProgramKind kind) {
     put(w, ", d%d: ", i);
     put_type(w, kind == RANDOM_GRADIENTS ? &w->program->tensors[i] : &w->pool[from + i]);
   }
-  put(w, ") {\n");
+  put(w, w->open ? ") where T <= 16 {\n" : ") {\n");
 }
 
 /* Fields of each argument's name and type, and a training of the function `each` of one example. */
 static void training(Writer *w, int arguments) {
-  put(w, "data rows from npy(");
+  put(w, "norm = BatchNorm1d(%d)\ndata rows from npy(", w->palette[0]);
   for (int i = 0; i < arguments; i++) put(w, "x%d = \"x%d.npy\", ", i, i);
   put(w, "c = \"c.npy\") {\n  c: i32<3>\n");
   for (int i = 0; i < arguments; i++) {
@@ -531,7 +592,8 @@ static void training(Writer *w, int arguments) {
       ONE_OF(w, "", "\n  clip_norm = 1", "\n  accumulate = 2"));
   char call[64] = "";
   for (int i = 0; i < arguments; i++) sprintf(call + strlen(call), ", x%d", i);
-  put(w, "  losses = each(c%s)\n  first = mean(losses)%s\n", call, ONE_OF(w, "", " + 0.1 * mean(of(c))", " * pace"));
+  put(w, "  losses = each(c%s)\n  first = mean(losses)%s\n", call,
+      ONE_OF(w, "", " + 0.1 * mean(of(c))", " * pace", " + mean(square(norm(x0)))"));
   put(w, "  minimize first over net.first with %s\n",
       ONE_OF(w, "Sgd(lr = 0.1)", "Momentum(lr = 0.1 / (1 + step), nesterov = true)"));
   put(w, "  second = mean(each(c%s)) / 2\n", call);
@@ -550,6 +612,8 @@ void random_program(RandomProgram *out, uint64_t seed, RandomProgramKind kind) {
   Writer w = {.out = &out->text,
               .program = out,
               .state = seed * 0x9e3779b97f4a7c15u + 1,
+              .kind = kind,
+              .open = kind == RANDOM_ANY && seed % 3 == 0,
               .smooth = kind == RANDOM_GRADIENTS || kind == RANDOM_TRAINING};
   for (int i = 0; i < 3; i++) w.palette[i] = dims[below(&w, 8)];
   w.palette[0] += w.palette[0] < 3 ? 3 : 0;
