@@ -10,7 +10,8 @@ static Value *raw_part(Elaborator *x, RawColumn c, int rank, Dim **shape, Span a
   int k = -1;
   for (int i = 0; i < f->raw.n; i++) {
     const RawColumn *r = &f->raw.at[i];
-    if (r->from == c.from && r->to == c.to && r->name == c.name && r->single == c.single) k = i;
+    if (r->from == c.from && r->to == c.to && r->name == c.name && r->single == c.single && r->length == c.length)
+      k = i;
   }
   if (k < 0) {
     k = f->raw.n;
@@ -82,6 +83,27 @@ Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
   return raw_part(x, c, 1, shape, a->span);
 }
 
+/* How many tokens there are, at most `size`. */
+static Value *length_part(Elaborator *x, RawColumn c, Dim *size, Span at) {
+  c.length = true;
+  Value *v = raw_part(x, c, 0, NULL, at);
+  if (v) v->bound = dim_add(x->ir, size, dim_const(x->ir, 1));
+  return v;
+}
+
+/* The tokens of a window; or of a line, as many as the field's first dimension has room for, with their number. */
+static Value *token_part(Elaborator *x, Str name, Span at) {
+  const Field *f = x->field;
+  bool window = x->set->window > 0;
+  Dim *size[1] = {dim_const(x->ir, window ? x->set->window : f->rank ? f->shape[0] : 1)};
+  RawColumn c = {.dtype = DT_i32, .from = -1, .to = -1, .name = name, .single = window};
+  Value *v = raw_part(x, c, !window, size, at);
+  if (!v) return NULL;
+  v->bound = dim_const(x->ir, x->set->tokens);
+  if (!window) v->length = length_part(x, c, size[0], at);
+  return v;
+}
+
 /* A name that nothing defines, in a field: the source's part of that name. */
 Value *data_part(Elaborator *x, Str name, Span at) {
   Field *f = x->field;
@@ -91,10 +113,7 @@ Value *data_part(Elaborator *x, Str name, Span at) {
       say_tokens_only(x, at);
       return NULL;
     }
-    RawColumn c = {.dtype = DT_i32, .from = -1, .to = -1, .name = name, .single = true};
-    Value *v = raw_part(x, c, 0, NULL, at);
-    v->bound = dim_const(x->ir, x->set->tokens);
-    return v;
+    return token_part(x, name, at);
   }
   int lead = x->set->window && f->rank; /* the window itself */
   for (int i = lead; i < f->rank; i++) shape[i - lead] = dim_const(x->ir, f->shape[i]);
@@ -118,8 +137,42 @@ static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) 
                          arena_printf(x->arena, "`%s`", f->name)))
     return;
   x->stack.n = 0;
+  f->length = v->length != NULL;
   v = value_abstract(x, v, 1, &b);
   if (v) graph_output(x->graph, str_internz(x->strings, "value"), value_whole(x, v));
+}
+
+/* Begins the field's own graph: what it reads becomes inputs of it. */
+static void field_begin(Elaborator *x, DataSet *d, Field *f, GraphState **saved) {
+  f->graph = graph_begin(x, str_internf(x->strings, "data.%s.%s", d->name, f->name), saved);
+  x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 0);
+  x->graph->batch = dim_as_symbol(x->batch);
+  x->field = f;
+  x->set = d;
+}
+
+static void field_end(Elaborator *x, DataSet *d, Field *f, GraphState *saved) {
+  x->field = NULL;
+  graph_end(x, saved);
+  vec_push(x->arena, &d->fields, *f);
+}
+
+/* The field of a field's lengths. */
+static void length_field(Elaborator *x, DataSet *d, const Field *of) {
+  Field f = {.name = str_internf(x->strings, "$length.%s", of->name), .dtype = DT_i32, .span = of->span};
+  f.shape = NEW_ARRAY(x->arena, int64_t, 1);
+  f.bound = of->shape[0] + 1;
+  GraphState *saved;
+  field_begin(x, d, &f, &saved);
+  Var *b = var_fresh(x->ir, x->batch);
+  stack_push(x, b, NULL);
+  const RawColumn *c = of->raw.at;
+  while (!c->length) c++;
+  Value *v = length_part(x, *c, dim_const(x->ir, of->shape[0]), of->span);
+  x->stack.n = 0;
+  if (v && (v = value_abstract(x, v, 1, &b)))
+    graph_output(x->graph, str_internz(x->strings, "value"), value_whole(x, v));
+  field_end(x, d, &f, saved);
 }
 
 static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
@@ -147,15 +200,11 @@ static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
       return;
     }
   GraphState *saved;
-  f.graph = graph_begin(x, str_internf(x->strings, "data.%s.%s", d->name, a->name), &saved);
-  x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 0);
-  x->graph->batch = dim_as_symbol(x->batch);
-  x->field = &f;
-  x->set = d;
+  field_begin(x, d, &f, &saved);
   field_value(x, e, &f, a, &t);
-  x->field = NULL;
-  graph_end(x, saved);
-  vec_push(x->arena, &d->fields, f);
+  f.length = f.length ? d->fields.n + 1 : 0;
+  field_end(x, d, &f, saved);
+  if (f.length) length_field(x, d, &f);
 }
 
 Str path_at_run_time(Elaborator *x, Str path) {
@@ -226,6 +275,7 @@ Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at) {
   Node *n = graph_named_input(x, arena_printf(x->arena, "%s.%s", d->name, f->name), f->dtype, f->rank + 1, shape, at);
   Value *v = value_node(x, n, at);
   if (f->bound) v->bound = dim_const(x->ir, f->bound);
+  if (f->length) v->length = data_input(x, data, f->length, examples, at);
   return v;
 }
 

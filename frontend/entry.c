@@ -51,6 +51,25 @@ static bool open_dimensions(Elaborator *x, Env **e, const Ast *type) {
   return true;
 }
 
+/* Of an argument that is read through a field whose examples differ in length: how long each is, the argument after
+ * it; NULL. */
+static Value *argument_length(Elaborator *x, EntryPoint *p, const Argument *a, Form *b, Span at) {
+  vec_push(x->arena, &p->arguments, *a);
+  int length = a->data < 0 ? 0 : x->program->data.at[a->data].fields.at[a->field].length;
+  if (!length) return NULL;
+  const Field *f = &x->program->data.at[a->data].fields.at[length];
+  Argument n = {.name = str_internf(x->strings, "$length.%s", a->name), .dtype = f->dtype, .bound = f->bound};
+  n.shape = f->shape;
+  n.data = a->data;
+  n.field = length;
+  n.text = -1;
+  vec_push(x->arena, &p->arguments, n);
+  Value *v = value_node(x, graph_named_input(x, n.name, n.dtype, 1, &x->batch, at), at);
+  v = value_take(x, v, 1, &b);
+  v->bound = dim_const(x->ir, f->bound);
+  return v;
+}
+
 static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, Form *b) {
   Type t;
   if (!param->type) {
@@ -69,8 +88,8 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
   v->bound = t.bound;
   v = value_take(x, v, 1, &b);
   v->bound = t.bound;
+  v->length = argument_length(x, p, &a, b, param->name_span);
   *e = env_bind(x, *e, param->name, v, param->name_span);
-  vec_push(x->arena, &p->arguments, a);
   return true;
 }
 

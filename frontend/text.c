@@ -116,7 +116,7 @@ static bool read_vocabulary(Elaborator *x, const SourceOptions *o, DataSet *d) {
 }
 
 static bool complete_windows(Elaborator *x, const SourceOptions *o, DataSet *d, Ast *from) {
-  if (has_tokens(d) && !d->window) {
+  if (!strcmp(d->format, "tokens") && !d->window) {
     Diag *g = diag_add(x->diags, DIAG_SOURCE, from->span, "how many tokens an example takes is missing");
     diag_help(g, "%s(\"%s\", window = 65)", d->format, d->path ? d->path : "train.txt");
     return false;

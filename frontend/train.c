@@ -144,6 +144,7 @@ static Graph *walk_body(Elaborator *x, Train *t, const DataDecl *data, Ast *a, i
   w.env = env_bind(x, w.env, str_internz(x->strings, "B"), value_int(x, x->batch, a->span), a->span);
   DataSet *d = &x->program->data.at[t->data];
   for (int i = 0; i < d->fields.n; i++) {
+    if (d->fields.at[i].name[0] == '$') continue; /* goes with another */
     w.env = env_bind(x, w.env, d->fields.at[i].name, data_input(x, t->data, i, x->batch, d->fields.at[i].span),
                      d->fields.at[i].span);
   }

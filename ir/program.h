@@ -30,6 +30,7 @@ typedef struct RawColumn { /* what a field reads of its source: graph input `raw
   int from, to; /* columns from .. to-1 by number; from -1: by name */
   Str name;     /* header name, the array's name in an npy or idx source, a text's `tokens`; NULL: by number */
   bool single;  /* one column as a scalar (column(n)), not a row of to - from */
+  bool length;  /* how much of it an example has, where examples differ in that */
 } RawColumn;
 
 typedef struct Field {
@@ -40,6 +41,7 @@ typedef struct Field {
   int64_t bound; /* i32<bound>; 0: none */
   Vec(RawColumn) raw;
   Graph *graph; /* raw.<k> [B, ...] -> value [B, shape...] */
+  int length;   /* the field `$length.<name>`, which follows: how many of the first dimension are there; 0: all */
   Span span;
 } Field;
 

@@ -64,6 +64,19 @@ typedef struct Reading { /* a field on its way from the source through its graph
   void **raw;      /* CHUNK rows of each */
 } Reading;
 
+/* Examples of the source's own lengths have room for `size`. */
+static int pad(const Reading *r, NnrtView *v, int64_t size, NnrtError *e) {
+  char place[256];
+  for (int64_t i = 0; v->width > size && i < r->source->count; i++) {
+    int64_t n = nnrt_source_length(r->source, v, i);
+    if (n > size)
+      return nnrt_fail(e, NNRT_EDATA, "%s: %lld tokens, but field %s has room for %lld",
+                       nnrt_source_place(r->source, v, i, 0, place), (long long)n, r->field->name, (long long)size);
+  }
+  v->width = v->shape[0] = size;
+  return NNRT_OK;
+}
+
 static int open_raw(Reading *r, int k, NnrtError *e) {
   const NnrtColumn *c = &r->field->raw[k];
   NnrtView *v = &r->views[k];
@@ -80,12 +93,14 @@ static int open_raw(Reading *r, int k, NnrtError *e) {
   memset(r->run.dims, 0, (size_t)r->run.graph->n_dims * sizeof *r->run.dims);
   r->run.dims[0] = one;
   nnrt_port_shape(&r->run, p, shape);
+  if (v->ragged && !v->lengths && rank == 1) status = pad(r, v, shape[1], e);
+  if (status != NNRT_OK) return status;
   if (rank != v->rank || (rank && memcmp(shape + 1, v->shape, (size_t)rank * sizeof *shape) != 0))
     return nnrt_fail(e, NNRT_EDATA, "%s: an example of field %s has shape %s in the file, but the program reads %s",
                      nnrt_source_place(r->source, v, 0, 0, place), r->field->name,
                      nnrt_shape_text(v->shape, v->rank, have, sizeof have),
                      nnrt_shape_text(shape + 1, rank, want, sizeof want));
-  r->raw[k] = nnrt_allocate(CHUNK * v->width * nnrt_dtype((NnrtDtype)c->dtype)->bytes);
+  r->raw[k] = nnrt_allocate(CHUNK * (v->lengths ? 1 : v->width) * nnrt_dtype((NnrtDtype)c->dtype)->bytes);
   if (!r->raw[k]) return nnrt_fail_memory(e, (unsigned long long)(CHUNK * v->width), r->field->name);
   nnrt_run_input(&r->run, port, r->raw[k]);
   return NNRT_OK;

@@ -25,6 +25,7 @@ typedef struct Value { /* an argument, or a result: all examples of it */
   int64_t n;            /* examples */
   char *data;
   const char *file; /* that gave the argument as a tensor, or NULL */
+  int32_t length; /* of an argument whose length goes with it: of the one example; all of it, unless it was a text */
 } Value;
 
 typedef struct Entry {
@@ -120,6 +121,9 @@ static int check_shapes(Entry *x) {
   return NNRT_OK;
 }
 
+/* Is the next argument the length of argument k? */
+static bool has_length(const Entry *x, int k) { return k + 1 < x->n_arguments && x->arguments[k + 1].name[0] == '$'; }
+
 static bool is_text(const Entry *x, const Value *v) { return x->table->texts && v->table->text >= 0; }
 
 /* Is `text`, given for an argument that is a text, the text itself? */
@@ -135,14 +139,17 @@ static int take_input(Entry *x, const char *text) {
     Value *v = &x->arguments[k];
     if (strlen(v->name) != (size_t)(equals - text) || strncmp(v->name, text, strlen(v->name)) != 0) continue;
     NnrtArray a;
+    int64_t length = INT32_MAX;
     bool as_text = is_given_as_text(x, v, equals + 1);
-    int status = as_text ? x->table->texts->open(&x->cli->program->data[v->table->text], equals + 1, &a, x->error)
+    int status = as_text ? x->table->texts->open(&x->cli->program->data[v->table->text], equals + 1,
+                                                 has_length(x, k) ? v->table->shape[0] : -1, &a, &length, x->error)
                          : nnrt_npy_open(&a, equals + 1, x->error);
     if (status != NNRT_OK) return status;
     free(v->data);
     v->data = NULL;
     status = take_array(x, v, &a, as_text ? "--input" : equals + 1);
     nnrt_array_close(&a);
+    v->length = (int32_t)length;
     return status;
   }
   return nnrt_fail(x->error, NNRT_EUSAGE, "--input takes NAME=FILE with an argument's name, not \"%s\"", text);
@@ -191,11 +198,28 @@ static int take_files(Entry *x) {
   return NNRT_OK;
 }
 
+/* The length of argument k, which was given as a tensor or a text, for each of its examples. */
+static int give_length(Entry *x, int k) {
+  const Value *of = &x->arguments[k];
+  Value *v = &x->arguments[k + 1];
+  free(v->data);
+  v->n = of->n;
+  v->width = 1;
+  v->bytes = sizeof(int32_t);
+  v->data = nnrt_allocate(v->n * v->bytes);
+  if (!v->data) return nnrt_fail_memory(x->error, (unsigned long long)(v->n * v->bytes), v->name);
+  int32_t most = (int32_t)(of->rank ? of->shape[0] : 1), n = of->length < most ? of->length : most;
+  for (int64_t i = 0; i < v->n; i++) memcpy(v->data + i * v->bytes, &n, sizeof n);
+  return NNRT_OK;
+}
+
 static int take_arguments(Entry *x) {
   int status = take_files(x);
   for (int i = 0; status == NNRT_OK && i < x->cli->n_given; i++)
     if (x->cli->given[i].id == NNRT_OPT_INPUT) status = take_input(x, x->cli->given[i].value);
   x->n = 1;
+  for (int k = 0; status == NNRT_OK && k < x->n_arguments; k++)
+    if (has_length(x, k) && x->arguments[k].file) status = give_length(x, k);
   for (int k = 0; status == NNRT_OK && k < x->n_arguments; k++) {
     const Value *v = &x->arguments[k];
     if (!v->data)

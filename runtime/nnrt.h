@@ -129,7 +129,8 @@ typedef enum NnrtRole {
   F(INT, from, ) /* -1: by name */                                                                                   \
   F(INT, to, )                                                                                                       \
   F(STRING, name, )                                                                                                  \
-  F(INT, single, ) /* a scalar for each example, not a row of to - from */
+  F(INT, single, ) /* a scalar for each example, not a row of to - from */                                           \
+  F(INT, length, ) /* how much of it an example has */
 
 #define NNRT_FIELD_FIELDS(F)                                                                                         \
   F(STRING, name, )                                                                                                  \

@@ -39,6 +39,11 @@ void nnrt_source_close(NnrtSource *s) {
 
 int nnrt_source_view(const NnrtSource *s, const NnrtColumn *c, NnrtView *v, NnrtError *e) {
   int status = s->reader->view(s, c, v, e);
+  if (status == NNRT_OK && c->length) {
+    v->lengths = true;
+    v->rank = 0;
+    return NNRT_OK;
+  }
   if (status != NNRT_OK || !s->options.window || s->reader->windows) return status;
   if (v->rank == NNRT_MAX_RANK || __builtin_mul_overflow(v->width, s->options.window, &v->width))
     return nnrt_fail(e, NNRT_EDATA, "%s: an example is too large", s->files[0].path);
@@ -72,8 +77,23 @@ int nnrt_source_refuse(const NnrtSource *s, const NnrtView *v, int64_t example, 
                    t == NNRT_I64 || t == NNRT_I32 || t == NNRT_I16 || t == NNRT_I8 ? "an" : "a", nnrt_dtype(t)->name);
 }
 
+int64_t nnrt_source_length(const NnrtSource *s, const NnrtView *v, int64_t example) {
+  return v->ragged ? s->reader->length(s, v, example) : v->width;
+}
+
+static int read_lengths(const NnrtSource *s, const NnrtView *v, int64_t first, int64_t n, NnrtDtype t, void *to,
+                        NnrtError *e) {
+  for (int64_t i = 0; i < n; i++) {
+    int64_t length = nnrt_source_length(s, v, first + i);
+    if (nnrt_convert(NNRT_I64, &length, false, t, (char *)to + i * nnrt_dtype(t)->bytes, 1) != 1)
+      return nnrt_source_refuse(s, v, first + i, 0, t, (double)length, e);
+  }
+  return NNRT_OK;
+}
+
 int nnrt_source_read(const NnrtSource *s, const NnrtView *v, int64_t first, int64_t n, NnrtDtype t, void *to,
                      NnrtError *e) {
+  if (v->lengths) return read_lengths(s, v, first, n, t, to, e);
   if (!v->window) return s->reader->read(s, v, first, n, t, to, e);
   NnrtView row = row_of(v);
   char *at = to;

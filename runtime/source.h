@@ -30,6 +30,7 @@ typedef struct NnrtView {
   int rank;      /* of one example */
   int64_t shape[NNRT_MAX_RANK];
   int64_t window; /* rows of an example, its first dimension; 0: it is one row */
+  bool lengths; /* not the elements, but how many there are */
   bool ragged; /* examples differ in length, the one dimension; the rest of a shorter one is 0 */
 } NnrtView;
 
@@ -71,6 +72,9 @@ int nnrt_source_view(const NnrtSource *s, const NnrtColumn *c, NnrtView *v, Nnrt
 /* Examples first .. first+n-1 of the view as `t`, row-major. NNRT_EDATA names file, line or row, and column. */
 int nnrt_source_read(const NnrtSource *s, const NnrtView *v, int64_t first, int64_t n, NnrtDtype t, void *to,
                      NnrtError *e);
+
+/* How many elements of the one dimension an example has. */
+int64_t nnrt_source_length(const NnrtSource *s, const NnrtView *v, int64_t example);
 
 /* Where element `i` of an example stands, for messages: `train.csv:17: column "y"`, `train-y.npy: row 16`,
  * `train.txt:3: column 9`. */

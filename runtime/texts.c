@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int open_text(const NnrtData *d, const char *text, NnrtArray *a, NnrtError *e) {
+static int open_text(const NnrtData *d, const char *text, int64_t room, NnrtArray *a, int64_t *length, NnrtError *e) {
   NnrtVocabulary v;
   NnrtTokens found = {0};
   nnrt_vocabulary_open(&v, d->vocabulary);
   int status = nnrt_tokenize(d->tokenizer, &v, text, strlen(text), "--input", 1, &found, e);
+  *length = found.n;
+  while (status == NNRT_OK && found.n < room && !found.failed) nnrt_tokens_add(&found, 0);
   int64_t n = found.n;
   if (status == NNRT_OK && n == 0) nnrt_tokens_add(&found, 0); /* no array is NULL; this one has no elements */
   if (status == NNRT_OK && found.failed) status = nnrt_fail_memory(e, 64, "a text");

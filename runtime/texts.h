@@ -7,8 +7,9 @@
 #include "runtime/nnrt.h"
 
 typedef struct NnrtTexts {
-  /* The tokens of a text as an array [n] of i32; to be closed. NNRT_EDATA: it does not consist of them. */
-  int (*open)(const NnrtData *d, const char *text, NnrtArray *a, NnrtError *e);
+  /* The tokens of a text as an array [*n] of i32, to be closed; with `room` >= 0 an array [room], the rest 0, if
+   * there is room. NNRT_EDATA: it does not consist of them. */
+  int (*open)(const NnrtData *d, const char *text, int64_t room, NnrtArray *a, int64_t *n, NnrtError *e);
   /* Writes n tokens as text to standard output. */
   void (*print)(const NnrtData *d, NnrtDtype t, const void *tokens, int64_t n);
 } NnrtTexts;
