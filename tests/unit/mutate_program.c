@@ -146,7 +146,7 @@ static bool is_only_index(const Mutation *m, int i) {
 static bool is_result_dim(const Mutation *m, int i) {
   if (i < m->head || i >= m->body || !is_number(token(m, i))) return false;
   int arrow = i;
-  while (arrow > m->head && !is(token(m, arrow), "->")) arrow--;
+  while (arrow > m->head && !is(token(m, arrow), "->") && !is(token(m, arrow), "where")) arrow--;
   return is(token(m, arrow), "->");
 }
 
