@@ -9,6 +9,7 @@
 #include "codegen/compile.h"
 #include "codegen/cuda/cuda.h"
 #include "codegen/cuda/nvrtc.h"
+#include "frontend/driver/vocabulary.h"
 #include "frontend/elaborate.h"
 #include "frontend/render.h"
 
@@ -30,7 +31,8 @@ static void write_kernels(Arena *a, const char *path, Buf *out) {
   DiagSink diags = {.arena = a};
   size_t n;
   char *text = read_text(a, path, &n);
-  const ElaborateOptions meaning = {.folder = dirname(arena_strndup(a, path, strlen(path)))};
+  const ElaborateOptions meaning = {.folder = dirname(arena_strndup(a, path, strlen(path))),
+                                    .vocabulary = vocabulary_read};
   Program *p = elaborate_program(a, strings, &sources, &diags, str_internz(strings, path), text, n, &meaning);
   const CompileOptions o = {.passes = {.level = 2}, .march = "x86-64-v4", .sources = &sources};
   Compilation *c = compile_begin(a, p, &diags, &o);
@@ -43,17 +45,19 @@ static int translate(Arena *a, Nvrtc *nvrtc, const char *path, const char *arch)
   write_kernels(a, path, &text);
   const char *error = nvrtc_translate(nvrtc, text.text, arch, &code, &log);
   CudaUses uses = nvrtc_uses(a, log.text);
-  int bad = error != NULL, most = 0;
+  int bad = error != NULL, most = 0, stacks = 0;
   if (error) printf("%s, %s: %s\n", path, arch, error);
   for (int i = 0; i < uses.n; i++) {
     const CudaUse *u = &uses.at[i];
     if (u->registers > most) most = u->registers;
-    if (!u->stack && !u->spilled) continue;
-    printf("%s, %s, %s: %d bytes of stack, %d spilled\n", path, arch, u->symbol, u->stack, u->spilled);
+    stacks += u->stack > 0;
+    if (!u->spilled) continue;
+    printf("%s, %s, %s: %d bytes spilled\n", path, arch, u->symbol, u->spilled);
     bad++;
   }
   if (!strncmp(arch, "sm_", 3) && uses.n == 0) printf("%s, %s: no kernel\n", path, arch), bad++;
-  printf("%s, %s: %d kernels, at most %d registers, %d bytes\n", path, arch, uses.n, most, (int)code.n);
+  printf("%s, %s: %d kernels, %d with a stack, at most %d registers, %d bytes\n", path, arch, uses.n, stacks, most,
+         (int)code.n);
   fflush(stdout);
   buf_free(&text);
   buf_free(&code);
