@@ -6,8 +6,11 @@
  * run with neither but backwards over the taps, and of those a residue class takes every other one. A copy in which
  * the lines run last is made once, and shared by all that want the same one.
  *
- * Only an operand that is walked through as it is, one index a dimension: windows and gathered rows are packed
- * through their maps, never copied. After split, whose parts read what they can share; before slice and dce. */
+ * In a loop, a contraction packs what is the same at every step anew at every step. Columns that are there before the
+ * loop are copied in panels, [columns / PANEL][K][PANEL], which tiles read as they lie.
+ *
+ * Only of an operand whose lines and K are in dimensions of their own: windows are packed through their maps, never
+ * copied. After split, whose parts read what they can share; before slice and dce. */
 #include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/pass.h"
@@ -16,11 +19,21 @@
 
 /* What fits the first cache is packed from there. Against MANY lines of the other operand packing counts little, and
  * with FEW of them all reading does. */
-enum { MAX_RANK = 8, SHORT_RUN = 16, SMALL = 32 * 1024, SHORT_SUM = 64, FEW = 32, MANY = 4096 };
+enum {
+  MAX_RANK = 8,
+  SHORT_RUN = 16,
+  SMALL = 32 * 1024,
+  SHORT_SUM = 64,
+  FEW = 32,
+  MANY = 4096,
+  PANEL = 32,
+  STEPS = 8
+};
 
 typedef struct Copy {
   const Node *of;
   int order[MAX_RANK]; /* the copy's dimension d is order[d] of the original */
+  int panels;          /* or the dimension that it has in panels; -1: none */
   Node *node;
 } Copy;
 
@@ -109,9 +122,9 @@ static double nominal(Graph *g, const Node *n, const int *slots, int count) {
 static Node *copy_of(Layout *s, Node *t, const int *order, Span at) {
   for (int i = 0; i < s->copies.n; i++) {
     const Copy *c = &s->copies.at[i];
-    if (c->of == t && !memcmp(c->order, order, (size_t)t->rank * sizeof *order)) return c->node;
+    if (c->of == t && c->panels < 0 && !memcmp(c->order, order, (size_t)t->rank * sizeof *order)) return c->node;
   }
-  Copy c = {.of = t};
+  Copy c = {.of = t, .panels = -1};
   Var *v[MAX_RANK];
   Form *from[MAX_RANK];
   for (int d = 0; d < t->rank; d++) {
@@ -150,6 +163,93 @@ static Expr *with_copy(Layout *s, const Lines *l, const Contraction *c, Expr *op
   return expr_map(&(ExprMap){.ir = s->g->ir, .read = read_copy, .cx = &m}, body);
 }
 
+/* ---- panels ---- */
+
+/* Whether f counts through the indices of l, the last one fastest. */
+static bool is_flat(const Lines *l, const Form *f) {
+  int64_t place = 1, extent;
+  for (int i = l->count - 1; i >= 0; i--) {
+    const Var *v = line_var(l, i);
+    if (form_coefficient(f, v) != place) return false;
+    if (!dim_is_const(v->extent, &extent)) return false;
+    place *= extent;
+  }
+  return f->c0 == 0 && f->n == l->count;
+}
+
+/* The one dimension that the columns count through, where all others count through K; -1: it is not so. */
+static int panel_dimension(const Lines *columns, const Lines *k, const Expr *read) {
+  Ir *ir = columns->g->ir;
+  Form *sum = form_const(ir, 0);
+  int64_t stride = 1, extent;
+  int found = -1;
+  for (int d = read->node->rank - 1; d >= 0; d--) {
+    if (!dim_is_const(read->node->shape[d], &extent)) return -1;
+    if (uses_lines(columns, read->at[d])) {
+      if (found >= 0 || extent % PANEL || !is_flat(columns, read->at[d])) return -1;
+      found = d;
+      continue;
+    }
+    sum = form_add(ir, sum, form_scale(ir, read->at[d], stride));
+    stride *= extent;
+  }
+  return found >= 0 && is_flat(k, sum) ? found : -1;
+}
+
+static Node *panels_of(Layout *s, Node *t, int d, Span at) {
+  Ir *ir = s->g->ir;
+  for (int i = 0; i < s->copies.n; i++)
+    if (s->copies.at[i].of == t && s->copies.at[i].panels == d) return s->copies.at[i].node;
+  Var *v[MAX_RANK + 1];
+  Form *from[MAX_RANK];
+  int n = 1;
+  v[0] = var_fresh(ir, dim_floordiv(ir, t->shape[d], dim_const(ir, PANEL)));
+  for (int i = 0; i < t->rank; i++) {
+    if (i == d) continue;
+    v[n] = var_fresh(ir, t->shape[i]);
+    from[i] = form_var(ir, v[n++]);
+  }
+  v[n] = var_fresh(ir, dim_const(ir, PANEL));
+  from[d] = form_add(ir, form_scale(ir, form_var(ir, v[0]), PANEL), form_var(ir, v[n]));
+  Copy c = {.of = t, .panels = d};
+  c.node = graph_comp(s->g, n + 1, v, RED_none, 0, NULL, expr_read(ir, t, from), at);
+  vec_push(s->scratch, &s->copies, c);
+  return c.node;
+}
+
+typedef struct Panelled {
+  Ir *ir;
+  int dimension;
+  const Node *from;
+  Node *to;
+} Panelled;
+
+static Expr *read_panels(void *cx, Expr *read) {
+  const Panelled *p = cx;
+  Form *at[MAX_RANK + 1];
+  int n = 1;
+  if (read->node != p->from) return NULL;
+  at[0] = form_floordiv(p->ir, read->at[p->dimension], PANEL);
+  for (int i = 0; i < read->node->rank; i++)
+    if (i != p->dimension) at[n++] = read->at[i];
+  at[n] = form_mod(p->ir, read->at[p->dimension], PANEL);
+  return expr_read(p->ir, p->to, at);
+}
+
+static void place_columns(Layout *s, Node *n) {
+  Contraction *c;
+  if (classify(s->g, n, s->scratch, &c) != KERNEL_contraction || dim_nominal(n->scan->steps) < STEPS) return;
+  Lines columns = {s->g, n, c->n, c->nn}, k = {s->g, n, c->k, c->nk};
+  Expr *read = c->b;
+  bool fits = read->kind == EXPR_READ && read->node->rank < MAX_RANK && !read->node->scan;
+  if (!fits || packed_elements(&columns, read) < SMALL || !reads_once(s, n, read->node)) return;
+  Panelled p = {.ir = s->g->ir, .dimension = panel_dimension(&columns, &k, read), .from = read->node};
+  if (p.dimension < 0) return;
+  p.to = panels_of(s, read->node, p.dimension, n->span);
+  ExprMap m = {.ir = p.ir, .read = read_panels, .cx = &p};
+  n->forward = graph_with_body(s->g, n, expr_map(&m, n->body), NULL);
+}
+
 static void place_operands(Layout *s, Node *n) {
   Contraction *c;
   if (classify(s->g, n, s->scratch, &c) != KERNEL_contraction) return;
@@ -162,8 +262,11 @@ static void place_operands(Layout *s, Node *n) {
 bool pass_layout(Graph *g, PassContext *cx) {
   (void)cx;
   Layout s = {.g = g, .scratch = arena_new()};
-  for (int i = 0, count = g->nodes.n; i < count; i++)
-    if (g->nodes.at[i]->kind == NODE_comp && !g->nodes.at[i]->scan) place_operands(&s, g->nodes.at[i]);
+  for (int i = 0, count = g->nodes.n; i < count; i++) {
+    Node *n = g->nodes.at[i];
+    if (n->kind == NODE_comp && n->scan) place_columns(&s, n);
+    else if (n->kind == NODE_comp) place_operands(&s, n);
+  }
   arena_free(s.scratch);
   return graph_renew(g);
 }

@@ -23,6 +23,7 @@ enum {
   OPEN_ROWS = 256,
   MOST_STEP = 144,
   SHORT = 16,
+  NEAR = 32 * 1024,
   FEW = 4,
   LONG_SUM = 16
 };
@@ -55,9 +56,10 @@ static Extent extent_of(Graph *g, const Node *n, const int *slots, int count) {
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-static double tile_time(int mr, int nr, int64_t m, int64_t vectors) {
+/* A vector of B that comes from `far`, where a panel is larger than NEAR (the first cache), counts twice. */
+static double tile_time(int mr, int nr, int64_t m, int64_t vectors, bool far) {
   double tiles = (double)ceil_div(m, mr) * (double)ceil_div(vectors, nr);
-  double fmas = mr * nr, loads = mr + nr;
+  double fmas = mr * nr, loads = mr + (far ? 2 : 1) * nr;
   double busy = fmas < BUSY_ACCUMULATORS ? BUSY_ACCUMULATORS : fmas;
   return tiles * (busy + 0.25 * loads);
 }
@@ -96,11 +98,11 @@ static int64_t block_k(Graph *g, const Node *n, Contraction *c, Extent k, int la
   return most * inner;
 }
 
-/* Units that the batch gives in any case: an open index may be 1. */
+/* Units that the batch gives in any case: an open index may be 1, and steps come one after the other. */
 static int64_t known_positions(Graph *g, const Node *n, const Contraction *c) {
   int64_t positions = 1, extent;
   for (int i = 0; i < c->nbatch; i++)
-    if (dim_is_const(slot_extent(g, n, c->batch[i]), &extent)) positions *= extent;
+    if (c->batch[i] >= node_times(n) && dim_is_const(slot_extent(g, n, c->batch[i]), &extent)) positions *= extent;
   return positions;
 }
 
@@ -152,14 +154,14 @@ static int64_t part(Extent e, int64_t parts, int64_t step) {
 }
 
 static void block_rows_and_columns(const Blocking *b, Contraction *c, int64_t columns) {
-  double best = 0;
+  double best = -1;
   c->mc = (int)b->step; /* if nothing fits */
   c->nc = (int)columns;
   for (int64_t i = 1; i <= ceil_div(b->m.value, b->step); i += 1 + i / 8)
     for (int64_t j = 1; j <= ceil_div(b->n.value, columns); j += 1 + j / 8) {
       int64_t mc = part(b->m, i, b->step), nc = part(b->n, j, columns);
       double lost = loss(b, mc, nc);
-      if (!fits(b, mc, nc) || (best && lost >= best)) continue;
+      if (!fits(b, mc, nc) || (best >= 0 && lost >= best)) continue;
       best = lost;
       c->mc = (int)mc;
       c->nc = (int)nc;
@@ -201,6 +203,20 @@ static int row_step(Graph *g, const Node *n, const Contraction *c) {
   return step <= MOST_STEP ? (int)step : c->mr;
 }
 
+/* Columns in a panel, where B lies as [columns / width][K][width]: the width is the last dimension, walked through by
+ * a remainder, in whole vectors. 0: it does not. */
+static int64_t panel_width(const Expr *e, int lanes) {
+  int64_t width;
+  if (e->kind != EXPR_READ || e->node->rank < 2) return 0;
+  const Form *last = e->at[e->node->rank - 1];
+  if (!dim_is_const(e->node->shape[e->node->rank - 1], &width) || width % lanes != 0) return 0;
+  for (int i = 0; i < last->n; i++) {
+    const FormTerm *t = &last->terms[i];
+    if (t->atom->kind == ATOM_DIV && t->atom->divisor == width && t->coefficient == -width) return width;
+  }
+  return 0;
+}
+
 /* Whether an operand, if it is packed, has its lines in lanes: the indices of `slots`. */
 static bool runs_across(Graph *g, const Node *n, const Contraction *c, Expr *operand, const int *slots, int count) {
   const Expr *read = expr_largest_read(g->ir->arena, operand);
@@ -212,11 +228,14 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   if (better_as_rows(g, n, c)) exchange_sides(c);
   Extent m = extent_of(g, n, c->m, c->nm), columns = extent_of(g, n, c->n, c->nn), k = extent_of(g, n, c->k, c->nk);
   int64_t vectors = ceil_div(columns.value, lanes);
+  int64_t width = panel_width(c->b, lanes);
   bool in_lanes = runs_across(g, n, c, c->a, c->m, c->nm);
   double best = 0, growth = (double)m.value * (double)columns.value * (double)k.value <= SMALL ? CODE_GROWTH : 0;
   for (int nr = 1; nr <= MAX_NR; nr++)
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
-      double time = tile_time(mr, nr, m.value, vectors) * (1 + growth * mr * nr);
+      bool far = width && k.value * nr * t->vector_bytes > NEAR;
+      if (width % (nr * lanes)) continue;
+      double time = tile_time(mr, nr, m.value, vectors, far) * (1 + growth * mr * nr);
       if (in_lanes) time *= 1 + EMPTY * (lanes % mr) / lanes;
       if (best && time >= best) continue;
       best = time;
@@ -226,7 +245,7 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   Blocking b = {.m = m, .n = columns, .k = k.value};
   b.kc = block_k(g, n, c, k, lanes);
   b.a = packing(g, n, c, b.kc, c->a);
-  b.b = packing(g, n, c, b.kc, c->b);
+  b.b = width ? 0 : packing(g, n, c, b.kc, c->b);
   b.b_at_once = c->b->kind == EXPR_READ && runs_across(g, n, c, c->b, c->n, c->nn);
   if (m.open && m.value < OPEN_ROWS) b.m.value = OPEN_ROWS;
   b.batch = known_positions(g, n, c);

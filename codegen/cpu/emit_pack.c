@@ -31,11 +31,24 @@ static Expr *main_read(Emit *e, const Operand *o, const Var *k) {
   return best;
 }
 
-static void find_straight(Product *p, Operand *o) {
+/* Divisions of the columns by whole panels: none is crossed within one. */
+static bool divides_at_panels(const Product *p, const Form *f, const Var *columns) {
+  for (int i = 0; i < f->n; i++) {
+    const Atom *a = f->terms[i].atom;
+    if (a->kind == ATOM_DATA && expr_uses(a->data, columns)) return false;
+    if (a->kind != ATOM_DIV || !form_uses(a->form, columns)) continue;
+    if (form_as_var(a->form) != columns || a->divisor % (p->c->nr * p->e->lanes)) return false;
+  }
+  return true;
+}
+
+static void find_straight(Product *p, Operand *o, bool vectors) {
   Expr *x = o->value;
   if (x->kind != EXPR_READ || x->dtype != p->t || !proved_inside(p->e, x)) return;
   Form *f = flat_address(p->e, x->node, x->at);
-  if (!f || form_divides(f, o->line->flat) || form_divides(f, p->k.flat)) return;
+  if (!f || form_divides(f, p->k.flat)) return;
+  o->in_panels = form_divides(f, o->line->flat);
+  if (o->in_panels && !(vectors && divides_at_panels(p, f, o->line->flat))) return;
   o->address = f;
   o->stride = form_coefficient(f, o->line->flat);
   o->k_stride = o->straight_k = form_coefficient(f, p->k.flat);
@@ -54,6 +67,7 @@ static void choose_way(Product *p, Operand *o, bool vectors) {
   bool reused = others > (vectors ? 2 * p->c->mr : 2 * p->c->nr * p->e->lanes);
   if (o->address && (!vectors || o->stride == 1)) {
     int64_t k = nominal_volume(&p->k);
+    if (o->in_panels) return;
     bool bad = is_far(p, o->k_stride) || (o->k_stride > 1 && k > MANY && k * o->k_stride > LARGE);
     bad |= o->k_stride > 1 && o->stride > 1 && nominal_volume(o->line) * k * LINE > LARGE;
     if (!(bad && reused)) return;
@@ -78,7 +92,7 @@ static Expr *unfolded(Product *p, Expr *body, const Slots *s, int first) {
 
 static void place_operand(Product *p, Operand *o, Expr *body, Slots *line, bool vectors) {
   *o = (Operand){.line = line, .value = emit_at(p->e, body, p->at), .way = PACK_none};
-  find_straight(p, o);
+  find_straight(p, o, vectors);
   choose_way(p, o, vectors);
   if (o->way == PACK_lines) o->by_lines = unfolded(p, body, &p->k, p->c->k_cut);
   if (o->way == PACK_k) o->by_k = unfolded(p, body, line, 0);

@@ -34,6 +34,7 @@ typedef struct Operand { /* of one side, over M, K (A) or K, N (B) */
   Form *address;            /* straight: position in the tensor; else NULL */
   int64_t stride, k_stride; /* as tiles read it */
   int64_t straight_k;       /* of the tensor */
+  bool in_panels;           /* straight within each panel of columns only, which lie as tiles read them */
   Value buffer;
 } Operand;
 
@@ -58,9 +59,9 @@ typedef struct Product {
   Value columns; /* B, PACK_k: the lines of one panel before they are transposed; NULL: straight from the tensor */
   Value m_from, m_to, n_from, n_to, k_from, k_to;
   Value same_rows, same_columns; /* as in the unit before: what is packed of a whole block stays */
-  int epilogue;   /* size of the maps */
-  Value spill;    /* memory for one tile */
-  bool in_pieces; /* the result's vectors are finished in pieces */
+  int epilogue;                  /* size of the maps */
+  Value spill;                   /* memory for one tile */
+  bool in_pieces;                /* the result's vectors are finished in pieces */
 } Product;
 
 typedef struct Tile { /* of one panel: `rows` rows and `vectors` vectors from (m0, n0) on */

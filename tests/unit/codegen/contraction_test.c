@@ -210,6 +210,38 @@ static void jumping_weights(void **state) {
         "i1, 5*r1 + 1]))\noutput y = %2\n");
 }
 
+/* Columns in panels, read as they lie where tiles fit into them: whole ones, a last one that is not, panels that no
+ * vector fits, K in several indices. */
+static void panels(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 40]\n%1 = input w : f32[3, 40, 32]\n"
+             "%2 = comp f32[B, 96] [i0, i1] sum(r0 < 40: mul(%0[i0, r0], %1[i1 // 32, r0, i1 - 32*(i1 // 32)]))\n"
+             "output y = %2\n");
+  check(HEAD
+        "%0 = input x : f32[21, 5, 8]\n%1 = input w : f32[3, 5, 8, 64]\n"
+        "%2 = comp f32[21, 150] [i0, i1] sum(r0 < 5, r1 < 8: mul(%0[i0, r0, r1], %1[i1 // 64, r0, r1, i1 - 64*(i1 "
+        "// 64)]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f64[19, 40]\n%1 = input w : f64[5, 40, 20]\n"
+             "%2 = comp f64[19, 100] [i0, i1] sum(r0 < 40: mul(%0[i0, r0], %1[i1 // 20, r0, i1 - 20*(i1 // 20)]))\n"
+             "output y = %2\n");
+}
+
+/* Weights that a loop multiplies by at every step, by rows and by columns. */
+static void weights_of_loops(void **state) {
+  (void)state;
+  for (int columns = 0; columns < 2; columns++) {
+    char text[800];
+    snprintf(text, sizeof text,
+             HEAD "%%0 = input x : f32[8, B, 192]\n%%1 = param w : f32[192, 192]\n%%2 = comp f32[B, 192] [i0, i1] 0\n"
+                  "%%3 = carry f32[9, B, 192] axis 0 up init %%2 next %%5\n"
+                  "%%4 = comp f32[8, B, 192] [i0, i1, i2] sum(r0 < 192: mul(%%1[%s], %%3[i0, i1, r0]))\n"
+                  "%%5 = comp f32[8, B, 192] [i0, i1, i2] tanh(add(mul(0.1, %%4[i0, i1, i2]), %%0[i0, i1, i2]))\n"
+                  "output y = %%5\n",
+             columns ? "r0, i2" : "i2, r0");
+    check(text);
+  }
+}
+
 /* Several units after each other: rows packed once for blocks of columns, columns once for blocks of rows. */
 static void units_in_a_row(void **state) {
   (void)state;
@@ -268,7 +300,7 @@ int main(void) {
       cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),  cmocka_unit_test(masked_tiles),
       cmocka_unit_test(open_rows),          cmocka_unit_test(whole_images), cmocka_unit_test(strided_windows),
       cmocka_unit_test(strided_results),    cmocka_unit_test(far_apart),    cmocka_unit_test(jumping_weights),
-      cmocka_unit_test(units_in_a_row),
+      cmocka_unit_test(units_in_a_row),     cmocka_unit_test(panels),       cmocka_unit_test(weights_of_loops),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
