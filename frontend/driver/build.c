@@ -88,6 +88,19 @@ static const char *request_path(const Build *b, const EmitRequest *r) {
   return arena_printf(b->session->arena, "%.*s%s", (int)n, base, emit_ending(r->kind));
 }
 
+/* A source is not written over by what is made of it. 0 or an exit code. */
+static int spare_sources(const Build *b) {
+  const Sources *all = &b->session->sources;
+  for (int i = 0; i < b->options->emit.n; i++)
+    for (int k = 0; k < all->all.n; k++) {
+      const char *path = request_path(b, &b->options->emit.at[i]);
+      if (!all->all.at[k]->library && output_is(path, all->all.at[k]->path))
+        return driver_error(EXIT_USAGE, "`%s` is a source of the program; `-o` gives what is made another name",
+                            path);
+    }
+  return 0;
+}
+
 /* Writes `text` for every request of this kind and frees it. */
 static int emit(const Build *b, EmitKind kind, Buf *text) {
   const char *error = NULL;
@@ -317,7 +330,8 @@ int build_program(Session *s, BuildOptions *o, Program *program) {
   Build *b = build_new(s, o, program);
   EmitKind usual = o->compile.passes.stop_after ? EMIT_fused : EMIT_exe; /* where the passes stop, their graphs */
   if (o->emit.n == 0) vec_push(s->arena, &o->emit, (EmitRequest){usual, NULL});
-  int status = build_stages(b);
+  int status = spare_sources(b);
+  if (!status) status = build_stages(b);
   if (b->compilation) compile_end(b->compilation);
   return status;
 }

@@ -60,6 +60,7 @@ static int emit_text(Session *s, BuildOptions *o) {
       o->emit.at[kept++] = r;
       continue;
     }
+    if (r.path && output_is(r.path, o->file)) return driver_error(EXIT_USAGE, "`%s` is the source", r.path);
     if (!source) status = read_source(s, o->file, &source);
     if (!status) status = r.kind == EMIT_tokens ? emit_tokens(s, source, r.path) : emit_tree(s, source, r.path);
     if (status) return status;

@@ -32,6 +32,12 @@ static bool is_special(const char *path) {
   return stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
 }
 
+bool output_is(const char *path, const char *file) {
+  struct stat a, b;
+  bool both = stat(path, &a) == 0 && stat(file, &b) == 0;
+  return both && S_ISREG(a.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 static const char *copy_into(Arena *a, const char *from, const char *path) {
   char *bytes;
   size_t n;

@@ -15,6 +15,9 @@ const char *output_start(Arena *a, const char *temporary, const char *path);
 const char *output_finish(Arena *a, const char *temporary, const char *path);
 void output_drop(const char *temporary);
 
+/* Whether what is written to `path` would take the place of that file, by this or another name. */
+bool output_is(const char *path, const char *file);
+
 /* The whole file, a NUL after it. */
 const char *input_read(Arena *a, const char *path, char **text, size_t *n);
 
