@@ -67,8 +67,10 @@ void tensor_assign(Elaborator *x, int tensor, Value *v) {
 
 static void add_member(Elaborator *x, Instance *i, InstanceMember m, Value *v, Span at) {
   for (int k = 0; k < i->members.n; k++)
-    if (i->members.at[k].name == m.name && m.kind != MEMBER_VALUE) {
-      diag_add(x->diags, DIAG_TWICE, at, "`%s` is a member of `%s` already", m.name, i->model->name);
+    if (i->members.at[k].name == m.name) {
+      Diag *d = diag_add(x->diags, DIAG_TWICE, at, "`%s` is a member of `%s` already", m.name, i->model->name);
+      const Ast *first = i->members.at[k].ast;
+      if (first) diag_place(d, first->name_span, "the first is here");
       return;
     }
   vec_push(x->arena, &i->members, m);
