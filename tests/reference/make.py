@@ -13,6 +13,7 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   net.init.safetensors, net.trained.{f32,f64}.safetensors   weights of tests/programs/layers.nn, what three steps of
                                    Sgd(lr = 0.03) in batches of 16 make of them and of the states, and the test rows' scores
   NAME.training.safetensors        trainings of models with losses of many kinds: trainings.py says what they hold
+  trainings.tsv                    which of their tensors PyTorch's own f32 misses, and by how much
   cases.safetensors                the cases of the algebra with second derivatives: cases.py says what it holds
   tokenizers.safetensors           odd texts as tokens of the vocabularies in tests/data/tokenizers: tokenizers_reference.py
   layers.safetensors               convolutions, pooling, norms, attention ... with the derivatives of each argument, f64

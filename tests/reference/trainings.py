@@ -2,7 +2,8 @@
 names, the data as `data/<field>`, `grad/<parameter>` of the first step's losses, `trained/<name>` after three steps, and
 `value/<result>`: what the entry `predict` then says of the data.
 
-All values to start from are f32 numbers; PyTorch computes in f64. Batches of 8 in order, one pass.
+All values to start from are f32 numbers; PyTorch computes in f64, and once more in f32 for trainings.tsv. Batches of 8 in
+order, one pass.
 """
 import os
 
@@ -13,6 +14,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 N, BATCH = 24, 8
+REAL = torch.float64
 
 
 class Training:
@@ -24,18 +26,18 @@ class Training:
         torch.manual_seed(seed)
 
     def model(self, name, module):
-        module = module.double()
+        module = module.to(REAL)
         with torch.no_grad():
             for p in module.parameters():
-                p.copy_(p.float().double())
+                p.copy_(p.float().to(REAL))
         self.models[name] = module
         return module
 
     def normal(self, name, *shape):
-        self.data[name] = torch.randn(N, *shape, generator=self.made).double()
+        self.data[name] = torch.randn(N, *shape, generator=self.made).to(REAL)
 
     def uniform(self, name, *shape):
-        self.data[name] = torch.rand(N, *shape, generator=self.made).double()
+        self.data[name] = torch.rand(N, *shape, generator=self.made).to(REAL)
 
     def integers(self, name, below, *shape):
         self.data[name] = torch.randint(below, (N, *shape), generator=self.made)
@@ -70,10 +72,11 @@ class Training:
         self.gradients(*names)
         optimizer.step()
 
-    def finish(self, out, name):
+    def finish(self):
+        """All tensors by name."""
         self.got.update({"trained/" + k: p.detach().numpy() for k, p in self.named() if p.requires_grad})
         self.got.update({"trained/state/" + k: v.numpy() for k, v in self.states.items()})
-        save_file({k: np.ascontiguousarray(v) for k, v in self.got.items()}, os.path.join(out, name + ".training.safetensors"))
+        return {k: np.ascontiguousarray(v) for k, v in self.got.items()}
 
 
 class Mlp(nn.Module):
@@ -104,7 +107,7 @@ def gan():
     t.normal("x", 3), t.normal("z", 4)
     t.start()
     of_judge, of_maker = adam(judge, 1e-2, betas=(0.5, 0.999)), adam(maker, 1e-2, betas=(0.5, 0.999))
-    ones, zeros = torch.ones(BATCH, 1).double(), torch.zeros(BATCH, 1).double()
+    ones, zeros = torch.ones(BATCH, 1).to(REAL), torch.zeros(BATCH, 1).to(REAL)
     for b in t.batches():
         fake = maker(b["z"])
         t.step(of_judge, bce(judge(b["x"]), ones) + bce(judge(fake.detach()), zeros), "judge")
@@ -152,7 +155,7 @@ def pinn():
     t.uniform("x", 1)
     t.start()
     optimizer = adam(net, 1e-2)
-    ends, wanted = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[0.0], [0.5]]).double()
+    ends, wanted = torch.tensor([[0.0], [1.0]]).to(REAL), torch.tensor([[0.0], [0.5]]).to(REAL)
     for b in t.batches():
         x = b["x"].requires_grad_()
         slope = torch.autograd.grad(net(x).sum(), x, create_graph=True)[0]
@@ -190,7 +193,7 @@ def ncf():
     t = Training(6)
     net = t.model("net", Ncf(12, 15, 5))
     t.integers("u", 12), t.integers("i", 15)
-    t.data["liked"] = torch.randint(2, (N,), generator=t.made).double()
+    t.data["liked"] = torch.randint(2, (N,), generator=t.made).to(REAL)
     t.start()
     optimizer = adam(net, 1e-2)
     for b in t.batches():
@@ -285,7 +288,7 @@ def ewc():
     classes(t)
     with torch.no_grad():
         for p in fisher.parameters():
-            p.copy_((p ** 2).float().double())
+            p.copy_((p ** 2).float().to(REAL))
     for p in [*before.parameters(), *fisher.parameters()]:
         p.requires_grad_(False)
     t.start()
@@ -670,6 +673,25 @@ TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, la
              bilstm, seq2seq, gpt, bert, ctc, vit, unet, residual, inception]
 
 
+def rounded(exact, f):
+    """Of the values that PyTorch computes in f32, how far they are from those in f64, relative to a tensor's largest."""
+    global REAL
+    REAL = torch.float32
+    values = f().finish()
+    REAL = torch.float64
+    for k, v in exact.items():
+        if k.split("/")[0] in ("grad", "trained", "value") and v.dtype == np.float64:
+            yield k, np.abs(values[k] - v).max() / max(np.abs(v).max(), 1e-300)
+
+
 def trainings(out):
-    for f in TRAININGS:
-        f().finish(out, f.__name__)
+    """The files, and trainings.tsv: the tensors that PyTorch's f32 misses by more than 5e-6, since an update divides by what
+    is almost 0, and by how much."""
+    with open(os.path.join(out, "trainings.tsv"), "w") as table:
+        table.write("# training, tensor, by how much PyTorch's f32 misses its f64: written by trainings.py\n")
+        for f in TRAININGS:
+            exact = f().finish()
+            save_file(exact, os.path.join(out, f.__name__ + ".training.safetensors"))
+            for k, error in rounded(exact, f):
+                if error > 5e-6:
+                    table.write(f"{f.__name__}\t{k}\t{error:.1e}\n")
