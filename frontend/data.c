@@ -280,9 +280,16 @@ Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at) {
 }
 
 Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
+  bool own = decl->index < 0, classes = !strcmp(name, "classes");
+  if (x->field && (own || !classes)) { /* it is computed for one example, while the data are read */
+    Diag *g = diag_add(x->diags, DIAG_FIELD, at, "the field `%s` is computed from this, which takes all examples",
+                       x->field->name);
+    diag_help(g, "use it where the field is read, in `train` and in entries");
+    return NULL;
+  }
   if (decl->index < 0 || decl->index >= x->program->data.n) return NULL;
   const DataSet *d = &x->program->data.at[decl->index];
-  if (!strcmp(name, "classes")) {
+  if (classes) {
     for (int i = 0; i < d->fields.n; i++)
       if (d->fields.at[i].bound) return value_int(x, dim_const(x->ir, d->fields.at[i].bound), at);
   }
