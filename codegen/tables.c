@@ -406,8 +406,13 @@ static void build_field(Tables *t, const Field *from, NnrtField *to) {
   NnrtColumn *raw = NEW_ARRAY(t->arena, NnrtColumn, from->raw.n + 1);
   for (int i = 0; i < from->raw.n; i++) {
     const RawColumn *c = &from->raw.at[i];
-    raw[i] = (NnrtColumn){
-        .dtype = c->dtype, .from = c->from, .to = c->to, .name = c->name, .single = c->single, .length = c->length};
+    raw[i] = (NnrtColumn){.dtype = c->dtype,
+                          .from = c->from,
+                          .to = c->to,
+                          .name = c->name,
+                          .single = c->single,
+                          .length = c->length,
+                          .text = c->text};
   }
   to->n_raw = from->raw.n;
   to->raw = raw;

@@ -47,11 +47,34 @@ static bool column_number(Elaborator *x, Env *e, Ast *a, int *out) {
   return true;
 }
 
-/* column(3), column("name"), columns(0, 64). *is: the call is one of these. */
+static Value *token_part(Elaborator *x, RawColumn c, Span at);
+
+/* tokens("review"), tokens(3): a csv's column of texts. */
+static Value *text_column(Elaborator *x, Env *e, Ast *a) {
+  Ast *first = a->args->items.n == 1 ? a->args->items.at[0]->value : NULL;
+  RawColumn c = {.from = -1, .to = -1, .text = true};
+  if (!first || strcmp(x->set->format, "csv") != 0 || x->set->window) {
+    Diag *d = diag_add(x->diags, DIAG_COLUMN, a->span, "`tokens` of a column are those of a csv's, without windows");
+    diag_help(d, "tokens(\"review\"), or tokens(3); a text's are `tokens`");
+    return NULL;
+  }
+  if (!x->set->tokens) {
+    Diag *d = diag_add(x->diags, DIAG_SOURCE, a->span, "nothing says how this column's texts are cut into tokens");
+    diag_help(d, "csv(\"%s\", tokenizer = \"vocab.txt\")", x->set->path ? x->set->path : "train.csv");
+    return NULL;
+  }
+  if (first->kind == AST_STRING) c.name = first->text;
+  else if (!column_number(x, e, first, &c.from)) return NULL;
+  else c.to = c.from + 1;
+  return token_part(x, c, a->span);
+}
+
+/* column(3), column("name"), columns(0, 64), tokens("name"). *is: the call is one of these. */
 Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
-  bool many = !strcmp(a->callee->name, "columns");
-  *is = x->field && (many || !strcmp(a->callee->name, "column"));
+  bool many = !strcmp(a->callee->name, "columns"), texts = !strcmp(a->callee->name, "tokens");
+  *is = x->field && (many || texts || !strcmp(a->callee->name, "column"));
   if (!*is) return NULL;
+  if (texts) return text_column(x, e, a);
   if (has_tokens(x->set)) {
     say_tokens_only(x, a->span);
     return NULL;
@@ -91,12 +114,14 @@ static Value *length_part(Elaborator *x, RawColumn c, Dim *size, Span at) {
   return v;
 }
 
-/* The tokens of a window; or of a line, as many as the field's first dimension has room for, with their number. */
-static Value *token_part(Elaborator *x, Str name, Span at) {
+/* The tokens of a window; or of a line or cell, as many as the field's first dimension has room for, with their
+ * number. */
+static Value *token_part(Elaborator *x, RawColumn c, Span at) {
   const Field *f = x->field;
   bool window = x->set->window > 0;
   Dim *size[1] = {dim_const(x->ir, window ? x->set->window : f->rank ? f->shape[0] : 1)};
-  RawColumn c = {.dtype = DT_i32, .from = -1, .to = -1, .name = name, .single = window};
+  c.dtype = DT_i32;
+  c.single = window;
   Value *v = raw_part(x, c, !window, size, at);
   if (!v) return NULL;
   v->bound = dim_const(x->ir, x->set->tokens);
@@ -113,7 +138,7 @@ Value *data_part(Elaborator *x, Str name, Span at) {
       say_tokens_only(x, at);
       return NULL;
     }
-    return token_part(x, name, at);
+    return token_part(x, (RawColumn){.from = -1, .to = -1, .name = name}, at);
   }
   int lead = x->set->window && f->rank; /* the window itself */
   for (int i = lead; i < f->rank; i++) shape[i - lead] = dim_const(x->ir, f->shape[i]);
@@ -256,6 +281,13 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
   return source_complete(x, &t, d, from);
 }
 
+static bool has_texts(const DataSet *d) {
+  for (int i = 0; i < d->fields.n; i++)
+    for (int k = 0; k < d->fields.at[i].raw.n; k++)
+      if (d->fields.at[i].raw.at[k].text) return true;
+  return false;
+}
+
 void elaborate_data(Elaborator *x, Decl *decl) {
   Ast *a = decl->ast;
   DataSet d = {.name = decl_full_name(x, decl), .span = a->name_span};
@@ -263,6 +295,7 @@ void elaborate_data(Elaborator *x, Decl *decl) {
   v->data->index = x->program->data.n;
   if (source_args(x, &d, a->from))
     for (int i = 0; i < a->body->items.n; i++) data_field_declare(x, &d, a->body->items.at[i]);
+  if (has_texts(&d)) d.format = str_internz(x->strings, "csv_texts"); /* a reader of its own: most tables have none */
   vec_push(x->arena, &x->program->data, d);
 }
 

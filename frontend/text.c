@@ -42,9 +42,9 @@ static const struct {
 } options[] = {{"window", " csv npy idx safetensors text tokens ", 0},
                {"stride", " csv npy idx safetensors text tokens ", 0},
                {"horizon", " csv npy idx safetensors ", 0},
-               {"tokenizer", " text tokens ", PATH},
-               {"merges", " text tokens ", PATH},
-               {"lowercase", " text tokens ", 0},
+               {"tokenizer", " text tokens csv ", PATH},
+               {"merges", " text tokens csv ", PATH},
+               {"lowercase", " text tokens csv ", 0},
                {"size", " tokens ", 0}};
 
 static bool has_option(Elaborator *x, Str format, size_t option) {
@@ -66,7 +66,7 @@ static bool read_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *a) {
 bool source_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *a, bool *is) {
   const size_t n = sizeof options / sizeof *options;
   size_t k = 0;
-  *is = a->name && (has_tokens(d) || a->value->kind != AST_STRING);
+  *is = a->name && (has_tokens(d) || !strcmp(d->format, "csv") || a->value->kind != AST_STRING);
   while (*is && k < n && strcmp(options[k].name, a->name) != 0) k++;
   if (!*is) return true;
   if (k < n && has_option(x, d->format, k)) return read_option(x, o, d, a);
@@ -142,7 +142,8 @@ bool source_complete(Elaborator *x, const SourceOptions *o, DataSet *d, Ast *fro
     diag_help(g, "tokens(\"%s\", size = 50257, window = 65), or a tokenizer, whose tokens they are", d->path);
     return false;
   }
-  return !has_tokens(d) || read_vocabulary(x, o, d);
+  bool cut = has_tokens(d) || o->named || o->merges || o->lowercase;
+  return !cut || read_vocabulary(x, o, d);
 }
 
 Env *text_names(Elaborator *x, const DataSet *d, Span at) {

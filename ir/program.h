@@ -30,6 +30,7 @@ typedef struct RawColumn { /* what a field reads of its source: graph input `raw
   int from, to; /* columns from .. to-1 by number; from -1: by name */
   Str name;     /* header name, the array's name in an npy or idx source, a text's `tokens`; NULL: by number */
   bool single;  /* one column as a scalar (column(n)), not a row of to - from */
+  bool text;    /* of a csv: cells are texts, read as tokens */
   bool length;  /* how much of it an example has, where examples differ in that */
 } RawColumn;
 
@@ -51,7 +52,7 @@ typedef struct ColumnFile { /* `from npy(x = "train-x.npy")` */
 
 typedef struct DataSet {
   Str name;
-  Str format; /* csv, npy, idx, text, tokens, safetensors */
+  Str format; /* its reader's name: csv, npy, idx, text, tokens, safetensors */
   Str path;   /* NULL where files go by column */
   Vec(ColumnFile) files;
   int64_t window, stride; /* rows (tokens) of an example, and from one example to the next; 0: a row each */

@@ -12,6 +12,7 @@ typedef struct Reader {
   const char *path;
   const char *at, *end;
   int64_t line; /* of `at` */
+  const NnrtCsvTexts *texts;
   NnrtError *e;
 } Reader;
 
@@ -102,16 +103,18 @@ static void trim(FieldText *f) {
 
 /* ---- the first pass ---- */
 
-/* The first row: how many fields, and whether it is a header (any field is not a number). */
+static bool is_text(const Reader *r, int column) { return r->texts && r->texts->is_text(r->texts->cx, r->c, column); }
+
+/* The first row: how many fields, and whether it is a header (any field that should be a number is none). */
 static int read_first(Reader *r, bool *header, size_t *bytes) {
   FieldText f;
-  *header = false;
+  *header = r->texts && r->texts->named;
   for (*bytes = 0, r->c->columns = 0, f.last = false; !f.last; r->c->columns++) {
     int status = take_field(r, &f);
     if (status != NNRT_OK) return status;
     double v;
     trim(&f);
-    if (!nnrt_number(f.text, f.n, &v)) *header = true;
+    if (!nnrt_number(f.text, f.n, &v) && !is_text(r, r->c->columns)) *header = true;
     *bytes += f.n + 1;
     if (r->c->columns == 1 << 24) return refuse(r, r->line, "more than 16 million columns");
   }
@@ -200,6 +203,11 @@ static int read_rows(Reader *r) {
       int64_t line = r->line;
       status = take_field(r, &f);
       if (status != NNRT_OK) break;
+      if (is_text(r, k)) {
+        *to++ = 0;
+        status = r->texts->take(r->texts->cx, c, k, &(NnrtCell){f.text, f.n, f.doubled, line}, r->e);
+        continue;
+      }
       trim(&f);
       if (!nnrt_number(f.text, f.n, to++)) status = refuse_field(r, line, k, &f);
     }
@@ -229,13 +237,13 @@ static int read_table(Reader *r) {
   return read_rows(r);
 }
 
-int nnrt_csv_open(NnrtCsv *c, const char *path, NnrtError *e) {
+int nnrt_csv_open(NnrtCsv *c, const char *path, const NnrtCsvTexts *texts, NnrtError *e) {
   *c = (NnrtCsv){0};
   NnrtFile file;
   int status = nnrt_file_open(&file, path, e);
   if (status != NNRT_OK) return status;
   const char *text = (const char *)file.data;
-  Reader r = {.c = c, .path = path, .at = text, .end = text + file.size, .line = 1, .e = e};
+  Reader r = {.c = c, .path = path, .at = text, .end = text + file.size, .line = 1, .texts = texts, .e = e};
   status = read_table(&r);
   nnrt_file_close(&file);
   if (status != NNRT_OK) nnrt_csv_close(c);

@@ -20,9 +20,25 @@ typedef struct NnrtCsv {
   int n_breaks;
 } NnrtCsv;
 
-/* NNRT_EDATA with "PATH:LINE: what is wrong"; after a failure nothing is to be freed. Needs 8 bytes a number, and the
- * file mapped. A blank line is skipped. An empty file, and one of a header alone, are refused. */
-int nnrt_csv_open(NnrtCsv *c, const char *path, NnrtError *e);
+typedef struct NnrtCell { /* of a column of texts: as it stands in the file, inside its quotes */
+  const char *text;
+  size_t n;
+  bool doubled; /* "" stands for one quote */
+  int64_t line;
+} NnrtCell;
+
+/* Columns that are not read as numbers, their values being 0. */
+typedef struct NnrtCsvTexts {
+  void *cx;
+  bool named; /* one of them by a name: the first row is a header, whatever stands in it */
+  bool (*is_text)(void *cx, const NnrtCsv *c, int column); /* by its number, and its name once it is known */
+  int (*take)(void *cx, const NnrtCsv *c, int column, const NnrtCell *cell, NnrtError *e); /* row by row */
+} NnrtCsvTexts;
+
+/* texts: NULL, there are none. NNRT_EDATA with "PATH:LINE: what is wrong"; after a failure nothing is to be freed.
+ * Needs 8 bytes a number, and the file mapped. A blank line is skipped. An empty file, and one of a header alone, are
+ * refused. */
+int nnrt_csv_open(NnrtCsv *c, const char *path, const NnrtCsvTexts *texts, NnrtError *e);
 void nnrt_csv_close(NnrtCsv *c);
 
 int64_t nnrt_csv_line(const NnrtCsv *c, int64_t row);

@@ -221,7 +221,8 @@ int nnrt_data_open(NnrtDataset *d, NnrtModel *m, int64_t index, const NnrtOverri
   if (!files) return e ? e->status : NNRT_EUSAGE;
   keep_read(t, files, &n_files, only);
   NnrtSource s;
-  NnrtSourceOptions options = {t->window, t->stride, t->tokenizer, t->vocabulary, t->tokens, first_column(t, only)};
+  NnrtSourceOptions options = {t->window, t->stride,  t->tokenizer, t->vocabulary, t->tokens, first_column(t, only),
+                               t->fields, t->n_fields};
   int status = nnrt_source_open(&s, t->reader, files, n_files, &options, e);
   if (status == NNRT_OK) {
     d->count = s.count;

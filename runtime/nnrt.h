@@ -130,7 +130,8 @@ typedef enum NnrtRole {
   F(INT, to, )                                                                                                       \
   F(STRING, name, )                                                                                                  \
   F(INT, single, ) /* a scalar for each example, not a row of to - from */                                           \
-  F(INT, length, ) /* how much of it an example has */
+  F(INT, length, ) /* how much of it an example has */                                                               \
+  F(INT, text, )   /* its cells are texts, read as tokens */
 
 #define NNRT_FIELD_FIELDS(F)                                                                                         \
   F(STRING, name, )                                                                                                  \

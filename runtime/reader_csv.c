@@ -9,7 +9,7 @@
 static int open_csv(NnrtSource *s, NnrtError *e) {
   NnrtCsv *c = s->own = calloc(1, sizeof *c);
   if (!c) return nnrt_fail_memory(e, sizeof *c, "a source");
-  int status = nnrt_csv_open(c, s->files[0].path, e);
+  int status = nnrt_csv_open(c, s->files[0].path, NULL, e);
   s->count = c->rows;
   return status;
 }

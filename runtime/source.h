@@ -21,6 +21,8 @@ typedef struct NnrtSourceOptions {
   const void *vocabulary;
   int64_t tokens;    /* there are */
   const char *first; /* a column that is read; NULL: not known */
+  const NnrtField *fields; /* of the data */
+  int64_t n_fields;
 } NnrtSourceOptions;
 
 /* Some of a source's numbers: adjacent columns of a csv, one array, or a text's tokens. */

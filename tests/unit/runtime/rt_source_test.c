@@ -111,7 +111,7 @@ static void csv_content(void **state) {
   NnrtCsv c;
   NnrtError e = {0};
   test_text("a.csv", "\"a \"\"x\"\"\",b\r\n1, 2\r\n\r\n\"3\",4");
-  assert_int_equal(nnrt_csv_open(&c, "a.csv", &e), NNRT_OK);
+  assert_int_equal(nnrt_csv_open(&c, "a.csv", NULL, &e), NNRT_OK);
   assert_int_equal(c.rows, 2);
   assert_string_equal(c.names[0], "a \"x\"");
   assert_int_equal(nnrt_csv_column(&c, "b"), 1);
@@ -120,7 +120,7 @@ static void csv_content(void **state) {
   assert_int_equal(nnrt_csv_line(&c, 1), 4); /* a blank line is between */
   nnrt_csv_close(&c);
   test_text("a.csv", "1,2\n3,4\n\n");
-  assert_int_equal(nnrt_csv_open(&c, "a.csv", &e), NNRT_OK);
+  assert_int_equal(nnrt_csv_open(&c, "a.csv", NULL, &e), NNRT_OK);
   assert_null(c.names);
   assert_int_equal(c.rows, 2);
   nnrt_csv_close(&c);
