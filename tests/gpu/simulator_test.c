@@ -4,9 +4,10 @@
  *   graphs   the graphs of tests/graphs, with gradients and Hessian-vector products
  *   rows     each row of scalar.def, with its derivatives
  *   cases    the comprehensions of tests/numeric/cases: values, gradients, Hessian-vector products
+ *   products matrix products that are large enough for threads with several rows and columns
  *   random   random graphs, some with derivatives, in f32 and f64
  *
- * COUNT and FIRST choose among them. SHOW=1 prints schedule and text. */
+ * COUNT and FIRST choose among them. SHOW=1 prints schedule and text; STOP=1 ends at the first that differs. */
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ static void note(Choice *c, const char *name, const char *fault) {
   if (fault) printf("%s: %s\n", name, fault);
   fflush(stdout);
   c->differ += fault != NULL;
+  if (fault && getenv("STOP")) exit(1);
 }
 
 static void graphs(Choice *c) {
@@ -76,6 +78,26 @@ static void rows(Choice *c) {
     how.given = &in;
     note(c, scalar_rows[op].name, kernel_run(r.g, &how));
     arena_free(r.arena);
+  }
+}
+
+static void products(Choice *c) {
+  static const int extents[][3] = {{320, 320, 20}, {90, 5000, 3}, {700, 900, 5}};
+  for (size_t i = 0; i < sizeof extents / sizeof *extents; i++) {
+    char text[300], error[256] = "", name[40];
+    int m = extents[i][0], n = extents[i][1], k = extents[i][2];
+    if (!take(c)) continue;
+    snprintf(text, sizeof text,
+             "graph t\n%%0 = input x : f32[%d, %d]\n%%1 = input w : f32[%d, %d]\n"
+             "%%2 = comp f32[%d, %d] [i0, i1] sum(r0 < %d: mul(%%0[i0, r0], %%1[r0, i1]))\noutput y = %%2\n",
+             m, k, k, n, m, n, k);
+    snprintf(name, sizeof name, "%d x %d x %d", m, n, k);
+    Arena *a = arena_new();
+    Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+    if (!g) ice("%s", error);
+    KernelRun how = how_to(c);
+    note(c, name, kernel_run(g, &how));
+    arena_free(a);
   }
 }
 
@@ -139,7 +161,8 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs}, {"rows", rows}, {"cases", cases}, {"random", random_graphs}};
+  } kinds[] = {
+      {"graphs", graphs}, {"rows", rows}, {"cases", cases}, {"products", products}, {"random", random_graphs}};
   Choice c = {argc > 2 ? atoi(argv[2]) : 1, argc > 3 ? atoi(argv[3]) : 50, argc > 4 ? atoi(argv[4]) : 0, 0, 0};
   bool known = false;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
