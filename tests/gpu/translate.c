@@ -3,13 +3,14 @@
 #include "tests/gpu/translate.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 const char *simulated_translate(const char *text, size_t n, const char *path) {
   char command[600];
   snprintf(command, sizeof command,
-           "cc -std=gnu17 -w " SIMULATOR_FLAGS " -fPIC -shared -I" SIMULATOR_ROOT
+           "%scc -std=gnu17 -w " SIMULATOR_FLAGS " -fPIC -shared -I" SIMULATOR_ROOT
            " -include tests/gpu/device.h -x c - -o '%s'",
-           path);
+           getenv("SIMULATED_FAULT") ? "sed -zE \"$SIMULATED_FAULT\" | " : "", path);
   FILE *cc = popen(command, "w");
   if (!cc) return "there is no shell for the C compiler";
   fwrite(text, 1, n, cc);
