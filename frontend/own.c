@@ -105,14 +105,8 @@ static bool find_derivatives(Own *o, Env *e, Node *adjoint, Span at) {
   e = env_bind(x, e, dy->name, part_of(o, adjoint, dy->span), dy->span);
   const Value *v = o->value[0];
   Type expected = {.dtype = v->dtype, .rank = v->rank, .shape = v->shape};
-  int before = x->graph->nodes.n;
   Value *d = elaborate_body(x, e, with->body, o->n == 1 ? &expected : NULL, at);
   if (!d) return false;
-  for (int i = before; i < x->graph->nodes.n; i++)
-    if (x->graph->nodes.at[i]->kind == NODE_carry) {
-      say_not_compiled(x, with->span, "a `scan` in the derivative that a function gives");
-      return false;
-    }
   int parts = d->kind == VALUE_TUPLE ? d->n : 1;
   Span where = with->body->kind == AST_BLOCK ? d->span : with->body->span;
   if (parts != o->n) {

@@ -4,7 +4,6 @@
 typedef struct Substitution {
   Node **of; /* by node id: what stands for it; NULL: itself */
   int n;
-  bool differs;
 } Substitution;
 
 static Node *substituted(void *cx, Node *n) {
@@ -12,20 +11,60 @@ static Node *substituted(void *cx, Node *n) {
   return n->id < s->n && s->of[n->id] ? s->of[n->id] : n;
 }
 
-static void note_difference(void *cx, Node *n) {
-  Substitution *s = cx;
-  s->differs |= substituted(s, n) != n;
+typedef struct Dependence {
+  const bool *depends; /* by node id */
+  bool found;
+} Dependence;
+
+static void find_dependent(void *cx, Node *n) {
+  Dependence *d = cx;
+  d->found |= d->depends[n->id];
+}
+
+/* What is computed from the seed, by node id; loops may be among it, so a carry is looked at again as long as what it
+ * goes on with is found to be. */
+static bool *find_dependents(Arena *scratch, Graph *g, const Node *seed) {
+  bool *depends = NEW_ARRAY(scratch, bool, g->nodes.n);
+  depends[seed->id] = true;
+  for (bool again = true; again;) {
+    again = false;
+    for (int k = seed->id + 1; k < g->nodes.n; k++) {
+      Dependence d = {depends, depends[k]};
+      if (!d.found) node_operands(g->nodes.at[k], find_dependent, &d);
+      again |= d.found && !depends[k];
+      depends[k] = d.found;
+    }
+  }
+  return depends;
+}
+
+static void mark_needed(void *cx, Node *n) {
+  bool *needed = cx;
+  if (needed[n->id]) return;
+  needed[n->id] = true;
+  node_operands(n, mark_needed, needed);
 }
 
 Node *custom_adjoint(Graph *g, const Node *n, int i, Node *adjoint) {
   Node *seed = n->in[1], *derivative = n->in[3 + 2 * i];
   Arena *scratch = arena_new();
-  Substitution s = {NEW_ARRAY(scratch, Node *, g->nodes.n), g->nodes.n, false};
+  int count = g->nodes.n;
+  const bool *depends = find_dependents(scratch, g, seed);
+  bool *needed = NEW_ARRAY(scratch, bool, count);
+  Substitution s = {NEW_ARRAY(scratch, Node *, count), count};
+  mark_needed(needed, derivative);
   s.of[seed->id] = adjoint;
-  for (int k = seed->id + 1; k <= derivative->id; k++) {
-    s.differs = false;
-    node_operands(g->nodes.at[k], note_difference, &s);
-    if (s.differs) s.of[k] = graph_copy(g, g->nodes.at[k], substituted, &s);
+  for (int k = seed->id + 1; k < count; k++) {
+    Node *from = g->nodes.at[k];
+    if (!depends[k] || !needed[k]) continue;
+    if (from->kind != NODE_carry) s.of[k] = graph_copy(g, from, substituted, &s);
+    else s.of[k] = graph_carry(g, from->dtype, from->rank, from->shape, from->axis, from->down, from->span);
+  }
+  for (int k = seed->id + 1; k < count; k++) { /* what a carry goes on with is there now */
+    const Node *from = g->nodes.at[k];
+    if (!s.of[k] || from->kind != NODE_carry) continue;
+    s.of[k]->name = from->name;
+    graph_close(g, s.of[k], substituted(&s, from->in[0]), substituted(&s, from->in[1]));
   }
   Node *r = substituted(&s, derivative);
   arena_free(scratch);
