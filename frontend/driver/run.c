@@ -55,8 +55,7 @@ static uint64_t build_hash(const Program *p, const BuildOptions *o) {
   return hash;
 }
 
-/* What runs is the source, wherever one stands: its data lie beside it. */
-static void data_beside_source(Session *s, BuildOptions *o) {
+void data_beside_source(Session *s, BuildOptions *o) {
   const char *slash = strrchr(o->file, '/');
   if (!slash) return;
   char *folder = realpath(arena_strndup(s->arena, o->file, (size_t)(slash - o->file) + 1), NULL);

@@ -4,6 +4,9 @@
 
 #include "frontend/driver/build.h"
 
+/* What runs is the source, wherever one stands: its data lie beside it. */
+void data_beside_source(Session *s, BuildOptions *o);
+
 /* nnc run FILE -- arguments: builds into the cache folder ($XDG_CACHE_HOME/nnc, ~/.cache/nnc), unless the same build
  * is there, and becomes the program (data files with relative paths lie beside the source): returns only an exit code
  * of failure. argv[0] is replaced by the program's name.

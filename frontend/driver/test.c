@@ -1,12 +1,15 @@
-/* test.c - nnc test: evaluates the program's `test` blocks by the reference interpreter, at its first parameters and
- * a fixed seed. With --grad, in f64, each derivative that a test's values have is compared with finite differences:
- * along two random directions of each drawn tensor and each parameter, (f(x + h d) - f(x - h d)) / 2h for a small h.
+/* test.c - nnc test: evaluates the program's `test` blocks by the reference interpreter, at its first parameters, or
+ * those of the files that it starts from, and a fixed seed. With --grad, in f64, each derivative that a test's values
+ * have is compared with finite differences: along two random directions of each drawn tensor and each parameter, (f(x
+ * + h d) - f(x - h d)) / 2h for a small h.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/driver/run.h"
+#include "frontend/driver/starts.h"
 #include "frontend/driver/values.h"
 #include "frontend/driver/verbs.h"
 #include "ir/philox.h"
@@ -188,6 +191,7 @@ int verb_test(Session *s, Options *o, int nwords, const char *const *words) {
   o->build.file = words[0];
   o->build.meaning.check_grads = o->grad;
   o->build.meaning.f64 = o->build.meaning.f64 || o->grad;
+  data_beside_source(s, &o->build);
   Program *p = NULL;
   int status = build_load(s, &o->build, &p);
   if (status) return status;
@@ -195,6 +199,8 @@ int verb_test(Session *s, Options *o, int nwords, const char *const *words) {
   Tested t = {.session = s, .arena = s->arena};
   const char *error = values_first(s, p, &o->build.compile.passes, &t.model);
   if (error) return driver_error(EXIT_PROGRAM, "the first parameters cannot be computed: %s", error);
+  error = starts_read(s->arena, p, &t.model);
+  if (error) return driver_error(EXIT_PROGRAM, "%s", error);
   for (int i = 0; i < p->tests.n; i++) run_test(&t, &p->tests.at[i], &o->build.compile.passes);
   printf("%d of %d test%s failed\n", t.failed, p->tests.n, p->tests.n == 1 ? "" : "s");
   return t.failed ? EXIT_PROGRAM : 0;
