@@ -45,7 +45,7 @@ class Licences(L.LightningDataModule):
 class Gpt(L.LightningModule):
     def __init__(
         self,
-        vocab: int = 84,
+        tokens: int = 84,
         context: int = 64,
         width: int = 128,
         heads: int = 4,
@@ -55,7 +55,7 @@ class Gpt(L.LightningModule):
     ):
         super().__init__()
         self.save_hyperparameters()
-        self.token = nn.Embedding(vocab, width)
+        self.token = nn.Embedding(tokens, width)
         self.place = nn.Parameter(torch.empty(context, width))
         nn.init.normal_(self.token.weight, std=0.02)
         nn.init.normal_(self.place, std=0.02)
