@@ -158,10 +158,8 @@ static bool has_form(Elaborator *x, const Function *f) {
   const char *fault = NULL;
   if (strcmp(with->name, "grad")) fault = "what a function has `with` it is `grad(dy)`";
   else if (with->items.n != 1) fault = "`grad` has one name here, for the adjoint of the result";
-  else if (f->self) fault = "a function of a model has no derivative of its own";
   if (!fault) return true;
-  Diag *d = diag_add(x->diags, DIAG_OWN_DERIVATIVE, with->span, "%s", fault);
-  if (f->self) diag_help(d, "define it outside, and give it what it needs of the model");
+  diag_add(x->diags, DIAG_OWN_DERIVATIVE, with->span, "%s", fault);
   return false;
 }
 
