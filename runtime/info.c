@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const roles[] = {"param", "frozen", "state", "optimizer", "statistic"};
+static const char *const roles[] = {"param", "frozen", "state", "optimizer", "statistic", "hyper"};
 
 typedef struct Sums {
   int64_t parameters, model, optimizer; /* elements; bytes */
