@@ -306,6 +306,17 @@ static void walk_members(Elaborator *x, Instance *i, Ast *block) {
   for (int k = 0; k < block->items.n; k++) walk_member(x, i, block->items.at[k]);
 }
 
+/* Instances that are given to a model belong to it, as they do to others. */
+static void take_arguments(Elaborator *x, Instance *i) {
+  const AstList *params = &i->model->ast->params->items;
+  for (int p = 0; p < params->n; p++) {
+    const Env *b = env_find(i->env, params->at[p]->name);
+    if (b && b->value && b->value->kind != VALUE_STRUCTURE && value_is_structure(b->value))
+      vec_push(x->arena, &i->members,
+               (InstanceMember){.name = b->name, .kind = MEMBER_VALUE, .value = b->value, .ast = params->at[p]});
+  }
+}
+
 Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path, Span at) {
   if (m->recursive) return NULL;
   if (m->busy) {
@@ -327,6 +338,7 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
   Env *outer = env_bind(x, NULL, str_internz(x->strings, "$self"), v, at);
   i->env = bind_parameters(x, outer, m->ast->params, n, args, at, m->name);
   m->busy = true;
+  if (i->env) take_arguments(x, i);
   if (i->env) walk_members(x, i, m->ast->body);
   m->busy = false;
   for (int k = 0; k < i->members.n; k++) /* a function sees every member, whatever the order */
