@@ -5,6 +5,7 @@
  *   rows     each row of scalar.def, with its derivatives
  *   cases    the comprehensions of tests/numeric/cases: values, gradients, Hessian-vector products
  *   products matrix products that are large enough for threads with several rows and columns
+ *   ties     searches among equals
  *   random   random graphs, some with derivatives, in f32 and f64
  *
  * COUNT and FIRST choose among them. SHOW=1 prints schedule and text; STOP=1 ends at the first that differs. */
@@ -81,24 +82,40 @@ static void rows(Choice *c) {
   }
 }
 
+static void run_text(Choice *c, const char *name, const char *text) {
+  char error[256] = "";
+  if (!take(c)) return;
+  Arena *a = arena_new();
+  Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+  if (!g) ice("%s", error);
+  KernelRun how = how_to(c);
+  note(c, name, kernel_run(g, &how));
+  arena_free(a);
+}
+
 static void products(Choice *c) {
   static const int extents[][3] = {{320, 320, 20}, {90, 5000, 3}, {700, 900, 5}};
   for (size_t i = 0; i < sizeof extents / sizeof *extents; i++) {
-    char text[300], error[256] = "", name[40];
+    char text[300], name[40];
     int m = extents[i][0], n = extents[i][1], k = extents[i][2];
-    if (!take(c)) continue;
     snprintf(text, sizeof text,
              "graph t\n%%0 = input x : f32[%d, %d]\n%%1 = input w : f32[%d, %d]\n"
              "%%2 = comp f32[%d, %d] [i0, i1] sum(r0 < %d: mul(%%0[i0, r0], %%1[r0, i1]))\noutput y = %%2\n",
              m, k, k, n, m, n, k);
     snprintf(name, sizeof name, "%d x %d x %d", m, n, k);
-    Arena *a = arena_new();
-    Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
-    if (!g) ice("%s", error);
-    KernelRun how = how_to(c);
-    note(c, name, kernel_run(g, &how));
-    arena_free(a);
+    run_text(c, name, text);
   }
+}
+
+/* Integers 0, 1, 2: of equals the first, whether a thread or a block searches, for it is the same in every type. */
+static void ties(Choice *c) {
+  run_text(c, "ties",
+           "graph t\n%0 = input x : i32[37, 300]\n"
+           "%1 = comp i32[37] [i0] argmax(r0 < 300: %0[i0, r0])\n"
+           "%2 = comp i32[300] [i0] argmin(r0 < 37: %0[r0, i0])\n"
+           "%3 = comp i32[37] [i0] argmin(r0 < 300: cast(f32, %0[i0, r0]))\n"
+           "%4 = comp i32[300] [i0] argmax(r0 < 37: cast(f64, %0[r0, i0]))\n"
+           "output a = %1\noutput b = %2\noutput c = %3\noutput d = %4\n");
 }
 
 static void random_graphs(Choice *c) {
@@ -161,8 +178,8 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {
-      {"graphs", graphs}, {"rows", rows}, {"cases", cases}, {"products", products}, {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs},     {"rows", rows}, {"cases", cases},
+               {"products", products}, {"ties", ties}, {"random", random_graphs}};
   Choice c = {argc > 2 ? atoi(argv[2]) : 1, argc > 3 ? atoi(argv[3]) : 50, argc > 4 ? atoi(argv[4]) : 0, 0, 0};
   bool known = false;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
