@@ -327,18 +327,18 @@ static bool is_dimension_name_of(const Ast *a) { return a->kind == AST_NAME && i
 static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, Span at, const char *what) {
   bool pack;
   int rank = type_rank(type, &pack), have = v->kind == VALUE_TENSOR ? v->rank - lift : 0;
+  Dim **shape = have ? v->shape + lift : NULL;
   if (pack ? have < rank : have != rank) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, at, "%s is %s: %d dimension%s where %d %s wanted", what,
                        value_type_text(x, v), have, have == 1 ? "" : "s", rank, rank == 1 ? "is" : "are");
     if (type->span.source) diag_place(d, type->span, "declared here");
     bool batch = have == rank - 1 && type->shape && is_dimension_name_of(type->shape->items.at[0]);
-    if (v->kind == VALUE_TENSOR) suggest_reshape(x, d, at, type, have, v->shape + lift);
+    if (v->kind == VALUE_TENSOR) suggest_reshape(x, d, at, type, have, shape);
     if (batch)
       diag_help(d, "what is written for one example is mapped over a batch by itself: leave that dimension out");
     return false;
   }
   if (!type->shape) return true;
-  Dim **shape = v->shape + lift;
   for (int pass = 0; pass < 2; pass++) { /* names first, then what is computed from them */
     for (int i = 0, k = 0; i < type->shape->items.n; i++) {
       Ast *a = type->shape->items.at[i];
@@ -348,7 +348,7 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
         if (!b && !pass) {
           Value *p = value_new(x, VALUE_PACK, at);
           p->rank = n;
-          p->shape = shape + k;
+          p->shape = n ? shape + k : NULL;
           *e = env_bind(x, *e, a->name, p, a->span);
         } else if (b && pass) {
           bool same = b->value->rank == n;
