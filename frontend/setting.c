@@ -103,7 +103,8 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
     if (meant) diag_fix(diag_help(d, "did you mean the setting `%s`?", meant), a->name_span, "%s", meant);
     else if (strstr(" lr learning_rate optimizer weight_decay momentum ", arena_printf(x->arena, " %s ", a->name)))
       diag_help(d, "the optimizer has it: `minimize loss over net with Adam(lr = 1e-3)`");
-    else diag_help(d, "the settings are epochs, steps, batch, seed, validate, test, shuffle, accumulate and clip_norm");
+    else
+      diag_help(d, "the settings are epochs, steps, batch, seed, validate, test, shuffle, accumulate and clip_norm");
   }
   return i;
 }

@@ -262,7 +262,7 @@ typedef struct Elaborator {
   Str suffix;          /* and its suffix */
   bool suffixed;       /* there was one: two parameters may be called the same */
   int depth;
-  Str train;            /* the name of the `train` block that is walked, if it is not the first; NULL */
+  Str train;             /* the name of the `train` block that is walked, if it is not the first; NULL */
   int turns;             /* calls and turns of `for` so far, each of which is written out */
   bool too_large;        /* a message said so */
   Vec(CallPlace) calls;  /* for "in this use of" places */
@@ -568,8 +568,8 @@ typedef struct SourceOptions { /* what says how rows become examples, and texts 
 bool source_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *option, bool *is);
 /* What no option said, and the vocabulary. */
 bool source_complete(Elaborator *x, const SourceOptions *o, DataSet *d, Ast *from);
-bool has_tokens(const DataSet *d);                         /* its one column is tokens */
-Env *text_names(Elaborator *x, const DataSet *d, Span at); /* what its fields see: V, the vocabulary's size */
+bool has_tokens(const DataSet *d);                              /* its one column is tokens */
+Env *text_names(Elaborator *x, const DataSet *d, Span at);      /* what its fields see: V, the vocabulary's size */
 Value *data_column(Elaborator *x, Env *e, Ast *call, bool *is); /* column(...), columns(...) in a field */
 Value *data_part(Elaborator *x, Str name, Span at);             /* the source's part of a name, in a field */
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);

@@ -184,6 +184,7 @@ void assemble(Scheduler *sc) {
   }
   /* Inner wholes stand before outer ones, so from the end each whole's readers are complete when they are handed on.
    */
-  for (int i = sc->s->parts.n - 1; i >= first; i--) wait_for_parts(sc, sc->s->parts.at[i].whole, sc->s->parts.at[i].node);
+  for (int i = sc->s->parts.n - 1; i >= first; i--)
+    wait_for_parts(sc, sc->s->parts.at[i].whole, sc->s->parts.at[i].node);
   for (int i = first; i < sc->s->parts.n; i++) move_outwards(sc, &sc->s->parts.at[i]);
 }

@@ -69,7 +69,7 @@ void dim_print_with(Buf *out, const Dim *d, DimName name, void *cx);
 int64_t gcd(int64_t a, int64_t b); /* the greatest common divisor, not negative; of 0 and 0 it is 0 */
 
 void dims_print(Buf *out, int n, Dim *const *dims); /* `[2*H + 1, 3]` */
-void dim_print(Buf *out, const Dim *d); /* as the language writes it: `2*H + 1`, `(H - K) // 2 + 1` */
+void dim_print(Buf *out, const Dim *d);             /* as the language writes it: `2*H + 1`, `(H - K) // 2 + 1` */
 const char *dim_text(Arena *a, const Dim *d);
 
 #endif

@@ -82,7 +82,7 @@ struct Form {
 Form *form_const(Ir *ir, int64_t c);
 Form *form_var(Ir *ir, Var *v);
 Form **form_vars(Ir *ir, int n, Var **vars); /* one each, in a new list */
-Form *form_dim(Ir *ir, Dim *d); /* d as a form: monomials become atoms, quotients too */
+Form *form_dim(Ir *ir, Dim *d);              /* d as a form: monomials become atoms, quotients too */
 Form *form_data(Ir *ir,
                 Expr *e); /* e of an integer type; an EXPR_INDEX gives its own form back, a constant a constant */
 Form *form_add(Ir *ir, Form *a, Form *b);
@@ -93,7 +93,7 @@ Form *form_mod(Ir *ir, Form *a, int64_t c);      /* c > 0, result in [0, c) */
 
 bool form_is_const(const Form *f, int64_t *value);
 Dim *form_as_dim(Ir *ir, const Form *f); /* of open dimensions and numbers alone; else NULL */
-Var *form_as_var(const Form *f); /* f is exactly one index; else NULL */
+Var *form_as_var(const Form *f);         /* f is exactly one index; else NULL */
 int64_t form_coefficient(const Form *f,
                          const Var *v);      /* of v as a plain term; occurrences inside atoms don't count */
 bool form_uses(const Form *f, const Var *v); /* anywhere, inside atoms and data too */

@@ -12,8 +12,8 @@
  *   down:  carry[T] = init, carry[t] = next[t];     a step t reads carry[t + 1], the last value is carry[0]
  *
  * A loop may have one carry that *counts*: at a step that leaves it as it is no carry of the loop changes, and none
- * will at any later step. So such steps may be left out, but for one. What the members would have been there is read by
- * nobody but where it decides nothing.
+ * will at any later step. So such steps may be left out, but for one. What the members would have been there is read
+ * by nobody but where it decides nothing.
  *
  * A body's part that depends on no carry is an ordinary comp for that very reason, and passes work on the members of
  * a cycle as on any comp. (Karp, Miller, Winograd 1967; Mauras 1989, ALPHA.) */
@@ -72,17 +72,18 @@ struct Node {
   Form **at;
   bool descending; /* sort: the largest key first */
 
-  int nin;    /* operands beside what the body reads */
-  Node **in;  /* grad: scalar, variable; jvp: value, variable, direction; store: value, target; carry: init, next (none until graph_close) */
-  int axis;   /* carry: the dimension of the steps, extent steps + 1; init lacks it, next's is steps */
-  bool down;  /* carry */
-  bool counts; /* carry of i32: of a repeat, the turns taken; see above */
-  Scan *scan; /* the innermost that it is a member of, or NULL */
+  int nin;   /* operands beside what the body reads */
+  Node **in; /* grad: scalar, variable; jvp: value, variable, direction; store: value, target; carry: init, next (none
+                until graph_close) */
+  int axis;  /* carry: the dimension of the steps, extent steps + 1; init lacks it, next's is steps */
+  bool down; /* carry */
+  bool counts;     /* carry of i32: of a repeat, the turns taken; see above */
+  Scan *scan;      /* the innermost that it is a member of, or NULL */
   unsigned folded; /* bit i: along dimension i, steps of a loop, two rows are kept: fold.c, for the scheduler */
-  void *data;    /* const: dense row-major elements of dtype; all extents are numbers */
-  bool trained;  /* param: false if frozen */
-  Node *forward; /* scratch for one pass: what this node became */
-  int mark;      /* scratch for one pass */
+  void *data;      /* const: dense row-major elements of dtype; all extents are numbers */
+  bool trained;    /* param: false if frozen */
+  Node *forward;   /* scratch for one pass: what this node became */
+  int mark;        /* scratch for one pass */
 };
 
 typedef struct Output {
@@ -183,7 +184,7 @@ void scans_place(Graph *g); /* sets first and last of the loops just found, once
 
 /* ---- text: prints and reads back to the same graph ---- */
 void graph_print(Buf *out, const Graph *g);
-void node_type_print(Buf *out, const Node *n); /* `f32[B, 4]`, `f32` */
+void node_type_print(Buf *out, const Node *n);                          /* `f32[B, 4]`, `f32` */
 Graph *graph_read(Ir *ir, const char *text, size_t n, char error[256]); /* NULL and a message with its line */
 
 /* ---- verifier: NULL if g keeps every rule of this header, else a sentence about the first fault ---- */

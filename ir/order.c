@@ -1,10 +1,10 @@
 /* order.c - the order of kernels. Any order in which each comes after what it waits for computes the same; this picks
  * one that needs little memory.
  *
- * In: kernels in the graph's order, with their operands; a loop's kernels are one piece, which keeps its order inside. A
- * piece's price is the memory that it opens less the memory that dies with it; of those that are ready the cheapest runs next, the first of equals. That is not always better
- * (a choice that is cheap now may keep two large values waiting), so the order stays where its peak is not higher.
- * Sizes are compared with open dimensions as 64. */
+ * In: kernels in the graph's order, with their operands; a loop's kernels are one piece, which keeps its order
+ * inside. A piece's price is the memory that it opens less the memory that dies with it; of those that are ready the
+ * cheapest runs next, the first of equals. That is not always better (a choice that is cheap now may keep two large
+ * values waiting), so the order stays where its peak is not higher. Sizes are compared with open dimensions as 64. */
 #include "ir/scheduler.h"
 
 #include <string.h>
@@ -50,8 +50,7 @@ static void find_pieces(Order *o) {
       const Kernel *k = o->s->kernels.at[i];
       for (int m = 0; m < k->members.n; m++) o->position[k->members.at[m].node->id] = o->n - 1;
       for (int b = 0; b < k->operands.n; b++)
-        if (!holds(&p->buffers, k->operands.at[b]->id))
-          vec_push(o->sc->arena, &p->buffers, k->operands.at[b]->id);
+        if (!holds(&p->buffers, k->operands.at[b]->id)) vec_push(o->sc->arena, &p->buffers, k->operands.at[b]->id);
     }
   }
 }

@@ -36,9 +36,7 @@ static bool same_node(const void *key, const void *object) {
   return same && (!a->data || !memcmp(a->data, b->data, const_bytes(a)));
 }
 
-static bool is_pure(const Node *n) {
-  return n->body || n->kind == NODE_const || node_asks(n);
-}
+static bool is_pure(const Node *n) { return n->body || n->kind == NODE_const || node_asks(n); }
 
 static Expr *merged_read(void *cx, Expr *read) {
   return read->node->forward ? expr_read(cx, read->node->forward, read->at) : NULL;

@@ -13,8 +13,7 @@ void program_graphs(Program *p, void (*f)(void *cx, Graph *g), void *cx) {
     if (t->eval) f(cx, t->eval);
     if (t->grads) f(cx, t->grads);
     if (t->update) f(cx, t->update);
-    for (int k = 0; k < t->reports.n; k++)
-    {
+    for (int k = 0; k < t->reports.n; k++) {
       if (t->reports.at[k].graph) f(cx, t->reports.at[k].graph);
       if (t->reports.at[k].first) f(cx, t->reports.at[k].first);
     }

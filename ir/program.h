@@ -13,10 +13,18 @@
 
 #include "ir/graph.h"
 
-typedef enum TensorRole { ROLE_param, ROLE_frozen, ROLE_state, ROLE_optimizer, ROLE_statistic, ROLE_hyper } TensorRole;
+typedef enum TensorRole {
+  ROLE_param,
+  ROLE_frozen,
+  ROLE_state,
+  ROLE_optimizer,
+  ROLE_statistic,
+  ROLE_hyper
+} TensorRole;
 
 typedef struct ProgramTensor {
-  Str name; /* `net.fc1.weight`, `state/<name>`, `opt/<param>/<slot>`, `data/<name>`, `hyper/<name>`: as in checkpoints and graphs */
+  Str name; /* `net.fc1.weight`, `state/<name>`, `opt/<param>/<slot>`, `data/<name>`, `hyper/<name>`: as in
+               checkpoints and graphs */
   TensorRole role;
   DType dtype;
   int rank;
@@ -89,8 +97,8 @@ typedef struct Train {
   Str stall; /* `stop when NAME stalls N`; NULL: none */
   int64_t stall_epochs;
   bool conditional; /* a step decides at run time what it changes */
-  Graph *step;   /* fields, $... -> losses, reports; stores */
-  Graph *eval;   /* fields, $... -> losses, reports, with training = false */
+  Graph *step;      /* fields, $... -> losses, reports; stores */
+  Graph *eval;      /* fields, $... -> losses, reports, with training = false */
   Graph *grads;  /* fields, $... -> losses, reports, grad/<param>: for --save-grads, and for the pieces of a batch */
   Graph *update; /* grad/<param>, $... -> stores: after the pieces; NULL where `whole` says why there are none */
   Str whole;     /* why a batch is not to be taken in pieces, a clause; NULL: it may be */
@@ -100,7 +108,7 @@ typedef struct Train {
 typedef struct Argument {
   Str name;
   DType dtype;
-  int rank; /* of one example */
+  int rank;       /* of one example */
   int64_t *shape; /* -1: open */
   int64_t bound;
   int data, field; /* read from a FILE through this field; -1: only as a tensor (--input) */
@@ -111,8 +119,8 @@ typedef struct EntryPoint {
   Str name;
   bool sample;
   Vec(Argument) arguments; /* graph inputs */
-  Vec(Argument) results;   /* graph outputs; after those of the source, for each text with a length, `$length.<name>` */
-  int shown;               /* those of the source */
+  Vec(Argument) results; /* graph outputs; after those of the source, for each text with a length, `$length.<name>` */
+  int shown;             /* those of the source */
   Graph *graph;
   Span span;
 } EntryPoint;

@@ -54,9 +54,7 @@ static void want(void *cx, Node *n) {
   node_operands(n, want, t);
 }
 
-static Node *zero_like(Graph *g, const Node *n) {
-  return graph_filled(g, n->dtype, n->rank, n->shape, 0, n->span);
-}
+static Node *zero_like(Graph *g, const Node *n) { return graph_filled(g, n->dtype, n->rank, n->shape, 0, n->span); }
 
 static bool is_moving_carry(const Tangents *t, const Node *n, Node *x) {
   if (!t->wanted[n->id] || n->kind != NODE_carry || n == x || !n->nin || !dtype_is_float(n->dtype)) return false;

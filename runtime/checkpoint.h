@@ -13,7 +13,8 @@ int nnrt_checkpoint_save(const NnrtModel *m, const char *path, const NnrtTensor 
 typedef enum NnrtLoad {
   NNRT_LOAD_ALL,    /* to resume: every variable must be there */
   NNRT_LOAD_MODEL,  /* to evaluate or predict: all but optimizer slots */
-  NNRT_LOAD_WEIGHTS /* to train from: parameters must be there; states and statistics where they are; no hyper values */
+  NNRT_LOAD_WEIGHTS /* to train from: parameters must be there; states and statistics where they are; no hyper values
+                     */
 } NnrtLoad;
 
 /* Copies tensors of an open file into the model, by name, converted between floats. Without LOAD_ALL a name may also

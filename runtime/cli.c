@@ -112,7 +112,8 @@ void nnrt_cli_help(const NnrtCli *c) {
     snprintf(left, sizeof left, "%s%c%s--%s %s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
              o->letter ? ", " : "  ", o->name, o->argument ? o->argument : "");
     printf("  %-26s %s", left, o->help);
-    const char *v = nnrt_cli_text(c, (NnrtOptionId)id), *s = &nnrt_train_cli ? nnrt_train_cli.source(c, id, source) : NULL;
+    const char *v = nnrt_cli_text(c, (NnrtOptionId)id),
+               *s = &nnrt_train_cli ? nnrt_train_cli.source(c, id, source) : NULL;
     if (v && id != NNRT_OPT_HELP)
       printf(" [%s, %s]", *v ? v : "yes", on_command_line(c, id) ? "command line" : "environment");
     else if (s) printf(" [%s, source]", s);

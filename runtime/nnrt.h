@@ -72,14 +72,14 @@ typedef enum NnrtRole {
   F(STRING, kind, )                                                                                                  \
   F(INT, line, )     /* of the source */                                                                             \
   F(INTS, buffers, ) /* into NnrtGraph.buffers */                                                                    \
-  F(INTS, units, )   /* poly; in a loop, of one step: step s has the units from s * units on */                                                                                      \
+  F(INTS, units, )   /* poly; in a loop, of one step: step s has the units from s * units on */                      \
   F(INT, grain, )    /* units in a chunk */                                                                          \
   F(INTS, work, )    /* poly: estimated nanoseconds on one thread */                                                 \
   F(INTS, flops, )   /* poly: multiplications and additions of a sum of products; 0 for other kernels */             \
   F(INTS, scratch, ) /* poly: bytes for each thread */
 
-/* Launches first .. last, run in order once for each step; loops inside it come later in the list. The steps of a loop
- * in a loop are counted on: at step s of the outer one they are s * steps .. s * steps + steps - 1. */
+/* Launches first .. last, run in order once for each step; loops inside it come later in the list. The steps of a
+ * loop in a loop are counted on: at step s of the outer one they are s * steps .. s * steps + steps - 1. */
 #define NNRT_LOOP_FIELDS(F)                                                                                          \
   F(INT, first, )                                                                                                    \
   F(INT, last, )                                                                                                     \
@@ -161,7 +161,7 @@ typedef enum NnrtRole {
 #define NNRT_REPORT_FIELDS(F)                                                                                        \
   F(STRING, name, )                                                                                                  \
   F(INT, graph, ) /* collected: inputs `0`, `1`, ... over the whole set -> `value`; -1: averaged over examples */    \
-  F(INT, first, )     /* streams: -> its states at first, `0`, `1`, ...; inputs `metric.name.k` of step and eval */   \
+  F(INT, first, ) /* streams: -> its states at first, `0`, `1`, ...; inputs `metric.name.k` of step and eval */      \
   F(INT, arguments, ) /* its states, or, collected: outputs `name.k` of step and eval */
 
 #define NNRT_TRAIN_FIELDS(F)                                                                                         \

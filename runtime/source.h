@@ -19,8 +19,8 @@ typedef struct NnrtSourceOptions {
                              text a line */
   const NnrtTokenizer *tokenizer; /* NULL: none */
   const void *vocabulary;
-  int64_t tokens;    /* there are */
-  const char *first; /* a column that is read; NULL: not known */
+  int64_t tokens;          /* there are */
+  const char *first;       /* a column that is read; NULL: not known */
   const NnrtField *fields; /* of the data */
   int64_t n_fields;
 } NnrtSourceOptions;
@@ -32,8 +32,8 @@ typedef struct NnrtView {
   int rank;      /* of one example */
   int64_t shape[NNRT_MAX_RANK];
   int64_t window; /* rows of an example, its first dimension; 0: it is one row */
-  bool lengths; /* not the elements, but how many there are */
-  bool ragged; /* examples differ in length, the one dimension; the rest of a shorter one is 0 */
+  bool lengths;   /* not the elements, but how many there are */
+  bool ragged;    /* examples differ in length, the one dimension; the rest of a shorter one is 0 */
 } NnrtView;
 
 typedef struct NnrtSource {
@@ -47,7 +47,7 @@ typedef struct NnrtSource {
 
 struct NnrtReader {
   const char *name;
-  bool single; /* one file */
+  bool single;  /* one file */
   bool windows; /* makes windows itself */
   /* Sets s->own, which `close` frees, after a failure too, and s->count. */
   int (*open)(NnrtSource *s, NnrtError *e);

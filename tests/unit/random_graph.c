@@ -496,10 +496,10 @@ static void add_sort(Maker *m) {
 /* ---- the graph ---- */
 
 static void (*const operations[])(Maker *) = {
-    add_map,         add_map,         add_binary,  add_binary,  add_outer,       add_transpose, add_reduction,
-    add_contraction, add_contraction, add_softmax, add_norm,    add_affine_read, add_reshape,   add_window,
-    add_concat,      add_gather,      add_pick,    add_scatter, add_source,      add_scan,      add_scan,
-    add_sort,
+    add_map,       add_map,         add_binary,      add_binary,  add_outer, add_transpose,
+    add_reduction, add_contraction, add_contraction, add_softmax, add_norm,  add_affine_read,
+    add_reshape,   add_window,      add_concat,      add_gather,  add_pick,  add_scatter,
+    add_source,    add_scan,        add_scan,        add_sort,
 };
 
 /* The mean of tanh of each node of the pool, weighted: one scalar that sees them all. */

@@ -1,5 +1,6 @@
 /* random_graph_test.c - random graphs: well-formed; their text reads back to the same text and the same values;
- * passes keep the values, together and with each of the optional ones left out; derivatives agree with differences. */
+ * passes keep the values, together and with each of the optional ones left out; derivatives agree with differences.
+ */
 #include "ir/pass.h"
 #include "ir/scalar.h"
 #include "tests/unit/random_graph.h"
