@@ -64,7 +64,10 @@ static void bound_symbol(Elaborator *x, Dim *small, Dim *large, int strict) {
 
 static bool learn(Head *h, Ast *a) {
   Elaborator *x = h->x;
-  if (a->kind == AST_BINARY && a->op == OP_AND) return learn(h, a->left) & learn(h, a->right);
+  if (a->kind == AST_BINARY && a->op == OP_AND) {
+    bool left = learn(h, a->left); /* what the right side says is learnt, too */
+    return learn(h, a->right) && left;
+  }
   if (!is_comparison(a)) {
     Diag *d = diag_add(x->diags, DIAG_REQUIREMENT, a->span, "a requirement compares dimensions");
     diag_help(d, "as in `where T <= 64 and T %% 2 == 0`");
