@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* What fits the first cache is packed from there. Against MANY lines of the other operand packing counts little, and
- * with FEW of them all reading does. */
+ * with FEW of them all reading does. One reader alone packs each element once, which a copy costs, too. */
 enum {
   MAX_RANK = 8,
   SHORT_RUN = 16,
@@ -26,6 +26,7 @@ enum {
   SHORT_SUM = 64,
   FEW = 32,
   MANY = 4096,
+  SHARED = 2,
   PANEL = 32,
   STEPS = 8
 };
@@ -34,13 +35,15 @@ typedef struct Copy {
   const Node *of;
   int order[MAX_RANK]; /* the copy's dimension d is order[d] of the original */
   int panels;          /* or the dimension that it has in panels; -1: none */
-  Node *node;
+  int readers;         /* contractions that it would help */
+  Node *node;          /* NULL before it is made */
 } Copy;
 
 typedef struct Layout {
   Graph *g;
   Arena *scratch;
   Vec(Copy) copies;
+  bool placing; /* after readers were counted */
 } Layout;
 
 typedef struct Lines { /* the indices that move along one operand's lines */
@@ -119,22 +122,25 @@ static double nominal(Graph *g, const Node *n, const int *slots, int count) {
 
 /* ---- copies ---- */
 
-static Node *copy_of(Layout *s, Node *t, const int *order, Span at) {
+static Copy *find_copy(Layout *s, const Node *t, const int *order) {
   for (int i = 0; i < s->copies.n; i++) {
-    const Copy *c = &s->copies.at[i];
-    if (c->of == t && c->panels < 0 && !memcmp(c->order, order, (size_t)t->rank * sizeof *order)) return c->node;
+    Copy *c = &s->copies.at[i];
+    if (c->of == t && c->panels < 0 && !memcmp(c->order, order, (size_t)t->rank * sizeof *order)) return c;
   }
   Copy c = {.of = t, .panels = -1};
+  memcpy(c.order, order, (size_t)t->rank * sizeof *order);
+  vec_push(s->scratch, &s->copies, c);
+  return &s->copies.at[s->copies.n - 1];
+}
+
+static void make_copy(Layout *s, Copy *c, Node *t, Span at) {
   Var *v[MAX_RANK];
   Form *from[MAX_RANK];
   for (int d = 0; d < t->rank; d++) {
-    c.order[d] = order[d];
-    v[d] = var_fresh(s->g->ir, t->shape[order[d]]);
-    from[order[d]] = form_var(s->g->ir, v[d]);
+    v[d] = var_fresh(s->g->ir, t->shape[c->order[d]]);
+    from[c->order[d]] = form_var(s->g->ir, v[d]);
   }
-  c.node = graph_comp(s->g, t->rank, v, RED_none, 0, NULL, expr_read(s->g->ir, t, from), at);
-  vec_push(s->scratch, &s->copies, c);
-  return c.node;
+  c->node = graph_comp(s->g, t->rank, v, RED_none, 0, NULL, expr_read(s->g->ir, t, from), at);
 }
 
 typedef struct Moved {
@@ -152,14 +158,19 @@ static Expr *read_copy(void *cx, Expr *read) {
   return expr_read(m->ir, m->to, at);
 }
 
-/* n's body with that operand, which meets `others` lines, read from a copy; `body` itself where it stays. */
+/* n's body with that operand, which meets `others` lines, read from a copy; `body` itself where it stays, or where
+ * readers are still counted. */
 static Expr *with_copy(Layout *s, const Lines *l, const Contraction *c, Expr *operand, double others, Expr *body) {
   int order[MAX_RANK];
   const Expr *read = expr_largest_read(s->scratch, operand);
   if (!read || read->node->rank > MAX_RANK || has_data(read) || !reads_once(s, l->n, read->node)) return body;
   if (nominal(s->g, l->n, c->k, c->nk) < SHORT_SUM || others < FEW || others > MANY) return body;
   if (packed_elements(l, read) < SMALL || !lies_badly(l, c, read) || !order_of(l, read, order)) return body;
-  Moved m = {s->g->ir, read->node, order, copy_of(s, read->node, order, l->n->span)};
+  Copy *copy = find_copy(s, read->node, order);
+  copy->readers += !s->placing;
+  if (!s->placing || copy->readers < SHARED) return body;
+  if (!copy->node) make_copy(s, copy, read->node, l->n->span);
+  Moved m = {s->g->ir, read->node, order, copy->node};
   return expr_map(&(ExprMap){.ir = s->g->ir, .read = read_copy, .cx = &m}, body);
 }
 
@@ -262,7 +273,11 @@ static void place_operands(Layout *s, Node *n) {
 bool pass_layout(Graph *g, PassContext *cx) {
   (void)cx;
   Layout s = {.g = g, .scratch = arena_new()};
-  for (int i = 0, count = g->nodes.n; i < count; i++) {
+  const int count = g->nodes.n;
+  for (int i = 0; i < count; i++)
+    if (g->nodes.at[i]->kind == NODE_comp && !g->nodes.at[i]->scan) place_operands(&s, g->nodes.at[i]);
+  s.placing = true;
+  for (int i = 0; i < count; i++) {
     Node *n = g->nodes.at[i];
     if (n->kind == NODE_comp && n->scan) place_columns(&s, n);
     else if (n->kind == NODE_comp) place_operands(&s, n);
