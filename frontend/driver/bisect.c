@@ -310,9 +310,8 @@ static int bisect_programs(Bisection *b) {
   char *folder = arena_printf(b->session->arena, "%s/nnc-bisect-XXXXXX", base && *base ? base : "/tmp");
   if (!mkdtemp(folder)) return driver_error(EXIT_ENVIRONMENT, "cannot make %s: %s", folder, strerror(errno));
   b->folder = folder;
-  BuildOptions o = b->options->build;
   Program *p = NULL; /* its mistakes are told once */
-  int status = build_load(b->session, &o, &p);
+  int status = build_load(b->session, &b->options->build, &p);
   if (!status) {
     status = halve_programs(b);
     output_drop(arena_printf(b->session->arena, "%s/%s", folder, p->name));

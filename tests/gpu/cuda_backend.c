@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "codegen/cuda/cuda.h"
 #include "tests/gpu/simulator.h"
@@ -15,17 +14,11 @@ enum { MOST_BLOCKS = 5 /* so that they take turns */, POISON = 0xff };
 
 static const char *compile(const KernelRun *how, const Schedule *s, void **code) {
   Buf text = {0};
-  char path[] = "/tmp/nnc-simulated-XXXXXX";
-  int file = mkstemp(path);
-  if (file < 0) return "no temporary file can be made";
-  close(file);
   cuda_write_program(&text, 1, &(Schedule *){(Schedule *)(uintptr_t)s});
   if (how->show) fputs(text.text, stderr);
-  const char *error = simulated_translate(text.text, text.n, path);
-  if (!error && !(*code = dlopen(path, RTLD_NOW | RTLD_LOCAL))) error = arena_printf(s->arena, "%s", dlerror());
-  unlink(path);
+  const char *error = simulated_load(text.text, text.n, code);
   buf_free(&text);
-  return error;
+  return error ? arena_printf(s->arena, "%s", error) : NULL;
 }
 
 static const char *run(void *code, const KernelStep *x) {

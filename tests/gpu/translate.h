@@ -7,4 +7,7 @@
 /* Writes it to `path`. NULL, or a sentence. */
 const char *simulated_translate(const char *text, size_t n, const char *path);
 
+/* Loads it, from a file that is gone again: *code is for dlsym. NULL, or a sentence, which dlerror may own. */
+const char *simulated_load(const char *text, size_t n, void **code);
+
 #endif
