@@ -72,7 +72,9 @@ static struct {
 #define DECLARE(name, parameters) int(*name) parameters;
   DRIVER_FUNCTIONS(DECLARE)
 #undef DECLARE
-  void *stream, *module;
+  void *stream;
+  void **modules; /* the images that were loaded */
+  int64_t n_modules;
   void ***functions;  /* by graph, by launch */
   Address *constants; /* of the program's */
   Address scratch;
@@ -140,15 +142,32 @@ static bool fits(const char *arch, int major, int minor) {
   return version / 10 == major && version <= here;
 }
 
-static int load_image(int device, NnrtError *e) {
+/* The images from the first of an architecture on, all of which one device takes or none. */
+static bool load_images(int64_t first) {
+  const NnrtCudaImage *images = nnrt_cuda.images;
+  gpu.n_modules = 0;
+  for (int64_t i = first; i < nnrt_cuda.n_images && !strcmp(images[i].arch, images[first].arch); i++)
+    if (gpu.cuModuleLoadData(&gpu.modules[gpu.n_modules++], images[i].code)) return false;
+  return true;
+}
+
+static int load_best(int device, NnrtError *e) {
   int major = 0, minor = 0;
   must(gpu.cuDeviceGetAttribute(&major, ATTRIBUTE_MAJOR, device), "the device's version");
   must(gpu.cuDeviceGetAttribute(&minor, ATTRIBUTE_MINOR, device), "the device's version");
-  for (int64_t i = 0; i < nnrt_cuda.n_images; i++)
-    if (fits(nnrt_cuda.images[i].arch, major, minor) && !gpu.cuModuleLoadData(&gpu.module, nnrt_cuda.images[i].code))
-      return NNRT_OK;
+  gpu.modules = needed(calloc((size_t)nnrt_cuda.n_images + 1, sizeof *gpu.modules), "the kernels");
+  for (int64_t i = 0; i < nnrt_cuda.n_images; i++) {
+    if (i && !strcmp(nnrt_cuda.images[i].arch, nnrt_cuda.images[i - 1].arch)) continue;
+    if (fits(nnrt_cuda.images[i].arch, major, minor) && load_images(i)) return NNRT_OK;
+  }
   return nnrt_fail(e, NNRT_EDEVICE, "the program has no kernels for this GPU, sm_%d%d; nnc --sm=%d%d makes them",
                    major, minor, major, minor);
+}
+
+static bool find_kernel(void **function, const char *symbol) {
+  for (int64_t i = 0; i < gpu.n_modules; i++)
+    if (!gpu.cuModuleGetFunction(function, gpu.modules[i], symbol)) return true;
+  return false;
 }
 
 static int find_kernels(NnrtError *e) {
@@ -157,7 +176,7 @@ static int find_kernels(NnrtError *e) {
     const NnrtCudaGraph *graph = &nnrt_cuda.graphs[g];
     gpu.functions[g] = needed(calloc((size_t)graph->n_launches + 1, sizeof(void *)), "the kernels");
     for (int64_t i = 0; i < graph->n_launches; i++)
-      if (gpu.cuModuleGetFunction(&gpu.functions[g][i], gpu.module, graph->launches[i].symbol))
+      if (!find_kernel(&gpu.functions[g][i], graph->launches[i].symbol))
         return nnrt_fail(e, NNRT_EDEVICE, "the GPU's code lacks the kernel %s", graph->launches[i].symbol);
   }
   return NNRT_OK;
@@ -175,7 +194,7 @@ static int open_device(const NnrtProgram *p, int number, NnrtError *e) {
   if (gpu.cuDevicePrimaryCtxRetain(&context, device) || gpu.cuCtxSetCurrent(context) ||
       gpu.cuStreamCreate(&gpu.stream, NON_BLOCKING))
     return nnrt_fail(e, NNRT_EDEVICE, "GPU %d cannot be used", number);
-  status = load_image(device, e);
+  status = load_best(device, e);
   if (status == NNRT_OK) status = find_kernels(e);
   if (status != NNRT_OK) return status;
   gpu.constants = needed(calloc((size_t)p->n_constants + 1, sizeof *gpu.constants), "constants");

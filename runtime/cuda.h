@@ -19,7 +19,7 @@
   F(BYTES, code, )
 
 #define NNRT_CUDA_FIELDS(F)                                                                                          \
-  F(TABLES, images, NnrtCudaImage) /* the best ones first */                                                         \
+  F(TABLES, images, NnrtCudaImage) /* the best first; one architecture's follow each other, each has some kernels */ \
   F(TABLES, graphs, NnrtCudaGraph) /* of NnrtProgram.graphs */
 
 #define NNRT_CUDA_TABLES(TABLE)                                                                                      \

@@ -26,5 +26,8 @@ void cuda_write_prelude(Buf *out);
 CudaKernel cuda_write_kernel(Buf *out, const Schedule *s, const Kernel *k);
 /* The prelude, and every kernel of the schedules once. */
 void cuda_write_program(Buf *out, int n, Schedule *const *schedules);
+/* The same in parts, each with the prelude and a few kernels, which are translated by themselves. */
+typedef Vec(const char *) CudaTexts;
+CudaTexts cuda_write_parts(Arena *a, int n, Schedule *const *schedules);
 
 #endif

@@ -120,18 +120,59 @@ CudaKernel cuda_write_kernel(Buf *out, const Schedule *s, const Kernel *k) {
   return t.how;
 }
 
+/* ---- programs ---- */
+
+enum { PART = 16 << 10 /* bytes of kernels: of more, the prelude's share of the time is small */ };
+
+typedef struct Writing {
+  Arena *arena;
+  Buf text; /* of the part that is being written */
+  size_t prelude;
+  CudaTexts *parts;          /* those before it; NULL: there is one */
+  Vec(const char *) written; /* symbols */
+} Writing;
+
+static bool is_written(const Writing *w, const char *symbol) {
+  for (int i = 0; i < w->written.n; i++)
+    if (!strcmp(w->written.at[i], symbol)) return true;
+  return false;
+}
+
+static void end_part(Writing *w) {
+  if (w->text.n == w->prelude) return;
+  vec_push(w->arena, w->parts, arena_strndup(w->arena, w->text.text, w->text.n));
+  w->text.n = w->prelude;
+}
+
+static void write_kernels(Writing *w, const Schedule *s) {
+  for (int i = 0; i < s->kernels.n; i++) {
+    const Kernel *k = s->kernels.at[i];
+    if (is_written(w, k->symbol)) continue;
+    vec_push(w->arena, &w->written, k->symbol);
+    cuda_write_kernel(&w->text, s, k);
+    if (w->parts && w->text.n - w->prelude > PART) end_part(w);
+  }
+}
+
+static void write_all(Writing *w, int n, Schedule *const *schedules) {
+  cuda_write_prelude(&w->text);
+  w->prelude = w->text.n;
+  for (int i = 0; i < n; i++) write_kernels(w, schedules[i]);
+}
+
 void cuda_write_program(Buf *out, int n, Schedule *const *schedules) {
-  Arena *a = arena_new();
-  Vec(const char *) written = {0};
-  cuda_write_prelude(out);
-  for (int i = 0; i < n; i++)
-    for (int j = 0; j < schedules[i]->kernels.n; j++) {
-      const Kernel *k = schedules[i]->kernels.at[j];
-      bool again = false;
-      for (int w = 0; w < written.n && !again; w++) again = !strcmp(written.at[w], k->symbol);
-      if (again) continue;
-      vec_push(a, &written, k->symbol);
-      cuda_write_kernel(out, schedules[i], k);
-    }
-  arena_free(a);
+  Writing w = {.arena = arena_new()};
+  write_all(&w, n, schedules);
+  buf_write(out, w.text.text, w.text.n);
+  buf_free(&w.text);
+  arena_free(w.arena);
+}
+
+CudaTexts cuda_write_parts(Arena *a, int n, Schedule *const *schedules) {
+  CudaTexts parts = {0};
+  Writing w = {.arena = a, .parts = &parts};
+  write_all(&w, n, schedules);
+  end_part(&w);
+  buf_free(&w.text);
+  return parts;
 }

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "codegen/cuda/cuda.h"
-#include "codegen/cuda/nvrtc.h"
+#include "codegen/cuda/workers.h"
 #include "frontend/driver/output.h"
 #include "frontend/driver/run.h"
 
@@ -20,58 +20,73 @@ static uint64_t mixed(uint64_t hash, const char *bytes, size_t n) {
 }
 
 /* Where the code is kept; NULL: nowhere. */
-static const char *cached_path(Arena *a, const Nvrtc *n, const Buf *text, const char *arch) {
+static const char *cached_path(Arena *a, const Nvrtc *n, const char *text, const char *arch) {
   const char *folder = cache_folder(a);
-  uint64_t low = mixed(0xcbf29ce484222325u, text->text, text->n),
-           high = mixed(low ^ 0x9e3779b97f4a7c15u, text->text, text->n);
+  size_t length = strlen(text);
+  uint64_t low = mixed(0xcbf29ce484222325u, text, length), high = mixed(low ^ 0x9e3779b97f4a7c15u, text, length);
   if (!folder || output_folder(a, arena_printf(a, "%s/cuda", folder))) return NULL;
   return arena_printf(a, "%s/cuda/%016" PRIx64 "%016" PRIx64 "-%d-%s", folder, low, high, nvrtc_version(n), arch);
 }
 
-static const char *translate(Arena *a, Nvrtc *n, const Buf *text, const char *arch, NnrtCudaImage *out) {
-  const char *path = cached_path(a, n, text, arch);
+typedef struct Wanted { /* a text for an architecture, in the order of the program's table */
+  const char *path;     /* in the cache, or NULL */
+  int job;              /* that makes it; -1: it was kept */
+} Wanted;
+
+typedef struct Translation {
+  Arena *arena;
+  Nvrtc *nvrtc;
+  CudaTexts texts;
+  CudaJobs jobs;
+  Vec(Wanted) wanted;
+  Compilation *compilation;
+} Translation;
+
+static void want(Translation *t, const char *text, const char *arch) {
   char *code = NULL;
   size_t bytes = 0;
-  *out = (NnrtCudaImage){.arch = arch};
-  if (!path || access(path, R_OK) || input_read(a, path, &code, &bytes)) {
-    Buf made = {0}, log = {0};
-    const char *error = nvrtc_translate(n, text->text, arch, &made, &log);
-    buf_free(&log);
-    if (error) return error;
-    code = arena_strndup(a, made.text, made.n);
-    bytes = made.n;
-    buf_free(&made);
-    if (path) output_write(a, path, code, bytes);
+  Wanted w = {cached_path(t->arena, t->nvrtc, text, arch), -1};
+  if (!w.path || access(w.path, R_OK) || input_read(t->arena, w.path, &code, &bytes)) {
+    w.job = t->jobs.n;
+    vec_push(t->arena, &t->jobs, (CudaJob){.text = text, .arch = arch});
   }
-  out->code = code;
-  out->n_code = (int64_t)bytes;
+  vec_push(t->arena, &t->wanted, w);
+  vec_push(t->arena, &t->compilation->images, (NnrtCudaImage){.arch = arch, .code = code, .n_code = (int64_t)bytes});
+}
+
+static void want_all(Translation *t, const char *list) {
+  for (bool last = false; !last;) {
+    size_t length = strcspn(list, ",");
+    last = !list[length];
+    const char *arch = arena_printf(t->arena, "sm_%.*s", (int)length, list);
+    for (int i = 0; i < t->texts.n; i++) want(t, t->texts.at[i], arch);
+    list += length + !last;
+  }
+  for (int i = 0; i < t->texts.n; i++) want(t, t->texts.at[i], ptx);
+}
+
+/* NULL, or the first failure. */
+static const char *make_wanted(Translation *t) {
+  cuda_translate(t->arena, t->nvrtc, t->jobs, 0);
+  for (int i = 0; i < t->wanted.n; i++) {
+    const Wanted *w = &t->wanted.at[i];
+    if (w->job < 0) continue;
+    const CudaJob *job = &t->jobs.at[w->job];
+    if (job->error) return job->error;
+    t->compilation->images.at[i].code = job->code;
+    t->compilation->images.at[i].n_code = (int64_t)job->n_code;
+    if (w->path) output_write(t->arena, w->path, job->code, job->n_code);
+  }
   return NULL;
 }
 
-static const char *translate_all(Arena *a, Nvrtc *n, const char *list, Compilation *c) {
-  Buf text = {0};
-  const char *error = NULL;
-  cuda_write_program(&text, c->schedules.n, c->schedules.at);
-  for (bool last = false; !last && !error;) {
-    size_t length = strcspn(list, ",");
-    last = !list[length];
-    NnrtCudaImage image;
-    error = translate(a, n, &text, arena_printf(a, "sm_%.*s", (int)length, list), &image);
-    if (!error) vec_push(a, &c->images, image);
-    list += length + !last;
-  }
-  NnrtCudaImage image;
-  if (!error) error = translate(a, n, &text, ptx, &image);
-  if (!error) vec_push(a, &c->images, image);
-  buf_free(&text);
-  return error;
-}
-
 int gpu_translate(Session *s, const BuildOptions *o, Compilation *c) {
-  Nvrtc *n;
-  const char *error = nvrtc_open(s->arena, o->nvrtc, &n);
+  Translation t = {.arena = s->arena, .compilation = c};
+  const char *error = nvrtc_open(s->arena, o->nvrtc, &t.nvrtc);
   if (error) return driver_error(EXIT_ENVIRONMENT, "%s", error);
-  error = translate_all(s->arena, n, o->sm ? o->sm : usual, c);
-  nvrtc_close(n);
+  t.texts = cuda_write_parts(s->arena, c->schedules.n, c->schedules.at);
+  want_all(&t, o->sm ? o->sm : usual);
+  error = make_wanted(&t);
+  nvrtc_close(t.nvrtc);
   return error ? driver_error(EXIT_ENVIRONMENT, "%s", error) : 0;
 }

@@ -1,4 +1,5 @@
-/* libnvrtc.c - stands for NVRTC in tests: what it makes of a text is the text, which the simulated driver takes. */
+/* libnvrtc.c - stands for NVRTC in tests: what it makes of a text is the text, which the simulated driver takes.
+ * SIMULATED_NVRTC=refuses or =dies says what it does instead. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,19 +37,28 @@ int nvrtcCreateProgram(Program **p, const char *text, const char *name, int n, c
   return 0;
 }
 
+static const char refusal[] = "error: refused because the test asked for it";
+
+static int is_asked_for(const char *what) {
+  const char *asked = getenv("SIMULATED_NVRTC");
+  return asked && !strcmp(asked, what);
+}
+
 int nvrtcCompileProgram(Program *p, int n, const char *const *options) {
   (void)p, (void)n, (void)options;
-  return 0;
+  if (is_asked_for("dies")) _Exit(1);
+  return is_asked_for("refuses");
 }
 
 int nvrtcGetProgramLogSize(Program *p, size_t *n) {
   (void)p;
-  *n = 0;
+  *n = sizeof refusal;
   return 0;
 }
 
 int nvrtcGetProgramLog(Program *p, char *log) {
-  (void)p, (void)log;
+  (void)p;
+  memcpy(log, is_asked_for("refuses") ? refusal : "", is_asked_for("refuses") ? sizeof refusal : 1);
   return 0;
 }
 

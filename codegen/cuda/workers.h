@@ -1,0 +1,19 @@
+/* workers.h - texts translated by several processes: NVRTC has one lock for all that goes on in a process. */
+#ifndef NNC_CODEGEN_CUDA_WORKERS_H
+#define NNC_CODEGEN_CUDA_WORKERS_H
+
+#include "codegen/cuda/nvrtc.h"
+
+typedef struct CudaJob {
+  const char *text, *arch;
+  const char *code; /* out: what nvrtc_translate makes; NULL after a failure */
+  size_t n_code;
+  const char *log, *error; /* out: what the assembler says; a sentence or NULL */
+} CudaJob;
+typedef Vec(CudaJob) CudaJobs;
+
+/* Does them all, `processes` at a time, 0: as many as there are processors. What comes out does not depend on how
+ * many. */
+void cuda_translate(Arena *a, Nvrtc *n, CudaJobs jobs, int processes);
+
+#endif
