@@ -96,7 +96,8 @@ const char *compile_code(Compilation *c) {
                                 .sources = o->sources,
                                 .memory = o->memory,
                                 .micro_batch = o->micro_batch,
-                                .cuda = c->images.n ? &cuda : NULL};
+                                .cuda = c->images.n ? &cuda : NULL,
+                                .kernels = c->kernels};
   c->tables = tables_build(c->arena, c->program, c->schedules.at, c->schedules.n, &tables);
   constants_write(first, c->tables);
   if (c->images.n) constants_write_cuda(first, &cuda);

@@ -10,6 +10,7 @@
 #define NNC_CODEGEN_COMPILE_H
 
 #include "codegen/codegen.h"
+#include "codegen/cuda/cuda.h"
 #include "codegen/tables.h"
 
 typedef struct CompileOptions {
@@ -32,6 +33,7 @@ typedef struct Compilation {
   GraphList graphs;          /* those that the program needs */
   Vec(Schedule *) schedules; /* one for each graph, in order */
   Vec(CpuModule *) modules;  /* the first has the tables */
+  CudaProgram *kernels;      /* of GPUs; NULL: none */
   Vec(NnrtCudaImage) images; /* code for GPUs, the best first; none: the program runs on the processor alone */
   NnrtProgram *tables;
 } Compilation;

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codegen/cuda/cuda.h"
-
 enum { INTS_BUCKETS = 256 };
 
 typedef struct Ints { /* an interned array */
@@ -346,8 +344,9 @@ static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
 static void build_cuda(GraphDims *dims, const Schedule *s, NnrtCudaGraph *out) {
   NnrtCudaLaunch *rows = NEW_ARRAY(dims->tables->arena, NnrtCudaLaunch, s->kernels.n + 1);
   for (int i = 0; i < s->kernels.n; i++) {
-    CudaKernel k = cuda_write_kernel(NULL, s, s->kernels.at[i]);
+    CudaKernel k = cuda_kernel(dims->tables->options->kernels, s, s->kernels.at[i]);
     rows[i] = (NnrtCudaLaunch){.symbol = k.symbol, .threads = k.threads, .shared = k.shared};
+    SET_INTS(dims->tables, &rows[i], numbers, k.n_numbers, k.numbers);
     SET_POLY(dims, &rows[i], parts, k.parts);
     SET_POLY(dims, &rows[i], scratch, k.scratch);
   }

@@ -3,7 +3,7 @@
 #ifndef NNC_CODEGEN_TABLES_H
 #define NNC_CODEGEN_TABLES_H
 
-#include "ir/kernel.h"
+#include "codegen/cuda/cuda.h"
 #include "ir/program.h"
 #include "runtime/cuda.h"
 
@@ -14,6 +14,7 @@ typedef struct TablesOptions {
   const Sources *sources;      /* for line numbers; NULL: all are 0 */
   int64_t memory, micro_batch; /* as NnrtTrain's */
   NnrtCuda *cuda;              /* out: the launches of its graphs are filled in; NULL: no GPU */
+  const CudaProgram *kernels;  /* of the schedules, where there is a GPU */
 } TablesOptions;
 
 /* Graphs that the program needs under `only`, in the order in which tables_build wants their schedules. */

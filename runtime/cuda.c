@@ -18,7 +18,7 @@
 
 extern const NnrtCuda nnrt_cuda;
 
-enum { MOST_BLOCKS = 4096, ARGUMENTS = 128, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76, NON_BLOCKING = 1 };
+enum { MOST_BLOCKS = 4096, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76, NON_BLOCKING = 1 };
 
 typedef unsigned long long Address; /* on the device */
 
@@ -79,6 +79,7 @@ static struct {
   Address *constants; /* of the program's */
   Address scratch;
   int64_t scratch_bytes;
+  void **arguments; /* of a launch */
   Mirror *mirrors;
   Replay *replays, *going;
 } gpu;
@@ -170,6 +171,18 @@ static bool find_kernel(void **function, const char *symbol) {
   return false;
 }
 
+/* Places for the arguments of any launch: operands, dimensions, the step, scratch memory, numbers. */
+static void reserve_arguments(const NnrtProgram *p) {
+  int64_t most = 0;
+  for (int64_t g = 0; g < nnrt_cuda.n_graphs; g++)
+    for (int64_t i = 0; i < nnrt_cuda.graphs[g].n_launches; i++) {
+      int64_t n =
+          p->graphs[g].launches[i].n_buffers + p->graphs[g].n_dims + 2 + nnrt_cuda.graphs[g].launches[i].n_numbers;
+      if (n > most) most = n;
+    }
+  gpu.arguments = needed(calloc((size_t)most + 1, sizeof *gpu.arguments), "the kernels");
+}
+
 static int find_kernels(NnrtError *e) {
   gpu.functions = needed(calloc((size_t)nnrt_cuda.n_graphs + 1, sizeof *gpu.functions), "the kernels");
   for (int64_t g = 0; g < nnrt_cuda.n_graphs; g++) {
@@ -197,6 +210,7 @@ static int open_device(const NnrtProgram *p, int number, NnrtError *e) {
   status = load_best(device, e);
   if (status == NNRT_OK) status = find_kernels(e);
   if (status != NNRT_OK) return status;
+  reserve_arguments(p);
   gpu.constants = needed(calloc((size_t)p->n_constants + 1, sizeof *gpu.constants), "constants");
   for (int64_t i = 0; i < p->n_constants; i++) {
     gpu.constants[i] = allocate(p->constants[i].n_data, "constants");
@@ -390,13 +404,14 @@ static void launch(const NnrtRun *r, int64_t i, int64_t step) {
   const NnrtCudaLaunch *l = launch_of(r, i);
   const NnrtLaunch *row = &r->graph->launches[i];
   int64_t blocks = blocks_of(r, l);
-  void *arguments[ARGUMENTS];
+  void **arguments = gpu.arguments;
   int n = 0;
   if (blocks <= 0) return;
   for (int64_t b = 0; b < row->n_buffers; b++) arguments[n++] = &gpu.going->buffers[row->buffers[b]];
   for (int d = 0; d < r->n_open; d++) arguments[n++] = &r->dims[d];
   arguments[n++] = &step;
   arguments[n++] = &gpu.scratch;
+  for (int64_t j = 0; j < l->n_numbers; j++) arguments[n++] = (void *)(uintptr_t)&l->numbers[j];
   void *f = gpu.functions[r->graph - r->model->program->graphs][i];
   must(gpu.cuLaunchKernel(f, (unsigned)blocks, 1, 1, (unsigned)l->threads, 1, 1, (unsigned)l->shared, gpu.stream,
                           arguments, NULL),

@@ -5,12 +5,15 @@
 
 #include "runtime/nnrt.h"
 
+enum { NNRT_CUDA_ARGUMENTS = 4000 }; /* of a kernel, 8 bytes each: the driver takes 32764 bytes */
+
 #define NNRT_CUDA_LAUNCH_FIELDS(F) /* of NnrtGraph.launches, in its order */                                         \
   F(STRING, symbol, )                                                                                                \
   F(INT, threads, )  /* of a block */                                                                                \
   F(INT, shared, )   /* bytes of a block's shared memory */                                                          \
   F(INTS, parts, )   /* poly: what blocks take turns with */                                                         \
-  F(INTS, scratch, ) /* poly: bytes for each block */
+  F(INTS, scratch, ) /* poly: bytes for each block */                                                                \
+  F(INTS, numbers, ) /* its last arguments */
 
 #define NNRT_CUDA_GRAPH_FIELDS(F) F(TABLES, launches, NnrtCudaLaunch)
 

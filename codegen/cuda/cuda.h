@@ -3,11 +3,14 @@
  * The text is a small part of C: functions of scalars and pointers, loops, conditions; all that the device adds are
  * the primitives of primitives.def. The whole is the prelude and then kernels, each
  *
- *   symbol(T *b0, ..., i64 d0, ..., i64 step, char *scratch)
+ *   symbol(T *b0, ..., i64 d0, ..., i64 step, char *scratch, i64 number0, ...)
  *
  * with the addresses of k->operands in order, aligned to 64 bytes; the values of s->dims; the number of the step of
- * the loops around it; and memory for all blocks, CudaKernel.scratch bytes each. Blocks do not depend on each other,
- * and any number of them does the same work: each takes every so many'th of the parts. */
+ * the loops around it; memory for all blocks, CudaKernel.scratch bytes each; and CudaKernel.numbers. Blocks do not
+ * depend on each other, and any number of them does the same work: each takes every so many'th of the parts.
+ *
+ * Kernels whose texts differ in numbers alone (extents, strides, constants, keys of draws) are one, which is given
+ * those numbers that are not the same in all of them: translating costs more than a division. Not at -O3. */
 #ifndef NNC_CODEGEN_CUDA_CUDA_H
 #define NNC_CODEGEN_CUDA_CUDA_H
 
@@ -19,15 +22,19 @@ typedef struct CudaKernel { /* how a kernel is launched */
   Dim *parts;     /* of one step: a block has one at a time */
   int64_t shared; /* bytes of a block's shared memory */
   Dim *scratch;   /* bytes for each block, a multiple of 64 */
+  int n_numbers;
+  const int64_t *numbers;
 } CudaKernel;
 
-void cuda_write_prelude(Buf *out);
-/* The kernel's text, and how it is launched; *out may be NULL. */
-CudaKernel cuda_write_kernel(Buf *out, const Schedule *s, const Kernel *k);
-/* The prelude, and every kernel of the schedules once. */
-void cuda_write_program(Buf *out, int n, Schedule *const *schedules);
+typedef struct CudaProgram CudaProgram;
+
+/* Every kernel of the schedules, once. */
+CudaProgram *cuda_program(Arena *a, int n, Schedule *const *schedules);
+void cuda_write_program(Buf *out, const CudaProgram *p);
 /* The same in parts, each with the prelude and a few kernels, which are translated by themselves. */
 typedef Vec(const char *) CudaTexts;
-CudaTexts cuda_write_parts(Arena *a, int n, Schedule *const *schedules);
+CudaTexts cuda_write_parts(Arena *a, const CudaProgram *p);
+/* k is one of the program's. */
+CudaKernel cuda_kernel(const CudaProgram *p, const Schedule *s, const Kernel *k);
 
 #endif

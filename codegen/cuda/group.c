@@ -171,9 +171,9 @@ static void units(Group *g, const RowLoops *loops) {
   const char *u = text_parts(t, k->step_units), *count = text_dim(t, blocks), *from = text_name(t, 'f'),
              *to = text_name(t, 'l');
   if (k->cut) text_positions(t, text_printf(t, "(%s / %s)", u, count), k->cut, g->grid, k->grid);
-  text_line(t, "const i64 %s = %s %% %s * %d;", from, u, count, (int)k->block);
-  text_line(t, "const i64 %s = %s + %d < %s ? %s + %d : %s;", to, from, (int)k->block, text_dim(t, k->grid[k->cut]),
-            from, (int)k->block, text_dim(t, k->grid[k->cut]));
+  const char *block = text_integer(t, DT_i32, k->block), *end = text_dim(t, k->grid[k->cut]);
+  text_line(t, "const i64 %s = %s %% %s * %s;", from, u, count, block);
+  text_line(t, "const i64 %s = %s + %s < %s ? %s + %s : %s;", to, from, block, end, from, block, end);
   unit_positions(g, loops, k->cut, from, to);
   text_close(t);
 }

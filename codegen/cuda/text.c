@@ -7,6 +7,8 @@
 
 #include "ir/scalar.h"
 
+enum { SHORT_LOOP = 16 };
+
 /* ---- lines and scopes ---- */
 
 static void line(Text *t, const char *format, va_list args) {
@@ -82,9 +84,16 @@ const char *type_in_memory(DType t) { return type_is_narrow(t) ? "u16" : t == DT
 
 static const char *suffix(DType t) { return dtype_name(type_of_sums(t)); }
 
-static const char *float_number(Text *t, DType type, double v) {
-  bool wide = type == DT_f64;
-  if (isfinite(v)) return text_printf(t, wide ? "%a" : "%af", v);
+/* ---- numbers ---- */
+
+static const char *marked(Text *t, DType type, int64_t bits) {
+  vec_push(t->arena, &t->numbers, (Number){type, bits});
+  return text_printf(t, "%c%d%c", MARK, t->numbers.n - 1, MARK_END);
+}
+
+const char *text_integer(Text *t, DType type, int64_t v) { return marked(t, type, v); }
+
+static const char *infinite_number(bool wide, double v) {
   if (wide)
     return isnan(v) ? "nn_double_of(0x7ff8000000000000u)"
            : v > 0  ? "nn_double_of(0x7ff0000000000000u)"
@@ -92,12 +101,22 @@ static const char *float_number(Text *t, DType type, double v) {
   return isnan(v) ? "nn_float_of(0x7fc00000u)" : v > 0 ? "nn_float_of(0x7f800000u)" : "nn_float_of(0xff800000u)";
 }
 
+static const char *float_number(Text *t, DType type, double v) {
+  bool wide = type == DT_f64;
+  if (!isfinite(v)) return infinite_number(wide, v);
+  if (v == 0) return text_printf(t, wide ? "%a" : "%af", v);
+  double f64 = v;
+  float f32 = (float)v;
+  int64_t bits = 0;
+  memcpy(&bits, wide ? (const void *)&f64 : (const void *)&f32, wide ? sizeof f64 : sizeof f32);
+  return marked(t, wide ? DT_f64 : DT_f32, bits);
+}
+
 const char *text_number(Text *t, DType type, double real, int64_t integer) {
   if (dtype_is_float(type)) return float_number(t, type, type == DT_f64 ? real : (float)real);
   if (type == DT_bool) return integer ? "true" : "false";
-  if (integer == INT64_MIN) return "(-9223372036854775807LL - 1)";
-  if (integer == INT32_MIN && type == DT_i32) return "(-2147483647 - 1)";
-  return text_printf(t, type == DT_i64 ? "%" PRId64 "LL" : "%" PRId64, integer);
+  if (integer == 0) return "0";
+  return text_integer(t, type == DT_i64 ? DT_i64 : DT_i32, integer);
 }
 
 const char *text_rounded(Text *t, DType type, const char *v) {
@@ -149,10 +168,10 @@ static const char *dim_atom_text(Text *t, const DimAtom *a) {
 
 const char *text_dim(Text *t, const Dim *d) {
   int64_t c;
-  if (dim_is_const(d, &c)) return text_printf(t, "%" PRId64, c);
+  if (dim_is_const(d, &c)) return text_integer(t, c <= INT32_MAX ? DT_i32 : DT_i64, c);
   const char *sum = NULL;
   for (int i = 0; i < d->n; i++) {
-    const char *term = text_printf(t, "%" PRId64 "LL", d->terms[i].coefficient);
+    const char *term = text_integer(t, DT_i64, d->terms[i].coefficient);
     for (int j = 0; j < d->terms[i].n; j++)
       term = text_printf(t, "%s * %s", term, dim_atom_text(t, d->terms[i].atoms[j]));
     sum = sum ? text_printf(t, "%s + %s", sum, term) : term;
@@ -196,7 +215,7 @@ static bool is_small(Text *t, const Form *f) {
 static const char *quotient(Text *t, const Atom *a, Guard *guard) {
   const char *x = guarded_form(t, a->form, guard);
   bool small = is_small(t, a->form);
-  const char *divisor = text_printf(t, small ? "%" PRId64 : "%" PRId64 "LL", a->divisor);
+  const char *divisor = text_integer(t, small ? DT_i32 : DT_i64, a->divisor);
   if (form_proves_ge(t->ir, a->form, 0))
     return define(t, small ? "int" : "i64", text_printf(t, "%s / %s", x, divisor));
   return define(t, small ? "int" : "i64",
@@ -220,16 +239,17 @@ static const char *atom_text(Text *t, const Atom *a, Guard *guard) {
 static const char *guarded_form(Text *t, Form *f, Guard *guard) {
   bool small = is_small(t, f);
   int64_t c = 0;
-  if (form_is_const(f, &c)) return text_printf(t, small ? "%" PRId64 : "%" PRId64 "LL", c);
+  DType type = small ? DT_i32 : DT_i64;
+  if (form_is_const(f, &c)) return text_integer(t, type, c);
   const char *sum = NULL;
   for (int i = 0; i < f->n; i++) {
     const char *x = atom_text(t, f->terms[i].atom, guard), *term = x;
-    if (!small && f->terms[i].coefficient == 1) term = text_printf(t, "(i64)%s", x);
-    else if (!small) term = text_printf(t, "%" PRId64 "LL * %s", f->terms[i].coefficient, x);
-    else if (f->terms[i].coefficient != 1) term = text_printf(t, "%" PRId64 " * %s", f->terms[i].coefficient, x);
+    if (f->terms[i].coefficient != 1)
+      term = text_printf(t, "%s * %s", text_integer(t, type, f->terms[i].coefficient), x);
+    else if (!small) term = text_printf(t, "(i64)%s", x);
     sum = sum ? text_printf(t, "%s + %s", sum, term) : term;
   }
-  if (f->c0) sum = text_printf(t, small ? "%s + %" PRId64 : "%s + %" PRId64 "LL", sum, f->c0);
+  if (f->c0) sum = text_printf(t, "%s + %s", sum, text_integer(t, type, f->c0));
   return f->n == 1 && !f->c0 && (small && f->terms[0].coefficient == 1) ? sum : text_printf(t, "(%s)", sum);
 }
 
@@ -252,11 +272,13 @@ void text_positions(Text *t, const char *flat, int n, Var *const *index, Dim *co
   }
 }
 
+/* A short one may be unrolled: its length is part of the text. */
 void text_loop(Text *t, const Var *v) {
   const char *name = text_name(t, 'x');
-  int64_t c;
+  int64_t c = INT64_MAX;
   const char *type = dim_is_const(v->extent, &c) && c <= INT32_MAX ? "int" : "i64";
-  text_open(t, "for (%s %s = 0; %s < %s; %s++)", type, name, name, text_dim(t, v->extent), name);
+  const char *size = c <= SHORT_LOOP ? text_printf(t, "%" PRId64, c) : text_dim(t, v->extent);
+  text_open(t, "for (%s %s = 0; %s < %s; %s++)", type, name, name, size, name);
   text_bind(t, v, name);
 }
 
@@ -358,8 +380,9 @@ static const char *random_text(Text *t, Expr *x, Guard *guard) {
   const char *a[3];
   for (int i = 0; i < 3; i++) a[i] = guarded_expr(t, x->arg[i], guard);
   const char *element = guarded_form(t, x->form, guard);
-  const char *v = text_printf(t, "nn_draw_%s((i64)((u64)%s ^ 0x%" PRIx64 "u), %s, %s, %s)", suffix(x->dtype), a[0],
-                              x->key, a[1], a[2], element);
+  const char *key = text_integer(t, DT_i64, (int64_t)x->key);
+  const char *v = text_printf(t, "nn_draw_%s((i64)((u64)%s ^ (u64)%s), %s, %s, %s)", suffix(x->dtype), a[0], key,
+                              a[1], a[2], element);
   return text_rounded(t, x->dtype, v);
 }
 

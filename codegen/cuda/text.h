@@ -37,6 +37,16 @@ typedef struct KeptRow { /* a member's row, in shared or scratch memory */
   int apart;     /* elements from one to the next: each thread has a row, or 1 */
 } KeptRow;
 
+/* What may be another number in a kernel that is the same otherwise: an extent, a factor of an index, a draw's key, a
+ * constant. In the text it is a mark with its place among the kernel's numbers; program.c writes it as what it is, or
+ * as a parameter where kernels share the text. */
+typedef struct Number {
+  DType type; /* i32, i64, f32, f64 */
+  int64_t bits;
+} Number;
+typedef Vec(Number) Numbers;
+enum { MARK = 1, MARK_END = 2 };
+
 enum { SCOPES = 64 };
 
 typedef struct Text {
@@ -52,6 +62,7 @@ typedef struct Text {
   Guards guards;
   bool in_head;
   Vec(KeptRow) kept;
+  Numbers numbers;
   struct {
     int bound, memo, guards;
   } scope[SCOPES];
@@ -87,7 +98,8 @@ bool type_is_narrow(DType t);
 DType type_of_sums(DType t);    /* f32 for f16 and bf16 */
 const char *type_name(DType t); /* in a register */
 const char *type_in_memory(DType t);
-const char *text_number(Text *t, DType type, double real, int64_t integer);
+const char *text_number(Text *t, DType type, double real, int64_t integer); /* marked, but for 0, infinities, NaN */
+const char *text_integer(Text *t, DType type, int64_t v);                   /* marked; type: i32 or i64 */
 const char *text_rounded(Text *t, DType type, const char *v);
 
 /* ---- reductions (reduce.c) ---- */
@@ -99,6 +111,18 @@ Sum sum_open(Text *t, const Node *n);                                     /* dec
 void sum_add(Text *t, const Sum *s, const char *x, const char *position); /* after all that it took before */
 void sum_of_block(Text *t, const Sum *s);                                 /* every thread gets that of all */
 const char *sum_value(Text *t, const Sum *s);
+
+/* ---- a kernel (kernel.c) ---- */
+typedef struct Parameter {
+  const char *type, *name;
+} Parameter;
+typedef struct KernelText {
+  CudaKernel how;
+  Vec(Parameter) parameters;
+  const char *body; /* with marks */
+  Numbers numbers;
+} KernelText;
+KernelText text_of_kernel(Arena *a, const Schedule *s, const Kernel *k);
 
 /* ---- kinds of kernel ---- */
 void text_group(Text *t); /* map, row, column, window, full */

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "codegen/cuda/cuda.h"
 #include "codegen/link.h"
 #include "frontend/driver/gpu.h"
 #include "frontend/driver/output.h"
@@ -180,10 +179,13 @@ static int build_schedules(Build *b) {
 }
 
 static int build_cuda(Build *b) {
-  int status = b->options->cuda && wants(b, EMIT_exe) ? gpu_translate(b->session, b->options, b->compilation) : 0;
+  Compilation *c = b->compilation;
+  bool builds = b->options->cuda && wants(b, EMIT_exe);
+  if (builds || wants(b, EMIT_cuda)) c->kernels = cuda_program(c->arena, c->schedules.n, c->schedules.at);
+  int status = builds ? gpu_translate(b->session, b->options, c) : 0;
   if (status || !wants(b, EMIT_cuda)) return status;
   Buf text = {0};
-  cuda_write_program(&text, b->compilation->schedules.n, b->compilation->schedules.at);
+  cuda_write_program(&text, c->kernels);
   return emit(b, EMIT_cuda, &text);
 }
 

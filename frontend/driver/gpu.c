@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "codegen/cuda/cuda.h"
 #include "codegen/cuda/workers.h"
 #include "frontend/driver/output.h"
 #include "frontend/driver/run.h"
@@ -84,7 +83,7 @@ int gpu_translate(Session *s, const BuildOptions *o, Compilation *c) {
   Translation t = {.arena = s->arena, .compilation = c};
   const char *error = nvrtc_open(s->arena, o->nvrtc, &t.nvrtc);
   if (error) return driver_error(EXIT_ENVIRONMENT, "%s", error);
-  t.texts = cuda_write_parts(s->arena, c->schedules.n, c->schedules.at);
+  t.texts = cuda_write_parts(s->arena, c->kernels);
   want_all(&t, o->sm ? o->sm : usual);
   error = make_wanted(&t);
   nvrtc_close(t.nvrtc);

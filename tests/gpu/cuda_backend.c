@@ -12,17 +12,27 @@
 
 enum { MOST_BLOCKS = 5 /* so that they take turns */, POISON = 0xff };
 
+typedef struct Code {
+  const CudaProgram *program;
+  void *object;
+} Code;
+
 static const char *compile(const KernelRun *how, const Schedule *s, void **code) {
   Buf text = {0};
-  cuda_write_program(&text, 1, &(Schedule *){(Schedule *)(uintptr_t)s});
+  Code *made = NEW(s->arena, Code);
+  CudaProgram *program = cuda_program(s->arena, 1, &(Schedule *){(Schedule *)(uintptr_t)s});
+  cuda_write_program(&text, program);
   if (how->show) fputs(text.text, stderr);
-  const char *error = simulated_load(text.text, text.n, code);
+  *made = (Code){.program = program};
+  const char *error = simulated_load(text.text, text.n, &made->object);
+  if (!error) *code = made;
   buf_free(&text);
   return error ? arena_printf(s->arena, "%s", error) : NULL;
 }
 
-static const char *run(void *code, const KernelStep *x) {
-  CudaKernel how = cuda_write_kernel(NULL, x->s, x->k);
+static const char *run(void *made, const KernelStep *x) {
+  const Code *code = made;
+  CudaKernel how = cuda_kernel(code->program, x->s, x->k);
   int64_t parts = x->value(x->how, how.parts), step = x->step;
   if (parts == 0) return NULL;
   int n = x->k->operands.n, dims = x->s->dims.n,
@@ -30,20 +40,21 @@ static const char *run(void *code, const KernelStep *x) {
   size_t bytes = (size_t)x->value(x->how, how.scratch) * (size_t)blocks;
   char *scratch = guarded_memory(bytes), symbol[120];
   memset(scratch, POISON, bytes);
-  void *arguments[128];
+  void **arguments = NEW_ARRAY(x->s->arena, void *, n + dims + 2 + how.n_numbers);
   for (int i = 0; i < n; i++) arguments[i] = (void *)(uintptr_t)&x->operands[i];
   for (int i = 0; i < dims; i++) arguments[n + i] = (void *)(uintptr_t)&x->dims[i];
   arguments[n + dims] = &step;
   arguments[n + dims + 1] = &scratch;
-  snprintf(symbol, sizeof symbol, "%s_call", x->k->symbol);
+  for (int i = 0; i < how.n_numbers; i++) arguments[n + dims + 2 + i] = (void *)(uintptr_t)&how.numbers[i];
+  snprintf(symbol, sizeof symbol, "%s_call", how.symbol);
   SimulatedLaunch l = {
       .arguments = arguments, .blocks = blocks, .threads = how.threads, .shared = how.shared, .seed = x->seed};
-  *(void **)&l.call = dlsym(code, symbol);
+  *(void **)&l.call = dlsym(code->object, symbol);
   const char *fault = l.call ? simulate(&l) : "a kernel is not in the object";
   free_guarded_memory(scratch, bytes);
   return fault ? arena_printf(x->s->arena, "kernel %s: %s", x->k->symbol, fault) : NULL;
 }
 
-static void free_code(void *code) { dlclose(code); }
+static void free_code(void *made) { dlclose(((const Code *)made)->object); }
 
 const KernelBackend cuda_backend = {compile, run, free_code};

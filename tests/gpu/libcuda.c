@@ -12,11 +12,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "runtime/cuda.h"
 #include "tests/gpu/simulator.h"
 #include "tests/gpu/translate.h"
 
-enum { INVALID = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, FAILED = 719, PAGE = 4096, POISON = 0xff, ARGUMENTS = 128 };
-enum { MOST_SHARED = 48 << 10, MOST_THREADS = 1024 };
+enum { INVALID = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, FAILED = 719, PAGE = 4096, POISON = 0xff };
+enum { MOST_SHARED = 48 << 10, MOST_THREADS = 1024, MOST_ARGUMENTS = NNRT_CUDA_ARGUMENTS };
 
 typedef unsigned long long Address;
 
@@ -35,7 +36,7 @@ typedef struct Launch {
   struct Launch *next;
   Function *function;
   unsigned blocks, threads, shared;
-  uint64_t arguments[ARGUMENTS];
+  uint64_t arguments[];
 } Launch;
 
 typedef struct Launches {
@@ -209,7 +210,7 @@ int cuModuleGetFunction(void **function, void *module, const char *name) {
 /* ---- launches ---- */
 
 static int run(Launch *l) {
-  void *arguments[ARGUMENTS];
+  void **arguments = calloc((size_t)l->function->count, sizeof *arguments);
   for (int i = 0; i < l->function->count; i++) arguments[i] = &l->arguments[i];
   const SimulatedLaunch s = {.call = l->function->call,
                              .arguments = arguments,
@@ -220,6 +221,7 @@ static int run(Launch *l) {
   open_memory(true);
   const char *fault = simulate(&s);
   open_memory(false);
+  free(arguments);
   if (fault) fprintf(stderr, "simulated driver: %s\n", fault);
   driver.launches++;
   return fault ? FAILED : 0;
@@ -232,9 +234,10 @@ int cuLaunchKernel(Function *f, unsigned x, unsigned y, unsigned z, unsigned tx,
   (void)stream, (void)extra;
   int status = fails();
   if (status) return status;
-  if (!x || y != 1 || z != 1 || !tx || tx > MOST_THREADS || tx % WARP || ty != 1 || tz != 1 || shared > MOST_SHARED)
+  if (!x || y != 1 || z != 1 || !tx || tx > MOST_THREADS || tx % WARP || ty != 1 || tz != 1 || shared > MOST_SHARED ||
+      f->count > MOST_ARGUMENTS)
     return INVALID;
-  Launch *l = calloc(1, sizeof *l);
+  Launch *l = calloc(1, sizeof *l + (size_t)f->count * sizeof *l->arguments);
   *l = (Launch){.function = f, .blocks = x, .threads = tx, .shared = shared};
   for (int i = 0; i < f->count; i++) memcpy(&l->arguments[i], arguments[i], sizeof l->arguments[i]);
   if (driver.captured) {

@@ -37,7 +37,7 @@ static void write_kernels(Arena *a, const char *path, Buf *out) {
   const CompileOptions o = {.passes = {.level = 2}, .march = "x86-64-v4", .sources = &sources};
   Compilation *c = compile_begin(a, p, &diags, &o);
   if (diags.errors || !compile_passes(c) || compile_schedules(c)) ice("%s is refused", path);
-  cuda_write_program(out, c->schedules.n, c->schedules.at);
+  cuda_write_program(out, cuda_program(a, c->schedules.n, c->schedules.at));
 }
 
 static int translate(Arena *a, Nvrtc *nvrtc, const char *path, const char *arch) {

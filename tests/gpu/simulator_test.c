@@ -5,6 +5,7 @@
  *   rows     each row of scalar.def, with its derivatives
  *   cases    the comprehensions of tests/numeric/cases: values, gradients, Hessian-vector products
  *   products matrix products that are large enough for threads with several rows and columns
+ *   shapes   kernels of one text, that differ in numbers
  *   ties     searches among equals
  *   random   random graphs, some with derivatives, in f32 and f64
  *
@@ -107,6 +108,23 @@ static void products(Choice *c) {
   }
 }
 
+/* Kernels that differ in numbers alone: extents, strides, keys, constants of every type. */
+static void shapes(Choice *c) {
+  run_text(
+      c, "shapes",
+      "graph t\n%0 = input x : f32[70, 20]\n%1 = input y : f32[33, 41]\n%2 = input w : f32[20, 90]\n"
+      "%3 = input u : f32[41, 50]\n%4 = input s : i64[]\n%5 = input i : i32[9, 300]\n%6 = input j : i64[7, 200]\n"
+      "%7 = comp f32[70, 90] [i0, i1] sum(r0 < 20: mul(%0[i0, r0], %2[r0, i1]))\n"
+      "%8 = comp f32[33, 50] [i0, i1] sum(r0 < 41: mul(%1[i0, r0], %3[r0, i1]))\n"
+      "%9 = comp f32[70, 20] [i0, i1] mul(2.5, %0[i0, i1])\n%10 = comp f32[33, 41] [i0, i1] mul(-0.125, %1[i0, i1])\n"
+      "%11 = comp f32[30, 4] [i0, i1] random(f32, 0x11, %4[], 0, 0, 4*i0 + i1)\n"
+      "%12 = comp f32[21, 6] [i0, i1] random(f32, 0x9234567890abcdef, %4[], 0, 0, 6*i0 + i1)\n"
+      "%13 = comp i32[9] [i0] max(r0 < 300: add(7, %5[i0, r0]))\n%14 = comp i64[7] [i0] max(r0 < 200: add(-5, %6[i0, "
+      "r0]))\n"
+      "output a = %7\noutput b = %8\noutput c = %9\noutput d = %10\noutput e = %11\noutput f = %12\n"
+      "output g = %13\noutput h = %14\n");
+}
+
 /* Integers 0, 1, 2: of equals the first, whether a thread or a block searches, for it is the same in every type. */
 static void ties(Choice *c) {
   run_text(c, "ties",
@@ -178,8 +196,8 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs},     {"rows", rows}, {"cases", cases},
-               {"products", products}, {"ties", ties}, {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},         {"products", products},
+               {"ties", ties},     {"shapes", shapes}, {"random", random_graphs}};
   Choice c = {argc > 2 ? atoi(argv[2]) : 1, argc > 3 ? atoi(argv[3]) : 50, argc > 4 ? atoi(argv[4]) : 0, 0, 0};
   bool known = false;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
