@@ -73,6 +73,90 @@ static inline double nn_power(double x, double y) {
 #define NN_TRUNCATION(T, S, LOW, HIGH)                                                                               \
   static inline T nn_truncate_##S(double x) { return x != x ? (T)0 : x <= LOW ? (T)LOW : x >= HIGH ? (T)HIGH : (T)x; }
 
+/* ---- angles, as in codegen/cpu/math_functions.c; the device's own functions take memory for a stack ---- */
+
+typedef struct nn_angle { /* x = quadrant * pi/2 + r + low */
+  double r, low;
+  i64 quadrant;
+} nn_angle;
+
+static inline nn_angle nn_near_angle(double x) {
+  const double n = nn_round_f64(x * 0.63661977236758134308), high = x - n * 0x1.921fb544p+0;
+  const double next = n * 0x1.0b4611a6p-34, r = high - next, lost = high - r - next;
+  const double rest = lost - n * 0x1.3198a2e037073p-69;
+  nn_angle a = {r + rest, 0, (i64)n};
+  a.low = rest - (a.r - r);
+  return a;
+}
+
+/* 64 bits of 2/pi from a word's bit on. */
+static inline u64 nn_pi_bits(int word, int bit) {
+  const u64 pair = (u64)two_over_pi[word] << 32 | two_over_pi[word + 1];
+  return pair << bit | (u64)two_over_pi[word + 2] >> (32 - bit);
+}
+
+/* x = m * 2^e: of m * 2/pi the bits from 2 (the quadrant) downwards. */
+static inline nn_angle nn_far_angle(double x) {
+  const u64 bits = nn_bits_f64(nn_abs_f64(x)), one = 1, m = (bits & ((one << 52) - 1)) | one << 52;
+  const int at = (int)(bits >> 52) - 1075 + 62, word = at >> 5, bit = at & 31;
+  const u64 middle = m * nn_pi_bits(word + 2, bit), low = middle + nn_high_u64(m, nn_pi_bits(word + 4, bit));
+  const u64 high = m * nn_pi_bits(word, bit) + nn_high_u64(m, nn_pi_bits(word + 2, bit)) + (low < middle);
+  const u64 quadrant = (high + (one << 61)) >> 62;
+  const double f = (double)(i64)(high - (quadrant << 62)) + (double)low * 0x1p-64;
+  const nn_angle a = {f * 0x1.921fb54442d18p-62, 0, (i64)quadrant};
+  const nn_angle opposite = {-a.r, 0, -a.quadrant};
+  return x < 0 ? opposite : a;
+}
+
+static inline nn_angle nn_angle_of(double x) {
+  nn_angle a = nn_abs_f64(x) > 1e6 ? nn_far_angle(x) : nn_near_angle(x);
+  if (x - x != 0) a.r = x - x;
+  return a;
+}
+
+static inline double nn_sine(nn_angle a) {
+  const double s = a.r * a.r;
+  double y = -7.5866368828251596492e-13;
+  y = y * s + 1.6058530596645954712e-10;
+  y = y * s - 2.5052106225994400694e-8;
+  y = y * s + 2.755731921932057977e-6;
+  y = y * s - 0.00019841269841265041047;
+  y = y * s + 0.008333333333333331481;
+  y = y * s - 0.16666666666666666665;
+  return a.r * s * y + a.low + a.r;
+}
+
+static inline double nn_cosine(nn_angle a) {
+  const double s = a.r * a.r, h = s * 0.5, w = 1 - h, lost = 1 - w - h;
+  double y = 4.7458384125310229648e-14;
+  y = y * s - 1.1470460319209511842e-11;
+  y = y * s + 2.0876755787492605948e-9;
+  y = y * s - 2.7557319221392490652e-7;
+  y = y * s + 0.000024801587301584633141;
+  y = y * s - 0.0013888888888888887859;
+  y = y * s + 0.041666666666666666666;
+  return w + (lost + (s * s * y - a.r * a.low));
+}
+
+/* Of an angle `turns` quarters further on. */
+static inline double nn_turned_sine(double x, int turns) {
+  const nn_angle a = nn_angle_of(x);
+  const i64 quadrant = a.quadrant + turns;
+  const double y = quadrant & 1 ? nn_cosine(a) : nn_sine(a);
+  return quadrant & 2 ? -y : y;
+}
+
+static inline double nn_sin_f64(double x) { return nn_turned_sine(x, 0); }
+static inline double nn_cos_f64(double x) { return nn_turned_sine(x, 1); }
+static inline double nn_tan_f64(double x) {
+  const nn_angle a = nn_angle_of(x);
+  const double s = nn_sine(a), c = nn_cosine(a);
+  return a.quadrant & 1 ? -c / s : s / c;
+}
+static inline float nn_sin_f32(float x) { return (float)nn_sin_f64((double)x); }
+static inline float nn_cos_f32(float x) { return (float)nn_cos_f64((double)x); }
+static inline float nn_tan_f32(float x) { return (float)nn_tan_f64((double)x); }
+
 NN_FLOATS(float, f32)
 NN_FLOATS(double, f64)
 static inline double nn_pow_f64(double x, double y) { return nn_power(x, y); }

@@ -32,7 +32,8 @@ struct CudaProgram {
 
 /* ---- the prelude ---- */
 
-extern const char cuda_prelude[], cuda_prelude_end[], cuda_philox[], cuda_philox_end[];
+extern const char cuda_prelude[], cuda_prelude_end[], cuda_philox[], cuda_philox_end[], cuda_two_over_pi[],
+    cuda_two_over_pi_end[];
 
 static const struct {
   const char *result, *name, *parameters, *body;
@@ -67,6 +68,7 @@ static void write_prelude(Buf *out) {
                primitives[i].parameters, primitives[i].body);
   buf_puts(out, "#endif\n\n#define uint32_t u32\n#define uint64_t u64\n");
   write_functions(out, cuda_philox, cuda_philox_end);
+  write_functions(out, cuda_two_over_pi, cuda_two_over_pi_end);
   buf_write(out, cuda_prelude, (size_t)(cuda_prelude_end - cuda_prelude));
 }
 

@@ -1,85 +1,246 @@
-/* nvrtc_test.c - nvrtc_test ARCH[,ARCH…] PROGRAM.nn…: every kernel of the programs is translated by NVRTC for these
- * architectures, and what the assembler says is asked: no register spilled to memory, no stack. Exit 77 where NVRTC
- * is not here. Prints how many kernels there are, and the most registers. */
+/* nvrtc_test.c - nvrtc_test [-c] ARCH[,ARCH...] PROGRAM.nn...: every kernel of the programs is translated by NVRTC
+ * for these architectures, and what the assembler says is asked: no register spilled to memory, no stack, no note
+ * that something was serialised. `ARCH+ARCH` takes turns: each part of the text is translated for one of them. Exit
+ * 77 where NVRTC is not here.
+ *
+ * The opcodes of the instructions that matter are learnt from texts that have them once and several times; -c prints
+ * how many of each every kernel has. What was translated is kept in NVRTC_KEPT, by a hash of the text. */
+#include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "codegen/compile.h"
 #include "codegen/cuda/cuda.h"
-#include "codegen/cuda/nvrtc.h"
+#include "codegen/cuda/workers.h"
+#include "frontend/driver/output.h"
 #include "frontend/driver/vocabulary.h"
 #include "frontend/elaborate.h"
 #include "frontend/render.h"
+#include "tests/gpu/cubin.h"
 
-enum { SKIPPED = 77 };
+enum { SKIPPED = 77, AT_A_TIME = 2 };
 
-static char *read_text(Arena *a, const char *path, size_t *n) {
-  FILE *f = fopen(path, "r");
-  if (!f) ice("%s cannot be read", path);
-  char *text = arena_alloc(a, 1 << 20);
-  *n = fread(text, 1, (1 << 20) - 1, f);
-  fclose(f);
-  return text;
-}
+typedef struct Text { /* of a program's text */
+  const char *program, *text;
+} Text;
 
-/* All kernels of a program, as text. */
-static void write_kernels(Arena *a, const char *path, Buf *out) {
+typedef struct Matrix {
+  Arena *arena;
+  Nvrtc *nvrtc;
+  Vec(Text) texts;
+  CudaJobs jobs;
+  Vec(const char *) programs; /* of the jobs */
+  bool counts;
+  int bad;
+} Matrix;
+
+/* ---- texts ---- */
+
+/* The kernels of a program, in parts; those that another program has are not taken again. */
+static void add_program(Matrix *m, const char *path) {
+  Arena *a = m->arena;
   StrTable *strings = str_table_new(a);
   Sources sources = {.arena = a};
   DiagSink diags = {.arena = a};
   size_t n;
-  char *text = read_text(a, path, &n);
+  char *text;
+  if (input_read(a, path, &text, &n)) ice("%s cannot be read", path);
   const ElaborateOptions meaning = {.folder = dirname(arena_strndup(a, path, strlen(path))),
                                     .vocabulary = vocabulary_read};
   Program *p = elaborate_program(a, strings, &sources, &diags, str_internz(strings, path), text, n, &meaning);
   const CompileOptions o = {.passes = {.level = 2}, .march = "x86-64-v4", .sources = &sources};
   Compilation *c = compile_begin(a, p, &diags, &o);
   if (diags.errors || !compile_passes(c) || compile_schedules(c)) ice("%s is refused", path);
-  cuda_write_program(out, cuda_program(a, c->schedules.n, c->schedules.at));
+  CudaTexts parts = cuda_write_parts(a, cuda_program(a, c->schedules.n, c->schedules.at));
+  for (int i = 0; i < parts.n; i++) {
+    bool again = false;
+    for (int j = 0; j < m->texts.n && !again; j++) again = !strcmp(m->texts.at[j].text, parts.at[i]);
+    if (!again) vec_push(a, &m->texts, (Text){path, parts.at[i]});
+  }
 }
 
-static int translate(Arena *a, Nvrtc *nvrtc, const char *path, const char *arch) {
-  Buf text = {0}, code = {0}, log = {0};
-  write_kernels(a, path, &text);
-  const char *error = nvrtc_translate(nvrtc, text.text, arch, &code, &log);
-  CudaUses uses = nvrtc_uses(a, log.text);
-  int bad = error != NULL, most = 0, stacks = 0;
-  if (error) printf("%s, %s: %s\n", path, arch, error);
-  for (int i = 0; i < uses.n; i++) {
-    const CudaUse *u = &uses.at[i];
-    if (u->registers > most) most = u->registers;
-    stacks += u->stack > 0;
-    if (!u->spilled) continue;
-    printf("%s, %s, %s: %d bytes spilled\n", path, arch, u->symbol, u->spilled);
-    bad++;
+/* ---- translation ---- */
+
+static const char *kept_path(Matrix *m, const CudaJob *job, const char *what) {
+  uint64_t low = 0xcbf29ce484222325u, high = 0x9e3779b97f4a7c15u;
+  for (const char *at = job->text; *at; at++) {
+    low = (low ^ (unsigned char)*at) * 0x100000001b3u;
+    high = (high ^ (unsigned char)*at) * 0x100000001b3u + 1;
   }
-  if (!strncmp(arch, "sm_", 3) && uses.n == 0) printf("%s, %s: no kernel\n", path, arch), bad++;
-  printf("%s, %s: %d kernels, %d with a stack, at most %d registers, %d bytes\n", path, arch, uses.n, stacks, most,
-         (int)code.n);
-  fflush(stdout);
+  return arena_printf(m->arena, "%s/%016" PRIx64 "%016" PRIx64 "-%d-%s.%s", NVRTC_KEPT, low, high,
+                      nvrtc_version(m->nvrtc), job->arch, what);
+}
+
+/* The code is written after the log: where it is, both are. */
+static bool read_kept(Matrix *m, CudaJob *job) {
+  char *code, *log;
+  size_t bytes;
+  const char *path = kept_path(m, job, "code");
+  if (access(path, R_OK) || input_read(m->arena, kept_path(m, job, "log"), &log, &bytes)) return false;
+  if (input_read(m->arena, path, &code, &job->n_code)) return false;
+  job->code = code;
+  job->log = log;
+  return true;
+}
+
+static void keep(Matrix *m, const CudaJob *job) {
+  if (job->error) return;
+  output_write(m->arena, kept_path(m, job, "log"), job->log, strlen(job->log));
+  output_write(m->arena, kept_path(m, job, "code"), job->code, job->n_code);
+}
+
+static void translate(Matrix *m, CudaJobs jobs) {
+  CudaJobs missing = {0};
+  Vec(int) at = {0};
+  if (output_folder(m->arena, NVRTC_KEPT)) ice("no folder %s", NVRTC_KEPT);
+  for (int i = 0; i < jobs.n; i++) {
+    if (read_kept(m, &jobs.at[i])) continue;
+    vec_push(m->arena, &at, i);
+    vec_push(m->arena, &missing, jobs.at[i]);
+  }
+  cuda_translate(m->arena, m->nvrtc, missing, AT_A_TIME);
+  for (int i = 0; i < missing.n; i++) {
+    keep(m, &missing.at[i]);
+    jobs.at[at.at[i]] = missing.at[i];
+  }
+}
+
+/* ---- instructions ---- */
+
+typedef struct Instruction {
+  const char *name, *arch, *text; /* text: a statement; float f[4], u32 u[4], u64 d */
+  int opcode;
+} Instruction;
+
+static Instruction instructions[] = {
+    {"FFMA", "sm_80", "asm volatile(\"fma.rn.f32 %0, %0, %0, %0;\" : \"+f\"(f[0]));", -1},
+    {"HMMA", "sm_80",
+     "asm volatile(\"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%4,%5}, "
+     "{%0,%1,%2,%3};\" : \"+f\"(f[0]), \"+f\"(f[1]), \"+f\"(f[2]), \"+f\"(f[3]) : \"r\"(u[0]), \"r\"(u[1]), "
+     "\"r\"(u[2]), \"r\"(u[3]));",
+     -1},
+    {"HGMMA", "sm_90a",
+     "asm volatile(\"wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0,%1,%2,%3}, %4, %4, 1, 1, 1, 0, 0;\" : "
+     "\"+f\"(f[0]), \"+f\"(f[1]), \"+f\"(f[2]), \"+f\"(f[3]) : \"l\"(d)); d += 2;",
+     -1},
+};
+enum { INSTRUCTIONS = sizeof instructions / sizeof *instructions, REPEATED = 6 };
+
+/* A kernel that has the instruction n times. */
+static const char *probe(Matrix *m, const Instruction *x, int n) {
+  Buf text = {0};
+  bool wgmma = !strncmp(x->name, "HGMMA", 5);
+  buf_puts(&text, "extern \"C\" __global__ void probe(float *f_, unsigned *u_, unsigned long long d) {\n"
+                  "float f[4] = {f_[0], f_[1], f_[2], f_[3]}; unsigned u[4] = {u_[0], u_[1], u_[2], u_[3]};\n");
+  if (wgmma) buf_puts(&text, "asm volatile(\"wgmma.fence.sync.aligned;\" ::: \"memory\");\n");
+  for (int i = 0; i < n; i++) buf_printf(&text, "%s\n", x->text);
+  if (wgmma)
+    buf_puts(&text, "asm volatile(\"wgmma.commit_group.sync.aligned;\" ::: \"memory\");\n"
+                    "asm volatile(\"wgmma.wait_group.sync.aligned 0;\" ::: \"memory\");\n");
+  buf_puts(&text, "for (int i = 0; i < 4; i++) f_[i] = f[i] + (float)u[i];\n}\n");
+  const char *copy = arena_strndup(m->arena, text.text, text.n);
   buf_free(&text);
-  buf_free(&code);
-  buf_free(&log);
-  return bad;
+  return copy;
+}
+
+static void learn(Matrix *m) {
+  CudaJobs jobs = {0};
+  for (int i = 0; i < 2 * INSTRUCTIONS; i++) {
+    const Instruction *x = &instructions[i / 2];
+    vec_push(m->arena, &jobs, (CudaJob){.text = probe(m, x, i % 2 ? REPEATED : 1), .arch = x->arch});
+  }
+  translate(m, jobs);
+  for (int i = 0; i < INSTRUCTIONS; i++) {
+    int once[OPCODES] = {0}, often[OPCODES] = {0}, found = 0;
+    for (int j = 0; j < 2; j++) {
+      const CudaJob *job = &jobs.at[2 * i + j];
+      if (job->error || cubin_count(job->code, job->n_code, "probe", j ? often : once) < 0)
+        ice("%s: %s", instructions[i].name, job->error ? job->error : "no cubin");
+    }
+    for (int op = 0; op < OPCODES; op++)
+      if (once[op] == 1 && often[op] == REPEATED) instructions[i].opcode = op, found++;
+    if (found == 1) continue;
+    printf("%s: %d opcodes may be it\n", instructions[i].name, found);
+    m->bad++;
+  }
+}
+
+static void print_counts(const CudaJob *job, const char *symbol) {
+  int count[OPCODES] = {0}, all = cubin_count(job->code, job->n_code, symbol, count);
+  printf("%s, %s: %d instructions", job->arch, symbol, all);
+  for (int i = 0; i < INSTRUCTIONS; i++) printf(", %d %s", count[instructions[i].opcode], instructions[i].name);
+  printf("\n");
+}
+
+/* ---- gates ---- */
+
+static void look_at(Matrix *m, int i) {
+  const CudaJob *job = &m->jobs.at[i];
+  const char *program = m->programs.at[i], *note = job->log ? strstr(job->log, "(C75") : NULL;
+  if (job->error) printf("%s, %s: %s\n", program, job->arch, job->error), m->bad++;
+  if (note) printf("%s, %s: %.300s\n", program, job->arch, note), m->bad++;
+  if (job->error || strncmp(job->arch, "sm_", 3) != 0) return;
+  CudaUses uses = nvrtc_uses(m->arena, job->log);
+  if (uses.n == 0) printf("%s, %s: no kernel\n", program, job->arch), m->bad++;
+  for (int k = 0; k < uses.n; k++) {
+    const CudaUse *u = &uses.at[k];
+    if (m->counts) print_counts(job, u->symbol);
+    if (u->spilled == 0 && u->stack == 0) continue;
+    printf("%s, %s, %s: %d bytes spilled, a stack of %d\n", program, job->arch, u->symbol, u->spilled, u->stack);
+    m->bad++;
+  }
+}
+
+/* What an assembler that has to give up says, so that the gate is known to see it. */
+static void check_gates(Matrix *m) {
+  const char *spills = "extern \"C\" __global__ void __launch_bounds__(1024, 2) probe(float *f) { float x[96]; for "
+                       "(int i = 0; i < 96; "
+                       "i++) x[i] = f[i]; __syncthreads(); for (int i = 0; i < 96; i++) f[i * 2] = x[95 - i]; }\n";
+  CudaJobs jobs = {0};
+  vec_push(m->arena, &jobs, (CudaJob){.text = spills, .arch = "sm_80"});
+  translate(m, jobs);
+  CudaUses uses = nvrtc_uses(m->arena, jobs.at[0].log ? jobs.at[0].log : "");
+  if (uses.n == 1 && uses.at[0].spilled > 0 && uses.at[0].stack > 0) return;
+  printf("a kernel that must spill is not seen to: %s\n", jobs.at[0].error ? jobs.at[0].error : jobs.at[0].log);
+  m->bad++;
+}
+
+static void add_jobs(Matrix *m, char *list) {
+  for (char *group = strtok(list, ","); group; group = strtok(NULL, ",")) {
+    const char *turns[16];
+    int n = 0;
+    for (char *arch = group, *plus; n < 16 && arch; arch = plus) {
+      if ((plus = strchr(arch, '+'))) *plus++ = 0;
+      turns[n++] = arch;
+    }
+    for (int i = 0; i < m->texts.n; i++) {
+      vec_push(m->arena, &m->jobs, (CudaJob){.text = m->texts.at[i].text, .arch = turns[i % n]});
+      vec_push(m->arena, &m->programs, m->texts.at[i].program);
+    }
+  }
 }
 
 int main(int argc, char **argv) {
-  Arena *a = arena_new();
-  Nvrtc *nvrtc;
-  const char *error = nvrtc_open(a, NULL, &nvrtc);
-  int bad = 0;
+  Matrix m = {.arena = arena_new()};
+  const char *error = nvrtc_open(m.arena, NULL, &m.nvrtc);
   if (error) {
     printf("skipped: %s\n", error);
-    arena_free(a);
+    arena_free(m.arena);
     return SKIPPED;
   }
-  for (int i = 2; i < argc; i++) {
-    char *list = arena_strndup(a, argv[1], strlen(argv[1]));
-    for (char *arch = strtok(list, ","); arch; arch = strtok(NULL, ",")) bad += translate(a, nvrtc, argv[i], arch);
-  }
-  nvrtc_close(nvrtc);
-  arena_free(a);
-  return bad != 0;
+  int first = argc > 1 && !strcmp(argv[1], "-c") ? 2 : 1;
+  m.counts = first == 2;
+  for (int i = first + 1; i < argc; i++) add_program(&m, argv[i]);
+  if (first < argc) add_jobs(&m, argv[first]);
+  learn(&m);
+  check_gates(&m);
+  translate(&m, m.jobs);
+  for (int i = 0; i < m.jobs.n; i++) look_at(&m, i);
+  printf("%d parts of texts translated, %d faults\n", m.jobs.n, m.bad);
+  nvrtc_close(m.nvrtc);
+  arena_free(m.arena);
+  return m.bad != 0;
 }

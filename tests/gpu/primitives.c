@@ -55,7 +55,10 @@ double nn_product_f64(double x, double y) { return x * y; }
   }
 SAME_BITS(u32, nn_bits_f32, float)
 SAME_BITS(float, nn_float_of, u32)
+SAME_BITS(u64, nn_bits_f64, double)
 SAME_BITS(double, nn_double_of, u64)
+
+u64 nn_high_u64(u64 x, u64 y) { return (u64)((unsigned __int128)x * y >> 64); }
 
 #define FUNCTION(name, f32, f64)                                                                                     \
   float nn_##name##_f32(float x) { return f32(x); }                                                                  \
@@ -69,9 +72,6 @@ FUNCTION(exp, expf, exp)
 FUNCTION(expm1, expm1f, expm1)
 FUNCTION(log, logf, log)
 FUNCTION(log1p, log1pf, log1p)
-FUNCTION(sin, sinf, sin)
-FUNCTION(cos, cosf, cos)
-FUNCTION(tan, tanf, tan)
 FUNCTION(atan, atanf, atan)
 FUNCTION(tanh, tanhf, tanh)
 FUNCTION(erf, erff, erf)

@@ -7,10 +7,12 @@
  *   products matrix products that are large enough for threads with several rows and columns
  *   shapes   kernels of one text, that differ in numbers
  *   ties     searches among equals
+ *   angles   sin, cos and tan of large numbers
  *   random   random graphs, some with derivatives, in f32 and f64
  *
  * COUNT and FIRST choose among them. SHOW=1 prints schedule and text; STOP=1 ends at the first that differs. */
 #include <glob.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,16 +72,21 @@ static void graphs(Choice *c) {
   arena_free(a);
 }
 
+static void run_row(Choice *c, Row *r, bool strict) {
+  Interpretation in = row_values(r);
+  KernelRun how = how_to(c);
+  how.batch = 1;
+  how.given = &in;
+  how.strict = strict;
+  note(c, scalar_rows[r->op].name, kernel_run(r->g, &how));
+  arena_free(r->arena);
+}
+
 static void rows(Choice *c) {
   for (int op = 0; op < SCALAR_OP_COUNT; op++) {
     if (!take(c)) continue;
     Row r = row_model((ScalarOp)op);
-    Interpretation in = row_values(&r);
-    KernelRun how = how_to(c);
-    how.batch = 1;
-    how.given = &in;
-    note(c, scalar_rows[op].name, kernel_run(r.g, &how));
-    arena_free(r.arena);
+    run_row(c, &r, false);
   }
 }
 
@@ -134,6 +141,17 @@ static void ties(Choice *c) {
            "%3 = comp i32[37] [i0] argmin(r0 < 300: cast(f32, %0[i0, r0]))\n"
            "%4 = comp i32[300] [i0] argmax(r0 < 37: cast(f64, %0[r0, i0]))\n"
            "output a = %1\noutput b = %2\noutput c = %3\noutput d = %4\n");
+}
+
+/* From 1 to 2^1008, where the digits of pi run on. */
+static void angles(Choice *c) {
+  static const ScalarOp ops[] = {OP_sin, OP_cos, OP_tan};
+  for (int i = 0; i < 3; i++) {
+    if (!take(c)) continue;
+    Row r = row_model(ops[i]);
+    for (int k = 0; k < POINTS; k++) r.at[0][k] = ldexp(k % 2 ? -1 - k / 64.0 : 1 + k / 64.0, 16 * k);
+    run_row(c, &r, true);
+  }
 }
 
 static void random_graphs(Choice *c) {
@@ -196,8 +214,8 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},         {"products", products},
-               {"ties", ties},     {"shapes", shapes}, {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},   {"products", products},
+               {"ties", ties},     {"shapes", shapes}, {"angles", angles}, {"random", random_graphs}};
   Choice c = {argc > 2 ? atoi(argv[2]) : 1, argc > 3 ? atoi(argv[3]) : 50, argc > 4 ? atoi(argv[4]) : 0, 0, 0};
   bool known = false;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

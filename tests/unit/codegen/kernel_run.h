@@ -39,6 +39,7 @@ struct KernelRun {
   const char *without;          /* but not this pass; NULL */
   Graph *reference; /* what is interpreted: another statement of g, its outputs and stores in the same order
                        and its sources by the same names; NULL: g itself, after the passes */
+  bool strict;      /* no more is allowed where the interpreter's value depends on roundings */
   bool show;        /* print the reference, the schedule and the code */
 };
 
