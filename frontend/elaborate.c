@@ -20,6 +20,7 @@ Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   *saved = NEW(x->arena, GraphState);
   (*saved)->saved = *x;
   x->graph = graph_new(x->ir, name);
+  x->graph->products = x->options->products;
   memset(&x->stack, 0, sizeof x->stack);
   memset(&x->current, 0, sizeof x->current);
   memset(&x->places, 0, sizeof x->places);

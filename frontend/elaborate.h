@@ -26,7 +26,9 @@ typedef struct Vocabulary {
 typedef const char *VocabularyReader(Arena *a, const VocabularyFiles *files, Vocabulary *out);
 
 typedef struct ElaborateOptions {
-  bool f64; /* --precision f64: every f32 of the program is f64 */
+  bool f64;            /* --precision f64: every f32 of the program is f64 */
+  bool products_given; /* --precision: products are as `products` says, whatever the source does */
+  DType products;      /* what factors of products are rounded to, in all graphs; f64: they are not */
   int ndefinitions;
   const Definition *definitions;
   const char *folder; /* where data files with relative paths are looked for; NULL: where the program runs */

@@ -25,7 +25,23 @@ int setting_find(Str name) {
   return -1;
 }
 
+/* `precision`: what the factors of products are rounded to. */
+static void set_precision(Elaborator *x, Train *t, Ast *a) {
+  Str type = a->value->kind == AST_NAME ? a->value->name : "";
+  if (!strcmp(type, "f32")) return;
+  if (!strcmp(type, "bf16")) {
+    if (!x->options->products_given) t->products = DT_bf16;
+    return;
+  }
+  Diag *d = diag_add(x->diags, DIAG_SETTING, a->value->span, "`precision` is f32 or bf16");
+  if (!strcmp(type, "f64")) diag_help(d, "`nnc --precision=f64` computes all of a program in f64");
+}
+
 static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
+  if (which == SETTING_precision) {
+    set_precision(x, t, a);
+    return true;
+  }
   Value *v = elaborate_expr(x, NULL, a->value);
   if (!v) return false;
   char kind = settings[which].kind;
@@ -87,7 +103,7 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
       setting_value(x, t, which, a);
       continue;
     }
-    static const char *const later[] = {"precision", "folds"};
+    static const char *const later[] = {"folds"};
     bool read = false, known = false;
     for (size_t k = 0; k < sizeof later / sizeof *later; k++) known = known || !strcmp(a->name, later[k]);
     if (known) {
@@ -104,7 +120,8 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
     else if (strstr(" lr learning_rate optimizer weight_decay momentum ", arena_printf(x->arena, " %s ", a->name)))
       diag_help(d, "the optimizer has it: `minimize loss over net with Adam(lr = 1e-3)`");
     else
-      diag_help(d, "the settings are epochs, steps, batch, seed, validate, test, shuffle, accumulate and clip_norm");
+      diag_help(d, "the settings are epochs, steps, batch, seed, validate, test, shuffle, accumulate, clip_norm and "
+                   "precision");
   }
   return i;
 }

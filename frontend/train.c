@@ -136,6 +136,7 @@ static Graph *walk_body(Elaborator *x, Train *t, const DataDecl *data, Ast *a, i
       x, str_internf(x->strings, "train.%s%s%s", t->name ? t->name : "", t->name ? "." : "", names[mode]), &saved);
   x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 1);
   g->batch = dim_as_symbol(x->batch);
+  g->products = t->products;
   x->training = mode != MODE_EVAL;
   frame_enter(x, x->train ? str_internf(x->strings, "train.%s", x->train) : str_internz(x->strings, "train"));
   w.env = bind_counter(x, bind_self(x, a->span), "step", "$step", a->span);
@@ -220,6 +221,7 @@ void elaborate_train(Elaborator *x, Decl *decl) {
              .validate_data = -1,
              .test_data = -1,
              .shuffle = true,
+             .products = x->options->products,
              .span = a->span};
   if (a->items.n != 1) {
     diag_add(x->diags, DIAG_NOT_COMPILED, a->items.at[0]->span, "this version of nnc trains on one data set");

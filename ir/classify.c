@@ -28,6 +28,7 @@ typedef struct Factoring {
   Expr *scale;     /* product of the factors without a reduction index, or NULL */
   Factor op[MAX_FACTORS], mask[MAX_MASKS];
   int nops, nmasks;
+  bool any_size; /* too small for tiles as well */
   bool failed;
 } Factoring;
 
@@ -93,14 +94,19 @@ static double extent_of(const Factoring *f, SlotSet set) {
   return v;
 }
 
+static bool fills_tiles(const Factoring *f, const Partition *p) {
+  return p->least >= MIN_M && p->least >= MIN_N && extent_of(f, f->reduced) >= MIN_K;
+}
+
 static bool partition_at(const Factoring *f, unsigned in_a, Partition *p) {
   *p = (Partition){.in_a = in_a};
   for (int i = 0; i < f->nops; i++) *(in_a >> i & 1 ? &p->a : &p->b) |= f->op[i].slots;
   if ((p->a & f->reduced) != f->reduced || (p->b & f->reduced) != f->reduced) return false;
-  double m = extent_of(f, p->a & ~p->b & ~f->steps), n = extent_of(f, p->b & ~p->a & ~f->steps);
+  SlotSet rows = p->a & ~p->b & ~f->steps, columns = p->b & ~p->a & ~f->steps;
+  double m = extent_of(f, rows), n = extent_of(f, columns);
   p->least = m < n ? m : n;
   p->most = m * n;
-  return p->least >= MIN_M && p->least >= MIN_N && extent_of(f, f->reduced) >= MIN_K;
+  return rows && columns && (f->any_size || fills_tiles(f, p));
 }
 
 static bool best_partition(const Factoring *f, Partition *best) {
@@ -224,15 +230,33 @@ static Contraction *contraction_of(const Factoring *f, Partition p) {
   return c;
 }
 
+static bool find_factors(Factoring *f, Partition *p) {
+  const Node *n = f->n;
+  if (n->reducer != RED_sum || !dtype_is_float(n->dtype) || n->rank + n->nred > 62) return false;
+  f->reduced = (((SlotSet)1 << n->nred) - 1) << n->rank;
+  f->steps = ((SlotSet)1 << node_times(n)) - 1;
+  split_factors(f, n->body);
+  return !f->failed && f->nops >= 2 && best_partition(f, p);
+}
+
 static Contraction *find_contraction(Graph *g, const Node *n, Arena *a) {
-  if (n->reducer != RED_sum || !dtype_is_float(n->dtype) || n->rank + n->nred > 62) return NULL;
   Factoring f = {.g = g, .ir = g->ir, .arena = a, .n = n};
-  f.reduced = (((SlotSet)1 << n->nred) - 1) << n->rank;
-  f.steps = ((SlotSet)1 << node_times(n)) - 1;
-  split_factors(&f, n->body);
   Partition p;
-  if (f.failed || f.nops < 2 || !best_partition(&f, &p)) return NULL;
-  return contraction_of(&f, p);
+  return find_factors(&f, &p) ? contraction_of(&f, p) : NULL;
+}
+
+Expr *product_rounded(Graph *g, const Node *n, DType t) {
+  Factoring f = {.g = g, .ir = g->ir, .arena = g->arena, .n = n, .any_size = true};
+  Partition p;
+  if (!find_factors(&f, &p)) return NULL;
+  Expr *product = NULL, *holds = NULL;
+  for (int side = 1; side >= 0; side--) {
+    Expr *operand = product_of(&f, p.in_a, side), *rounded = expr_cast(f.ir, n->dtype, expr_cast(f.ir, t, operand));
+    product = product ? expr_op2(f.ir, OP_mul, product, rounded) : rounded;
+  }
+  if (f.scale) product = expr_op2(f.ir, OP_mul, f.scale, product);
+  for (int i = 0; i < f.nmasks; i++) holds = expr_and(f.ir, holds, f.mask[i].e);
+  return holds ? expr_select(f.ir, holds, product, expr_real(f.ir, n->dtype, 0)) : product;
 }
 
 /* ---- row or column ---- */

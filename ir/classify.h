@@ -8,6 +8,11 @@
  * in arena a. n is a comp or a scatter. */
 KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c);
 
+/* The body of n, a comp, with each of the two factors of its products rounded to t and back; NULL: n is no sum of
+ * products of two factors, of which each has all indices of the reduction and one of the result that the other lacks
+ * (besides the steps of loops). That says nothing about sizes. */
+Expr *product_rounded(Graph *g, const Node *n, DType t);
+
 /* Whether every index form of `read`'s is just index i of n, for i in order, and the shapes are equal: read stands
  * for the element at n's own position. */
 bool read_is_identity(Graph *g, const Node *n, const Expr *read);

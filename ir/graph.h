@@ -100,6 +100,7 @@ typedef struct Graph {
   Vec(Node *) stores;  /* NODE_store nodes, in order */
   Vec(Scan *) scans;   /* outer ones first */
   uint32_t use;        /* while it is built: the user's place from which nodes are made (Span.use) */
+  DType products;      /* what factors of products are rounded to: pass_narrow; f64, the widest: they are not */
   DimAtom *batch;      /* the symbol of B, where the graph has one; NULL else. Other open dims may occur too */
 } Graph;
 

@@ -450,6 +450,7 @@ void graph_print(Buf *out, const Graph *g) {
   name_symbols(scratch, &symbols, &names);
   Printer p = {.out = out, .symbols = &names};
   buf_printf(out, "graph %s\n", g->name ? g->name : "_");
+  if (g->products != DT_f64) buf_printf(out, "products %s\n", dtype_name(g->products));
   for (int i = 0; i < symbols.n; i++) {
     const DimAtom *s = symbols.at[i];
     buf_printf(out, "dim %s >= %lld", symbol_name(&p, s), (long long)s->lower);

@@ -92,6 +92,7 @@ typedef struct Train {
   double validate;                    /* fraction; 0: none */
   int validate_data, test_data;       /* data sets; -1: none */
   bool shuffle;
+  DType products; /* what factors of products are rounded to; f64: not at all */
   Vec(Str) losses;
   Vec(Report) reports;
   Str stall; /* `stop when NAME stalls N`; NULL: none */

@@ -754,6 +754,7 @@ static void open_dim(Reader *r) {
 static void line(Reader *r) {
   if (accept(r, "%")) node(r);
   else if (accept(r, "dim ")) open_dim(r);
+  else if (accept(r, "products ")) r->g->products = dtype(r);
   else if (accept(r, "graph ")) {
     Str name = rest_of_line(r);
     r->g->name = name && strcmp(name, "_") ? name : NULL;

@@ -1,6 +1,7 @@
 /* text.h - the graph's text: one node a line, printed by graph_print and read back by graph_read (graph.h).
  *
  *   graph train
+ *   products bf16                                   what their factors are rounded to, if they are
  *   dim B >= 0 batch
  *   %0 = input x : f32[B, 64]
  *   %1 = param fc.weight : f32[128, 64]             a frozen one ends in "frozen"

@@ -16,6 +16,7 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   trainings.tsv                    which of their tensors PyTorch's own f32 misses, and by how much
   cases.safetensors                the cases of the algebra with second derivatives: cases.py says what it holds
   tokenizers.safetensors           odd texts as tokens of the vocabularies in tests/data/tokenizers: tokenizers_reference.py
+  precision.safetensors            a training whose products have factors in bf16: precision.py says what it holds
   layers.safetensors               convolutions, pooling, norms, attention ... with the derivatives of each argument, f64
 
 Runs take the training rows in file order, 32 at a time, the last short batch too, epoch after epoch. The
@@ -32,6 +33,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 import cases
+import precision
 import tokenizers_reference
 import trainings
 
@@ -593,6 +595,7 @@ def main():
     layers(out, TENSORS, "tensors.safetensors", 6)
     models(out)
     cases.write(out)
+    precision.write(out)
     trainings.trainings(out)
 
 
