@@ -19,6 +19,7 @@
 extern const NnrtCuda nnrt_cuda;
 
 enum { MOST_BLOCKS = 4096, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76, NON_BLOCKING = 1 };
+enum { FUNCTION_SHARED = 8 /* an attribute: bytes that a launch may ask for */, ALWAYS_SHARED = 48 << 10 };
 
 typedef unsigned long long Address; /* on the device */
 
@@ -33,6 +34,7 @@ typedef unsigned long long Address; /* on the device */
   DRIVER(cuGetErrorString, (int, const char **))                                                                     \
   DRIVER(cuModuleLoadData, (void **, const void *))                                                                  \
   DRIVER(cuModuleGetFunction, (void **, void *, const char *))                                                       \
+  DRIVER(cuFuncSetAttribute, (void *, int, int))                                                                     \
   DRIVER(cuMemAlloc_v2, (Address *, size_t))                                                                         \
   DRIVER(cuMemFree_v2, (Address))                                                                                    \
   DRIVER(cuMemcpyHtoDAsync_v2, (Address, const void *, size_t, void *))                                              \
@@ -188,9 +190,15 @@ static int find_kernels(NnrtError *e) {
   for (int64_t g = 0; g < nnrt_cuda.n_graphs; g++) {
     const NnrtCudaGraph *graph = &nnrt_cuda.graphs[g];
     gpu.functions[g] = needed(calloc((size_t)graph->n_launches + 1, sizeof(void *)), "the kernels");
-    for (int64_t i = 0; i < graph->n_launches; i++)
-      if (!find_kernel(&gpu.functions[g][i], graph->launches[i].symbol))
-        return nnrt_fail(e, NNRT_EDEVICE, "the GPU's code lacks the kernel %s", graph->launches[i].symbol);
+    for (int64_t i = 0; i < graph->n_launches; i++) {
+      const NnrtCudaLaunch *l = &graph->launches[i];
+      void **f = &gpu.functions[g][i];
+      if (!find_kernel(f, l->symbol))
+        return nnrt_fail(e, NNRT_EDEVICE, "the GPU's code lacks the kernel %s", l->symbol);
+      if (l->shared > ALWAYS_SHARED && gpu.cuFuncSetAttribute(*f, FUNCTION_SHARED, (int)l->shared))
+        return nnrt_fail(e, NNRT_EDEVICE, "the GPU has no %lld bytes of shared memory for the kernel %s",
+                         (long long)l->shared, l->symbol);
+    }
   }
   return NNRT_OK;
 }

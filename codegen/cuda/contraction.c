@@ -4,29 +4,11 @@
  *
  * Tiles are chosen by a model, not by trying: multiplications against loads from shared memory, and how full the last
  * round of blocks is. */
-#include "codegen/cuda/text.h"
+#include "codegen/cuda/product.h"
 
 #include "ir/cost.h"
 
-enum { SIDE = 16 /* threads */, SLICE = 16 /* of K */, PROCESSORS = 132, MAX_SLOTS = 64 };
-
-typedef struct Slots { /* the indices of one role */
-  int n;
-  Var *var[MAX_SLOTS];
-  Dim *extent[MAX_SLOTS];
-  Dim *volume;
-} Slots;
-
-typedef struct Product {
-  Text *t;
-  const Contraction *c;
-  const Node *node;
-  const char *type;
-  Form **at; /* by slot */
-  Slots batch, m, n, k;
-  int rows, columns; /* of a thread */
-  Sum sum;
-} Product;
+enum { SIDE = 16 /* threads */, SLICE = 16 /* of K */ };
 
 static Dim *slot_extent(const Node *n, int s) { return s < n->rank ? n->shape[s] : n->red[s - n->rank]; }
 
@@ -119,26 +101,9 @@ static void load_slice(Product *p, const Slice *s, const char *k0) {
 
 /* ---- products ---- */
 
-static bool mask_uses_k(const Product *p, const Expr *mask) {
-  for (int i = 0; i < p->k.n; i++)
-    if (expr_uses(mask, p->k.var[i])) return true;
-  return false;
-}
-
-/* for each row and column of a thread, with m and n bound: closed by two text_close. */
-static void each_result(Product *p, const char *m0, const char *n0) {
-  Text *t = p->t;
-  const char *m = text_name(t, 'x'), *n = text_name(t, 'x');
-  text_line(t, "NN_UNROLL");
-  text_open(t, "for (int r = 0; r < %d; r++)", p->rows);
-  text_line(t, "const i64 %s = %s + nn_thread() / %d + r * %d;", m, m0, SIDE, SIDE);
-  text_positions(t, m, p->m.n, p->m.var, p->m.extent);
-  text_line(t, "NN_UNROLL");
-  text_open(t, "for (int c = 0; c < %d; c++)", p->columns);
-  text_line(t, "const i64 %s = %s + nn_thread() %% %d + c * %d;", n, n0, SIDE, SIDE);
-  text_positions(t, n, p->n.n, p->n.var, p->n.extent);
-  text_line(t, "if (%s >= %s || %s >= %s) continue;", m, text_dim(t, p->m.volume), n, text_dim(t, p->n.volume));
-}
+/* Where a thread's rows and columns are in the tile. */
+static const char *row_text(Text *t) { return text_printf(t, "nn_thread() / %d + r * %d", SIDE, SIDE); }
+static const char *column_text(Text *t) { return text_printf(t, "nn_thread() %% %d + c * %d", SIDE, SIDE); }
 
 /* One step of K: a thread's rows and columns from shared memory, and their products. */
 static void multiply(Product *p, const Slice *a, const Slice *b) {
@@ -162,14 +127,14 @@ static void add_products(Product *p) {
 }
 
 /* A mask on rows, columns and K together: asked at each product. */
-static void add_masked(Product *p, Expr *mask, const char *m0, const char *n0, const char *k0) {
+static void add_masked(Product *p, const char *k0) {
   Text *t = p->t;
   const char *k = text_name(t, 'x');
   text_line(t, "const i64 %s = %s + step;", k, k0);
   text_line(t, "if (%s >= %s) break;", k, text_dim(t, p->k.volume));
   text_positions(t, k, p->k.n, p->k.var, p->k.extent);
-  each_result(p, m0, n0);
-  const char *holds = text_expr(t, mask);
+  product_each(p, row_text(t), column_text(t));
+  const char *holds = text_expr(t, p->mask);
   text_line(t, "if (%s) sum[r][c] += left[r] * right[c];", holds);
   text_close(t);
   text_close(t);
@@ -177,7 +142,6 @@ static void add_masked(Product *p, Expr *mask, const char *m0, const char *n0, c
 
 static void run_through_k(Product *p, const Slice *a, const Slice *b) {
   Text *t = p->t;
-  Expr *mask = p->c->tile_mask ? expr_at_slots(t->ir, p->c->tile_mask, p->at) : NULL;
   text_open(t, "for (i64 k0 = 0; k0 < %s; k0 += %d)", text_dim(t, p->k.volume), SLICE);
   load_slice(p, a, "k0");
   load_slice(p, b, "k0");
@@ -185,22 +149,67 @@ static void run_through_k(Product *p, const Slice *a, const Slice *b) {
   text_line(t, "NN_UNROLL");
   text_open(t, "for (int step = 0; step < %d; step++)", SLICE);
   multiply(p, a, b);
-  if (mask && mask_uses_k(p, mask)) add_masked(p, mask, a->first, b->first, "k0");
+  if (product_mask_uses_k(p)) add_masked(p, "k0");
   else add_products(p);
   text_close(t);
   text_line(t, "nn_sync();");
   text_close(t);
 }
 
+static void multiply_tile(Product *p) {
+  Text *t = p->t;
+  int lines = SIDE * p->rows, size = dtype_bytes(type_of_sums(p->node->body->dtype)), left = lines * SLICE * size;
+  t->how.threads = SIDE * SIDE;
+  t->how.shared = left + SIDE * p->columns * SLICE * size;
+  text_line(t, "%s *left_slice = (%s *)nn_shared(), *right_slice = (%s *)(nn_shared() + %d);", p->type, p->type,
+            p->type, left);
+  p->tile_m = lines;
+  p->tile_n = SIDE * p->columns;
+  product_tiles(p);
+  Slice a = {p->a, &p->m, "left_slice", p->m0, p->tile_m}, b = {p->b, &p->n, "right_slice", p->n0, p->tile_n};
+  text_line(t, "%s sum[%d][%d];", p->type, p->rows, p->columns);
+  product_clear(p, "sum[r][c]");
+  run_through_k(p, &a, &b);
+  product_finish(p, row_text(t), column_text(t), "sum[r][c]");
+  text_close(t);
+}
+
 /* ---- results ---- */
 
-/* The value at a result's position: masked, scaled, the maps after it, stored. */
-static void finish(Product *p) {
+bool product_mask_uses_k(const Product *p) {
+  for (int i = 0; p->mask && i < p->k.n; i++)
+    if (expr_uses(p->mask, p->k.var[i])) return true;
+  return false;
+}
+
+void product_clear(Product *p, const char *name) {
   Text *t = p->t;
-  Expr *mask = p->c->tile_mask ? expr_at_slots(t->ir, p->c->tile_mask, p->at) : NULL;
-  const char *v = "sum[r][c]";
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int r = 0; r < %d; r++)", p->rows);
+  text_line(t, "NN_UNROLL");
+  text_line(t, "for (int c = 0; c < %d; c++) %s = 0;", p->columns, name);
+  text_close(t);
+}
+
+void product_each(Product *p, const char *row, const char *column) {
+  Text *t = p->t;
+  const char *m = text_name(t, 'x'), *n = text_name(t, 'x');
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int r = 0; r < %d; r++)", p->rows);
+  text_line(t, "const %s %s = %s + %s;", text_index_type(p->m.volume), m, p->m0, row);
+  text_positions(t, m, p->m.n, p->m.var, p->m.extent);
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int c = 0; c < %d; c++)", p->columns);
+  text_line(t, "const %s %s = %s + %s;", text_index_type(p->n.volume), n, p->n0, column);
+  text_positions(t, n, p->n.n, p->n.var, p->n.extent);
+  text_line(t, "if (%s >= %s || %s >= %s) continue;", m, text_dim(t, p->m.volume), n, text_dim(t, p->n.volume));
+}
+
+/* The value at a result's position: masked, scaled, the maps after it, stored. */
+static void finish(Product *p, const char *v) {
+  Text *t = p->t;
   DType d = p->node->dtype;
-  if (mask && !mask_uses_k(p, mask)) v = text_printf(t, "(%s ? %s : 0)", text_expr(t, mask), v);
+  if (p->mask && !product_mask_uses_k(p)) v = text_printf(t, "(%s ? %s : 0)", text_expr(t, p->mask), v);
   if (p->c->scale) {
     const char *scale = text_expr(t, expr_at_slots(t->ir, p->c->scale, p->at));
     v = text_printf(t, "nn_mul_%s(%s, %s)", dtype_name(type_of_sums(d)), v, scale);
@@ -216,35 +225,44 @@ static void finish(Product *p) {
   }
 }
 
-static const char *at_tile(Text *t, const char *number, int lines) {
-  const char *name = text_name(t, 'x');
-  text_line(t, "const i64 %s = %s * %d;", name, number, lines);
+void product_finish(Product *p, const char *m, const char *n, const char *sum) {
+  product_each(p, m, n);
+  finish(p, sum);
+  text_close(p->t);
+  text_close(p->t);
+}
+
+/* ---- tiles of the result ---- */
+
+/* Batch indices that are steps of loops come first: parts are counted through the steps. */
+static Dim *parts_of(const Product *p, Dim *tiles) {
+  const Kernel *k = p->t->k;
+  Dim *parts = tiles;
+  for (int i = 0; i < p->batch.n; i++) {
+    bool step = false;
+    for (int j = 0; j < k->times; j++) step = step || k->members.at[0].grid_slot[j] == p->c->batch[i];
+    if (!step) parts = dim_mul(p->t->ir, parts, p->batch.extent[i]);
+  }
+  return parts;
+}
+
+static const char *at_tile(Text *t, const Slots *s, const char *number, int lines) {
+  const char *name = text_name(t, 'x'), *type = text_index_type(s->volume);
+  text_line(t, "const %s %s = (%s)%s * %d;", type, name, type, number, lines);
   return name;
 }
 
-static void tile(Product *p, const char *part, Dim *m_tiles, Dim *n_tiles) {
+void product_tiles(Product *p) {
   Text *t = p->t;
+  Dim *m_tiles = dim_ceil_div(t->ir, p->m.volume, p->tile_m), *n_tiles = dim_ceil_div(t->ir, p->n.volume, p->tile_n);
+  const char *part = text_parts(t, parts_of(p, dim_mul(t->ir, m_tiles, n_tiles)));
   const char *across = text_dim(t, n_tiles), *down = text_dim(t, m_tiles), *rest = text_name(t, 'q');
-  Slice b = {expr_at_slots(t->ir, p->c->b, p->at), &p->n, "right_slice",
-             at_tile(t, text_printf(t, "(%s %% %s)", part, across), SIDE * p->columns), SIDE * p->columns};
+  p->n0 = at_tile(t, &p->n, text_printf(t, "(%s %% %s)", part, across), p->tile_n);
   text_line(t, "const i64 %s = %s / %s;", rest, part, across);
-  Slice a = {expr_at_slots(t->ir, p->c->a, p->at), &p->m, "left_slice",
-             at_tile(t, text_printf(t, "(%s %% %s)", rest, down), SIDE * p->rows), SIDE * p->rows};
+  p->m0 = at_tile(t, &p->m, text_printf(t, "(%s %% %s)", rest, down), p->tile_m);
   text_positions(t, text_printf(t, "(%s / %s)", rest, down), p->batch.n, p->batch.var, p->batch.extent);
-  text_line(t, "%s sum[%d][%d];", p->type, p->rows, p->columns);
-  text_line(t, "NN_UNROLL");
-  text_open(t, "for (int r = 0; r < %d; r++)", p->rows);
-  text_line(t, "NN_UNROLL");
-  text_line(t, "for (int c = 0; c < %d; c++) sum[r][c] = 0;", p->columns);
-  text_close(t);
-  run_through_k(p, &a, &b);
-  each_result(p, a.first, b.first);
-  finish(p);
-  text_close(t);
-  text_close(t);
 }
 
-/* Batch indices that are steps of loops come first: parts are counted through the steps. */
 void text_contraction(Text *t) {
   const Kernel *k = t->k;
   Product p = {.t = t, .c = k->contraction, .node = k->members.at[0].node};
@@ -254,20 +272,13 @@ void text_contraction(Text *t) {
   take_slots(&p, &p.m, p.c->nm, p.c->m);
   take_slots(&p, &p.n, p.c->nn, p.c->n);
   take_slots(&p, &p.k, p.c->nk, p.c->k);
-  choose_tile(&p);
-  t->how.threads = SIDE * SIDE;
-  int size = dtype_bytes(type_of_sums(p.node->body->dtype)), left = SIDE * p.rows * SLICE * size;
-  t->how.shared = left + SIDE * p.columns * SLICE * size;
-  text_line(t, "%s *left_slice = (%s *)nn_shared(), *right_slice = (%s *)(nn_shared() + %d);", p.type, p.type, p.type,
-            left);
-  Dim *m_tiles = dim_ceil_div(t->ir, p.m.volume, SIDE * p.rows),
-      *n_tiles = dim_ceil_div(t->ir, p.n.volume, SIDE * p.columns);
-  Dim *parts = dim_mul(t->ir, m_tiles, n_tiles);
-  for (int i = 0; i < p.batch.n; i++) {
-    bool step = false;
-    for (int j = 0; j < k->times; j++) step = step || k->members.at[0].grid_slot[j] == p.c->batch[i];
-    if (!step) parts = dim_mul(t->ir, parts, p.batch.extent[i]);
+  p.a = expr_at_slots(t->ir, p.c->a, p.at);
+  p.b = expr_at_slots(t->ir, p.c->b, p.at);
+  p.mask = p.c->tile_mask ? expr_at_slots(t->ir, p.c->tile_mask, p.at) : NULL;
+  if (mma_takes(&p)) {
+    mma_text(&p);
+    return;
   }
-  tile(&p, text_parts(t, parts), m_tiles, n_tiles);
-  text_close(t);
+  choose_tile(&p);
+  multiply_tile(&p);
 }

@@ -238,3 +238,8 @@ static inline double nn_draw_f64(i64 key, i64 step, i64 place, i64 element) {
 
 /* Quotients of indices: rounded down. */
 static inline i64 nn_quotient(i64 x, i64 c) { return x / c - (x % c < 0); }
+
+/* ---- tiles in shared memory ---- */
+
+/* Chunk c, of 16 bytes, of a row of 128: chunks are exchanged so that the same one of 8 rows lies in all banks. */
+static inline char *nn_chunk(char *tile, int row, int c) { return tile + row * 128 + ((c ^ (row & 7)) << 4); }

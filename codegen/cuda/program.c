@@ -62,7 +62,8 @@ static void write_prelude(Buf *out) {
                 "typedef signed char i8;\n"
                 "typedef unsigned char u8;\n"
                 "#define NN_KERNEL(threads) extern \"C\" __global__ void __launch_bounds__(threads, 1)\n"
-                "#define NN_UNROLL _Pragma(\"unroll\")\n");
+                "#define NN_UNROLL _Pragma(\"unroll\")\n"
+                "#define NN_UNROLL_4 _Pragma(\"unroll 4\")\n");
   for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
     buf_printf(out, "static inline %s %s%s { %s }\n", primitives[i].result, primitives[i].name,
                primitives[i].parameters, primitives[i].body);

@@ -179,6 +179,11 @@ const char *text_dim(Text *t, const Dim *d) {
   return text_printf(t, "(%s)", sum);
 }
 
+const char *text_index_type(const Dim *extent) {
+  int64_t c;
+  return dim_is_const(extent, &c) && c <= INT32_MAX / 2 ? "int" : "i64"; /* sums of two are safe */
+}
+
 const char *text_product(Text *t, int n, Dim *const *extent) {
   Dim *d = dim_const(t->ir, 1);
   for (int i = 0; i < n; i++) d = dim_mul(t->ir, d, extent[i]);
@@ -258,15 +263,16 @@ const char *text_form(Text *t, Form *f) { return guarded_form(t, f, NULL); }
 void text_positions(Text *t, const char *flat, int n, Var *const *index, Dim *const *extent) {
   const char *rest = flat;
   for (int i = n - 1; i >= 0; i--) {
-    const char *name = text_name(t, 'x'), *size = text_dim(t, extent[i]);
-    int64_t c;
-    const char *type = dim_is_const(extent[i], &c) && c <= INT32_MAX ? "int" : "i64";
+    const char *name = text_name(t, 'x'), *size = text_dim(t, extent[i]), *type = text_index_type(extent[i]);
     if (i == 0) text_line(t, "const %s %s = (%s)%s;", type, name, type, rest);
     else text_line(t, "const %s %s = (%s)(%s %% %s);", type, name, type, rest, size);
     text_bind(t, index[i], name);
     if (i > 1) {
       const char *next = text_name(t, 'q');
-      text_line(t, "const i64 %s = %s / %s;", next, rest, size);
+      Dim *others = dim_const(t->ir, 1);
+      for (int j = 0; j < i; j++) others = dim_mul(t->ir, others, extent[j]);
+      text_line(t, "const %s %s = (%s)(%s / %s);", text_index_type(others), next, text_index_type(others), rest,
+                size);
       rest = next;
     } else if (i == 1) rest = text_printf(t, "(%s / %s)", rest, size);
   }
@@ -274,10 +280,10 @@ void text_positions(Text *t, const char *flat, int n, Var *const *index, Dim *co
 
 /* A short one may be unrolled: its length is part of the text. */
 void text_loop(Text *t, const Var *v) {
-  const char *name = text_name(t, 'x');
+  const char *name = text_name(t, 'x'), *type = text_index_type(v->extent);
   int64_t c = INT64_MAX;
-  const char *type = dim_is_const(v->extent, &c) && c <= INT32_MAX ? "int" : "i64";
-  const char *size = c <= SHORT_LOOP ? text_printf(t, "%" PRId64, c) : text_dim(t, v->extent);
+  const char *size =
+      dim_is_const(v->extent, &c) && c <= SHORT_LOOP ? text_printf(t, "%" PRId64, c) : text_dim(t, v->extent);
   text_open(t, "for (%s %s = 0; %s < %s; %s++)", type, name, name, size, name);
   text_bind(t, v, name);
 }
@@ -311,13 +317,16 @@ static const char *address(Text *t, const Node *n, Form **at, Guard *guard) {
   return rest ? text_printf(t, "%s + %s", first, rest) : first;
 }
 
-static const char *element(Text *t, const Buffer *b, const Node *n, const char *at) {
+static int operand_number(const Text *t, const Buffer *b) {
   for (int i = 0; i < t->k->operands.n; i++)
-    if (t->k->operands.at[i] == b) {
-      if (b->node->dtype == n->dtype) return text_printf(t, "b%d[%s]", i, at);
-      return text_printf(t, "((%s *)b%d)[%s]", type_in_memory(n->dtype), i, at);
-    }
+    if (t->k->operands.at[i] == b) return i;
   ice("kernel %s does not list a buffer that it uses", t->k->symbol);
+}
+
+static const char *element(Text *t, const Buffer *b, const Node *n, const char *at) {
+  int i = operand_number(t, b);
+  if (b->node->dtype == n->dtype) return text_printf(t, "b%d[%s]", i, at);
+  return text_printf(t, "((%s *)b%d)[%s]", type_in_memory(n->dtype), i, at);
 }
 
 static const char *row_element(Text *t, const KeptRow *row, const char *at) {
@@ -468,3 +477,75 @@ static const char *guarded_expr(Text *t, Expr *x, Guard *guard) {
 }
 
 const char *text_expr(Text *t, Expr *x) { return guarded_expr(t, x, NULL); }
+
+/* ---- values that are copied as they lie in memory ---- */
+
+static bool is_guarded_value(const Expr *x) {
+  double zero;
+  return x->kind == EXPR_OP && x->op == OP_select && expr_is_const(x->arg[2], &zero) && zero == 0;
+}
+
+static bool is_widened(const Expr *x) {
+  return x->kind == EXPR_OP && x->op == OP_cast && dtype_is_float(x->dtype) && dtype_is_float(x->arg[0]->dtype) &&
+         dtype_bytes(x->dtype) > dtype_bytes(x->arg[0]->dtype);
+}
+
+const Expr *text_plain_read(const Expr *x) {
+  while (x->kind != EXPR_READ) {
+    if (is_guarded_value(x)) x = x->arg[1];
+    else if (is_widened(x)) x = x->arg[0];
+    else return NULL;
+  }
+  return x;
+}
+
+static bool all_multiples(const Dim *d, int64_t of) {
+  for (int i = 0; i < d->n; i++)
+    if (d->terms[i].coefficient % of) return false;
+  return true;
+}
+
+/* f * stride is a multiple of width, but for v's own steps, which are added to *step. */
+static bool is_aligned(Text *t, Form *f, const Var *v, int64_t stride, int width, int64_t *step) {
+  int64_t own = form_coefficient(f, v);
+  Form *rest = form_sub(t->ir, f, form_scale(t->ir, form_var(t->ir, (Var *)(uintptr_t)v), own));
+  if (form_uses(rest, v) || rest->c0 * stride % width) return false;
+  for (int i = 0; i < rest->n; i++)
+    if (rest->terms[i].coefficient * stride % width) return false;
+  *step += own * stride;
+  return true;
+}
+
+static bool read_runs(Text *t, const Expr *read, const Var *v, int width) {
+  Form **at = read->at;
+  const Node *n = schedule_layout(t->s, read->node, &at);
+  Dim *stride = dim_const(t->ir, 1);
+  int64_t c, step = 0;
+  for (int i = n->rank - 1; i >= 0; i--) {
+    if (dim_is_const(stride, &c)) {
+      if (!is_aligned(t, at[i], v, c, width, &step)) return false;
+    } else if (form_uses(at[i], v) || !all_multiples(stride, width)) return false;
+    stride = dim_mul(t->ir, stride, node_kept_extent(t->ir, n, i));
+  }
+  return step == 1;
+}
+
+bool text_runs(Text *t, const Expr *x, const Var *v, int width) {
+  if (!all_multiples(v->extent, width)) return false;
+  for (; x->kind != EXPR_READ; x = x->op == OP_select ? x->arg[1] : x->arg[0])
+    if (x->op == OP_select && expr_uses(x->arg[0], v)) return false;
+  return read_runs(t, x, v, width);
+}
+
+const char *text_buffer_of(Text *t, const Expr *x) {
+  return text_printf(t, "b%d", operand_number(t, kernel_buffer(t->s, t->k, text_plain_read(x)->node)));
+}
+
+const char *text_address(Text *t, Expr *x, const char **when) {
+  Guard *guard = NULL;
+  for (; x->kind != EXPR_READ; x = x->op == OP_select ? x->arg[1] : x->arg[0])
+    if (x->op == OP_select) guard = guard_under(t, guard, guarded_expr(t, x->arg[0], guard), false);
+  *when = guard ? guard->name : NULL;
+  return text_printf(t, "&%s",
+                     element(t, kernel_buffer(t->s, t->k, x->node), x->node, address(t, x->node, x->at, guard)));
+}

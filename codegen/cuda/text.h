@@ -78,6 +78,7 @@ const char *text_printf(Text *t, const char *format, ...) __attribute__((format(
 /* ---- values ---- */
 void text_bind(Text *t, const Var *v, const char *name);
 const char *text_dim(Text *t, const Dim *d);
+const char *text_index_type(const Dim *extent);               /* of an index below it, and of sums of two */
 const char *text_product(Text *t, int n, Dim *const *extent); /* of dimensions; "1" of none */
 const char *text_form(Text *t, Form *f);
 const char *text_expr(Text *t, Expr *x);
@@ -92,6 +93,17 @@ const char *text_place(Text *t, const Buffer *b, const Node *n, Form **at);
 const char *text_row_place(Text *t, const Node *n, Form **at);
 const char *text_stored(Text *t, DType type, const char *v);
 const char *text_loaded(Text *t, DType type, const char *place);
+
+/* ---- values that are copied as they lie in memory ---- */
+/* The read that x is, under guards (0 where they do not hold) and casts to wider floats; NULL: x is more than that.
+ */
+const Expr *text_plain_read(const Expr *x);
+/* Whether `width` neighbours of such an x along v, the first at a multiple of width, lie side by side in memory, the
+ * first at a multiple of width, under the same guards. */
+bool text_runs(Text *t, const Expr *x, const Var *v, int width);
+const char *text_buffer_of(Text *t, const Expr *x); /* where the buffer begins that it reads */
+/* The address of what it reads; *when: the condition under which it may be asked, NULL: always. */
+const char *text_address(Text *t, Expr *x, const char **when);
 
 /* ---- types ---- */
 bool type_is_narrow(DType t);

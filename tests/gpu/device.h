@@ -16,6 +16,7 @@ typedef unsigned char u8;
 #define NN_SIMULATED
 #define NN_KERNEL(threads) static void
 #define NN_UNROLL
+#define NN_UNROLL_4
 
 #define PRIMITIVE(result, name, parameters, body) result name parameters;
 #include "codegen/cuda/primitives.def"

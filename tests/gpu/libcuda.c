@@ -17,7 +17,12 @@
 #include "tests/gpu/translate.h"
 
 enum { INVALID = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, FAILED = 719, PAGE = 4096, POISON = 0xff };
-enum { MOST_SHARED = 48 << 10, MOST_THREADS = 1024, MOST_ARGUMENTS = NNRT_CUDA_ARGUMENTS };
+enum {
+  ALWAYS_SHARED = 48 << 10,
+  MOST_SHARED = 99 << 10 /* of the smallest GPU */,
+  MOST_THREADS = 1024,
+  MOST_ARGUMENTS = NNRT_CUDA_ARGUMENTS
+};
 
 typedef unsigned long long Address;
 
@@ -29,7 +34,8 @@ typedef struct Block { /* of device memory */
 
 typedef struct Function {
   void (*call)(void **arguments);
-  int count; /* of arguments, 8 bytes each */
+  int count;       /* of arguments, 8 bytes each */
+  unsigned shared; /* bytes that a launch may ask for */
 } Function;
 
 typedef struct Launch {
@@ -203,7 +209,15 @@ int cuModuleGetFunction(void **function, void *module, const char *name) {
     return NOT_FOUND;
   }
   f->count = *count;
+  f->shared = ALWAYS_SHARED;
   *function = f;
+  return 0;
+}
+
+int cuFuncSetAttribute(Function *f, int attribute, int value);
+int cuFuncSetAttribute(Function *f, int attribute, int value) {
+  if (attribute != 8 || value < 0 || value > MOST_SHARED) return INVALID;
+  f->shared = (unsigned)value;
   return 0;
 }
 
@@ -234,7 +248,7 @@ int cuLaunchKernel(Function *f, unsigned x, unsigned y, unsigned z, unsigned tx,
   (void)stream, (void)extra;
   int status = fails();
   if (status) return status;
-  if (!x || y != 1 || z != 1 || !tx || tx > MOST_THREADS || tx % WARP || ty != 1 || tz != 1 || shared > MOST_SHARED ||
+  if (!x || y != 1 || z != 1 || !tx || tx > MOST_THREADS || tx % WARP || ty != 1 || tz != 1 || shared > f->shared ||
       f->count > MOST_ARGUMENTS)
     return INVALID;
   Launch *l = calloc(1, sizeof *l + (size_t)f->count * sizeof *l->arguments);

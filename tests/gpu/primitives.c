@@ -42,6 +42,110 @@ BUTTERFLY(double, f64)
 BUTTERFLY(int, i32)
 BUTTERFLY(i64, i64)
 
+/* ---- matrices ---- */
+
+typedef struct Matrices {
+  u32 *x;
+  const void *row;
+} Matrices;
+
+static u16 element(int first, int matrix, int row, int column) {
+  const Matrices *m = simulated_argument(first + matrix * 8 + row);
+  u16 v;
+  memcpy(&v, (const char *)m->row + 2 * column, sizeof v);
+  return v;
+}
+
+static void read_matrices(int first, bool transposed) {
+  for (int i = 0; i < WARP; i++) {
+    const Matrices *m = simulated_argument(first + i);
+    if (!simulated_is_shared(m->row, 16, 16)) return;
+  }
+  for (int i = 0; i < WARP; i++)
+    for (int q = 0; q < 4; q++) {
+      int r = i / 4, c = i % 4 * 2;
+      u32 low = transposed ? element(first, q, c, r) : element(first, q, r, c),
+          high = transposed ? element(first, q, c + 1, r) : element(first, q, r, c + 1);
+      ((Matrices *)simulated_argument(first + i))->x[q] = low | high << 16;
+    }
+}
+
+static void plain_matrices(int first, int last) { (void)last, read_matrices(first, false); }
+static void transposed_matrices(int first, int last) { (void)last, read_matrices(first, true); }
+
+void nn_matrices(u32 *x, const void *row) {
+  Matrices m = {x, row};
+  simulated_meeting(false, "nn_matrices", &m, plain_matrices);
+}
+
+void nn_matrices_transposed(u32 *x, const void *row) {
+  Matrices m = {x, row};
+  simulated_meeting(false, "nn_matrices_transposed", &m, transposed_matrices);
+}
+
+/* ---- products of matrices ---- */
+
+typedef struct Products {
+  float *sum;
+  const u32 *a, *b;
+} Products;
+
+static float word_value(DType type, const u32 *words, int half) {
+  if (type != DT_f32) return (float)dtype_load_real(type, words, half);
+  float v;
+  memcpy(&v, words, sizeof v);
+  return v;
+}
+
+/* Each thread's words put where they belong in a (16 x K) and b (8 x K), products in double, rounded once. */
+static void multiply(int first, DType type) {
+  float a[16][16], b[8][16];
+  const int of_word = type == DT_f32 ? 1 : 2, k = 8 * of_word;
+  for (int i = 0; i < WARP; i++) {
+    const Products *p = simulated_argument(first + i);
+    int g = i / 4, t = i % 4;
+    for (int w = 0; w < 4; w++)
+      for (int h = 0; h < of_word; h++)
+        a[g + w % 2 * 8][(t + w / 2 * 4) * of_word + h] = word_value(type, &p->a[w], h);
+    for (int w = 0; w < 2; w++)
+      for (int h = 0; h < of_word; h++) b[g][(t + w * 4) * of_word + h] = word_value(type, &p->b[w], h);
+  }
+  for (int i = 0; i < WARP; i++) {
+    const Products *p = simulated_argument(first + i);
+    for (int w = 0; w < 4; w++) {
+      double sum = (double)p->sum[w];
+      for (int e = 0; e < k; e++) sum += (double)a[i / 4 + w / 2 * 8][e] * (double)b[i % 4 * 2 + w % 2][e];
+      p->sum[w] = (float)sum;
+    }
+  }
+}
+
+#define PRODUCTS(name, type)                                                                                         \
+  static void together_##name(int first, int last) { (void)last, multiply(first, type); }                            \
+  void name(float *sum, const u32 *a, const u32 *b) {                                                                \
+    Products p = {sum, a, b};                                                                                        \
+    simulated_meeting(false, #name, &p, together_##name);                                                            \
+  }
+PRODUCTS(nn_products_bf16, DT_bf16)
+PRODUCTS(nn_products_f16, DT_f16)
+PRODUCTS(nn_products_tf32, DT_f32)
+
+u32 nn_tf32(float x) {
+  u32 bits;
+  memcpy(&bits, &x, sizeof bits);
+  return isfinite(x) ? (bits + 0x1000) & ~0x1fffu : bits;
+}
+
+static u32 pair(DType type, float low, float high) {
+  u32 words;
+  dtype_store_real(type, &words, 0, (double)low);
+  dtype_store_real(type, &words, 1, (double)high);
+  return words;
+}
+
+u32 nn_pair_bf16(float low, float high) { return pair(DT_bf16, low, high); }
+u32 nn_pair_f16(float low, float high) { return pair(DT_f16, low, high); }
+
 /* ---- numbers ---- */
 
 float nn_product_f32(float x, float y) { return x * y; }

@@ -104,6 +104,19 @@ int simulated_blocks(void) { return sim.launch.blocks; }
 char *simulated_shared(void) { return sim.shared; }
 void *simulated_argument(int thread) { return sim.fiber[thread].argument; }
 
+void simulated_fault(const char *what) {
+  if (!sim.failed) snprintf(sim.report, sizeof sim.report, "block %d, thread %d: %s", sim.block, sim.current, what);
+  sim.failed = true;
+}
+
+bool simulated_is_shared(const void *at, int64_t bytes, int64_t align) {
+  const char *p = at;
+  bool inside = p >= sim.shared && p + bytes <= sim.shared + sim.launch.shared;
+  if (!inside) simulated_fault("an address that is not in shared memory");
+  else if ((p - sim.shared) % align) simulated_fault("an address in shared memory that is not aligned");
+  return inside;
+}
+
 /* Whether the threads of a group, all of which wait for it, wait for the same. */
 static bool agree(int first, int last) {
   for (int i = first + 1; i < last; i++)
@@ -175,6 +188,7 @@ static void report(void) {
 
 static void run_block(int block) {
   sim.block = block;
+  simulated_copies_begin(sim.launch.threads);
   memset(sim.shared, POISON, (size_t)sim.launch.shared);
   for (int i = 0; i < sim.launch.threads; i++) prepare_fiber(&sim.fiber[i]);
   sim.current = sim.in_block = 0;

@@ -34,5 +34,11 @@ char *simulated_shared(void);
 typedef void Together(int first, int last);
 void simulated_meeting(bool whole_block, const char *what, void *argument, Together *op);
 void *simulated_argument(int thread);
+/* The launch has failed: what is wrong, of which the first is reported. The threads go on. */
+void simulated_fault(const char *what);
+/* Whether [at, at + bytes) is shared memory and begins at a multiple of `align`; else that is a fault. */
+bool simulated_is_shared(const void *at, int64_t bytes, int64_t align);
+/* No copy goes on (copies.c): before the threads of a block begin. */
+void simulated_copies_begin(int threads);
 
 #endif

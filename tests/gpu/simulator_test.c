@@ -6,6 +6,7 @@
  *   cases    the comprehensions of tests/numeric/cases: values, gradients, Hessian-vector products
  *   products matrix products that are large enough for threads with several rows and columns
  *   shapes   kernels of one text, that differ in numbers
+ *   units    products for units that multiply matrices, by every way in which an operand comes
  *   ties     searches among equals
  *   angles   sin, cos and tan of large numbers
  *   random   random graphs, some with derivatives, in f32 and f64
@@ -90,16 +91,20 @@ static void rows(Choice *c) {
   }
 }
 
-static void run_text(Choice *c, const char *name, const char *text) {
+static void run_graph(Choice *c, const char *name, const char *text, bool on_units) {
   char error[256] = "";
   if (!take(c)) return;
   Arena *a = arena_new();
   Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
   if (!g) ice("%s", error);
   KernelRun how = how_to(c);
+  how.tf32 = on_units;
+  how.passes = !on_units; /* fuse would make one of all ways */
   note(c, name, kernel_run(g, &how));
   arena_free(a);
 }
+
+static void run_text(Choice *c, const char *name, const char *text) { run_graph(c, name, text, false); }
 
 static void products(Choice *c) {
   static const int extents[][3] = {{320, 320, 20}, {90, 5000, 3}, {700, 900, 5}};
@@ -130,6 +135,84 @@ static void shapes(Choice *c) {
       "r0]))\n"
       "output a = %7\noutput b = %8\noutput c = %9\noutput d = %10\noutput e = %11\noutput f = %12\n"
       "output g = %13\noutput h = %14\n");
+}
+
+/* ---- units for matrices ---- */
+
+typedef struct Extents {
+  const char *m;
+  int n, k;
+} Extents;
+
+/* How an operand %V of lines i and steps r0 lies in memory: its shape, and what reads it. */
+typedef struct Layout {
+  const char *name, *shape, *read;
+} Layout;
+
+static const Layout layouts[] = {
+    {"along", "L, K", "%V[i, r0]"},
+    {"across", "K, L", "%V[r0, i]"},
+    {"window", "L+K", "select(and(ge0(i + r0 - 3), ge0(K + 1 - r0)), %V[i + r0 - 3], 0)"},
+    {"computed", "L, K", "cast(T, mul(%V[i, r0], 0.5))"}};
+
+/* The layout's text with its letters replaced. */
+static void put(Buf *out, const char *text, int v, const char *index, const char *lines, int k, const char *type) {
+  for (const char *c = text; *c; c++)
+    if (*c == 'V') buf_printf(out, "%d", v);
+    else if (*c == 'L' && c[1] == '+') buf_printf(out, "%d", atoi(lines) + k), c += 2;
+    else if (*c == 'L') buf_puts(out, lines);
+    else if (*c == 'K') buf_printf(out, "%d", k);
+    else if (*c == 'T') buf_puts(out, type);
+    else if (*c == 'i' && strchr(" ,]", c[1])) buf_puts(out, index);
+    else buf_write(out, c, 1);
+}
+
+/* In tf32 the factors are f16 values, of as many digits: what the device rounds is exact. */
+static void write_units(Buf *out, const char *type, const Layout *a, const Layout *b, const Extents *e) {
+  bool tf32 = !strcmp(type, "f32");
+  char n[20];
+  snprintf(n, sizeof n, "%d", e->n);
+  buf_puts(out, "graph t\n");
+  if (*e->m == 'B') buf_puts(out, "dim B >= 0 batch\n");
+  const Layout *sides[] = {a, b};
+  const char *lines[] = {e->m, n};
+  for (int i = 0; i < 2; i++) {
+    buf_printf(out, "%%%d = input x%d : %s[", i, i, tf32 ? "f16" : type);
+    put(out, sides[i]->shape, i, "", lines[i], e->k, type);
+    buf_puts(out, "]\n");
+  }
+  buf_printf(out, "%%2 = input bias : f32[%s]\n", n);
+  for (int i = 0; tf32 && i < 2; i++) {
+    bool one = strchr(sides[i]->shape, ',') == NULL;
+    buf_printf(out, "%%%d = comp f32[", 3 + i);
+    put(out, sides[i]->shape, i, "", lines[i], e->k, type);
+    buf_printf(out, one ? "] [i0] cast(f32, %%%d[i0])\n" : "] [i0, i1] cast(f32, %%%d[i0, i1])\n", i);
+  }
+  int first = tf32 ? 5 : 3;
+  buf_printf(out, "%%%d = comp f32[%s, %s] [i0, i1] sum(r0 < %d: mul(cast(f32, ", first, e->m, n, e->k);
+  put(out, a->read, tf32 ? 3 : 0, "i0", lines[0], e->k, type);
+  buf_puts(out, "), cast(f32, ");
+  put(out, b->read, tf32 ? 4 : 1, "i1", lines[1], e->k, type);
+  buf_printf(out, ")))\n%%%d = comp f32[%s, %s] [i0, i1] max(add(%%%d[i0, i1], %%2[i1]), 0)\noutput y = %%%d\n",
+             first + 1, e->m, n, first, first + 1);
+}
+
+static void units(Choice *c) {
+  static const char *const types[] = {"bf16", "f32", "f16"};
+  static const Extents extents[] = {{"72", 136, 200}, {"B", 64, 20}, {"130", 56, 72}};
+  static const Extents large = {"1300", 1290, 72}; /* by hand: a tile of 128 x 128, eight warps */
+  for (int i = 0; i < 3 * 4 * 4 + 6; i++) {
+    Buf text = {0};
+    char name[80];
+    const char *type = types[i % 3];
+    const Layout *a = &layouts[i / 3 % 4], *b = &layouts[i / 12 % 4];
+    const Extents *e = i < 48 ? &extents[(i / 3 + i / 12) % 3] : &large;
+    if (*e->m == 'B' && a == &layouts[2]) e++;
+    write_units(&text, type, a, b, e);
+    snprintf(name, sizeof name, "%s %s, %s: %s x %d x %d", type, a->name, b->name, e->m, e->n, e->k);
+    run_graph(c, name, text.text, true);
+    buf_free(&text);
+  }
 }
 
 /* Integers 0, 1, 2: of equals the first, whether a thread or a block searches, for it is the same in every type. */
@@ -214,7 +297,7 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},   {"products", products},
+  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},   {"products", products},   {"units", units},
                {"ties", ties},     {"shapes", shapes}, {"angles", angles}, {"random", random_graphs}};
   Choice c = {argc > 2 ? atoi(argv[2]) : 1, argc > 3 ? atoi(argv[3]) : 50, argc > 4 ? atoi(argv[4]) : 0, 0, 0};
   bool known = false;

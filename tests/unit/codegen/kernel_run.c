@@ -272,6 +272,7 @@ const char *kernel_run(Graph *g, const KernelRun *how) {
   error = cpu_target(how->march, &target);
   if (error) return error;
   r.s = schedule(g, &target, g->arena, how->level);
+  r.s->tf32 = how->tf32;
   error = schedule_verify(r.s);
   if (!error) {
     give_values(&r);

@@ -1,0 +1,46 @@
+/* product.h - a contraction while its text is written: its indices by role, and the results that a thread has. Inside
+ * codegen/cuda/ only. */
+#ifndef NNC_CODEGEN_CUDA_PRODUCT_H
+#define NNC_CODEGEN_CUDA_PRODUCT_H
+
+#include "codegen/cuda/text.h"
+
+enum { PROCESSORS = 132, MAX_SLOTS = 64 };
+
+typedef struct Slots { /* the indices of one role */
+  int n;
+  Var *var[MAX_SLOTS];
+  Dim *extent[MAX_SLOTS];
+  Dim *volume;
+} Slots;
+
+typedef struct Product {
+  Text *t;
+  const Contraction *c;
+  const Node *node;
+  const char *type;
+  Form **at; /* by slot */
+  Slots batch, m, n, k;
+  int rows, columns; /* of a thread */
+  int tile_m, tile_n;
+  Expr *a, *b, *mask;  /* at the slots' indices; mask: of the tile, or NULL */
+  const char *m0, *n0; /* where the tile begins, once it is open */
+} Product;
+
+bool product_mask_uses_k(const Product *p);
+/* A loop over the tiles of tile_m x tile_n that a block has, with m0 and n0 and the batch's indices: text_close ends
+ * it. */
+void product_tiles(Product *p);
+/* sum[rows][columns]... = 0, where `name` is the element of row r and column c. */
+void product_clear(Product *p, const char *name);
+/* The maps after the product, and stores, for each row r and column c of a thread, which are at m0 + m and n0 + n of
+ * the tile; `sum` is the value there. m, n, sum: of r and c. */
+void product_finish(Product *p, const char *m, const char *n, const char *sum);
+/* For each row r and column c of a thread, with m and n bound: closed by two text_close. */
+void product_each(Product *p, const char *m, const char *n);
+
+/* ---- on units for matrices (mma.c) ---- */
+bool mma_takes(const Product *p);
+void mma_text(Product *p);
+
+#endif
