@@ -26,6 +26,7 @@ const char *compile_schedules(Compilation *c) {
   if (error) return error;
   for (int i = 0; i < c->graphs.n; i++) {
     Schedule *s = schedule(c->graphs.at[i], &target, c->arena, c->options->passes.level);
+    s->tf32 = c->options->tf32;
     vec_push(c->arena, &c->schedules, s);
   }
   error = fit_memory(c);

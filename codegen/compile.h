@@ -22,6 +22,7 @@ typedef struct CompileOptions {
   int64_t
       micro_batch; /* examples of a piece, unless the program's option says otherwise; -1: auto, 0: whole batches */
   const Sources *sources;
+  bool tf32;   /* Schedule.tf32 */
   int modules; /* that are translated at the same time; 0 and 1: one for everything */
 } CompileOptions;
 

@@ -76,11 +76,12 @@ static const char *set_micro_batch(Options *o, Arena *a, const char *value) {
 }
 
 static const char *set_precision(Options *o, Arena *a, const char *value) {
-  int i = choice("f32|f64|bf16", value);
-  if (i < 0) return arena_printf(a, "`%s` is none of f32, f64 and bf16", value);
+  int i = choice("f32|f64|bf16|tf32", value);
+  if (i < 0) return arena_printf(a, "`%s` is none of f32, f64, bf16 and tf32", value);
   o->build.meaning.f64 = i == 1;
   o->build.meaning.products_given = true;
   o->build.meaning.products = i == 2 ? DT_bf16 : DT_f64;
+  o->build.compile.tf32 = i == 3;
   return NULL;
 }
 

@@ -46,7 +46,8 @@ static uint64_t build_hash(const Program *p, const BuildOptions *o) {
   mix_text(&hash, o->nvrtc);
   mix_text(&hash, o->meaning.folder);
   const int flags[] = {o->compile.passes.level,  o->meaning.f64, o->meaning.products_given,
-                       (int)o->meaning.products, o->is_static,   o->cuda};
+                       (int)o->meaning.products, o->is_static,   o->cuda,
+                       o->compile.tf32};
   mix(&hash, flags, sizeof flags);
   for (const char *const *pass = o->compile.passes.disabled; pass && *pass; pass++) mix_text(&hash, *pass);
   for (int i = 0; i < o->meaning.ndefinitions; i++) {
