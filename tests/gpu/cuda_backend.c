@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codegen/cuda/cuda.h"
 #include "tests/gpu/simulator.h"
 #include "tests/gpu/translate.h"
 
@@ -30,25 +29,33 @@ static const char *compile(const KernelRun *how, const Schedule *s, void **code)
   return error ? arena_printf(s->arena, "%s", error) : NULL;
 }
 
+void **cuda_arguments(const KernelStep *x, const CudaKernel *how, const void *operands, const void *scratch) {
+  int n = 0, count = x->k->operands.n + x->s->dims.n + 2 + how->n_numbers;
+  const uint64_t *operand = operands;
+  const void **at = NEW_ARRAY(x->s->arena, const void *, count);
+  for (int i = 0; i < x->k->operands.n; i++) at[n++] = &operand[i];
+  for (int i = 0; i < x->s->dims.n; i++) at[n++] = &x->dims[i];
+  at[n++] = &x->step;
+  at[n++] = scratch;
+  for (int i = 0; i < how->n_numbers; i++) at[n++] = &how->numbers[i];
+  return (void **)(uintptr_t)at;
+}
+
 static const char *run(void *made, const KernelStep *x) {
   const Code *code = made;
   CudaKernel how = cuda_kernel(code->program, x->s, x->k);
-  int64_t parts = x->value(x->how, how.parts), step = x->step;
+  int64_t parts = x->value(x->how, how.parts);
   if (parts == 0) return NULL;
-  int n = x->k->operands.n, dims = x->s->dims.n,
-      blocks = parts < MOST_BLOCKS ? (int)parts : 1 + (int)(x->seed % MOST_BLOCKS);
+  int blocks = parts < MOST_BLOCKS ? (int)parts : 1 + (int)(x->seed % MOST_BLOCKS);
   size_t bytes = (size_t)x->value(x->how, how.scratch) * (size_t)blocks;
   char *scratch = guarded_memory(bytes), symbol[120];
   memset(scratch, POISON, bytes);
-  void **arguments = NEW_ARRAY(x->s->arena, void *, n + dims + 2 + how.n_numbers);
-  for (int i = 0; i < n; i++) arguments[i] = (void *)(uintptr_t)&x->operands[i];
-  for (int i = 0; i < dims; i++) arguments[n + i] = (void *)(uintptr_t)&x->dims[i];
-  arguments[n + dims] = &step;
-  arguments[n + dims + 1] = &scratch;
-  for (int i = 0; i < how.n_numbers; i++) arguments[n + dims + 2 + i] = (void *)(uintptr_t)&how.numbers[i];
   snprintf(symbol, sizeof symbol, "%s_call", how.symbol);
-  SimulatedLaunch l = {
-      .arguments = arguments, .blocks = blocks, .threads = how.threads, .shared = how.shared, .seed = x->seed};
+  SimulatedLaunch l = {.arguments = cuda_arguments(x, &how, x->operands, &scratch),
+                       .blocks = blocks,
+                       .threads = how.threads,
+                       .shared = how.shared,
+                       .seed = x->seed};
   *(void **)&l.call = dlsym(code->object, symbol);
   const char *fault = l.call ? simulate(&l) : "a kernel is not in the object";
   free_guarded_memory(scratch, bytes);

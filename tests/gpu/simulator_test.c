@@ -1,5 +1,6 @@
-/* simulator_test.c - simulator_test WHAT [RUNS [COUNT [FIRST]]]: kernels in CUDA C, run by the simulator, against the
- * interpreter. RUNS: schedules of threads and blocks for each, twice (each buffer on its own, and all in one arena).
+/* simulator_test.c - simulator_test [device] WHAT [RUNS [COUNT [FIRST]]]: kernels in CUDA C, run by the simulator, or
+ * by the driver of a GPU, against the interpreter. RUNS: schedules of threads and blocks for each, twice (each buffer
+ * on its own, and all in one arena).
  *
  *   graphs   the graphs of tests/graphs, with gradients and Hessian-vector products
  *   rows     each row of scalar.def, with its derivatives
@@ -21,17 +22,20 @@
 #include "frontend/elaborate.h"
 #include "ir/scalar.h"
 #include "tests/gpu/cuda_backend.h"
+#include "tests/gpu/driver.h"
+#include "tests/gpu/driver_backend.h"
 #include "tests/unit/derivative_model.h"
 #include "tests/unit/random_graph.h"
 #include "tests/unit/row_model.h"
 
 typedef struct Choice {
+  const KernelBackend *backend;
   int runs, count, first; /* of what comes in order */
   int seen, differ;
 } Choice;
 
 static KernelRun how_to(const Choice *c) {
-  return (KernelRun){.backend = &cuda_backend,
+  return (KernelRun){.backend = c->backend,
                      .runs = c->runs,
                      .march = "x86-64-v4",
                      .level = 2,
@@ -299,7 +303,14 @@ int main(int argc, char **argv) {
     void (*run)(Choice *c);
   } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},   {"products", products},   {"units", units},
                {"ties", ties},     {"shapes", shapes}, {"angles", angles}, {"random", random_graphs}};
-  Choice c = {argc > 2 ? atoi(argv[2]) : 1, argc > 3 ? atoi(argv[3]) : 50, argc > 4 ? atoi(argv[4]) : 0, 0, 0};
+  bool device = argc > 1 && !strcmp(argv[1], "device");
+  const char *error = device ? device_open() : NULL;
+  if (error) ice("%s", error);
+  argv += device, argc -= device;
+  Choice c = {.backend = device ? &driver_backend : &cuda_backend,
+              .runs = argc > 2 ? atoi(argv[2]) : 1,
+              .count = argc > 3 ? atoi(argv[3]) : 50,
+              .first = argc > 4 ? atoi(argv[4]) : 0};
   bool known = false;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (argc < 2 || strcmp(argv[1], kinds[i].name) != 0) continue;
