@@ -25,7 +25,8 @@ static const char *const link_options[] = {
 static const char *const cuda_options[] = {
     "-Wl,--wrap=nnrt_cli_parse",       "-Wl,--wrap=nnrt_model_init",    "-Wl,--wrap=nnrt_model_close",
     "-Wl,--wrap=nnrt_checkpoint_load", "-Wl,--wrap=nnrt_training_save", "-Wl,--wrap=nnrt_training_keep_best",
-    "-Wl,--wrap=nnrt_run_go",          "-Wl,--wrap=nnrt_run_launch",    "-Wl,--wrap=nnrt_loop_ends"};
+    "-Wl,--wrap=nnrt_run_go",          "-Wl,--wrap=nnrt_run_launch",    "-Wl,--wrap=nnrt_loop_ends",
+    "-Wl,--wrap=nnrt_run_most_late",   "-Wl,--wrap=nnrt_run_arrive"};
 
 typedef Vec(const char *) Words;
 

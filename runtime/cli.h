@@ -10,9 +10,11 @@
 typedef enum NnrtOptionId {
 #define ROW(id, ...)   NNRT_OPT_##id,
 #define TRAIN(id, ...) NNRT_OPT_##id,
+#define GPU(id, ...)   NNRT_OPT_##id,
 #include "runtime/options.def"
 #undef ROW
 #undef TRAIN
+#undef GPU
   NNRT_OPT_COUNT
 } NnrtOptionId;
 
@@ -29,6 +31,7 @@ typedef struct NnrtTrainCli {
   const char *(*source)(const struct NnrtCli *c, int id, char text[32]);
 } NnrtTrainCli;
 extern const NnrtTrainCli nnrt_train_cli;
+extern const NnrtOption nnrt_gpu_options[]; /* the GPU rows: cuda.c */
 
 /* The row of an option; one without name and verbs where the program can't train. */
 const NnrtOption *nnrt_option(int id);

@@ -5,7 +5,11 @@
  * some functions of the runtime come here instead (codegen/link.c: --wrap); `__real_` is the function itself. The
  * device has a copy of the model's variables and of the arena, at the same offsets. A run copies its inputs there,
  * launches its kernels, and copies its outputs back to where the host reads them; the variables stay until the host
- * asks. The launches of a run are one CUDA graph, replayed as long as its sizes do not change. */
+ * asks. The launches of a run are one CUDA graph, replayed as long as its sizes do not change.
+ *
+ * A training's steps are under way while the host makes the next batch (NnrtRun.late): each has a place in a ring of
+ * pinned memory for what goes in and what comes out. A stream of its own copies the inputs to the device while the
+ * step before computes, and the host asks for the outputs two steps later. */
 #include "runtime/cuda.h"
 #include "runtime/cli.h"
 #include "runtime/run.h"
@@ -39,6 +43,15 @@ typedef unsigned long long Address; /* on the device */
   DRIVER(cuMemFree_v2, (Address))                                                                                    \
   DRIVER(cuMemcpyHtoDAsync_v2, (Address, const void *, size_t, void *))                                              \
   DRIVER(cuMemcpyDtoHAsync_v2, (void *, Address, size_t, void *))                                                    \
+  DRIVER(cuMemcpyDtoDAsync_v2, (Address, Address, size_t, void *))                                                   \
+  DRIVER(cuMemHostAlloc, (void **, size_t, unsigned))                                                                \
+  DRIVER(cuMemFreeHost, (void *))                                                                                    \
+  DRIVER(cuEventCreate, (void **, unsigned))                                                                         \
+  DRIVER(cuEventRecord, (void *, void *))                                                                            \
+  DRIVER(cuEventQuery, (void *))                                                                                     \
+  DRIVER(cuEventSynchronize, (void *))                                                                               \
+  DRIVER(cuEventDestroy_v2, (void *))                                                                                \
+  DRIVER(cuStreamWaitEvent, (void *, void *, unsigned))                                                              \
   DRIVER(cuStreamCreate, (void **, unsigned))                                                                        \
   DRIVER(cuStreamSynchronize, (void *))                                                                              \
   DRIVER(cuStreamBeginCapture_v2, (void *, int))                                                                     \
@@ -58,6 +71,15 @@ typedef struct Mirror { /* of a model, on the device */
   bool host_is_newer, device_is_newer; /* the variables */
 } Mirror;
 
+enum { LATE = 2, RING = LATE + 1, REPLAYS = 4 /* of a run */, ROOM = 256, NO_TIMING = 2, NOT_READY = 600 };
+enum { MOST_STAGED = 64 << 20 /* bytes: larger inputs are copied from where they are */ };
+
+typedef struct Stage { /* of a run under way */
+  char *in, *out;      /* pinned */
+  Address staged;      /* inputs on the device, before the step before them is done with its own */
+  void *copied, *done; /* events: the inputs are there; the outputs are here */
+} Stage;
+
 typedef struct Replay { /* the launches of a run, with the sizes that it was bound to */
   struct Replay *next;
   const NnrtRun *run;
@@ -65,8 +87,11 @@ typedef struct Replay { /* the launches of a run, with the sizes that it was bou
   Mirror *mirror;
   int64_t *dims, arena; /* arena: the number of the mirror's */
   Address *buffers;     /* of graph->buffers */
-  Address *inputs;      /* of graph->inputs: its own memory */
-  void *exec;           /* NULL: a loop may end early, so each step is asked */
+  Address inputs;       /* of graph->inputs, one after the other: its own memory */
+  int64_t in_bytes;
+  Stage ring[RING]; /* none before a run is late */
+  int64_t goes;     /* late ones */
+  void *exec;       /* NULL: a loop may end early, so each step is asked */
 } Replay;
 
 static struct {
@@ -74,8 +99,8 @@ static struct {
 #define DECLARE(name, parameters) int(*name) parameters;
   DRIVER_FUNCTIONS(DECLARE)
 #undef DECLARE
-  void *stream;
-  void **modules; /* the images that were loaded */
+  void *stream, *copies; /* copies: of inputs */
+  void **modules;        /* the images that were loaded */
   int64_t n_modules;
   void ***functions;  /* by graph, by launch */
   Address *constants; /* of the program's */
@@ -213,7 +238,7 @@ static int open_device(const NnrtProgram *p, int number, NnrtError *e) {
   if (number >= count || gpu.cuDeviceGet(&device, number))
     return nnrt_fail(e, NNRT_EDEVICE, "there is no GPU %d: %d here", number, count);
   if (gpu.cuDevicePrimaryCtxRetain(&context, device) || gpu.cuCtxSetCurrent(context) ||
-      gpu.cuStreamCreate(&gpu.stream, NON_BLOCKING))
+      gpu.cuStreamCreate(&gpu.stream, NON_BLOCKING) || gpu.cuStreamCreate(&gpu.copies, NON_BLOCKING))
     return nnrt_fail(e, NNRT_EDEVICE, "GPU %d cannot be used", number);
   status = load_best(device, e);
   if (status == NNRT_OK) status = find_kernels(e);
@@ -228,32 +253,35 @@ static int open_device(const NnrtProgram *p, int number, NnrtError *e) {
   return NNRT_OK;
 }
 
+const NnrtOption nnrt_gpu_options[] = {
+#define ROW(id, ...)
+#define TRAIN(id, ...)
+#define GPU(id, name, letter, argument, verbs, fallback, help) {name, letter, argument, verbs, fallback, help},
+#include "runtime/options.def"
+#undef ROW
+#undef TRAIN
+#undef GPU
+};
+
 /* cuda, cuda:1, cpu. */
 static int choose_device(const NnrtProgram *p, const char *name, NnrtError *e) {
+  char *end = NULL;
   if (!strcmp(name, "cpu")) return NNRT_OK;
-  if (strncmp(name, "cuda", 4) != 0 || (name[4] && name[4] != ':'))
+  long number = !strncmp(name, "cuda:", 5) && name[5] >= '0' && name[5] <= '9' ? strtol(name + 5, &end, 10) : 0;
+  if (strcmp(name, "cuda") != 0 && (!end || *end || number > INT32_MAX))
     return nnrt_fail(e, NNRT_EUSAGE, "--device: cuda, cuda:1 or cpu, not \"%.40s\"", name);
-  return open_device(p, name[4] ? atoi(name + 5) : 0, e);
+  return open_device(p, (int)number, e);
 }
 
 int __real_nnrt_cli_parse(NnrtCli *c, const NnrtProgram *p, const NnrtVerbRow *verb, char kind, int argc,
                           char **argv);
 int __wrap_nnrt_cli_parse(NnrtCli *c, const NnrtProgram *p, const NnrtVerbRow *verb, char kind, int argc,
                           char **argv);
-
-/* Takes --device out of the arguments; the others are the runtime's. */
 int __wrap_nnrt_cli_parse(NnrtCli *c, const NnrtProgram *p, const NnrtVerbRow *verb, char kind, int argc,
                           char **argv) {
-  const char *device = getenv("NN_DEVICE");
-  int n = 0;
-  for (int i = 0; i < argc; i++) {
-    if (!strncmp(argv[i], "--device=", 9)) device = argv[i] + 9;
-    else if (!strncmp(argv[i], "device=", 7)) device = argv[i] + 7;
-    else if (!strcmp(argv[i], "--device") && i + 1 < argc) device = argv[++i];
-    else argv[n++] = argv[i];
-  }
-  int status = __real_nnrt_cli_parse(c, p, verb, kind, n, argv);
+  int status = __real_nnrt_cli_parse(c, p, verb, kind, argc, argv);
   if (status != NNRT_OK || kind == 'i' || nnrt_cli_flag(c, NNRT_OPT_HELP)) return status;
+  const char *device = nnrt_cli_text(c, NNRT_OPT_DEVICE);
   return choose_device(p, device ? device : "cuda", &c->error);
 }
 
@@ -335,19 +363,54 @@ static int64_t bytes_of(const NnrtRun *r, int64_t buffer) {
   return poly(r->graph->buffers[buffer].bytes, r->graph->buffers[buffer].n_bytes, r);
 }
 
-static bool is_same(const Replay *x, const NnrtRun *r) {
-  return x->graph == r->graph && !memcmp(x->dims, r->dims, (size_t)r->graph->n_dims * sizeof *r->dims);
+static bool is_same(const Replay *x, const NnrtRun *r, const Mirror *m) {
+  return x->run == r && x->graph == r->graph && x->mirror == m && x->arena == m->arenas &&
+         !memcmp(x->dims, r->dims, (size_t)r->graph->n_dims * sizeof *r->dims);
+}
+
+static bool is_input(const NnrtRun *r, int64_t buffer) { return r->graph->buffers[buffer].place == NNRT_INPUT; }
+
+static int64_t room_for(const NnrtRun *r, int64_t buffer) { return (bytes_of(r, buffer) + ROOM - 1) / ROOM * ROOM; }
+
+typedef void EachBuffer(void *cx, int64_t buffer, int64_t at);
+
+/* Calls f for each input's buffer, and its place where they lie one after the other; returns their bytes. */
+static int64_t each_input(const NnrtRun *r, EachBuffer *f, void *cx) {
+  int64_t at = 0;
+  for (int64_t i = 0; i < r->graph->n_buffers; i++) {
+    if (!is_input(r, i)) continue;
+    if (f) f(cx, i, at);
+    at += room_for(r, i);
+  }
+  return at;
+}
+
+/* The same of outputs. They lie in the host's arena where the device has them in its own. */
+static int64_t each_output(const NnrtRun *r, EachBuffer *f, void *cx) {
+  int64_t at = 0;
+  for (int64_t i = 0; i < r->graph->n_outputs; i++) {
+    int64_t b = r->graph->outputs[i].buffer;
+    if (b < 0 || is_input(r, b) || r->graph->buffers[b].place == NNRT_CONST) continue;
+    if (f) f(cx, b, at);
+    at += room_for(r, b);
+  }
+  return at;
+}
+
+static void place_input(void *cx, int64_t buffer, int64_t at) {
+  Replay *x = cx;
+  x->buffers[buffer] = x->inputs + (Address)at;
 }
 
 static void place(Replay *x, const NnrtRun *r) {
   const NnrtModel *m = r->model;
+  x->in_bytes = each_input(r, NULL, NULL);
+  if (x->in_bytes) x->inputs = allocate(x->in_bytes, "the inputs");
+  each_input(r, place_input, x);
   for (int64_t i = 0; i < r->graph->n_buffers; i++) {
     const NnrtBuffer *b = &r->graph->buffers[i];
     switch ((NnrtPlace)b->place) {
-    case NNRT_INPUT:
-      x->inputs[b->index] = allocate(bytes_of(r, i), "an input");
-      x->buffers[i] = x->inputs[b->index];
-      break;
+    case NNRT_INPUT: break;
     case NNRT_PARAM:
     case NNRT_STATE:
       x->buffers[i] = x->mirror->variables + (Address)((char *)m->variables[b->index] - (char *)m->block);
@@ -358,28 +421,57 @@ static void place(Replay *x, const NnrtRun *r) {
   }
 }
 
+static void drop_stage(Stage *s) {
+  if (!s->in) return;
+  must(gpu.cuMemFreeHost(s->in), "pinned memory");
+  must(gpu.cuMemFreeHost(s->out), "pinned memory");
+  must(gpu.cuMemFree_v2(s->staged), "the inputs");
+  must(gpu.cuEventDestroy_v2(s->copied), "an event");
+  must(gpu.cuEventDestroy_v2(s->done), "an event");
+}
+
 static void drop(Replay *x) {
-  for (int64_t i = 0; i < x->graph->n_inputs; i++)
-    if (x->inputs[i]) must(gpu.cuMemFree_v2(x->inputs[i]), "an input");
+  for (int i = 0; i < RING; i++) drop_stage(&x->ring[i]);
+  if (x->inputs) must(gpu.cuMemFree_v2(x->inputs), "the inputs");
   if (x->exec) must(gpu.cuGraphExecDestroy(x->exec), "a graph");
   free(x->dims);
   free(x->buffers);
-  free(x->inputs);
+  free(x);
+}
+
+/* Those of other sizes stay, as a short last batch comes again in each epoch; but not all that there ever were. */
+static void drop_old(const NnrtRun *r, const Mirror *m) {
+  int kept = 0;
+  for (Replay **at = &gpu.replays; *at;) {
+    Replay *x = *at;
+    bool fits = x->graph == r->graph && x->mirror == m && x->arena == m->arenas;
+    if (x->run != r || (fits && ++kept < REPLAYS)) {
+      at = &x->next;
+      continue;
+    }
+    *at = x->next;
+    drop(x);
+  }
+}
+
+static Replay *find_replay(const NnrtRun *r, const Mirror *m) {
+  for (Replay *x = gpu.replays; x; x = x->next)
+    if (is_same(x, r, m)) return x;
+  return NULL;
 }
 
 static Replay *make_replay(const NnrtRun *r, Mirror *m) {
-  Replay *x = gpu.replays;
-  while (x && x->run != r) x = x->next;
-  if (x && is_same(x, r) && x->arena == m->arenas && x->mirror == m) return x;
-  Replay *next = x ? x->next : gpu.replays;
-  if (x) drop(x);
-  else gpu.replays = x = needed(calloc(1, sizeof *x), "a run");
-  *x = (Replay){.next = next, .run = r, .graph = r->graph, .mirror = m, .arena = m->arenas};
+  Replay *x = find_replay(r, m);
+  if (x) return x;
+  finish();
+  drop_old(r, m);
+  x = needed(calloc(1, sizeof *x), "a run");
+  *x = (Replay){.next = gpu.replays, .run = r, .graph = r->graph, .mirror = m, .arena = m->arenas};
   x->dims = needed(calloc((size_t)r->graph->n_dims + 1, sizeof *x->dims), "a run");
   x->buffers = needed(calloc((size_t)r->graph->n_buffers + 1, sizeof *x->buffers), "a run");
-  x->inputs = needed(calloc((size_t)r->graph->n_inputs + 1, sizeof *x->inputs), "a run");
   memcpy(x->dims, r->dims, (size_t)r->graph->n_dims * sizeof *x->dims);
   place(x, r);
+  gpu.replays = x;
   return x;
 }
 
@@ -449,13 +541,79 @@ static void capture(NnrtRun *r, Replay *x) {
   must(gpu.cuGraphDestroy(graph), "a graph");
 }
 
-/* Outputs lie in the host's arena where the device has them in its own. */
-static void download_outputs(const NnrtRun *r, const Replay *x) {
-  for (int64_t i = 0; i < r->graph->n_outputs; i++) {
-    int64_t b = r->graph->outputs[i].buffer;
-    if (b < 0 || r->graph->buffers[b].place == NNRT_INPUT || r->graph->buffers[b].place == NNRT_CONST) continue;
-    download(r->buffers[b], x->buffers[b], bytes_of(r, b));
+/* ---- runs under way ---- */
+
+typedef struct Going {
+  NnrtRun *run;
+  Replay *replay;
+  Stage *stage; /* NULL: the host waits */
+} Going;
+
+static void send_input(void *cx, int64_t buffer, int64_t at) {
+  const Going *g = cx;
+  const void *from = g->run->inputs[g->run->graph->buffers[buffer].index];
+  int64_t bytes = bytes_of(g->run, buffer);
+  if (!g->stage) upload(g->replay->buffers[buffer], from, bytes);
+  else if (bytes > 0 && from) memcpy(g->stage->in + at, from, (size_t)bytes);
+}
+
+static void get_output(void *cx, int64_t buffer, int64_t at) {
+  const Going *g = cx;
+  download(g->stage ? (void *)(g->stage->out + at) : g->run->buffers[buffer], g->replay->buffers[buffer],
+           bytes_of(g->run, buffer));
+}
+
+static void take_output(void *cx, int64_t buffer, int64_t at) {
+  const Going *g = cx;
+  memcpy(g->run->buffers[buffer], g->stage->out + at, (size_t)bytes_of(g->run, buffer));
+}
+
+static char *pinned(int64_t bytes) {
+  void *at = NULL;
+  must(gpu.cuMemHostAlloc(&at, (size_t)(bytes > 0 ? bytes : 1), 0), "pinned memory");
+  return at;
+}
+
+static void open_ring(const NnrtRun *r, Replay *x) {
+  for (int i = 0; i < RING && !x->ring[i].in; i++) {
+    Stage *s = &x->ring[i];
+    s->in = pinned(x->in_bytes);
+    s->out = pinned(each_output(r, NULL, NULL));
+    s->staged = allocate(x->in_bytes, "a batch");
+    must(gpu.cuEventCreate(&s->copied, NO_TIMING), "an event");
+    must(gpu.cuEventCreate(&s->done, NO_TIMING), "an event");
   }
+}
+
+static void wait_for(void *event) {
+  int status = gpu.cuEventQuery(event);
+  must(status == NOT_READY ? gpu.cuEventSynchronize(event) : status, "a step");
+}
+
+static Stage *next_stage(const NnrtRun *r, Replay *x) {
+  if (!r->late || x->in_bytes > MOST_STAGED) return NULL;
+  open_ring(r, x);
+  Stage *s = &x->ring[x->goes++ % RING];
+  if (x->goes > RING)
+    wait_for(s->done); /* whose memory this was: it has arrived, if not more than LATE are under way */
+  return s;
+}
+
+static void send_inputs(Going *g) {
+  const Replay *x = g->replay;
+  const Stage *s = g->stage;
+  each_input(g->run, send_input, g);
+  if (!s || !x->in_bytes) return;
+  must(gpu.cuMemcpyHtoDAsync_v2(s->staged, s->in, (size_t)x->in_bytes, gpu.copies), "a batch");
+  must(gpu.cuEventRecord(s->copied, gpu.copies), "a batch");
+  must(gpu.cuStreamWaitEvent(gpu.stream, s->copied, 0), "a batch");
+  must(gpu.cuMemcpyDtoDAsync_v2(x->inputs, s->staged, (size_t)x->in_bytes, gpu.stream), "a batch");
+}
+
+static void compute(NnrtRun *r, Replay *x) {
+  if (!x->exec && !may_end_early(r->graph)) capture(r, x);
+  if (x->exec) must(gpu.cuGraphLaunch(x->exec, gpu.stream), r->graph->name);
+  else __real_nnrt_run_go(r);
 }
 
 void __wrap_nnrt_run_go(NnrtRun *r) {
@@ -466,17 +624,33 @@ void __wrap_nnrt_run_go(NnrtRun *r) {
   Mirror *m = make_mirror(r->model);
   Replay *x = gpu.going = make_replay(r, m);
   reserve_scratch(r);
-  for (int64_t i = 0; i < r->graph->n_buffers; i++)
-    if (r->graph->buffers[i].place == NNRT_INPUT)
-      upload(x->buffers[i], r->inputs[r->graph->buffers[i].index], bytes_of(r, i));
-  if (!x->exec && !may_end_early(r->graph)) capture(r, x);
-  if (x->exec) must(gpu.cuGraphLaunch(x->exec, gpu.stream), r->graph->name);
-  else __real_nnrt_run_go(r);
-  download_outputs(r, x);
-  finish();
+  Going g = {r, x, next_stage(r, x)};
+  send_inputs(&g);
+  compute(r, x);
+  each_output(r, get_output, &g);
+  if (g.stage) must(gpu.cuEventRecord(g.stage->done, gpu.stream), "a step");
+  else finish();
   gpu.going = NULL;
   if (r->graph->n_stored) m->device_is_newer = true;
 }
+
+int __wrap_nnrt_run_most_late(const NnrtRun *r);
+int __wrap_nnrt_run_most_late(const NnrtRun *r) {
+  (void)r;
+  return gpu.on ? LATE : 0;
+}
+
+void __wrap_nnrt_run_arrive(NnrtRun *r, int back);
+void __wrap_nnrt_run_arrive(NnrtRun *r, int back) {
+  const Mirror *m = gpu.on ? mirror_of(r->model) : NULL;
+  Replay *x = m ? find_replay(r, m) : NULL;
+  if (!x || x->goes <= back) return;
+  Going g = {r, x, &x->ring[(x->goes - 1 - back) % RING]};
+  wait_for(g.stage->done);
+  each_output(r, take_output, &g);
+}
+
+/* ---- loops that may end early ---- */
 
 bool __real_nnrt_loop_ends(const NnrtRun *r, const NnrtLoop *l, int64_t steps, int64_t step);
 bool __wrap_nnrt_loop_ends(const NnrtRun *r, const NnrtLoop *l, int64_t steps, int64_t step);
@@ -516,7 +690,6 @@ void __wrap_nnrt_model_close(NnrtModel *m) {
       }
       *y = run->next;
       drop(run);
-      free(run);
     }
     *x = old->next;
     must(gpu.cuMemFree_v2(old->variables), "the model");

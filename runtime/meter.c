@@ -151,6 +151,13 @@ const NnrtMetric *nnrt_meter_bad(const NnrtMeter *m) {
   return NULL;
 }
 
+bool nnrt_meter_streams(const NnrtMeter *m) {
+  for (int i = 0; i < m->n; i++)
+    for (int k = 0; k < m->metrics[i].n_parts; k++)
+      if (m->metrics[i].parts[k].first) return true;
+  return false;
+}
+
 static int compute(NnrtMeter *m, NnrtMetric *x, double *value, NnrtError *e) {
   NnrtRun r;
   int status = nnrt_run_open(&r, m->model, x->graph, e);

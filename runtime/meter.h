@@ -48,6 +48,9 @@ void nnrt_meter_step(NnrtMeter *m);
 /* Takes the outputs of the run for n examples. */
 void nnrt_meter_add(NnrtMeter *m, const NnrtRun *run, int64_t n);
 
+/* Whether a metric has states, which each run gives to the next. */
+bool nnrt_meter_streams(const NnrtMeter *m);
+
 /* The first loss of the last batch that is not finite; NULL: all are. */
 const NnrtMetric *nnrt_meter_bad(const NnrtMeter *m);
 

@@ -11,18 +11,23 @@
 static const NnrtOption options[] = {
 #define ROW(id, name, letter, argument, verbs, fallback, help) {name, letter, argument, verbs, fallback, help},
 #define TRAIN(id, ...)
+#define GPU(id, ...)
 #include "runtime/options.def"
 #undef ROW
 #undef TRAIN
+#undef GPU
 };
 enum { COMMON = sizeof options / sizeof *options };
 
-/* Only the verbs that train bring it into a program. */
+/* Only the verbs that train bring the first into a program, only a GPU the second. */
 #pragma weak nnrt_train_cli
+#pragma weak nnrt_gpu_options
 
 const NnrtOption *nnrt_option(int id) {
   static const NnrtOption none = {"", 0, NULL, "", NULL, ""};
-  return id < COMMON ? &options[id] : &nnrt_train_cli ? &nnrt_train_cli.options[id - COMMON] : &none;
+  if (id < COMMON) return &options[id];
+  if (id >= NNRT_OPT_DEVICE) return nnrt_gpu_options ? &nnrt_gpu_options[id - NNRT_OPT_DEVICE] : &none;
+  return &nnrt_train_cli ? &nnrt_train_cli.options[id - COMMON] : &none;
 }
 
 static bool applies(const NnrtCli *c, int id) { return strchr(nnrt_option(id)->verbs, c->kind) != NULL; }

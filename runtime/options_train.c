@@ -8,10 +8,12 @@
 
 static const NnrtOption options[] = {
 #define ROW(id, ...)
+#define GPU(id, ...)
 #define TRAIN(id, name, letter, argument, verbs, fallback, help) {name, letter, argument, verbs, fallback, help},
 #include "runtime/options.def"
 #undef ROW
 #undef TRAIN
+#undef GPU
 };
 
 static const char *source(const NnrtCli *c, int id, char text[32]) {

@@ -41,6 +41,7 @@ typedef struct NnrtRun {
   int64_t *loop_steps;   /* of graph->loops */
   void **operands;       /* of all launches, one after the other */
   char *arena;           /* the model's, as it was when the buffers were placed */
+  int late;              /* how many runs may be under way when one goes; 0: each is done when nnrt_run_go returns */
   int64_t checked_arena; /* arena_check.c: the plan that was reported last */
 } NnrtRun;
 
@@ -58,6 +59,11 @@ void nnrt_run_input(NnrtRun *r, int port, const void *data);
 const void *nnrt_run_output(const NnrtRun *r, int port);
 
 void nnrt_run_go(NnrtRun *r);
+/* The most that `late` may be: 0 on the processor. */
+int nnrt_run_most_late(const NnrtRun *r);
+/* Where `late` is not 0: waits for the run before the last `back` ones, whose outputs are then read by
+ * nnrt_run_output. Runs that were bound otherwise must have arrived before. */
+void nnrt_run_arrive(NnrtRun *r, int back);
 /* One of graph->launches, after those before it; `step` counts the steps of its loops, 0 outside of loops. */
 void nnrt_run_launch(NnrtRun *r, int64_t launch, int64_t step);
 

@@ -104,6 +104,9 @@ static int open_graphs(NnrtTraining *t) {
                                   t->n_validation, batch, t->seed, t->error);
   if (status != NNRT_OK) return status;
   t->values = calloc((size_t)nnrt_training_metrics(t) + 1, sizeof *t->values);
+  if (!piece && !nnrt_meter_streams(&t->meter)) t->late = nnrt_run_most_late(&t->feed.run);
+  if (t->late > NNRT_MOST_LATE) t->late = NNRT_MOST_LATE;
+  t->feed.run.late = t->late;
   choose_watched(t);
   return t->values ? NNRT_OK : nnrt_fail_memory(t->error, 0, "the metrics");
 }
@@ -225,13 +228,45 @@ static int diverged(NnrtTraining *t, const NnrtMetric *bad) {
   nnrt_rundir_flush(&t->run, NULL);
   return nnrt_fail(
       t->error, NNRT_EDIVERGED, "%s (line %lld of the source) is %s at step %lld; %s/last.safetensors %s", bad->name,
-      line_of_output(t->feed.run.graph, bad->port), nnrt_real_text(bad->last, false, value), (long long)t->step,
+      line_of_output(t->feed.run.graph, bad->port), nnrt_real_text(bad->last, false, value), (long long)t->seen.step,
       t->run.path, t->last_save_step ? "holds the last good weights" : "was not written yet");
 }
 
+/* What a step measured was added to the meter: it is logged. */
+static int see(NnrtTraining *t, NnrtSeen s) {
+  t->seen = s;
+  int status = nnrt_training_log_step(t);
+  const NnrtMetric *bad = nnrt_meter_bad(&t->meter);
+  return status == NNRT_OK && bad ? diverged(t, bad) : status;
+}
+
+/* Waits for steps, the oldest first, until at most so many are under way. */
+static int settle(NnrtTraining *t, int most) {
+  int status = NNRT_OK;
+  while (t->n_under_way > most && status == NNRT_OK) {
+    NnrtSeen s = t->under_way[0];
+    nnrt_run_arrive(&t->feed.run, --t->n_under_way);
+    memmove(t->under_way, t->under_way + 1, (size_t)t->n_under_way * sizeof *t->under_way);
+    nnrt_meter_step(&t->meter);
+    nnrt_meter_add(&t->meter, &t->feed.run, s.n);
+    status = see(t, s);
+  }
+  return status;
+}
+
 /* One step on the next n examples. */
-static int run_batch(NnrtTraining *t, int64_t n) {
-  int64_t size = t->pieces.size && t->pieces.size < n ? t->pieces.size : n;
+static int run_whole(NnrtTraining *t, int64_t n) {
+  bool other_size = t->feed.run.n_open && t->feed.run.dims[0] != n;
+  int status = other_size ? settle(t, 0) : NNRT_OK;
+  if (status == NNRT_OK)
+    status = nnrt_feed_run(&t->feed, t->order + t->position, n, t->step + 1, t->steps, t->epoch + 1, t->error);
+  if (status != NNRT_OK) return status;
+  t->under_way[t->n_under_way++] = (NnrtSeen){n, t->step + 1, t->position + n};
+  return settle(t, t->late);
+}
+
+static int run_pieces(NnrtTraining *t, int64_t n) {
+  int64_t size = t->pieces.size < n ? t->pieces.size : n;
   const int64_t *places = t->order + t->position;
   nnrt_meter_step(&t->meter);
   for (int64_t first = 0; first < n; first += size) {
@@ -239,9 +274,10 @@ static int run_batch(NnrtTraining *t, int64_t n) {
     int status = nnrt_feed_run(&t->feed, places + first, m, t->step + 1, t->steps, t->epoch + 1, t->error);
     if (status != NNRT_OK) return status;
     nnrt_meter_add(&t->meter, &t->feed.run, m);
-    if (t->pieces.size) nnrt_pieces_add(&t->pieces, &t->feed, (double)m / (double)n, first == 0);
+    nnrt_pieces_add(&t->pieces, &t->feed, (double)m / (double)n, first == 0);
   }
-  return t->pieces.size ? nnrt_pieces_update(&t->pieces, n, t->error) : NNRT_OK;
+  int status = nnrt_pieces_update(&t->pieces, n, t->error);
+  return status == NNRT_OK ? see(t, (NnrtSeen){n, t->step + 1, t->position + n}) : status;
 }
 
 static int run_step(NnrtTraining *t) {
@@ -250,13 +286,10 @@ static int run_step(NnrtTraining *t) {
     order_epoch(t);
     nnrt_progress_epoch(&t->progress);
   }
-  int status = run_batch(t, n);
-  if (status != NNRT_OK) return status;
+  int status = t->pieces.size ? run_pieces(t, n) : run_whole(t, n);
   t->step++;
   t->position += n;
-  status = nnrt_training_log_step(t);
-  const NnrtMetric *bad = nnrt_meter_bad(&t->meter);
-  return status == NNRT_OK && bad ? diverged(t, bad) : status;
+  return status;
 }
 
 /* Is this epoch the best? If so it is kept; if none was for long enough, `stop when` holds. */
@@ -281,7 +314,8 @@ static int measure(NnrtTraining *t) {
 }
 
 static int end_epoch(NnrtTraining *t) {
-  int status = measure(t);
+  int status = settle(t, 0);
+  if (status == NNRT_OK) status = measure(t);
   if (status != NNRT_OK) return status;
   t->epoch++;
   t->position = 0;
@@ -320,7 +354,8 @@ static void options_again(const NnrtCli *c, char *text, size_t room) {
 
 static int stopped(NnrtTraining *t) {
   char again[256];
-  int status = nnrt_training_save(t);
+  int status = settle(t, 0);
+  if (status == NNRT_OK) status = nnrt_training_save(t);
   if (status != NNRT_OK) return status;
   options_again(t->cli, again, sizeof again);
   return nnrt_fail(t->error, NNRT_STOPPED, "stopped by a signal after step %lld, saved: go on with --resume %s%s",
@@ -335,8 +370,11 @@ static int loop(NnrtTraining *t, const sigset_t *signals) {
     if (ended) status = end_epoch(t);
     if (status != NNRT_OK) break;
     if (signal_came(signals)) return stopped(t);
-    if (t->step < t->steps && nnrt_training_save_is_due(t, ended)) status = nnrt_training_save(t);
+    if (t->step == t->steps || !nnrt_training_save_is_due(t, ended)) continue;
+    status = settle(t, 0);
+    if (status == NNRT_OK) status = nnrt_training_save(t);
   }
+  if (status == NNRT_OK) status = settle(t, 0);
   if (status == NNRT_OK && t->position) status = measure(t);
   return status != NNRT_OK ? status : nnrt_training_save(t);
 }

@@ -111,15 +111,16 @@ static void draw_step(NnrtTraining *t) {
   for (int i = 0; i < t->meter.n && n < 4; i++)
     if (t->meter.metrics[i].graph < 0)
       values[n++] = (NnrtValue){"", t->meter.metrics[i].name, t->meter.metrics[i].sum / (double)t->meter.count};
-  nnrt_progress_step(&t->progress, t->epoch + 1, (t->position + t->batch - 1) / t->batch,
-                     (t->n + t->batch - 1) / t->batch, t->step, t->position, values, n);
+  const NnrtSeen *s = &t->seen;
+  nnrt_progress_step(&t->progress, t->epoch + 1, (s->position + t->batch - 1) / t->batch,
+                     (t->n + t->batch - 1) / t->batch, s->step, s->position, values, n);
 }
 
 int nnrt_training_log_step(NnrtTraining *t) {
   NnrtLine *l = &t->run.jsonl.text;
   nnrt_line_open(l, NULL, '{');
   nnrt_line_string(l, "event", "step");
-  nnrt_line_integer(l, "step", t->step);
+  nnrt_line_integer(l, "step", t->seen.step);
   for (int i = 0; i < t->meter.n_losses; i++)
     nnrt_line_real(l, t->meter.metrics[i].name, t->meter.metrics[i].last, t->meter.metrics[i].single);
   nnrt_line_close(l, '}');

@@ -12,6 +12,11 @@
 
 typedef enum NnrtSaveUnit { NNRT_SAVE_SECONDS, NNRT_SAVE_STEPS, NNRT_SAVE_EPOCHS } NnrtSaveUnit;
 
+typedef struct NnrtSeen { /* a step of the feed's graph, and what it was */
+  int64_t n, step, position;
+} NnrtSeen;
+enum { NNRT_MOST_LATE = 2 };
+
 typedef struct NnrtTraining {
   NnrtCli *cli;
   NnrtError *error; /* the cli's */
@@ -40,8 +45,11 @@ typedef struct NnrtTraining {
 
   /* Where the training stands: all that a checkpoint must hold beside the variables. */
   int64_t step, epoch, position; /* done: steps, epochs, examples of the current epoch */
-  double best;                   /* value of the watched metric; NAN: none yet */
-  int64_t stalled;               /* epochs since */
+  int late, n_under_way;         /* steps whose outputs are read later than the next one begins; of these, how many */
+  NnrtSeen under_way[NNRT_MOST_LATE + 1];
+  NnrtSeen seen;   /* the last step whose outputs were read */
+  double best;     /* value of the watched metric; NAN: none yet */
+  int64_t stalled; /* epochs since */
 
   int watched;     /* metric that decides what is best, an index into `values`; -1: none */
   bool watched_up; /* larger is better */
