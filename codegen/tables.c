@@ -487,7 +487,6 @@ static void build_train(Tables *t) {
       reports[k] = (NnrtReport){r->name, graph_index(t, r->graph), graph_index(t, r->first), r->arguments};
     }
     rows[i] = (NnrtTrain){.name = from->name,
-                          .data = from->data,
                           .epochs = from->epochs,
                           .steps = from->steps,
                           .batch = from->batch,
@@ -509,6 +508,9 @@ static void build_train(Tables *t) {
                           .whole = from->whole,
                           .memory = t->options->memory,
                           .micro_batch = t->options->micro_batch};
+    int64_t *data = NEW_ARRAY(t->arena, int64_t, from->data.n + 1);
+    for (int k = 0; k < from->data.n; k++) data[k] = from->data.at[k];
+    SET_INTS(t, &rows[i], data, from->data.n, data);
   }
   t->out->n_train = p->train.n;
   t->out->train = rows;

@@ -69,37 +69,47 @@ static void augment_one(Elaborator *x, const DataSet *d, Env *one, Ast *a, Value
   }
 }
 
-Env *augment_fields(Elaborator *x, const DataDecl *data, Env *e) {
+/* The example's place in its own data set. */
+static Expr *own_place(Elaborator *x, const DataSet *d, Var *b, Span at) {
+  Form *i[1] = {form_var(x->ir, b)};
+  bool first = &x->program->data.at[x->drawn.at[0].data] == d;
+  Str name = first ? str_internz(x->strings, "$place") : str_internf(x->strings, "$place.%s", d->name);
+  return expr_read(x->ir, graph_named_input(x, name, DT_i64, 1, &x->batch, at), i);
+}
+
+/* The field's value for the example, over b again: with its bound, and as long as it was. */
+static Value *whole_field(Elaborator *x, const Field *f, Value *one, Value *before, Var *b) {
+  Value *v = one ? value_abstract(x, one, 1, &b) : NULL;
+  if (v && f->bound) v->bound = dim_const(x->ir, f->bound);
+  if (v) v->length = before->length;
+  return v;
+}
+
+void augment_fields(Elaborator *x, const DataDecl *data, Value **fields) {
   const DataSet *d = &x->program->data.at[data->index];
   const AstList *body = &data->ast->body->items;
   Module *module = x->module;
   Frame *frame = frame_enter(x, str_internf(x->strings, "augment.%s", d->name));
   x->module = data->module;
-  Value **fields = NEW_ARRAY(x->arena, Value *, d->fields.n + 1);
+  Value **one = NEW_ARRAY(x->arena, Value *, d->fields.n + 1);
   Var *b = var_fresh(x->ir, x->batch);
   Form *at = form_var(x->ir, b);
-  stack_push(x, b, place_of(x, b, data->ast->span));
+  stack_push(x, b, own_place(x, d, b, data->ast->span));
   for (int i = 0; i < d->fields.n; i++) {
-    Value *whole = data_input(x, data->index, i, x->batch, d->fields.at[i].span);
-    fields[i] = value_take(x, whole, 1, &at);
-    fields[i]->bound = whole->bound;
+    one[i] = value_take(x, fields[i], 1, &at);
+    one[i]->bound = fields[i]->bound;
   }
   bool any = false;
   for (int i = 0; i < body->n; i++) {
     if (body->at[i]->kind != AST_AUGMENT || !names_fields(d, body->at[i])) continue;
-    Env *one = text_names(x, d, data->ast->span);
+    Env *names = text_names(x, d, data->ast->span);
     for (int k = 0; k < d->fields.n; k++)
-      one = env_bind(x, one, d->fields.at[k].name, fields[k], d->fields.at[k].span);
-    augment_one(x, d, one, body->at[i], fields);
+      names = env_bind(x, names, d->fields.at[k].name, one[k], d->fields.at[k].span);
+    augment_one(x, d, names, body->at[i], one);
     any = true;
   }
   x->stack.n--;
   x->module = module;
   x->frame = frame;
-  for (int i = 0; any && i < d->fields.n; i++) {
-    Value *v = fields[i] ? value_abstract(x, fields[i], 1, &b) : NULL;
-    if (v && d->fields.at[i].bound) v->bound = dim_const(x->ir, d->fields.at[i].bound);
-    e = env_bind(x, e, d->fields.at[i].name, v, d->fields.at[i].span);
-  }
-  return e;
+  for (int i = 0; any && i < d->fields.n; i++) fields[i] = whole_field(x, &d->fields.at[i], one[i], fields[i], b);
 }

@@ -312,6 +312,33 @@ Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at) {
   return v;
 }
 
+Str data_with_field(Elaborator *x, Str name) {
+  for (int k = 0; k < x->drawn.n; k++) {
+    const DataSet *d = &x->program->data.at[x->drawn.at[k].data];
+    for (int i = 0; i < d->fields.n; i++)
+      if (d->fields.at[i].name == name) return d->name;
+  }
+  return NULL;
+}
+
+/* The field of the batch's examples, or of all. */
+static Value *drawn_field(Elaborator *x, const DataDecl *decl, int field, Span at) {
+  for (int k = 0; k < x->drawn.n; k++) {
+    const Drawn *s = &x->drawn.at[k];
+    if (s->data != decl->index) continue;
+    return s->fields ? s->fields[field] : data_input(x, decl->index, field, x->batch, at);
+  }
+  if (!x->drawn.n) {
+    diag_add(x->diags, DIAG_FIELD, at, "the data's fields are read in a file's definitions and in `train`");
+    return NULL;
+  }
+  Str first = x->program->data.at[x->drawn.at[0].data].name;
+  Diag *d = diag_add(x->diags, DIAG_FIELD, at, "examples of `%s` are there, and none of `%s`", first, decl->name);
+  if (x->drawn.at[0].fields) diag_help(d, "`train %s, %s { ... }` draws from both", first, decl->name);
+  else diag_help(d, "a definition reads the fields of one data set; a third may name the results of two");
+  return NULL;
+}
+
 Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
   bool own = decl->index < 0, classes = !strcmp(name, "classes");
   if (x->field && (own || !classes)) { /* it is computed for one example, while the data are read */
@@ -326,12 +353,8 @@ Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
     for (int i = 0; i < d->fields.n; i++)
       if (d->fields.at[i].bound) return value_int(x, dim_const(x->ir, d->fields.at[i].bound), at);
   }
-  for (int i = 0; i < d->fields.n; i++) {
-    if (d->fields.at[i].name != name) continue;
-    if (x->batch) return data_input(x, decl->index, i, x->batch, at);
-    diag_add(x->diags, DIAG_FIELD, at, "the data's fields are read in a file's definitions and in `train`");
-    return NULL;
-  }
+  for (int i = 0; i < d->fields.n; i++)
+    if (d->fields.at[i].name == name) return drawn_field(x, decl, i, at);
   Diag *g = diag_add(x->diags, DIAG_NO_MEMBER, at, "the data `%s` has no field `%s`", decl->name, name);
   Nearest near = {name, 3, NULL};
   for (int i = 0; i < d->fields.n; i++) nearest_consider(&near, d->fields.at[i].name);

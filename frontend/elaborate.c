@@ -27,6 +27,7 @@ Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   memset(&x->inputs, 0, sizeof x->inputs);
   memset(&x->repeated, 0, sizeof x->repeated);
   memset(&x->pending, 0, sizeof x->pending);
+  memset(&x->drawn, 0, sizeof x->drawn);
   x->call_pending = x->examples = x->steps = x->repeats = 0;
   x->loop = NULL;
   x->repeat = NULL;
@@ -513,6 +514,7 @@ static void elaborate_statistics(Elaborator *x) {
             graph_begin(x, str_internf(x->strings, "stats.%s", x->program->data.at[data].name), &saved);
         x->batch = dim_symbol(x->ir, str_internz(x->strings, "N"), 1);
         x->graph->batch = dim_as_symbol(x->batch);
+        vec_push(x->arena, &x->drawn, (Drawn){.data = data});
       }
       x->module = d->module;
       d->graph = NULL;

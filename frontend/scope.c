@@ -113,7 +113,9 @@ Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   }
   Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, at, "`%s` is not defined", name);
   const char *help = foreign_help(name);
-  if (help) diag_help(d, "%s", help);
+  Str data = data_with_field(x, name);
+  if (data) diag_fix(diag_help(d, "`%s` has such a field: `%s.%s`", data, data, name), at, "%s.%s", data, name);
+  else if (help) diag_help(d, "%s", help);
   else if (x->diags->errors < 100) diag_meant(d, at, closest_name(x, e, name));
   return NULL;
 }

@@ -128,7 +128,19 @@ static Env *bind_counter(Elaborator *x, Env *e, const char *name, const char *in
   return e;
 }
 
-static Graph *walk_body(Elaborator *x, Train *t, const DataDecl *data, Ast *a, int first, Mode mode) {
+/* The fields of a data set for the body; alone they go by their own names, too. */
+static void draw_from(Elaborator *x, TrainWalk *w, const DataDecl *data) {
+  const DataSet *d = &x->program->data.at[data->index];
+  Value **fields = NEW_ARRAY(x->arena, Value *, d->fields.n + 1);
+  for (int i = 0; i < d->fields.n; i++) fields[i] = data_input(x, data->index, i, x->batch, d->fields.at[i].span);
+  vec_push(x->arena, &x->drawn, (Drawn){data->index, fields});
+  if (x->training) augment_fields(x, data, fields);
+  for (int i = 0; w->train->data.n == 1 && i < d->fields.n; i++)
+    if (d->fields.at[i].name[0] != '$') /* which goes with another */
+      w->env = env_bind(x, w->env, d->fields.at[i].name, fields[i], d->fields.at[i].span);
+}
+
+static Graph *walk_body(Elaborator *x, Train *t, DataDecl *const *data, Ast *a, int first, Mode mode) {
   static const char *const names[] = {"step", "eval", "grads", "update"};
   GraphState *saved;
   TrainWalk w = {.train = t, .mode = mode};
@@ -143,14 +155,8 @@ static Graph *walk_body(Elaborator *x, Train *t, const DataDecl *data, Ast *a, i
   w.env = bind_counter(x, w.env, "steps", "$steps", a->span);
   w.env = bind_counter(x, w.env, "epoch", "$epoch", a->span);
   w.env = env_bind(x, w.env, str_internz(x->strings, "B"), value_int(x, x->batch, a->span), a->span);
-  DataSet *d = &x->program->data.at[t->data];
-  for (int i = 0; i < d->fields.n; i++) {
-    if (d->fields.at[i].name[0] == '$') continue; /* goes with another */
-    w.env = env_bind(x, w.env, d->fields.at[i].name, data_input(x, t->data, i, x->batch, d->fields.at[i].span),
-                     d->fields.at[i].span);
-  }
   int errors = x->diags->errors;
-  if (x->training) w.env = augment_fields(x, data, w.env);
+  for (int i = 0; i < t->data.n; i++) draw_from(x, &w, data[i]);
   for (int i = first; i < a->body->items.n; i++) train_statement(x, &w, a->body->items.at[i]);
   apply_pending(x, 0);
   if ((mode == MODE_STEP || mode == MODE_UPDATE) && x->diags->errors == errors)
@@ -213,6 +219,21 @@ static bool has_own_name(Elaborator *x, const Ast *a) {
   return true;
 }
 
+/* The data set of that name, which the training has not yet; NULL after a message. */
+static DataDecl *drawn_set(Elaborator *x, const Train *t, const Ast *name) {
+  Value *v = name_lookup(x, NULL, name->name, name->span);
+  if (v && v->kind != VALUE_DATASET)
+    diag_add(x->diags, DIAG_TRAIN_DATA, name->span, "`train` is given a data set, and this is %s",
+             value_type_text(x, v));
+  if (!v || v->kind != VALUE_DATASET) return NULL;
+  for (int i = 0; i < t->data.n; i++) {
+    if (t->data.at[i] != v->data->index) continue;
+    diag_add(x->diags, DIAG_TWICE, name->span, "`%s` is given to this training twice", name->name);
+    return NULL;
+  }
+  return v->data;
+}
+
 void elaborate_train(Elaborator *x, Decl *decl) {
   Ast *a = decl->ast;
   Train t = {.name = a->text,
@@ -223,29 +244,22 @@ void elaborate_train(Elaborator *x, Decl *decl) {
              .shuffle = true,
              .products = x->options->products,
              .span = a->span};
-  if (a->items.n != 1) {
-    diag_add(x->diags, DIAG_NOT_COMPILED, a->items.at[0]->span, "this version of nnc trains on one data set");
-    return;
-  }
   if (!has_own_name(x, a)) return;
-  Value *v = name_lookup(x, NULL, a->items.at[0]->name, a->items.at[0]->span);
-  if (!v) return;
-  if (v->kind != VALUE_DATASET) {
-    diag_add(x->diags, DIAG_TRAIN_DATA, a->items.at[0]->span, "`train` is given a data set, and this is %s",
-             value_type_text(x, v));
-    return;
+  DataDecl **data = NEW_ARRAY(x->arena, DataDecl *, a->items.n + 1);
+  for (int i = 0; i < a->items.n; i++) {
+    if (!(data[i] = drawn_set(x, &t, a->items.at[i]))) return;
+    vec_push(x->arena, &t.data, data[i]->index);
   }
-  t.data = v->data->index;
   x->train = x->program->train.n ? t.name : NULL;
   int errors = x->diags->errors;
   int first = read_settings(x, &t, a->body);
   if (!t.epochs && !t.steps) t.epochs = 1;
-  t.step = walk_body(x, &t, v->data, a, first, MODE_STEP);
+  t.step = walk_body(x, &t, data, a, first, MODE_STEP);
   if (x->diags->errors == errors) {
-    t.eval = walk_body(x, &t, v->data, a, first, MODE_EVAL);
-    t.grads = walk_body(x, &t, v->data, a, first, MODE_GRADS);
+    t.eval = walk_body(x, &t, data, a, first, MODE_EVAL);
+    t.grads = walk_body(x, &t, data, a, first, MODE_GRADS);
     t.whole = why_whole(x, &t);
-    if (!t.whole) t.update = walk_body(x, &t, v->data, a, first, MODE_UPDATE);
+    if (!t.whole) t.update = walk_body(x, &t, data, a, first, MODE_UPDATE);
   }
   x->train = NULL;
   vec_push(x->arena, &x->program->train, t);

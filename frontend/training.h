@@ -37,8 +37,8 @@ void choose_at_run_time(Elaborator *x, TrainWalk *w, Value *c, SideWalk *then, v
 
 /* ---- augment.c ---- */
 
-/* The names of the data's fields, as training sees them. */
-Env *augment_fields(Elaborator *x, const DataDecl *data, Env *e);
+/* Makes the data's fields what training sees instead of them; NULL after a message. */
+void augment_fields(Elaborator *x, const DataDecl *data, Value **fields);
 
 /* ---- setting.c ---- */
 

@@ -203,6 +203,11 @@ typedef struct Frame { /* a call, for the names of draws: `net/forward/dropout#1
   Vec(FrameCount) children;
 } Frame;
 
+typedef struct Drawn { /* a data set whose examples a graph is given */
+  int data;
+  Value **fields; /* what training sees of each; NULL: its fields as they are */
+} Drawn;
+
 typedef struct CallPlace {
   Span call;
   Str name;
@@ -267,6 +272,7 @@ typedef struct Elaborator {
   bool too_large;        /* a message said so */
   Vec(CallPlace) calls;  /* for "in this use of" places */
   Dim *batch;            /* the symbol B of the graph */
+  Vec(Drawn) drawn;      /* the data sets whose examples the graph is given */
   Field *field;          /* the data field whose expression is walked; NULL */
   const DataSet *set;    /* the data set that it belongs to */
   struct TestWalk *test; /* the `test` block that is walked; NULL */
@@ -575,5 +581,6 @@ Value *data_part(Elaborator *x, Str name, Span at);             /* the source's 
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);
 void check_augmented(Elaborator *x, const DataSet *d, const Ast *a); /* that the names are fields */
 Value *data_field(Elaborator *x, DataDecl *d, Str name, Span at);    /* `digits.x` at file level */
+Str data_with_field(Elaborator *x, Str name); /* of those whose examples are at hand; NULL: none */
 
 #endif

@@ -4,7 +4,8 @@
  *
  * Names of graph inputs: a data field `digits.x` ([B, ...], or [N, ...] in `stats`), an entry's argument `x` ([B,
  * ...]), a source's column `raw.<k>` ([B] or [B, width ...]), and `$seed` (i64, mixed), `$step` `$steps` `$epoch`
- * (i32), `$place` (i64 [B]: each example's place in its data set). Outputs: a loss by its name, a report by its name
+ * (i32), `$place` (i64 [B]: each example's place in its data set; `$place.NAME`, where that is not
+ * the first that a training draws from). Outputs: a loss by its name, a report by its name
  * (`accuracy`) or, where it is collected, its arguments
  * (`accuracy.0`, ...), a field `value`, an entry's results by name, a gradient `grad/<param>`, which is an input of
  * `update` too. */
@@ -85,7 +86,7 @@ typedef struct Report {
 
 typedef struct Train {
   Str name;                           /* NULL for the only one */
-  int data;                           /* index into Program.data */
+  Vec(int) data;                      /* into Program.data; the first says what an epoch is */
   int64_t epochs, steps, batch, seed; /* steps, epochs: 0 where not set */
   int64_t accumulate;                 /* steps whose gradients make one update */
   double clip_norm;                   /* of a gradient; 0: any */

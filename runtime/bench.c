@@ -60,7 +60,7 @@ static int blank_data(NnrtDataset *d, const NnrtProgram *p, int64_t index, int64
   return nnrt_fail_memory(e, (unsigned long long)n, t->name);
 }
 
-static const int64_t *identity(int64_t n, int64_t all) {
+static int64_t *identity(int64_t n, int64_t all) {
   int64_t *places = malloc((size_t)n * sizeof *places);
   for (int64_t i = 0; places && i < n; i++) places[i] = i % all;
   return places;
@@ -68,14 +68,14 @@ static const int64_t *identity(int64_t n, int64_t all) {
 
 /* ---- timing ---- */
 
-static void call(NnrtFeed *f, const int64_t *places, int64_t n, NnrtRun *run, int64_t step) {
+static void call(NnrtFeed *f, const int64_t *const *places, int64_t n, NnrtRun *run, int64_t step) {
   if (f) nnrt_feed_run(f, places, n, step, INT32_MAX, 1, NULL);
   else nnrt_run_go(run);
 }
 
 /* Microseconds of one call. */
-static double time_calls(const Bench *b, NnrtFeed *f, const int64_t *places, int64_t n, NnrtRun *run, double *calls,
-                         double *rounds) {
+static double time_calls(const Bench *b, NnrtFeed *f, const int64_t *const *places, int64_t n, NnrtRun *run,
+                         double *calls, double *rounds) {
   int64_t step = 1;
   for (double end = nnrt_seconds() + warm_seconds; nnrt_seconds() < end; step++) call(f, places, n, run, step);
   for (int64_t r = 0; r < b->rounds; r++) {
@@ -118,29 +118,45 @@ static void report(Bench *b, const Case *c, int threads, double us, const double
 
 typedef struct Memory { /* of one case */
   NnrtModel model;
-  NnrtDataset data;
+  int n_sets;
+  NnrtDataset *data; /* of each data set of the training */
+  NnrtShare *sets;
   NnrtFeed feed;
   NnrtRun run;
   void **inputs;
-  const int64_t *places;
+  int64_t **places; /* a batch of each */
   double *calls, *rounds;
 } Memory;
 
-static int open_training(Bench *b, const Case *c, Memory *m) {
-  const NnrtTrain *t = c->train;
+/* The k-th data set of the training; its examples again and again where it has less than a batch. */
+static int open_set(Bench *b, const Case *c, Memory *m, int k) {
+  NnrtDataset *d = &m->data[k];
   NnrtOverride *overrides;
   int n;
-  int status = nnrt_cli_data(b->cli, t->data, true, &overrides, &n);
-  if (status == NNRT_OK) status = nnrt_data_open(&m->data, &m->model, t->data, overrides, n, -1, b->error);
+  int64_t index = c->train->data[k];
+  int status = nnrt_cli_data(b->cli, index, k == 0, &overrides, &n);
+  if (status == NNRT_OK) status = nnrt_data_open(d, &m->model, index, overrides, n, -1, b->error);
   free(overrides);
-  if (status == NNRT_EDATA) status = blank_data(&m->data, b->cli->program, t->data, c->batch, b->error);
+  if (status == NNRT_EDATA) status = blank_data(d, b->cli->program, index, c->batch, b->error);
   if (status != NNRT_OK) return status;
-  m->places = identity(c->batch > m->data.count ? c->batch : m->data.count, m->data.count);
-  if (!m->places) return nnrt_fail_memory(b->error, 0, "the data's order");
-  status = nnrt_model_init(&m->model, t->seed, b->error);
-  if (status == NNRT_OK) status = nnrt_data_statistics(&m->data, &m->model, m->places, m->data.count, b->error);
-  return status == NNRT_OK ? nnrt_feed_open(&m->feed, &m->model, t->step, &m->data, c->batch, t->seed, b->error)
-                           : status;
+  m->places[k] = identity(c->batch > d->count ? c->batch : d->count, d->count);
+  if (!m->places[k]) return nnrt_fail_memory(b->error, 0, "the data's order");
+  m->sets[k] = (NnrtShare){d, index, m->places[k], d->count};
+  return nnrt_data_statistics(d, &m->model, m->places[k], d->count, b->error);
+}
+
+static int open_training(Bench *b, const Case *c, Memory *m) {
+  const NnrtTrain *t = c->train;
+  m->n_sets = (int)t->n_data;
+  m->data = calloc((size_t)m->n_sets, sizeof *m->data);
+  m->sets = calloc((size_t)m->n_sets, sizeof *m->sets);
+  m->places = calloc((size_t)m->n_sets, sizeof *m->places);
+  if (!m->data || !m->sets || !m->places) return nnrt_fail_memory(b->error, 0, "the data");
+  int status = nnrt_model_init(&m->model, t->seed, b->error);
+  for (int k = 0; status == NNRT_OK && k < m->n_sets; k++) status = open_set(b, c, m, k);
+  return status == NNRT_OK
+             ? nnrt_feed_open(&m->feed, &m->model, t->step, m->sets, m->n_sets, c->batch, t->seed, b->error)
+             : status;
 }
 
 /* An entry on zeros: every open dimension that is not the batch is at its lower bound. */
@@ -169,16 +185,21 @@ static void close_memory(Memory *m) {
   free(m->inputs);
   nnrt_run_close(&m->run);
   nnrt_feed_close(&m->feed);
-  if (m->data.table) nnrt_data_close(&m->data);
+  for (int k = 0; m->data && k < m->n_sets; k++) {
+    if (m->data[k].table) nnrt_data_close(&m->data[k]);
+    if (m->places) free(m->places[k]);
+  }
+  free(m->data);
+  free(m->sets);
+  free(m->places);
   nnrt_model_close(&m->model);
-  free((void *)(uintptr_t)m->places);
   free(m->calls);
   free(m->rounds);
 }
 
 static int time_kernels(Bench *b, const Case *c, Memory *m, int threads) {
   NnrtFeed *f = c->train ? &m->feed : NULL;
-  call(f, m->places, c->batch, &m->run, 1);
+  call(f, (const int64_t *const *)m->places, c->batch, &m->run, 1);
   NnrtKernelBench k = {.cli = b->cli, .run = f ? &f->run : &m->run, .name = c->name, .batch = c->batch};
   k.threads = threads;
   k.format = b->format;
@@ -188,7 +209,8 @@ static int time_kernels(Bench *b, const Case *c, Memory *m, int threads) {
 
 static int time_case(Bench *b, const Case *c, Memory *m, int threads) {
   if (b->kernels) return time_kernels(b, c, m, threads);
-  double us = time_calls(b, c->train ? &m->feed : NULL, m->places, c->batch, &m->run, m->calls, m->rounds);
+  double us = time_calls(b, c->train ? &m->feed : NULL, (const int64_t *const *)m->places, c->batch, &m->run,
+                         m->calls, m->rounds);
   report(b, c, threads, us, m->rounds);
   return NNRT_OK;
 }

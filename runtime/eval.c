@@ -4,7 +4,6 @@
 #include "runtime/closest.h"
 #include "runtime/evaluate.h"
 #include "runtime/file.h"
-#include "runtime/order.h"
 #include "runtime/rundir.h"
 
 #include <errno.h>
@@ -21,38 +20,44 @@ typedef struct Eval {
   const NnrtTrain *table;
   NnrtPool *pool;
   NnrtModel model;
-  NnrtDataset data;
-  const char *which; /* "test data", ... */
-  int64_t *places, first, n;
-  int64_t seed; /* of the training run */
+  NnrtStream *streams; /* of each data set of the training */
+  NnrtShare *sets;     /* what is measured on */
+  const char *which;   /* "test data", ... */
+  int64_t seed;        /* of the training run */
   NnrtEvaluation evaluation;
   double *values;
 } Eval;
 
-/* Which data, and which examples of them. */
+/* The k-th data set, or the one of index `data` in its place, and which of its examples: those held back, or all. */
+static int open_stream(Eval *v, int k, int64_t data, bool held) {
+  NnrtStream *s = &v->streams[k];
+  NnrtOverride *overrides;
+  int n;
+  int status = nnrt_cli_data(v->cli, data, k == 0, &overrides, &n);
+  if (status == NNRT_OK) status = nnrt_data_open(&s->data, &v->model, data, overrides, n, -1, &v->cli->error);
+  free(overrides);
+  if (n && k == 0) v->which = "given data";
+  if (n) held = false; /* all of it: the user chose these examples */
+  if (status == NNRT_OK)
+    status = nnrt_stream_divide(s, (uint64_t)v->seed, held ? v->table->validate : 0, k == 0, &v->cli->error);
+  v->sets[k] = s->held ? nnrt_stream_validation(s) : (NnrtShare){&s->data, 0, s->places, s->n};
+  v->sets[k].index = v->table->data[k];
+  return status;
+}
+
+/* Which data, and which examples of them. Test and validation data stand for the training's first. */
 static int open_data(Eval *v) {
   const NnrtTrain *t = v->table;
   bool test = t->test_data >= 0, other = !test && t->validate_data >= 0;
   bool held = !test && !other && t->validate > 0;
-  int64_t index = test ? t->test_data : other ? t->validate_data : t->data, validation = 0;
   v->which = test ? "test data" : other ? "validation data" : held ? "held-back part" : "training data";
-  NnrtOverride *overrides;
-  int n;
-  int status = nnrt_cli_data(v->cli, index, true, &overrides, &n);
-  if (status == NNRT_OK) status = nnrt_data_open(&v->data, &v->model, index, overrides, n, -1, &v->cli->error);
-  free(overrides);
-  if (status != NNRT_OK) return status;
-  if (n) { /* all of it: the user chose these examples */
-    held = false;
-    v->which = "given data";
-  }
-  v->n = v->data.count;
-  v->places = malloc((size_t)v->n * sizeof *v->places);
-  if (!v->places) return nnrt_fail_memory(&v->cli->error, (size_t)v->n * sizeof *v->places, "the data's order");
-  status = nnrt_split((uint64_t)v->seed, v->n, held ? t->validate : 0, v->places, &validation, &v->cli->error);
-  if (held && validation) {
-    v->first = v->n - validation;
-    v->n = validation;
+  v->streams = calloc((size_t)t->n_data, sizeof *v->streams);
+  v->sets = calloc((size_t)t->n_data, sizeof *v->sets);
+  if (!v->streams || !v->sets) return nnrt_fail_memory(&v->cli->error, 0, "the data");
+  int status = NNRT_OK;
+  for (int k = 0; status == NNRT_OK && k < (int)t->n_data; k++) {
+    int64_t data = k ? t->data[k] : test ? t->test_data : other ? t->validate_data : t->data[0];
+    status = open_stream(v, k, data, k ? t->validate > 0 : held);
   }
   return status;
 }
@@ -68,8 +73,7 @@ static int run(Eval *v) {
   if (status == NNRT_OK) status = nnrt_cli_natural(v->cli, NNRT_OPT_SEED, 0, v->seed, &v->seed);
   if (status == NNRT_OK) status = open_data(v);
   if (status == NNRT_OK)
-    status = nnrt_evaluation_open(&v->evaluation, &v->model, v->table, &v->data, v->places + v->first, v->n, batch,
-                                  v->seed, e);
+    status = nnrt_evaluation_open(&v->evaluation, &v->model, v->table, v->sets, batch, v->seed, e);
   if (status != NNRT_OK) return status;
   v->values = calloc((size_t)v->evaluation.meter.n + 1, sizeof *v->values);
   if (!v->values) return nnrt_fail_memory(e, 0, "the metrics");
@@ -84,9 +88,9 @@ static void put_result(const Eval *v, NnrtLine *l) {
   for (int i = 0; i < v->evaluation.meter.n; i++)
     nnrt_line_real(l, v->evaluation.meter.metrics[i].name, v->values[i], v->evaluation.meter.metrics[i].single);
   nnrt_line_close(l, '}');
-  nnrt_line_string(l, "data", v->data.table->name);
+  nnrt_line_string(l, "data", v->streams[0].data.table->name);
   nnrt_line_string(l, "part", v->which);
-  nnrt_line_integer(l, "examples", v->n);
+  nnrt_line_integer(l, "examples", v->sets[0].n);
   nnrt_line_close(l, '}');
 }
 
@@ -96,7 +100,8 @@ static void print(Eval *v) {
     nnrt_cli_print_line(v->cli);
     return;
   }
-  if (!v->cli->quiet) fprintf(stderr, "%s, the %s: %lld examples\n", v->data.table->name, v->which, (long long)v->n);
+  if (!v->cli->quiet)
+    fprintf(stderr, "%s, the %s: %lld examples\n", v->streams[0].data.table->name, v->which, (long long)v->sets[0].n);
   char text[32];
   for (int i = 0; i < v->evaluation.meter.n; i++)
     printf("%s %s\n", v->evaluation.meter.metrics[i].name,
@@ -194,10 +199,11 @@ int nnrt_verb_eval(const NnrtProgram *p, NnrtCli *cli) {
   if (status == NNRT_OK) status = check_asserts(&v);
   if (status == NNRT_OK) status = nnrt_cli_finish(cli);
   nnrt_evaluation_close(&v.evaluation);
-  if (v.data.table) nnrt_data_close(&v.data);
+  for (int64_t k = 0; v.streams && k < block->n_data; k++) nnrt_stream_close(&v.streams[k]);
   nnrt_model_close(&v.model);
   nnrt_pool_close(v.pool);
-  free(v.places);
+  free(v.streams);
+  free(v.sets);
   free(v.values);
   return status == NNRT_OK ? NNRT_OK : nnrt_cli_fail(cli);
 }

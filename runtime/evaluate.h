@@ -8,14 +8,17 @@
 typedef struct NnrtEvaluation {
   NnrtFeed feed;
   NnrtMeter meter;
-  const int64_t *places; /* the caller's */
+  const NnrtShare *sets; /* the caller's; all examples of the first, with as many of each other */
   int64_t n, batch;
+  int64_t *again;         /* places of a batch, of each set but the first */
+  const int64_t **places; /* of each set */
 } NnrtEvaluation;
 
-/* Evaluates the `eval` graph of `t` on these examples of `data`, whose name may differ from the training's: its
- * fields stand in for those of the training data by name. After a failure there is nothing to close. */
-int nnrt_evaluation_open(NnrtEvaluation *v, NnrtModel *m, const NnrtTrain *t, const NnrtDataset *data,
-                         const int64_t *places, int64_t n, int64_t batch, int64_t seed, NnrtError *e);
+/* Evaluates the `eval` graph of `t` on examples of as many data sets as it is trained on, from the beginning again
+ * where one has fewer than the first. Another data set may stand for one of them by its fields' names. After a
+ * failure: close. */
+int nnrt_evaluation_open(NnrtEvaluation *v, NnrtModel *m, const NnrtTrain *t, const NnrtShare *sets, int64_t batch,
+                         int64_t seed, NnrtError *e);
 void nnrt_evaluation_close(NnrtEvaluation *v);
 
 /* Runs it: values[losses + reports]. A loss may be not finite; that is for the caller to judge. */

@@ -166,7 +166,7 @@ typedef enum NnrtRole {
 
 #define NNRT_TRAIN_FIELDS(F)                                                                                         \
   F(STRING, name, )                                                                                                  \
-  F(INT, data, )                                                                                                     \
+  F(INTS, data, )  /* what a batch is drawn from; the first says what an epoch is */                                 \
   F(INT, epochs, ) /* 0: not set */                                                                                  \
   F(INT, steps, )                                                                                                    \
   F(INT, batch, )                                                                                                    \

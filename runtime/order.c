@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-void nnrt_shuffle(uint64_t seed, int64_t epoch, int64_t n, int64_t *order) {
-  uint64_t key = nnrt_draw_key(seed, "shuffle");
+void nnrt_shuffle(uint64_t seed, const char *name, int64_t epoch, int64_t n, int64_t *order) {
+  uint64_t key = nnrt_draw_key(seed, name);
   for (int64_t i = n - 1; i > 0; i--) {
     uint64_t draw = nnrt_draw_u64(key, (uint64_t)epoch, 0, (uint64_t)i);
     int64_t j = (int64_t)((unsigned __int128)draw * (uint64_t)(i + 1) >> 64); /* in [0, i], bias < n / 2^64 */

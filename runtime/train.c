@@ -1,7 +1,6 @@
 /* train.c - the verb `train`: checks everything, then steps. See training.h. */
 #include "runtime/training.h"
 #include "runtime/closest.h"
-#include "runtime/order.h"
 #include "runtime/start.h"
 
 #include <errno.h>
@@ -41,33 +40,38 @@ static int open_data(NnrtTraining *t, NnrtDataset *d, int64_t index, bool main) 
   return status;
 }
 
-/* Divides the examples: all train, or a part is held back, or another data set validates. */
-static int divide_data(NnrtTraining *t) {
-  const NnrtTrain *s = t->table;
-  int64_t all = t->data.count, held = 0, other = t->other.count;
-  t->places = malloc(((size_t)all + (size_t)other) * sizeof *t->places);
-  t->order = malloc((size_t)all * sizeof *t->order);
-  if (!t->places || !t->order)
-    return nnrt_fail_memory(t->error, (unsigned long long)all * 16, "the order of the data");
-  int status = nnrt_split((uint64_t)t->seed, all, other ? 0 : s->validate, t->places, &held, t->error);
+/* The k-th data set, divided; another one validates in place of a part of the first. */
+static int open_stream(NnrtTraining *t, int k) {
+  NnrtStream *s = &t->streams[k];
+  bool first = k == 0;
+  int status = open_data(t, &s->data, t->table->data[k], first);
+  if (status == NNRT_OK && first && t->table->validate_data >= 0)
+    status = open_data(t, &s->other, t->table->validate_data, false);
+  if (status == NNRT_OK) status = nnrt_stream_divide(s, (uint64_t)t->seed, t->table->validate, first, t->error);
   if (status != NNRT_OK) return status;
-  t->n = all - held;
-  t->n_validation = other ? other : held;
-  t->validation = other ? &t->other : held ? &t->data : NULL;
-  t->validation_places = t->places + t->n;
-  for (int64_t i = 0; i < other; i++) t->validation_places[i] = i;
-  if (t->n == 0)
-    return nnrt_fail(t->error, NNRT_EDATA, "data %s: no examples are left for training", t->data.table->name);
+  t->sets[k] = (NnrtShare){&s->data, s->index, s->places, s->n};
+  t->validation[k] = nnrt_stream_validation(s);
+  if (!t->validation[k].n) t->validation[k] = t->sets[k]; /* beside what validates */
   return NNRT_OK;
 }
 
 static int open_all_data(NnrtTraining *t) {
-  int status = open_data(t, &t->data, t->table->data, true);
-  if (status == NNRT_OK && t->table->validate_data >= 0)
-    status = open_data(t, &t->other, t->table->validate_data, false);
-  if (status == NNRT_OK) status = divide_data(t);
-  if (status != NNRT_OK) return status;
+  size_t n = (size_t)t->table->n_data;
+  t->streams = calloc(n, sizeof *t->streams);
+  t->sets = calloc(n, sizeof *t->sets);
+  t->validation = calloc(n, sizeof *t->validation);
+  t->places = calloc(n, sizeof *t->places);
+  if (!t->streams || !t->sets || !t->validation || !t->places) return nnrt_fail_memory(t->error, n * 64, "the data");
+  t->n_sets = (int)n;
+  for (int k = 0; k < t->n_sets; k++) {
+    int status = open_stream(t, k);
+    if (status != NNRT_OK) return status;
+  }
+  t->n = t->streams[0].n;
+  t->n_validation = t->streams[0].held;
   if (t->batch > t->n) t->batch = t->n;
+  t->taken = malloc(n * (size_t)t->batch * sizeof *t->taken);
+  if (!t->taken) return nnrt_fail_memory(t->error, n * (size_t)t->batch * 8, "a batch");
   int64_t batches = (t->n + t->batch - 1) / t->batch, most = INT32_MAX;
   if (!t->by_steps) t->steps = t->epochs > most / batches ? most : t->epochs * batches;
   if (t->steps > most) t->steps = most;
@@ -79,7 +83,7 @@ static int open_all_data(NnrtTraining *t) {
 /* The metric that says which epoch is best, and whether to stop: that of `stop when`, else the first validation loss.
  */
 static void choose_watched(NnrtTraining *t) {
-  t->watched = t->validation && t->meter.n_losses ? t->meter.n : -1;
+  t->watched = t->n_validation && t->meter.n_losses ? t->meter.n : -1;
   for (int i = 0; t->table->stall && i < nnrt_training_metrics(t); i++) {
     const char *prefix = nnrt_training_metric_prefix(t, i);
     size_t n = strlen(prefix);
@@ -96,12 +100,11 @@ static int open_graphs(NnrtTraining *t) {
                                 &piece, t->error);
   if (status != NNRT_OK) return status;
   int64_t graph = piece ? t->table->grads : t->table->step, batch = piece ? piece : t->batch;
-  status = nnrt_feed_open(&t->feed, &t->model, graph, &t->data, batch, t->seed, t->error);
+  status = nnrt_feed_open(&t->feed, &t->model, graph, t->sets, t->n_sets, batch, t->seed, t->error);
   if (status == NNRT_OK) status = nnrt_pieces_open(&t->pieces, &t->model, t->table, piece, &t->feed, t->error);
   if (status == NNRT_OK) status = nnrt_meter_open(&t->meter, t->table, &t->feed.run, t->n, t->error);
-  if (status == NNRT_OK && t->validation)
-    status = nnrt_evaluation_open(&t->evaluation, &t->model, t->table, t->validation, t->validation_places,
-                                  t->n_validation, batch, t->seed, t->error);
+  if (status == NNRT_OK && t->n_validation)
+    status = nnrt_evaluation_open(&t->evaluation, &t->model, t->table, t->validation, batch, t->seed, t->error);
   if (status != NNRT_OK) return status;
   t->values = calloc((size_t)nnrt_training_metrics(t) + 1, sizeof *t->values);
   if (!piece && !nnrt_meter_streams(&t->meter)) t->late = nnrt_run_most_late(&t->feed.run);
@@ -111,20 +114,31 @@ static int open_graphs(NnrtTraining *t) {
   return t->values ? NNRT_OK : nnrt_fail_memory(t->error, 0, "the metrics");
 }
 
-/* Did a block before this one train on the same data? */
-static bool has_statistics(const NnrtTraining *t) {
+/* Did a block before this one train on the data set? */
+static bool has_statistics(const NnrtTraining *t, int64_t data) {
   for (const NnrtTrain *before = t->first_block; before < t->table; before++)
-    if (before->data == t->table->data) return true;
+    for (int64_t k = 0; k < before->n_data; k++)
+      if (before->data[k] == data) return true;
   return false;
+}
+
+/* Statistics of the training parts of data sets that were not met before. */
+static int fill_statistics(NnrtTraining *t) {
+  int status = NNRT_OK;
+  for (int k = 0; status == NNRT_OK && k < t->n_sets; k++) {
+    const NnrtShare *s = &t->sets[k];
+    if (t->goes_on && has_statistics(t, s->index)) continue;
+    status = nnrt_data_statistics(s->data, &t->model, s->places, s->n, t->error);
+  }
+  return status;
 }
 
 /* First values, statistics of the training part, weights of instances, of all: in this order, the last wins. After
  * another block only the statistics of data that it did not have. */
 static int fill_model(NnrtTraining *t) {
-  if (t->goes_on)
-    return has_statistics(t) ? NNRT_OK : nnrt_data_statistics(&t->data, &t->model, t->places, t->n, t->error);
+  if (t->goes_on) return fill_statistics(t);
   int status = nnrt_model_init(&t->model, t->seed, t->error);
-  if (status == NNRT_OK) status = nnrt_data_statistics(&t->data, &t->model, t->places, t->n, t->error);
+  if (status == NNRT_OK) status = fill_statistics(t);
   if (status == NNRT_OK) status = nnrt_start_load(t->cli, &t->model);
   const char *weights = nnrt_cli_text(t->cli, NNRT_OPT_WEIGHTS);
   if (status != NNRT_OK || !weights || nnrt_start_is_part(t->cli->program, weights)) return status;
@@ -181,13 +195,27 @@ static int set_hypers(NnrtTraining *t) {
 
 /* ---- gradients ---- */
 
+/* The next n examples of each data set. */
+static void take_batch(NnrtTraining *t, int64_t n) {
+  for (int k = 0; k < t->n_sets; k++)
+    nnrt_stream_take(&t->streams[k], (uint64_t)t->seed, t->shuffle, t->epoch * t->n + t->position, n,
+                     t->taken + k * t->batch);
+}
+
+/* Where the batch's examples from `first` on are, of each data set. */
+static const int64_t *const *piece(NnrtTraining *t, int64_t first) {
+  for (int k = 0; k < t->n_sets; k++) t->places[k] = t->taken + k * t->batch + first;
+  return t->places;
+}
+
 /* --save-grads: of the first batch, at the first weights. */
 static int save_grads(NnrtTraining *t, const char *path) {
   if (t->table->grads < 0) return nnrt_fail(t->error, NNRT_EUSAGE, "--save-grads: the program has no gradients");
   NnrtFeed f;
-  int status = nnrt_feed_open(&f, &t->model, t->table->grads, &t->data, t->batch, t->seed, t->error);
+  int status = nnrt_feed_open(&f, &t->model, t->table->grads, t->sets, t->n_sets, t->batch, t->seed, t->error);
   if (status != NNRT_OK) return status;
-  status = nnrt_feed_run(&f, t->order, t->batch, 1, t->steps, 1, t->error);
+  take_batch(t, t->batch);
+  status = nnrt_feed_run(&f, piece(t, 0), t->batch, 1, t->steps, 1, t->error);
   int outputs = (int)f.run.graph->n_outputs, n = 0;
   NnrtTensor *tensors = calloc((size_t)outputs + 1, sizeof *tensors);
   if (!tensors) status = nnrt_fail_memory(t->error, (size_t)outputs * sizeof *tensors, path);
@@ -208,11 +236,6 @@ static int save_grads(NnrtTraining *t, const char *path) {
 }
 
 /* ---- the loop ---- */
-
-static void order_epoch(NnrtTraining *t) {
-  memcpy(t->order, t->places, (size_t)t->n * sizeof *t->order);
-  if (t->shuffle) nnrt_shuffle((uint64_t)t->seed, t->epoch + 1, t->n, t->order);
-}
 
 /* The source line of the launch that computes an output; 0: not known. */
 static long long line_of_output(const NnrtGraph *g, int port) {
@@ -259,7 +282,7 @@ static int run_whole(NnrtTraining *t, int64_t n) {
   bool other_size = t->feed.run.n_open && t->feed.run.dims[0] != n;
   int status = other_size ? settle(t, 0) : NNRT_OK;
   if (status == NNRT_OK)
-    status = nnrt_feed_run(&t->feed, t->order + t->position, n, t->step + 1, t->steps, t->epoch + 1, t->error);
+    status = nnrt_feed_run(&t->feed, piece(t, 0), n, t->step + 1, t->steps, t->epoch + 1, t->error);
   if (status != NNRT_OK) return status;
   t->under_way[t->n_under_way++] = (NnrtSeen){n, t->step + 1, t->position + n};
   return settle(t, t->late);
@@ -267,11 +290,10 @@ static int run_whole(NnrtTraining *t, int64_t n) {
 
 static int run_pieces(NnrtTraining *t, int64_t n) {
   int64_t size = t->pieces.size < n ? t->pieces.size : n;
-  const int64_t *places = t->order + t->position;
   nnrt_meter_step(&t->meter);
   for (int64_t first = 0; first < n; first += size) {
     int64_t m = n - first < size ? n - first : size;
-    int status = nnrt_feed_run(&t->feed, places + first, m, t->step + 1, t->steps, t->epoch + 1, t->error);
+    int status = nnrt_feed_run(&t->feed, piece(t, first), m, t->step + 1, t->steps, t->epoch + 1, t->error);
     if (status != NNRT_OK) return status;
     nnrt_meter_add(&t->meter, &t->feed.run, m);
     nnrt_pieces_add(&t->pieces, &t->feed, (double)m / (double)n, first == 0);
@@ -282,10 +304,8 @@ static int run_pieces(NnrtTraining *t, int64_t n) {
 
 static int run_step(NnrtTraining *t) {
   int64_t n = t->n - t->position < t->batch ? t->n - t->position : t->batch;
-  if (t->position == 0) {
-    order_epoch(t);
-    nnrt_progress_epoch(&t->progress);
-  }
+  if (t->position == 0) nnrt_progress_epoch(&t->progress);
+  take_batch(t, n);
   int status = t->pieces.size ? run_pieces(t, n) : run_whole(t, n);
   t->step++;
   t->position += n;
@@ -307,7 +327,7 @@ static int judge_epoch(NnrtTraining *t) {
 /* Averages of the epoch, or of the part of it that was trained. */
 static int measure(NnrtTraining *t) {
   int status = nnrt_meter_values(&t->meter, t->values, t->error);
-  if (status == NNRT_OK && t->validation)
+  if (status == NNRT_OK && t->n_validation)
     status = nnrt_evaluation_run(&t->evaluation, t->step, t->steps, t->epoch + 1, t->values + t->meter.n, t->error);
   t->have_values = true;
   return status;
@@ -405,7 +425,6 @@ static int prepare(NnrtTraining *t, NnrtSafetensors *resumed) {
   if (status == NNRT_OK && resumed) status = set_hypers(t);
   if (status == NNRT_OK && !resumed) status = nnrt_training_log_args(t);
   if (status != NNRT_OK) return status;
-  order_epoch(t);
   const char *grads = nnrt_cli_text(t->cli, NNRT_OPT_SAVE_GRADS);
   return grads ? save_grads(t, grads) : NNRT_OK;
 }
@@ -415,7 +434,7 @@ static void describe(NnrtTraining *t) {
   if (!nnrt_cli_flag(t->cli, NNRT_OPT_VERBOSE)) return;
   nnrt_progress_say(&t->progress,
                     "data %s: %lld examples, %lld for validation; batches of %lld, %lld steps; seed %lld, %d threads",
-                    t->data.table->name, (long long)t->n, (long long)t->n_validation, (long long)t->batch,
+                    t->streams[0].data.table->name, (long long)t->n, (long long)t->n_validation, (long long)t->batch,
                     (long long)t->steps, (long long)t->seed, nnrt_pool_threads(t->pool));
 }
 
@@ -449,10 +468,12 @@ static void close_block(NnrtTraining *t) {
   nnrt_meter_close(&t->meter);
   nnrt_pieces_close(&t->pieces);
   nnrt_feed_close(&t->feed);
-  if (t->data.table) nnrt_data_close(&t->data);
-  if (t->other.table) nnrt_data_close(&t->other);
+  for (int k = 0; k < t->n_sets; k++) nnrt_stream_close(&t->streams[k]);
+  free(t->streams);
+  free(t->sets);
+  free(t->validation);
   free(t->places);
-  free(t->order);
+  free(t->taken);
   free(t->values);
   free(t->best_block);
 }

@@ -10,7 +10,7 @@
 
 /* ---- metrics by index ---- */
 
-int nnrt_training_metrics(const NnrtTraining *t) { return t->meter.n * (t->validation ? 2 : 1); }
+int nnrt_training_metrics(const NnrtTraining *t) { return t->meter.n * (t->n_validation ? 2 : 1); }
 const char *nnrt_training_metric_prefix(const NnrtTraining *t, int i) { return i < t->meter.n ? "" : "val_"; }
 const NnrtMetric *nnrt_training_metric(const NnrtTraining *t, int i) {
   return i < t->meter.n ? &t->meter.metrics[i] : &t->evaluation.meter.metrics[i - t->meter.n];
@@ -60,7 +60,10 @@ static void put_settings(const NnrtTraining *t, NnrtLine *l) {
   nnrt_line_string(l, "program", p->name);
   nnrt_line_string(l, "build", p->build ? p->build : "");
   if (t->table->name) nnrt_line_string(l, "train", t->table->name);
-  nnrt_line_string(l, "data", t->data.table->name);
+  if (t->n_sets > 1) nnrt_line_open(l, "data", '[');
+  for (int k = 0; k < t->n_sets; k++)
+    nnrt_line_string(l, t->n_sets > 1 ? NULL : "data", t->streams[k].data.table->name);
+  if (t->n_sets > 1) nnrt_line_close(l, ']');
   nnrt_line_integer(l, "examples", t->n);
   nnrt_line_integer(l, "validation", t->n_validation);
   nnrt_line_integer(l, "seed", t->seed);

@@ -22,17 +22,17 @@ typedef struct NnrtTraining {
   NnrtError *error; /* the cli's */
   const NnrtTrain *table;
   NnrtPool *pool;
-  NnrtModel model;               /* from the block before, where there was one */
-  bool goes_on;                  /* there was */
-  int64_t run_seed;              /* of the run that was resumed before; -1: none was */
-  const NnrtTrain *first_block;  /* of those that are run one after the other */
-  NnrtDataset data, other;       /* other: the validation set, where it is a data set of its own */
-  const NnrtDataset *validation; /* NULL: none */
-  int64_t *places;               /* of the training part, in rising order, then of the split-off validation part */
-  int64_t n, n_validation;       /* examples */
-  int64_t *validation_places;    /* points into places, or is a list of its own */
-  int64_t *order;                /* places of the training part in this epoch's order */
-  NnrtFeed feed;                 /* of graph step, or of grads where batches are taken in pieces */
+  NnrtModel model;              /* from the block before, where there was one */
+  bool goes_on;                 /* there was */
+  int64_t run_seed;             /* of the run that was resumed before; -1: none was */
+  const NnrtTrain *first_block; /* of those that are run one after the other */
+  int n_sets;                   /* data sets, of which the first has */
+  int64_t n, n_validation;      /* so many examples for training and for validation */
+  NnrtStream *streams;          /* of each */
+  NnrtShare *sets, *validation; /* of each: the data, and what validates */
+  int64_t *taken;               /* the places of a batch, of each */
+  const int64_t **places;       /* where in `taken` the piece at hand begins, of each */
+  NnrtFeed feed;                /* of graph step, or of grads where batches are taken in pieces */
   NnrtPieces pieces;
   NnrtMeter meter;
   NnrtEvaluation evaluation;

@@ -669,8 +669,23 @@ def unet():
     return learn(t, net, adam(net, 1e-2), lambda b: bce(net(b["x"]), b["y"]), lambda d: {"result": net(d["x"])})
 
 
+def semi():
+    """A batch of the second data set goes on where the last one ended, from its beginning again."""
+    t = Training(31)
+    net = t.model("net", Mlp((3, 8, 4), torch.tanh))
+    t.normal("x", 3), t.integers("y", 4)
+    t.data["u"] = torch.randn(10, 3, generator=t.made).to(REAL)
+    t.start()
+    optimizer = adam(net, 1e-2)
+    for i, b in enumerate(t.batches()):
+        s = net(t.data["u"][[(i * BATCH + k) % 10 for k in range(BATCH)]])
+        sure = -(s.softmax(1) * s.log_softmax(1)).sum(1)
+        t.step(optimizer, F.cross_entropy(net(b["x"]), b["y"]) + 0.5 * sure.mean(), "net")
+    return t
+
+
 TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate, structures, optimizers,
-             bilstm, seq2seq, gpt, bert, ctc, vit, unet, residual, inception]
+             bilstm, seq2seq, gpt, bert, ctc, vit, unet, residual, inception, semi]
 
 
 def rounded(exact, f):

@@ -231,7 +231,8 @@ static const NnrtData data[] = {
 };
 static const NnrtName losses[] = {{"loss"}};
 static const NnrtReport reports[] = {{.name = "r2", .graph = G_R2, .first = -1, .arguments = 2}};
-static const NnrtTrain training[] = {{.data = 0,
+static const NnrtTrain training[] = {{.n_data = 1,
+                                      .data = (const int64_t[]){0},
                                       .epochs = 5,
                                       .batch = 8,
                                       .seed = 1,

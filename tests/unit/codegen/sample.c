@@ -126,6 +126,7 @@ static void add_data(Program *p) {
 
 static void add_train(Program *p) {
   Train t = {.epochs = 3, .batch = 16, .seed = 1, .validate_data = -1, .test_data = -1, .shuffle = true};
+  vec_push(p->ir->arena, &t.data, 0);
   vec_push(p->ir->arena, &t.losses, str_internz(p->ir->strings, "loss"));
   t.step = graph_of(p, step);
   t.eval = graph_of(p, eval);

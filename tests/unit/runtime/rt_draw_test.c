@@ -56,13 +56,13 @@ static void shuffle(void **state) {
   (void)state;
   int64_t a[100], b[100], seen[100] = {0};
   for (int i = 0; i < 100; i++) a[i] = b[i] = i;
-  nnrt_shuffle(7, 1, 100, a);
-  nnrt_shuffle(7, 1, 100, b);
+  nnrt_shuffle(7, "shuffle", 1, 100, a);
+  nnrt_shuffle(7, "shuffle", 1, 100, b);
   assert_memory_equal(a, b, sizeof a);
   for (int i = 0; i < 100; i++) seen[a[i]]++;
   for (int i = 0; i < 100; i++) assert_int_equal(seen[i], 1);
   for (int i = 0; i < 100; i++) b[i] = i;
-  nnrt_shuffle(7, 2, 100, b);
+  nnrt_shuffle(7, "shuffle", 2, 100, b);
   assert_memory_not_equal(a, b, sizeof a);
 }
 
@@ -72,7 +72,7 @@ static void shuffle_is_fair(void **state) {
   int count[27] = {0}, seen = 0;
   for (int epoch = 1; epoch <= 600; epoch++) {
     int64_t a[3] = {0, 1, 2};
-    nnrt_shuffle(7, epoch, 3, a);
+    nnrt_shuffle(7, "shuffle", epoch, 3, a);
     count[a[0] * 9 + a[1] * 3 + a[2]]++;
   }
   for (int i = 0; i < 27; i++) {
