@@ -466,8 +466,13 @@ static bool keeps_bound(const Value *v, DType t) {
 
 Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
   switch (callee->kind) {
-  case VALUE_FUNCTION: return call_function(x, callee->function, n, args, at);
+  case VALUE_FUNCTION:
+    return callee->of ? structure_call(x, callee->of, callee->function, n, args, at)
+                      : call_function(x, callee->function, n, args, at);
   case VALUE_INSTANCE: return instance_call(x, callee->instance, n, args, at);
+  case VALUE_STRUCTURE:
+    if (callee->of->kind != VALUE_INSTANCE) break;
+    return structure_call(x, callee, NULL, n, args, at);
   case VALUE_MODEL:
     if (!x->naming) {
       Diag *d = diag_add(x->diags, DIAG_INSTANCE_HERE, at, "a `%s` is made here, where it has no name",

@@ -416,7 +416,7 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     return elaborate_expr_as(x, e, c->truth ? a->then : a->otherwise, expected);
   Value *l = elaborate_expr_as(x, e, a->then, expected), *r = elaborate_expr_as(x, e, a->otherwise, expected);
   if (!l || !r) return NULL;
-  if (c->kind == VALUE_FLAG) return l;
+  if (c->kind == VALUE_FLAG) return says_equal(a->cond, true) ? r : l;
   if (c->kind != VALUE_TENSOR || c->dtype != DT_bool) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, a->cond->span, "a condition is wanted, and this is %s",
                        value_type_text(x, c));

@@ -58,9 +58,11 @@ Value *tensor_current(Elaborator *x, int tensor, Span at) {
   return c->value ? c->value : value_node(x, c->source, at);
 }
 
-void tensor_assign(Elaborator *x, int tensor, Value *v) {
+Value *tensor_assign(Elaborator *x, int tensor, Value *v) {
   Current *c = current_of(x, tensor);
+  Value *before = c->value;
   c->value = v;
+  return before;
 }
 
 /* ---- instances ---- */

@@ -249,6 +249,52 @@ static Env *bind_failed(Elaborator *x, Env *e, const Ast *block) {
   return e;
 }
 
+bool says_equal(const Ast *c, bool truth) {
+  if (c->kind == AST_UNARY && c->op == OP_NOT) return says_equal(c->left, !truth);
+  if (c->kind != AST_BINARY) return false;
+  if (c->op == (truth ? OP_AND : OP_OR)) return says_equal(c->left, truth) || says_equal(c->right, truth);
+  return c->op == (truth ? OP_EQ : OP_NE);
+}
+
+static bool walk_side(Elaborator *x, Env **e, Ast *side, Value **result) {
+  return side->kind == AST_IF ? elaborate_statement(x, e, side, result) : elaborate_block(x, e, side, result);
+}
+
+/* A side of generic code in which dimensions are equal that have two symbols: whether its shapes fit is seen where it
+ * is used, with numbers. All else that is wrong with it is said. */
+static bool walk_equal_side(Elaborator *x, Env **e, Ast *side, Value **result) {
+  DiagSink aside = {.arena = x->diags->arena}, *said = x->diags;
+  Env *before = *e;
+  int pending = x->pending.n;
+  x->diags = &aside;
+  bool ok = walk_side(x, e, side, result);
+  x->diags = said;
+  for (int i = 0; i < aside.all.n; i++)
+    if (!diag_of_shapes(aside.all.at[i]->code)) {
+      *e = before;
+      *result = NULL;
+      x->pending.n = pending;
+      return walk_side(x, e, side, result);
+    }
+  return ok;
+}
+
+/* Generic code: both sides are walked, and what the first gives goes on; the second, where the first is one of equal
+ * dimensions. */
+static bool both_ways(Elaborator *x, Env **e, Ast *s, Value **result) {
+  bool equal = says_equal(s->cond, true);
+  Env *one = *e, *two = *e;
+  Value *first = NULL, *second = NULL;
+  bool ok = (equal ? walk_equal_side : walk_side)(x, &one, s->then, &first);
+  if (s->otherwise)
+    ok = (says_equal(s->cond, false) ? walk_equal_side : walk_side)(x, &two, s->otherwise, &second) && ok;
+  bool otherwise = equal && !second; /* goes on */
+  if (!s->otherwise) *e = equal ? *e : leave_block(x, *e, one);
+  else *e = otherwise ? keep_names(x, *e, two, s->then) : keep_names(x, *e, one, s->otherwise);
+  *result = first && second ? equal ? second : first : NULL;
+  return ok;
+}
+
 static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
   Value *c = elaborate_expr(x, *e, s->cond);
   if (!c) return false;
@@ -260,27 +306,11 @@ static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
       *e = bind_failed(x, *e, b->kind == AST_IF ? b->then : b);
     return false;
   }
-  if (c->unknown) { /* generic code: both ways; what the first gives goes on */
-    Env *one = *e, *two = *e;
-    Value *other = NULL;
-    bool ok = elaborate_block(x, &one, s->then, result);
-    Value *kept = *result;
-    if (s->otherwise) {
-      ok = (s->otherwise->kind == AST_IF ? elaborate_statement(x, &two, s->otherwise, &other)
-                                         : elaborate_block(x, &two, s->otherwise, &other)) &&
-           ok;
-      *e = keep_names(x, *e, one, s->otherwise);
-    } else {
-      *e = leave_block(x, *e, one);
-    }
-    *result = s->otherwise && other ? kept : NULL;
-    return ok;
-  }
+  if (c->unknown) return both_ways(x, e, s, result);
   Ast *taken = c->truth ? s->then : s->otherwise;
   if (!taken) return true;
   Env *inner = *e;
-  bool ok = taken->kind == AST_IF ? elaborate_statement(x, &inner, taken, result)
-                                  : elaborate_block(x, &inner, taken, result);
+  bool ok = walk_side(x, &inner, taken, result);
   const Ast *other = c->truth ? s->otherwise : s->then;
   *e = other ? keep_names(x, *e, inner, other) : leave_block(x, *e, inner);
   return ok;
@@ -290,7 +320,8 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
   Value *r = elaborate_expr(x, *e, s->range);
   int64_t n = 0;
   if (!r) return false;
-  if (r->kind == VALUE_ARRAY) n = r->n;
+  const Value *parts = r->kind == VALUE_STRUCTURE ? r->of : r;
+  if (parts->kind == VALUE_ARRAY) n = parts->n;
   else if (r->kind != VALUE_INT || !dim_is_const(r->dim, &n) || n < 0 || n > 100000) {
     if (x->generic && r->kind == VALUE_INT) n = 1;
     else {
@@ -307,9 +338,10 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
     Value *index = value_int(x, dim_const(x->ir, i), s->span);
     Env *inner = *e;
     int names = s->items.n;
-    if (r->kind == VALUE_ARRAY) {
+    if (parts->kind == VALUE_ARRAY) {
+      Value *item = parts == r ? r->items[i] : structure_item(x, r, (int)i, s->range->span);
       if (names == 2) inner = env_bind(x, inner, s->items.at[0]->name, index, s->items.at[0]->span);
-      inner = env_bind(x, inner, s->items.at[names - 1]->name, r->items[i], s->items.at[names - 1]->span);
+      inner = env_bind(x, inner, s->items.at[names - 1]->name, item, s->items.at[names - 1]->span);
     } else {
       inner = env_bind(x, inner, s->items.at[0]->name, index, s->items.at[0]->span);
     }

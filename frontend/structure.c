@@ -5,6 +5,8 @@
  * parameter, reductions go over all of it, and a function of a vector `float[N]` takes one as the vector of all its
  * numbers, as long as it asks for none of them by an index. A structure keeps no layout: nothing is copied.
  *
+ * Called like its instance, a structure is what the parameters are during the call.
+ *
  * Two structures belong together if their parameters have the same names, below their instances, and shapes. */
 #include "frontend/value.h"
 
@@ -112,14 +114,30 @@ Value *structure_member(Elaborator *x, Value *s, Str name, Span at) {
     if (i >= 0) return s->items[i];
     if (m->kind == MEMBER_VALUE && m->value && value_is_structure(m->value))
       return part(x, s, m->value, str_internf(x->strings, "%s.", name), at);
+    if (m->kind == MEMBER_FUNCTION) {
+      Value *f = value_new(x, VALUE_FUNCTION, at);
+      f->function = m->value->function;
+      f->of = s;
+      return f;
+    }
   }
   Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "%s have no part `%s`", value_type_text(x, s), name);
-  diag_help(d, "it has a value for each parameter of the model, and nothing else");
+  diag_help(d, "it has a value for each parameter of the model, and its functions");
   return NULL;
 }
 
 Value *structure_item(Elaborator *x, Value *s, int i, Span at) {
   return part(x, s, s->of->items[i], str_internf(x->strings, "%d.", i), at);
+}
+
+Value *structure_call(Elaborator *x, Value *s, Function *f, int n, CallArg *args, Span at) {
+  Value **before = NEW_ARRAY(x->arena, Value *, s->n + 1);
+  for (int i = 0; i < s->n; i++)
+    if (s->tensors[i] >= 0) before[i] = tensor_assign(x, s->tensors[i], s->items[i]);
+  Value *r = f ? call_function(x, f, n, args, at) : instance_call(x, s->of->instance, n, args, at);
+  for (int i = 0; i < s->n; i++)
+    if (s->tensors[i] >= 0) tensor_assign(x, s->tensors[i], before[i]);
+  return r;
 }
 
 /* ---- arithmetic ---- */

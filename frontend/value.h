@@ -65,7 +65,8 @@ struct Value {
             an Env */
   Value **items;
   Str *names;   /* TUPLE: of the parts, entries may be NULL; or NULL. STRUCTURE: of the parameters, from `of` on */
-  Value *of;    /* STRUCTURE: the instance or the array whose parameters these are */
+  Value *of;    /* STRUCTURE: the instance or the array whose parameters these are. FUNCTION: what its instance's
+                   parameters are in the call; NULL: what they are anyway */
   int *tensors; /* STRUCTURE: the parameters, in Program.tensors; -1 in generic code */
   int *states;  /* STRUCTURE that is a state: where its parts lie, in Program.tensors; else NULL */
   Instance *instance;
@@ -454,7 +455,9 @@ Value *structure_of(Elaborator *x, Value *v, Span at); /* its parameters at this
 Value *structure_with(Elaborator *x, const Value *like, Value **items, Span at); /* other values for the same */
 Value *structure_state_now(Elaborator *x, const Value *state, Span at);
 Value *structure_member(Elaborator *x, Value *s, Str name, Span at);
-Value *structure_item(Elaborator *x, Value *s, int i, Span at);                /* of an array's */
+Value *structure_item(Elaborator *x, Value *s, int i, Span at); /* of an array's */
+/* A function of the instance, or `forward` for NULL, with these parameters. */
+Value *structure_call(Elaborator *x, Value *s, Function *f, int n, CallArg *args, Span at);
 bool structures_agree(Elaborator *x, const Value *a, const Value *b, Span at); /* false after a message */
 typedef Value *LeafFunction(Elaborator *x, int n, Value **args, const void *cx, Span at);
 /* f of each parameter's values, where at least one argument is a structure; others are numbers. */
@@ -489,7 +492,9 @@ bool scan_keeps(const Elaborator *x, const Ast *s);      /* `y[t] = e`: an index
 bool scan_keep(Elaborator *x, Env **e, Ast *s);
 bool scan_redefines(Elaborator *x, Str name, Span at); /* true after a message: a name from outside of the loop */
 bool branch_defines(const Ast *branch, Str name);      /* whether it does, or is left by `return` */
-void say_no_value(Elaborator *x, const Ast *a);        /* `name: type` stands in data only */
+/* Whether a condition that is `truth` says that two numbers, symbols in generic code, are one. */
+bool says_equal(const Ast *c, bool truth);
+void say_no_value(Elaborator *x, const Ast *a); /* `name: type` stands in data only */
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at);
 
 /* ---- models (model.c) ---- */
@@ -508,7 +513,7 @@ void mark_as_said(Elaborator *x, const Ast *a, Value *v);
 void instance_params(Elaborator *x, Instance *i, IntList *out);
 void value_params(Elaborator *x, Value *v, IntList *out);
 Value *tensor_current(Elaborator *x, int tensor, Span at); /* a parameter's or state's value at this moment */
-void tensor_assign(Elaborator *x, int tensor, Value *v);   /* its value from now on */
+Value *tensor_assign(Elaborator *x, int tensor, Value *v); /* its value from now on; gives what was assigned before */
 Node *tensor_source(const Elaborator *x, int tensor);      /* in this graph; NULL: nothing has used it */
 int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at);
 int tensor_find(Elaborator *x, Str name); /* -1 */

@@ -18,6 +18,7 @@ static const struct {
 int diag_number(DiagCode c) { return rows[c].number; }
 char diag_severity(DiagCode c) { return rows[c].severity; }
 const char *diag_explanation(DiagCode c) { return rows[c].explanation; }
+bool diag_of_shapes(DiagCode c) { return rows[c].number / 100 == 2; }
 
 static const char *format_text(Arena *a, const char *format, va_list args) {
   Buf b = {0};

@@ -59,6 +59,8 @@ Diag *diag_meant(Diag *d, Span at, const char *name);
 int diag_number(DiagCode c);
 char diag_severity(DiagCode c);
 const char *diag_explanation(DiagCode c);
+/* Whether it is about dimensions, shapes and what is read of them: the rows from 200 on. */
+bool diag_of_shapes(DiagCode c);
 
 /* A mistake of the compiler's own: prints the message and aborts with exit code 70. */
 _Noreturn void ice(const char *format, ...) __attribute__((format(printf, 1, 2)));

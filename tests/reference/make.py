@@ -12,7 +12,8 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
   library.safetensors              activations, softmaxes and losses with their derivatives, f64
   net.init.safetensors, net.trained.{f32,f64}.safetensors   weights of tests/programs/layers.nn, what three steps of
                                    Sgd(lr = 0.03) in batches of 16 make of them and of the states, and the test rows' scores
-  NAME.training.safetensors        trainings of models with losses of many kinds: trainings.py says what they hold
+  NAME.training.safetensors        trainings of models and losses of many kinds, by trainings.py (which says what they hold) and
+                                  architectures.py
   trainings.tsv                    which of their tensors PyTorch's own f32 misses, and by how much
   cases.safetensors                the cases of the algebra with second derivatives: cases.py says what it holds
   tokenizers.safetensors           odd texts as tokens of the vocabularies in tests/data/tokenizers: tokenizers_reference.py
@@ -32,6 +33,7 @@ import torch.nn.functional as F
 from safetensors.numpy import save_file
 from torch import nn
 
+import architectures
 import cases
 import precision
 import tokenizers_reference
@@ -596,7 +598,7 @@ def main():
     models(out)
     cases.write(out)
     precision.write(out)
-    trainings.trainings(out)
+    trainings.trainings(out, trainings.TRAININGS + architectures.TRAININGS)
 
 
 if __name__ == "__main__":

@@ -699,12 +699,12 @@ def rounded(exact, f):
             yield k, np.abs(values[k] - v).max() / max(np.abs(v).max(), 1e-300)
 
 
-def trainings(out):
+def trainings(out, all):
     """The files, and trainings.tsv: the tensors that PyTorch's f32 misses by more than 5e-6, since an update divides by what
     is almost 0, and by how much."""
     with open(os.path.join(out, "trainings.tsv"), "w") as table:
         table.write("# training, tensor, by how much PyTorch's f32 misses its f64: written by trainings.py\n")
-        for f in TRAININGS:
+        for f in all:
             exact = f().finish()
             save_file(exact, os.path.join(out, f.__name__ + ".training.safetensors"))
             for k, error in rounded(exact, f):
