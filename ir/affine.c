@@ -331,6 +331,12 @@ static Range range_add(Range a, Range b) {
   return r;
 }
 
+static Range range_meet(Range a, Range b) {
+  if (b.has_lower && (!a.has_lower || b.lower > a.lower)) a = (Range){true, a.has_upper, b.lower, a.upper};
+  if (b.has_upper && (!a.has_upper || b.upper < a.upper)) a = (Range){a.has_lower, true, a.lower, b.upper};
+  return a;
+}
+
 static Range atom_range(Ir *ir, Atom *a) {
   switch (a->kind) {
   case ATOM_VAR: {
@@ -366,18 +372,118 @@ static Range range_of(Ir *ir, Form *f, int depth) {
     int64_t c = f->terms[i].atom->divisor;
     Range error, s = range_of(ir, eliminate(ir, f, i, &error), depth + 1);
     s = range_add(s, error);
-    if (s.has_lower && (!r.has_lower || -floor_div(-s.lower, c) > r.lower))
-      r = (Range){true, r.has_upper, -floor_div(-s.lower, c), r.upper};
-    if (s.has_upper && (!r.has_upper || floor_div(s.upper, c) < r.upper))
-      r = (Range){r.has_lower, true, r.lower, floor_div(s.upper, c)};
+    r = range_meet(r, (Range){s.has_lower, s.has_upper, -floor_div(-s.lower, c), floor_div(s.upper, c)});
   }
   return r;
+}
+
+/* ---- indices that occur in several terms: their values one by one ---- */
+
+enum { TRIED_VARS = 16, TRIED_VALUES = 4096 };
+
+typedef struct Trial {
+  const Form *f;
+  uint32_t *used; /* of each term: its indices, as bits. 0: none, or something else is in it */
+  int n;
+  const Var *vars[TRIED_VARS];
+  int64_t extent[TRIED_VARS], value[TRIED_VARS];
+} Trial;
+
+/* False: not all of f is made of indices with known ranges. */
+static bool find_vars(Trial *t, const Form *f, uint32_t *used) {
+  for (int i = 0; i < f->n; i++) {
+    const Atom *a = f->terms[i].atom;
+    int k = 0;
+    if (a->kind == ATOM_DIV && find_vars(t, a->form, used)) continue;
+    if (a->kind != ATOM_VAR) return false;
+    while (k < t->n && t->vars[k] != a->var) k++;
+    if (k == TRIED_VARS || !dim_is_const(a->var->extent, &t->extent[k]) || t->extent[k] < 1) return false;
+    t->vars[k] = a->var;
+    if (k == t->n) t->n++;
+    *used |= 1u << k;
+  }
+  return true;
+}
+
+static int64_t atom_at(const Trial *t, const Atom *a) {
+  if (a->kind == ATOM_VAR) {
+    int k = 0;
+    while (t->vars[k] != a->var) k++;
+    return t->value[k];
+  }
+  int64_t sum = a->form->c0;
+  for (int i = 0; i < a->form->n; i++) sum += a->form->terms[i].coefficient * atom_at(t, a->form->terms[i].atom);
+  return floor_div(sum, a->divisor);
+}
+
+/* The next values of the group's indices; false after the last. */
+static bool next_values(Trial *t, uint32_t group) {
+  for (int k = 0; k < t->n; k++) {
+    if (!(group & 1u << k)) continue;
+    if (++t->value[k] < t->extent[k]) return true;
+    t->value[k] = 0;
+  }
+  return false;
+}
+
+/* The sum of the terms that have an index of the group in them, all of which are the group's. */
+static Range group_range(Ir *ir, Trial *t, uint32_t group) {
+  Range r = {true, true, INT64_MAX, INT64_MIN}, apart = {true, true, 0, 0};
+  int64_t values = 1;
+  int terms = 0;
+  for (int k = 0; k < t->n && values <= TRIED_VALUES; k++)
+    if (group & 1u << k) values *= t->extent[k] < TRIED_VALUES ? t->extent[k] : TRIED_VALUES + 1;
+  for (int i = 0; i < t->f->n; i++)
+    if (t->used[i] & group) {
+      apart = range_add(apart, range_scale(atom_range(ir, t->f->terms[i].atom), t->f->terms[i].coefficient));
+      terms++;
+    }
+  if (terms < 2 || values > TRIED_VALUES) return apart;
+  do {
+    int64_t sum = 0;
+    for (int i = 0; i < t->f->n; i++)
+      if (t->used[i] & group) sum += t->f->terms[i].coefficient * atom_at(t, t->f->terms[i].atom);
+    if (sum < r.lower) r.lower = sum;
+    if (sum > r.upper) r.upper = sum;
+  } while (next_values(t, group));
+  return r;
+}
+
+/* Exact for each group of terms that share indices: `i % 8 // 4 * 2` is i // 4 and i // 8, and neither alone says
+ * that it stays below 4. */
+static Range range_tried(Ir *ir, const Form *f) {
+  uint32_t used[TRIED_VARS] = {0};
+  Trial t = {.f = f, .used = used};
+  Range r = {true, true, f->c0, f->c0};
+  for (int i = 0; i < f->n; i++) {
+    Form one = {.n = 1, .terms = &f->terms[i]};
+    if (find_vars(&t, &one, &used[i])) continue;
+    used[i] = 0;
+    r = range_add(r, range_scale(atom_range(ir, f->terms[i].atom), f->terms[i].coefficient));
+  }
+  for (uint32_t left = (1u << t.n) - 1, group; left; left &= ~group) {
+    group = left & -left;
+    for (uint32_t before = 0; before != group;) {
+      before = group;
+      for (int i = 0; i < f->n; i++)
+        if (used[i] & group) group |= used[i];
+    }
+    r = range_add(r, group_range(ir, &t, group));
+  }
+  return r;
+}
+
+static bool has_quotient(const Form *f) {
+  bool any = false;
+  for (int i = 0; i < f->n; i++) any = any || f->terms[i].atom->kind == ATOM_DIV;
+  return any;
 }
 
 Range form_range(Ir *ir, Form *f) {
   struct FormTable *t = table(ir);
   if (f->id < t->ranged.n && t->ranged.at[f->id]) return t->ranges.at[f->id];
   Range r = range_of(ir, f, 0);
+  if (f->n > 1 && f->n <= TRIED_VARS && has_quotient(f) && small(f)) r = range_meet(r, range_tried(ir, f));
   while (t->ranged.n <= f->id) {
     vec_push(ir->arena, &t->ranged, false);
     vec_push(ir->arena, &t->ranges, (Range){0});

@@ -173,6 +173,23 @@ static void open_extents(void **state) {
   assert_ptr_equal(form_floordiv(ir, form_dim(ir, H), 2), form_dim(ir, dim_floordiv(ir, H, dim_const(ir, 2))));
 }
 
+/* Windows of a shifted image: i % 8 // 4 stays below 2, though as i // 4 and i // 8 no interval says so. */
+static void quotients_of_one_index(void **state) {
+  (void)state;
+  Form *i = form_var(ir, var_get(ir, 0, dim_const(ir, 8))), *j = form_var(ir, var_get(ir, 1, dim_const(ir, 8)));
+  Form *row = form_floordiv(ir, form_mod(ir, plus(i, 6), 8), 4), *column = form_mod(ir, plus(j, 6), 4);
+  Range r = form_range(ir, form_add(ir, form_scale(ir, row, 4), column));
+  assert_true(r.has_lower && r.has_upper);
+  assert_int_equal(r.lower, 0);
+  assert_int_equal(r.upper, 7);
+  r = form_range(ir, form_sub(ir, form_floordiv(ir, i, 2), form_floordiv(ir, j, 2)));
+  assert_int_equal(r.lower, -3);
+  assert_int_equal(r.upper, 3);
+  r = form_range(ir, form_sub(ir, i, form_floordiv(ir, i, 2)));
+  assert_int_equal(r.lower, 0);
+  assert_int_equal(r.upper, 4);
+}
+
 static int setup(void **state) {
   (void)state;
   Arena *a = arena_new();
@@ -185,6 +202,7 @@ int main(void) {
       cmocka_unit_test(random_forms),
       cmocka_unit_test(canonical),
       cmocka_unit_test(open_extents),
+      cmocka_unit_test(quotients_of_one_index),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
 }
