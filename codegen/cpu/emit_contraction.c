@@ -288,10 +288,13 @@ static Value row_tiles(Product *p, Value m, int rows, Value n0, int vectors, boo
   Value step = index64(&e->b, rows), count = isub(&e->b, p->m_to, m);
   Value end = iadd(&e->b, m, imul(&e->b, LLVMBuildUDiv(e->b.b, count, step, ""), step));
   Tile t = {.p = p, .rows = rows, .vectors = vectors, .masked = masked, .n0 = n0};
+  ResultLines lines;
+  find_result_lines(p, &lines, n0, vectors);
   Loop l;
   loop_open(e, &l, m, end, rows, NULL, 0);
   if (!l.trips) l.trips = p->mc / rows;
   t.m0 = l.index;
+  fetch_result(&t, &lines);
   emit_tile(&t);
   loop_close(e, &l, NULL);
   return end;

@@ -2,8 +2,12 @@
  * registers, or from scratch memory: where K came in blocks, where long maps follow, and where addresses jump within
  * the result's vectors, which are then finished in pieces. */
 #include "codegen/cpu/product.h"
+#include "ir/cost.h"
 
-enum { LONG_EPILOGUE = 10 };
+enum { LONG_EPILOGUE = 10, CACHE_LINE = 64 };
+
+/* Of llvm.prefetch. */
+enum { TO_WRITE = 1, ALL_CACHES = 3, DATA = 1 };
 
 /* ---- one vector ---- */
 
@@ -117,6 +121,48 @@ static void finish_pieces(Tile *t, Value from, Value to, Value sums, int64_t pit
   e->grid_depth = outer;
   loop_close(e, &rows, NULL);
   pieces_close(&q);
+}
+
+/* ---- lines of the result ---- */
+
+/* Adds where row 0 of the panel lies, a line apart, of one member's result. Where it is written in steps, that is,
+ * and larger than the second cache: elsewhere the processor fetches as well by itself. */
+static void add_lines(Product *p, ResultLines *l, const Member *m, Value n0, int vectors) {
+  Emit *e = p->e;
+  Form *f = flat_address(e, m->node, p->at);
+  int64_t step = f ? form_coefficient(f, p->n.flat) : 0, columns = step > 1 ? CACHE_LINE / (step * p->size) : 0;
+  int64_t count = columns ? (int64_t)vectors * e->lanes / columns : 0;
+  if (dim_nominal(m->buffer->bytes) <= cpu_module_target(e->m)->l2 || !count || l->n + count > MAX_LINES) return;
+  if (form_divides(f, p->m.flat)) return;
+  for (int64_t i = 0; i < count; i++) {
+    int mark = emit_mark(e), bound = e->bound.n;
+    emit_bind(e, p->n.flat, lanes_scalar(plus(p, n0, i * columns)));
+    emit_bind(e, p->m.flat, lanes_scalar(index64(&e->b, 0)));
+    l->at[l->n] = at_element(p, emit_operand(e, m->buffer), emit_form(e, f).base);
+    l->row[l->n++] = form_coefficient(f, p->m.flat);
+    e->bound.n = bound;
+    e->generation++;
+    emit_forget(e, mark, e->depth, false);
+  }
+}
+
+void find_result_lines(Product *p, ResultLines *l, Value n0, int vectors) {
+  l->n = 0;
+  emit_enter(p->e, p->e->depth);
+  for (int i = 0; i < p->e->k->members.n && !p->blocked; i++) {
+    const Member *m = &p->e->k->members.at[i];
+    if (m->storage == STORE_buffer) add_lines(p, l, m, n0, vectors);
+  }
+}
+
+void fetch_result(Tile *t, const ResultLines *l) {
+  Build *b = &t->p->e->b;
+  for (int r = 0; r < t->rows; r++)
+    for (int i = 0; i < l->n; i++) {
+      Value at = at_element(t->p, l->at[i], imul(b, plus(t->p, t->m0, r), index64(b, l->row[i])));
+      Value args[] = {at, int_const(b->i32, TO_WRITE), int_const(b->i32, ALL_CACHES), int_const(b->i32, DATA)};
+      intrinsic(b, "llvm.prefetch", (Type[]){b->ptr}, 1, args, 4);
+    }
 }
 
 /* ---- a tile ---- */

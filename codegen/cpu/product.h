@@ -6,7 +6,13 @@
 
 #include "codegen/cpu/emit.h"
 
-enum { MAX_SLOTS = 32, MAX_ROWS = 24, MAX_VECTORS = 4, TOGETHER = 4 /* vectors that are packed at once */ };
+enum {
+  MAX_SLOTS = 32,
+  MAX_ROWS = 24,
+  MAX_VECTORS = 4,
+  TOGETHER = 4 /* vectors that are packed at once */,
+  MAX_LINES = 16
+};
 
 /* How an operand gets to the tiles. A vector of the packed copy holds neighbours along the index that the tensor's
  * memory runs with: the line (rows of A, columns of B) or K. */
@@ -125,6 +131,15 @@ void emit_square(Product *p, const Square *s); /* to[j][i] = from[i][j] */
 /* ---- emit_finish.c ---- */
 bool finished_in_pieces(Product *p); /* whether addresses of the result jump within its vectors */
 void finish_tile(Tile *t);
+/* Lines in which a tile's rows will be stored: they are on their way while it runs through K. Where one kernel writes
+ * every other element and another one the rest, each line is fetched twice, and never written whole. */
+typedef struct ResultLines {
+  int n;
+  Value at[MAX_LINES]; /* of row 0 */
+  int64_t row[MAX_LINES];
+} ResultLines;
+void find_result_lines(Product *p, ResultLines *l, Value n0, int vectors); /* of the panel at n0 */
+void fetch_result(Tile *t, const ResultLines *l);
 /* Of sums that waited in p->partial. */
 Value partial_at(Tile *t, Value m, int j);
 void finish_panel(Product *p, Value n0, int vectors, bool masked);
