@@ -113,7 +113,8 @@ typedef struct Contraction {
   Expr *scale;     /* factors without a reduction index, in the finished value; or NULL */
   int nbatch, nm, nn, nk;
   int *batch, *m, *n, *k;
-  int mr, nr; /* register tile: rows, and columns in vectors */
+  int mr, nr;  /* register tile: rows, and columns in vectors */
+  int last_nr; /* vectors of the last columns' tiles: nr where these are as all others, whose lanes are then masked */
   /* Blocks: mc rows, nc columns; of K, ranges of k_block along index k[k_cut], with one value of the indices before
    * it and all of those after it (k_cut 0 and the whole extent: K is one block). */
   int k_cut, k_block, mc, nc;

@@ -25,7 +25,8 @@ enum {
   SHORT = 16,
   NEAR = 32 * 1024,
   FEW = 4,
-  LONG_SUM = 16
+  LONG_SUM = 16,
+  SAVED = 40
 };
 
 /* Cycles for packing an element, where memory runs on for a vector, for FEW elements, and where each is elsewhere. */
@@ -223,6 +224,14 @@ static bool runs_across(Graph *g, const Node *n, const Contraction *c, Expr *ope
   return read && read_run(g, n, read, slots, count) > read_run(g, n, read, c->k, c->nk);
 }
 
+/* Where the processor has masks, the last panel is one like all others, which costs next to nothing, unless a
+ * SAVED-th of the columns of a product that is not small makes up for twice the code. */
+static int last_panel(Extent columns, int nr, int lanes, double work) {
+  int64_t vectors = ceil_div(columns.value, lanes), rest = vectors % nr;
+  bool saves = vectors > nr && work > SMALL && (nr - rest) * SAVED >= vectors;
+  return rest && saves && !columns.open ? (int)rest : nr;
+}
+
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) {
   int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
   if (better_as_rows(g, n, c)) exchange_sides(c);
@@ -230,7 +239,8 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   int64_t vectors = ceil_div(columns.value, lanes);
   int64_t width = panel_width(c->b, lanes);
   bool in_lanes = runs_across(g, n, c, c->a, c->m, c->nm);
-  double best = 0, growth = (double)m.value * (double)columns.value * (double)k.value <= SMALL ? CODE_GROWTH : 0;
+  double each = (double)m.value * (double)columns.value * (double)k.value; /* position of the batch */
+  double best = 0, growth = each <= SMALL ? CODE_GROWTH : 0;
   for (int nr = 1; nr <= MAX_NR; nr++)
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
       bool far = width && k.value * nr * t->vector_bytes > NEAR;
@@ -242,6 +252,7 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
       c->mr = mr;
       c->nr = nr;
     }
+  c->last_nr = last_panel(columns, c->nr, lanes, each);
   Blocking b = {.m = m, .n = columns, .k = k.value};
   b.kc = block_k(g, n, c, k, lanes);
   b.a = packing(g, n, c, b.kc, c->a);

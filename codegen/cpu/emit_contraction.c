@@ -324,8 +324,10 @@ LastPanel last_panel(const Product *p) {
   bool known = dim_is_const(p->n.flat->extent, &n);
   int64_t rest = known ? n % columns : columns - 1;
   if (rest == 0) return (LastPanel){0};
-  bool alone = known && n < columns, alike = has_mask_registers(p) && !alone;
-  int vectors = alike ? p->c->nr : (int)((rest + p->e->lanes - 1) / p->e->lanes);
+  int vectors = (int)((rest + p->e->lanes - 1) / p->e->lanes);
+  bool alone = known && n < columns;
+  bool alike = has_mask_registers(p) && !alone && p->c->last_nr == p->c->nr;
+  if (alike) vectors = p->c->nr;
   return (LastPanel){
       .vectors = vectors, .masked = !known || rest % p->e->lanes != 0 || alike, .alone = alone, .alike = alike};
 }

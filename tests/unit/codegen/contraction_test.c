@@ -44,6 +44,20 @@ static void far_rows(void **state) {
              "%2 = comp f64[31, 150] [i0, i1] sum(r0 < 21: mul(%0[r0, i0], %1[r0, i1]))\noutput y = %2\n");
 }
 
+/* Large enough for narrower tiles in the last columns: of one whole vector, of a part of one, of several. */
+static void last_columns(void **state) {
+  (void)state;
+  static const int columns[] = {336, 329, 355};
+  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+    char text[400];
+    snprintf(text, sizeof text,
+             HEAD "%%0 = input x : f32[40, 80]\n%%1 = input w : f32[80, %d]\n"
+                  "%%2 = comp f32[40, %d] [i0, i1] sum(r0 < 80: mul(%%0[i0, r0], %%1[r0, i1]))\noutput y = %%2\n",
+             columns[i], columns[i]);
+    check(text);
+  }
+}
+
 /* Extents around a tile's, and single ones beside them. */
 static void edges(void **state) {
   (void)state;
@@ -296,11 +310,12 @@ static void masked_tiles(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(far_rows),           cmocka_unit_test(edges),        cmocka_unit_test(windows),
-      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),  cmocka_unit_test(masked_tiles),
-      cmocka_unit_test(open_rows),          cmocka_unit_test(whole_images), cmocka_unit_test(strided_windows),
-      cmocka_unit_test(strided_results),    cmocka_unit_test(far_apart),    cmocka_unit_test(jumping_weights),
-      cmocka_unit_test(units_in_a_row),     cmocka_unit_test(panels),       cmocka_unit_test(weights_of_loops),
+      cmocka_unit_test(far_rows),         cmocka_unit_test(last_columns),       cmocka_unit_test(edges),
+      cmocka_unit_test(windows),          cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),
+      cmocka_unit_test(masked_tiles),     cmocka_unit_test(open_rows),          cmocka_unit_test(whole_images),
+      cmocka_unit_test(strided_windows),  cmocka_unit_test(strided_results),    cmocka_unit_test(far_apart),
+      cmocka_unit_test(jumping_weights),  cmocka_unit_test(units_in_a_row),     cmocka_unit_test(panels),
+      cmocka_unit_test(weights_of_loops),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
