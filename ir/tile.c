@@ -26,6 +26,7 @@ enum {
   NEAR = 32 * 1024,
   FEW = 4,
   LONG_SUM = 16,
+  PAGE = 4096,
   SAVED = 40
 };
 
@@ -34,8 +35,10 @@ enum {
 #define GATHERS   1.2
 #define SCATTERED 4.0
 
-/* What it costs where packed rows, in vectors, leave all lanes empty. */
-#define EMPTY 0.05
+/* What it costs where packed rows, in vectors, leave all lanes empty, and where a tile's rows, read where they lie,
+ * are in two lines at some k. */
+#define EMPTY   0.05
+#define CROSSES 0.04
 
 /* What an accumulator more may cost a small product, where code is read as often as data. */
 #define CODE_GROWTH 0.004
@@ -224,6 +227,25 @@ static bool runs_across(Graph *g, const Node *n, const Contraction *c, Expr *ope
   return read && read_run(g, n, read, slots, count) > read_run(g, n, read, c->k, c->nk);
 }
 
+/* Elements of memory from one value of index v to the next; 0 where that is no number. */
+static int64_t read_step(const Expr *read, const Var *v) {
+  int64_t stride = 1, step = 0, extent;
+  for (int d = read->node->rank - 1; d >= 0; d--) {
+    step += form_coefficient(read->at[d], v) * stride;
+    if (!dim_is_const(read->node->shape[d], &extent)) return d == 0 ? step : 0;
+    stride *= extent;
+  }
+  return step;
+}
+
+/* Whether rows, neighbours in memory, are read where they lie, at each k from other lines: they are from the second
+ * cache, and so are B's. Further apart they are packed. */
+static bool rows_in_place(Graph *g, const Node *n, const Contraction *c, Extent m, Extent k) {
+  if (c->a->kind != EXPR_READ || c->nk != 1) return false;
+  int64_t step = read_step(c->a, node_slot_var(g, n, c->k[0])) * dtype_bytes(n->dtype);
+  return step > 0 && step < PAGE && m.value * k.value * dtype_bytes(n->dtype) > NEAR;
+}
+
 /* Where the processor has masks, the last panel is one like all others, which costs next to nothing, unless a
  * SAVED-th of the columns of a product that is not small makes up for twice the code. */
 static int last_panel(Extent columns, int nr, int lanes, double work) {
@@ -239,14 +261,15 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   int64_t vectors = ceil_div(columns.value, lanes);
   int64_t width = panel_width(c->b, lanes);
   bool in_lanes = runs_across(g, n, c, c->a, c->m, c->nm);
+  bool in_place = in_lanes && rows_in_place(g, n, c, m, k);
   double each = (double)m.value * (double)columns.value * (double)k.value; /* position of the batch */
   double best = 0, growth = each <= SMALL ? CODE_GROWTH : 0;
   for (int nr = 1; nr <= MAX_NR; nr++)
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
-      bool far = width && k.value * nr * t->vector_bytes > NEAR;
+      bool far = (width || in_place) && k.value * nr * t->vector_bytes > NEAR;
       if (width % (nr * lanes)) continue;
       double time = tile_time(mr, nr, m.value, vectors, far) * (1 + growth * mr * nr);
-      if (in_lanes) time *= 1 + EMPTY * (lanes % mr) / lanes;
+      if (in_lanes) time *= 1 + EMPTY * (lanes % mr) / lanes + (in_place && lanes % mr ? CROSSES : 0);
       if (best && time >= best) continue;
       best = time;
       c->mr = mr;
