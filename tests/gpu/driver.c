@@ -171,6 +171,11 @@ const char *device_launch(void *module, const Launch *l) {
   return status ? said(status) : error;
 }
 
+void device_start(void *module, const Launch *l) {
+  const char *error = launch(module, l);
+  if (error) ice("the GPU failed: %s: %s", l->symbol, error);
+}
+
 double device_time_of(void (*go)(void *cx), void *cx, int runs) {
   double least = 0;
   for (int i = 0; i <= runs; i++) { /* the first warms up */
@@ -183,20 +188,4 @@ double device_time_of(void (*go)(void *cx), void *cx, int runs) {
     if (i == 1 || (i > 1 && (double)ms < least)) least = (double)ms;
   }
   return least;
-}
-
-typedef struct Timed {
-  void *module;
-  const Launch *launch;
-} Timed;
-
-static void go(void *cx) {
-  const Timed *t = cx;
-  const char *error = launch(t->module, t->launch);
-  if (error) ice("the GPU failed: %s: %s", t->launch->symbol, error);
-}
-
-double device_time(void *module, const Launch *l, int runs) {
-  Timed t = {module, l};
-  return device_time_of(go, &t, runs);
 }

@@ -33,11 +33,10 @@ void device_read(void *to, Address from, size_t bytes);
 
 /* NULL, or what the driver says. */
 const char *device_launch(void *module, const Launch *l);
-/* The least time of a launch, of `runs`, in milliseconds. */
-double device_time(void *module, const Launch *l, int runs);
+void device_start(void *module, const Launch *l); /* does not wait */
 
-/* A stream's events around anything that goes to it. */
 void *device_stream(void);
+/* The least time, of `runs`, in milliseconds, that what `go` asks the stream for takes. */
 double device_time_of(void (*go)(void *cx), void *cx, int runs);
 
 #endif

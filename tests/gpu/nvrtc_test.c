@@ -1,10 +1,11 @@
-/* nvrtc_test.c - nvrtc_test [-c] ARCH[,ARCH...] PROGRAM.nn...: every kernel of the programs is translated by NVRTC
+/* nvrtc_test.c - nvrtc_test [-c|-l] ARCH[,ARCH...] PROGRAM...: every kernel of the programs is translated by NVRTC
  * for these architectures, and what the assembler says is asked: no register spilled to memory, no stack, no note
- * that something was serialised. `ARCH+ARCH` takes turns: each part of the text is translated for one of them. Exit
- * 77 where NVRTC is not here.
+ * that something was serialised. `ARCH+ARCH` takes turns: each part of the text is translated for one of them. A
+ * program is NAME.nn, or NAME.cu: text as it is. Exit 77 where NVRTC is not here.
  *
  * The opcodes of the instructions that matter are learnt from texts that have them once and several times; -c prints
- * how many of each every kernel has. What was translated is kept in NVRTC_KEPT, by a hash of the text. */
+ * how many of each every kernel has. What was translated is kept in NVRTC_KEPT, by a hash of the text; -l lists the
+ * files of machine code, each with its architecture and program. */
 #include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ typedef struct Matrix {
   Vec(Text) texts;
   CudaJobs jobs;
   Vec(const char *) programs; /* of the jobs */
-  bool counts;
+  bool counts, list;
   int bad;
 } Matrix;
 
@@ -51,7 +52,7 @@ static void add_program(Matrix *m, const char *path) {
   const ElaborateOptions meaning = {.folder = dirname(arena_strndup(a, path, strlen(path))),
                                     .vocabulary = vocabulary_read};
   Program *p = elaborate_program(a, strings, &sources, &diags, str_internz(strings, path), text, n, &meaning);
-  const CompileOptions o = {.passes = {.level = 2}, .march = "x86-64-v4", .sources = &sources};
+  const CompileOptions o = {.passes = {.level = 2}, .march = "x86-64-v3", .sources = &sources};
   Compilation *c = compile_begin(a, p, &diags, &o);
   if (diags.errors || !compile_passes(c) || compile_schedules(c)) ice("%s is refused", path);
   CudaTexts parts = cuda_write_parts(a, cuda_program(a, c->schedules.n, c->schedules.at));
@@ -60,6 +61,13 @@ static void add_program(Matrix *m, const char *path) {
     for (int j = 0; j < m->texts.n && !again; j++) again = !strcmp(m->texts.at[j].text, parts.at[i]);
     if (!again) vec_push(a, &m->texts, (Text){path, parts.at[i]});
   }
+}
+
+static void add_text(Matrix *m, const char *path) {
+  char *text;
+  size_t n;
+  if (input_read(m->arena, path, &text, &n)) ice("%s cannot be read", path);
+  vec_push(m->arena, &m->texts, (Text){path, text});
 }
 
 /* ---- translation ---- */
@@ -183,6 +191,7 @@ static void look_at(Matrix *m, int i) {
   if (job->error) printf("%s, %s: %s\n", program, job->arch, job->error), m->bad++;
   if (note) printf("%s, %s: %.300s\n", program, job->arch, note), m->bad++;
   if (job->error || strncmp(job->arch, "sm_", 3) != 0) return;
+  if (m->list) printf("cubin %s %s %s\n", kept_path(m, job, "code"), job->arch, program);
   CudaUses uses = nvrtc_uses(m->arena, job->log);
   if (uses.n == 0) printf("%s, %s: no kernel\n", program, job->arch), m->bad++;
   for (int k = 0; k < uses.n; k++) {
@@ -231,9 +240,13 @@ int main(int argc, char **argv) {
     arena_free(m.arena);
     return SKIPPED;
   }
-  int first = argc > 1 && !strcmp(argv[1], "-c") ? 2 : 1;
-  m.counts = first == 2;
-  for (int i = first + 1; i < argc; i++) add_program(&m, argv[i]);
+  m.counts = argc > 1 && !strcmp(argv[1], "-c");
+  m.list = argc > 1 && !strcmp(argv[1], "-l");
+  int first = m.counts || m.list ? 2 : 1;
+  for (int i = first + 1; i < argc; i++) {
+    const char *dot = strrchr(argv[i], '.');
+    (dot && !strcmp(dot, ".cu") ? add_text : add_program)(&m, argv[i]);
+  }
   if (first < argc) add_jobs(&m, argv[first]);
   learn(&m);
   check_gates(&m);
