@@ -385,7 +385,7 @@ static Node *loss_node(Elaborator *x, TrainWalk *w, Ast *a) {
   Str name = loss_name(x, a->value);
   if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->losses, name);
   if (w->mode != MODE_UPDATE &&
-      !name_output(x, name, loss, a->value->span,
+      !name_output(x, name, measured_sometimes(x, w, name, loss, a->value->span), a->value->span,
                    "a loss carries its variable's name: `d_loss = ...`, `minimize d_loss over ...`"))
     return NULL;
   return loss;

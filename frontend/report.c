@@ -85,7 +85,8 @@ static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
   bool is;
   if (v->rank) v = reduce_call(x, str_internz(x->strings, "mean"), v, arg->span, &is);
   if (!v) return;
-  if (!name_output(x, name, value_whole(x, v), arg->span, REPORT_NAME)) return;
+  Node *measured = measured_sometimes(x, w, name, value_whole(x, v), arg->span);
+  if (!name_output(x, name, measured, arg->span, REPORT_NAME)) return;
   if (w->mode == MODE_STEP) vec_push(x->arena, &w->train->reports, (Report){.name = name, .span = arg->span});
 }
 

@@ -1,6 +1,7 @@
 /* train_if.c - `if` in the body of a train block. Around what only `train` has it is decided while compiling, as it
- * is around all else. At run time, by `step` or by the data, both sides are computed and what each changes is chosen:
- * the parameters and states, and the names from outside. A side that is not chosen leaves them as they were. */
+ * is around all else. At run time, by `step` or by the data, both sides are stated and what each changes is chosen:
+ * the parameters and states, and the names from outside. A side that is not chosen leaves them as they were. What is
+ * computed for such choices alone is left out where it is not chosen by the scheduler (ir/choice.h). */
 #include "frontend/training.h"
 
 #include <string.h>
@@ -44,16 +45,26 @@ static Value *either(Elaborator *x, const Value *when, Value *then, Value *other
                            : elaborate_scalar_row(x, OP_select, 3, (Value *[]){(Value *)when, then, otherwise}, at);
 }
 
-static Side take_side(Elaborator *x, TrainWalk *w, SideWalk *walk, void *cx) {
+/* `c`, where it is to hold or not, and what is asked already. */
+static Value *narrower(Elaborator *x, Value *outer, Value *c, bool holds, Span at) {
+  if (!holds) c = elaborate_scalar_row(x, OP_not, 1, &c, at);
+  if (c && outer) c = elaborate_scalar_row(x, OP_and, 2, (Value *[]){outer, c}, at);
+  return c;
+}
+
+static Side take_side(Elaborator *x, TrainWalk *w, Value *when, SideWalk *walk, void *cx) {
   Side s = {0};
   bool outer = w->conditional;
+  Value *outer_when = w->when;
   Env *env = w->env;
   int pending = x->pending.n;
   ValueList before = {0};
   for (int i = 0; i < x->current.n; i++) vec_push(x->arena, &before, x->current.at[i].value);
   w->conditional = true;
+  w->when = when;
   walk(x, w, cx);
   w->conditional = outer;
+  w->when = outer_when;
   s.env = w->env;
   w->env = env;
   for (int i = 0; i < x->current.n; i++) {
@@ -140,10 +151,18 @@ static void choose_names(Elaborator *x, TrainWalk *w, const Value *when, const S
 void choose_at_run_time(Elaborator *x, TrainWalk *w, Value *c, SideWalk *then, void *cx, SideWalk *otherwise,
                         void *cx2, Span at) {
   Value *when = value_node(x, value_whole(x, c), c->span);
-  Side one = take_side(x, w, then, cx), two = take_side(x, w, otherwise, cx2);
+  Side one = take_side(x, w, narrower(x, w->when, when, true, at), then, cx);
+  Side two = take_side(x, w, narrower(x, w->when, when, false, at), otherwise, cx2);
   choose_current(x, w, when, &one, &two, at);
   choose_next(x, when, &one, &two);
   choose_names(x, w, when, &one, &two);
+}
+
+Node *measured_sometimes(Elaborator *x, const TrainWalk *w, Str name, Node *n, Span at) {
+  if (!w->when || w->mode != MODE_STEP) return n;
+  graph_output(x->graph, str_internf(x->strings, "$when.%s", name), value_whole(x, w->when));
+  Value *zero = value_scalar(x, expr_real(x->ir, n->dtype, 0), at);
+  return value_whole(x, either(x, w->when, value_node(x, n, at), zero, at));
 }
 
 void train_if(Elaborator *x, TrainWalk *w, Ast *a) {

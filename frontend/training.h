@@ -21,6 +21,7 @@ typedef struct TrainWalk {
   Env *env;
   Vec(Version) versions; /* of the parameters that were changed so far, in order */
   bool conditional;      /* the statements at hand take place at some steps only */
+  Value *when;           /* at which; NULL: at every one */
 } TrainWalk;
 
 /* The statement is walked; w->env grows. */
@@ -34,6 +35,9 @@ void train_if(Elaborator *x, TrainWalk *w, Ast *a);
 typedef void SideWalk(Elaborator *x, TrainWalk *w, void *cx);
 void choose_at_run_time(Elaborator *x, TrainWalk *w, Value *c, SideWalk *then, void *cx, SideWalk *otherwise,
                         void *cx2, Span at);
+/* What is measured: a scalar, 0 at steps at which the statement at hand takes no place. An output says which these
+ * are, so that they do not count. */
+Node *measured_sometimes(Elaborator *x, const TrainWalk *w, Str name, Node *n, Span at);
 
 /* ---- augment.c ---- */
 

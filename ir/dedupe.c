@@ -139,6 +139,8 @@ static void name_kernel(const Schedule *s, Kernel *k) {
   write_shape(&w, k->ngrid, k->grid);
   buf_printf(&w.text, " operands %d cut %d block %" PRId64 " times %d", k->operands.n, k->cut, k->block, k->times);
   for (int i = 0; i < k->operands.n; i++) buf_printf(&w.text, " %s", dtype_name(k->operands.at[i]->node->dtype));
+  for (int i = 0; i < k->guards.n; i++)
+    buf_printf(&w.text, " if o%d is %d", k->guards.at[i].operand, k->guards.at[i].value);
   for (int i = 0; i < k->members.n; i++) write_member(&w, &k->members.at[i]);
   k->symbol = arena_printf(s->arena, "nn_%s_%016" PRIx64, kernel_kind_name(k->kind), fnv1a(&w.text));
   buf_free(&w.text);

@@ -83,8 +83,18 @@ static bool same_grid(const Kernel *a, const Kernel *b) {
   return same;
 }
 
+static bool same_conditions(const Kernel *a, const Kernel *b) {
+  bool same = a->guards.n == b->guards.n;
+  for (int i = 0; same && i < a->guards.n; i++) {
+    const KernelGuard *g = &a->guards.at[i], *h = &b->guards.at[i];
+    same = a->operands.at[g->operand] == b->operands.at[h->operand] && g->value == h->value;
+  }
+  return same;
+}
+
 static const char *reason(const Explained *x, const Kernel *k, const Node *n, const Kernel *other, const Node *reader,
                           const Expr *read) {
+  if (!same_conditions(k, other)) return "does not run under the same conditions";
   if (k->loop != other->loop) return "runs step by step, and this does not, or not in the same loop";
   if (other->kind == KERNEL_contraction && reader == other->members.at[0].node)
     return "packs it as an operand of its sums, and reads each of its values many times";
@@ -158,6 +168,14 @@ static void print_together(const Explained *x, const Kernel *k, int line) {
     buf_printf(x->out, "%s %d", i ? "," : n > 1 ? ", together with lines" : ", together with line", listed[i]);
 }
 
+static void print_conditions(const Explained *x, const Kernel *k) {
+  for (int i = 0; i < k->guards.n; i++) {
+    const Node *condition = k->operands.at[k->guards.at[i].operand]->node;
+    buf_printf(x->out, "      %s the condition of line %d %s", i ? "and" : "runs only where", line_of(x, condition),
+               k->guards.at[i].value ? "holds\n" : "does not hold\n");
+  }
+}
+
 static void print_kernel(const Explained *x, const Kernel *k, int line) {
   Buf *out = x->out;
   buf_printf(out, "    %s kernel %d: %s over ", x->s->graph->name, k->id, kernel_kind_name(k->kind));
@@ -178,6 +196,7 @@ static void print_kernel(const Explained *x, const Kernel *k, int line) {
   buf_printf(out, ", %d numbers at a time", k->vector);
   if (k->why) buf_printf(out, " (%s)", k->why);
   buf_puts(out, "\n");
+  print_conditions(x, k);
   for (int m = 0; m < k->members.n; m++)
     if (line_of(x, k->members.at[m].node) == line) print_result(x, k, &k->members.at[m]);
 }

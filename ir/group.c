@@ -178,8 +178,14 @@ static int place_in(Scheduler *sc, const Kernel *k, const Node *d) {
   return first <= last ? last : -1;
 }
 
+/* Kernels that a condition may leave out have nothing in them that it does not. */
+static bool same_wanted(const Scheduler *sc, const Node *a, const Node *b) {
+  return !sc->choices.n || sc->choices.wanted[a->id] == sc->choices.wanted[b->id];
+}
+
 bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots) {
   Member d = other->members.at[0];
+  if (!same_wanted(sc, k->members.at[0].node, d.node)) return false;
   if (k->scan != other->scan || k->members.n == MAX_MEMBERS ||
       count_reads(sc, k) + count_reads(sc, other) > MAX_READS)
     return false;

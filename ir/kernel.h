@@ -120,6 +120,11 @@ typedef struct Contraction {
   int k_cut, k_block, mc, nc;
 } Contraction;
 
+typedef struct KernelGuard { /* a scalar bool; the kernel is left out where it is another */
+  int operand;
+  bool value;
+} KernelGuard;
+
 typedef struct Kernel {
   int id;
   KernelKind kind;
@@ -130,8 +135,9 @@ typedef struct Kernel {
   Vec(Member)
       members; /* contraction: members.at[0] is the contraction, the rest its epilogue (maps over its result) */
   Contraction *contraction;
-  Vec(Buffer *) operands; /* every buffer read or written, in the order the code gets their addresses */
-  Dim *scratch;           /* bytes of scratch memory that one thread needs; the number 0 for none */
+  Vec(Buffer *) operands;  /* every buffer read or written, in the order the code gets their addresses */
+  Vec(KernelGuard) guards; /* its results are read nowhere, and its next values are the old ones, unless all hold */
+  Dim *scratch;            /* bytes of scratch memory that one thread needs; the number 0 for none */
   /* The pieces that the grid can be cut into; the backend's begin..end counts these, row-major. All kinds but
    * contraction and full: the positions of grid indices 0 .. cut-1, times blocks of `block` positions of
    * index `cut` (the last may be short); a unit holds all of the indices after `cut`. cut < ngrid, or 0 where ngrid

@@ -10,6 +10,7 @@
  * further reductions: the kernel that makes the reduction applies it in registers, and stores it instead of the
  * reduction, unless that is needed too. Bodies stop growing at 256
  * distinct subexpressions or 24 reads. */
+#include "ir/choice.h"
 #include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/pass.h"
@@ -28,6 +29,7 @@ typedef struct Fusion {
   Node **finishes;  /* by node id: the reduction whose result a map finishes, element by element */
   uint64_t **needs; /* by node id: a bit for each node that its value depends on, itself too; of a loop's members,
                      * what one step depends on */
+  Choices choices;
   bool changed;
 } Fusion;
 
@@ -124,9 +126,20 @@ static bool count_evaluations(Fusion *f, const Node *p, double *k) {
   return *k > 0;
 }
 
+/* Whether some reader is wanted where p is not: there p would be computed in vain. */
+static bool is_spared(const Fusion *f, const Node *p) {
+  bool spared = false;
+  for (int i = 0; f->choices.n && i < f->readers[p->id].n; i++) {
+    int reader = f->readers[p->id].at[i];
+    if (count_uses(f, reader, p)) spared |= f->choices.wanted[p->id] & ~f->choices.wanted[reader];
+  }
+  return spared;
+}
+
 static bool is_worth_it(Fusion *f, const Node *p) {
   double k;
-  if (!is_map(p) || !count_evaluations(f, p, &k)) return false;
+  if (!is_map(p) || is_choice(&f->choices, p) || !count_evaluations(f, p, &k)) return false;
+  if ((is_work(p) || reads_data_indices(f->reads[p->id])) && is_spared(f, p)) return false;
   if (is_view(p->body)) return true;
   if (f->stored[p->id]) return false;
   double cost = expr_cost(p->body);
@@ -254,6 +267,7 @@ bool pass_fuse(Graph *g, PassContext *cx) {
   f.stored = NEW_ARRAY(a, bool, n);
   f.finishes = NEW_ARRAY(a, Node *, n);
   f.needs = NEW_ARRAY(a, uint64_t *, n);
+  f.choices = choices_find(g, a);
   start(&f);
   for (int i = 0; i < n; i++) /* views first: then readers see what they really read */
     if (is_view_map(f.now[i]) && is_worth_it(&f, f.now[i])) substitute(&f, f.now[i]);

@@ -8,7 +8,7 @@
  * the first that a training draws from). Outputs: a loss by its name, a report by its name
  * (`accuracy`) or, where it is collected, its arguments
  * (`accuracy.0`, ...), a field `value`, an entry's results by name, a gradient `grad/<param>`, which is an input of
- * `update` too. */
+ * `update` too; of what a step measures if a condition holds, that condition as `$when.<name>`, a bool. */
 #ifndef NNC_IR_PROGRAM_H
 #define NNC_IR_PROGRAM_H
 

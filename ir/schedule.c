@@ -54,6 +54,21 @@ static void make_kernels(Scheduler *sc) {
   }
 }
 
+/* ---- what a condition decides ---- */
+
+/* Conditions are values in memory, and there before what they decide about. */
+static void place_conditions(Scheduler *sc) {
+  sc->choices = choices_find(sc->g, sc->arena);
+  const Choices *c = &sc->choices;
+  for (int i = 0; i < c->n; i++)
+    for (int j = 0; j < sc->g->nodes.n; j++) {
+      Node *n = sc->g->nodes.at[j];
+      if (!node_is_computed(n) || !(c->wanted[j] & (literal(i, true) | literal(i, false)))) continue;
+      run_before(sc, c->condition[i], n);
+      sc->kept[c->condition[i]->id] = true;
+    }
+}
+
 /* ---- order ---- */
 
 typedef struct Ordering {
@@ -305,6 +320,19 @@ static void add_operand(Scheduler *sc, Kernel *k, Buffer *b) {
   vec_push(sc->arena, &k->operands, b);
 }
 
+static void set_guards(Scheduler *sc, Kernel *k) {
+  const Choices *c = &sc->choices;
+  for (int i = 0; i < 2 * c->n; i++) {
+    bool value = i % 2 == 0;
+    if (!(c->wanted[k->members.at[0].node->id] & literal(i / 2, value))) continue;
+    KernelGuard guard = {.value = value};
+    const Buffer *b = buffer_for(sc, c->condition[i / 2]);
+    add_operand(sc, k, buffer_for(sc, c->condition[i / 2]));
+    while (k->operands.at[guard.operand] != b) guard.operand++;
+    vec_push(sc->arena, &k->guards, guard);
+  }
+}
+
 static void set_operands(Scheduler *sc, Kernel *k) {
   for (int i = 0; i < k->members.n; i++) {
     const Member *m = &k->members.at[i];
@@ -316,6 +344,7 @@ static void set_operands(Scheduler *sc, Kernel *k) {
     }
     if (m->buffer) add_operand(sc, k, m->buffer);
   }
+  set_guards(sc, k);
 }
 
 /* What a loop uses keeps its place through all steps. */
@@ -474,6 +503,7 @@ Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
   settle(&sc);
   s->buffer_of = NEW_ARRAY(a, Buffer *, sc.n);
   if (level >= 1) assemble(&sc);
+  if (level >= 1) place_conditions(&sc);
   make_kernels(&sc);
   if (level >= 1) group_kernels(&sc);
   order_kernels(&sc);

@@ -70,6 +70,10 @@ static void print_kernel(Buf *out, const Schedule *s, const Kernel *k, const Sou
   dim_print(out, bytes_moved(s, k));
   buf_puts(out, " at ");
   print_place(out, k->span, sources);
+  for (int i = 0; i < k->guards.n; i++) {
+    buf_printf(out, " if%s ", k->guards.at[i].value ? "" : " not");
+    print_place(out, k->operands.at[k->guards.at[i].operand]->node->span, sources);
+  }
   buf_printf(out, " %s", k->symbol);
   if (k->why) buf_printf(out, " (%s)", k->why);
   buf_puts(out, "\n");

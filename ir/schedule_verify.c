@@ -74,6 +74,16 @@ static void check_read(Verifier *v, int at, int member, const Node *n) {
   if (b->place == BUFFER_arena && (b->first > at || b->last < at)) fault(v, "reads outside a buffer's life", n);
 }
 
+/* What decides about the kernel is there, and was made by one before it. */
+static void check_guards(Verifier *v, int at) {
+  for (int i = 0; i < v->k->guards.n; i++) {
+    const Buffer *b = v->k->operands.at[v->k->guards.at[i].operand];
+    int made = kernel_index(v->s, b->node, b);
+    if (made < 0 || made >= at) fault(v, "is decided about by what is not there", b->node);
+    if (b->node->rank || b->node->dtype != DT_bool) fault(v, "is decided about by what is no scalar bool", b->node);
+  }
+}
+
 /* A read of another member is at the grid position of the reader. */
 static void check_position(Verifier *v, const Member *reader, const Expr *read) {
   const Member *own = member_before(v->k, v->k->members.n, read->node);
@@ -198,6 +208,7 @@ const char *schedule_verify(const Schedule *s) {
   for (int i = 0; i < s->kernels.n; i++) {
     v.k = s->kernels.at[i];
     for (int j = 0; j < v.k->members.n; j++) check_member(&v, i, j);
+    check_guards(&v, i);
     check_loop(&v, i);
   }
   v.k = NULL;

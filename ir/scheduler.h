@@ -3,6 +3,7 @@
 #ifndef NNC_IR_SCHEDULER_H
 #define NNC_IR_SCHEDULER_H
 
+#include "ir/choice.h"
 #include "ir/cost.h"
 #include "ir/kernel.h"
 
@@ -26,6 +27,7 @@ typedef struct Scheduler {
   int *place;                 /* by kernel id: in an order in which all can run; group.c */
   Kernel **in_order, **moved; /* by place; and a second such list to make it in */
   int *seen;                  /* by kernel id: the last search that came by */
+  Choices choices;            /* what decides about kernels */
   bool *assembled;            /* by node id: a whole that its parts' kernels make */
   int searches;
 } Scheduler;

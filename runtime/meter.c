@@ -18,6 +18,9 @@ static int lacks(const NnrtRun *run, const char *name, NnrtError *e) {
 static int open_average(NnrtMetric *m, const NnrtRun *run, NnrtError *e) {
   m->port = output(run, m->name);
   if (m->port < 0) return lacks(run, m->name, e);
+  char when[160];
+  snprintf(when, sizeof when, "$when.%.150s", m->name);
+  m->when = output(run, when);
   m->single = run->graph->outputs[m->port].dtype != NNRT_F64;
   return NNRT_OK;
 }
@@ -113,6 +116,7 @@ void nnrt_meter_reset(NnrtMeter *m) {
   for (int i = 0; i < m->n; i++) {
     NnrtMetric *x = &m->metrics[i];
     x->sum = 0;
+    x->count = 0;
     for (int k = 0; k < x->n_parts; k++)
       if (x->parts[k].first) memcpy(x->parts[k].data, x->parts[k].first, (size_t)x->parts[k].bytes);
   }
@@ -122,19 +126,26 @@ void nnrt_meter_reset(NnrtMeter *m) {
 static int64_t part_times(const NnrtPart *p, int64_t count) { return p->first ? 1 : count; }
 
 void nnrt_meter_step(NnrtMeter *m) {
-  m->step_count = 0;
-  for (int i = 0; i < m->n; i++) m->metrics[i].step_sum = 0;
+  for (int i = 0; i < m->n; i++) {
+    m->metrics[i].step_sum = 0;
+    m->metrics[i].step_count = 0;
+  }
+}
+
+static void add_average(NnrtMetric *x, const NnrtRun *run, int64_t n) {
+  if (x->when >= 0 && !*(const char *)nnrt_run_output(run, x->when)) return;
+  double v = nnrt_element((NnrtDtype)run->graph->outputs[x->port].dtype, nnrt_run_output(run, x->port), false);
+  x->sum += v * (double)n;
+  x->step_sum += v * (double)n;
+  x->last = x->step_count ? x->step_sum / (double)(x->step_count + n) : v;
+  x->count += n;
+  x->step_count += n;
 }
 
 void nnrt_meter_add(NnrtMeter *m, const NnrtRun *run, int64_t n) {
   for (int i = 0; i < m->n; i++) {
     NnrtMetric *x = &m->metrics[i];
-    if (x->graph < 0) {
-      double v = nnrt_element((NnrtDtype)run->graph->outputs[x->port].dtype, nnrt_run_output(run, x->port), false);
-      x->sum += v * (double)n;
-      x->step_sum += v * (double)n;
-      x->last = m->step_count ? x->step_sum / (double)(m->step_count + n) : v;
-    }
+    if (x->graph < 0) add_average(x, run, n);
     for (int k = 0; k < x->n_parts; k++) {
       NnrtPart *p = &x->parts[k];
       char *to = p->first ? p->data : p->data + m->count * p->bytes;
@@ -142,12 +153,13 @@ void nnrt_meter_add(NnrtMeter *m, const NnrtRun *run, int64_t n) {
     }
   }
   m->count += n;
-  m->step_count += n;
 }
+
+bool nnrt_meter_has(const NnrtMetric *m) { return m->step_count > 0; }
 
 const NnrtMetric *nnrt_meter_bad(const NnrtMeter *m) {
   for (int i = 0; i < m->n_losses; i++)
-    if (!isfinite(m->metrics[i].last)) return &m->metrics[i];
+    if (nnrt_meter_has(&m->metrics[i]) && !isfinite(m->metrics[i].last)) return &m->metrics[i];
   return NULL;
 }
 
@@ -180,7 +192,7 @@ static int compute(NnrtMeter *m, NnrtMetric *x, double *value, NnrtError *e) {
 int nnrt_meter_values(NnrtMeter *m, double *values, NnrtError *e) {
   int status = NNRT_OK;
   for (int i = 0; status == NNRT_OK && i < m->n; i++) {
-    if (m->metrics[i].graph < 0) values[i] = m->metrics[i].sum / (double)m->count;
+    if (m->metrics[i].graph < 0) values[i] = m->metrics[i].sum / (double)m->metrics[i].count;
     else status = compute(m, &m->metrics[i], &values[i], e);
   }
   return status;

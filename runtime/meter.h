@@ -12,9 +12,11 @@ typedef struct NnrtMetric {
   bool loss;
   bool single;      /* f32: print as such */
   int port;         /* averaged: the graph's output */
+  int when;         /* the output that says whether it was computed; -1: it was */
   double sum, last; /* last: of the last batch, so far */
   double step_sum;
-  int n_parts; /* collected: arguments; streamed: states */
+  int64_t count, step_count; /* averaged: examples since the reset, and of the batch */
+  int n_parts;               /* collected: arguments; streamed: states */
   struct NnrtPart *parts;
   int64_t graph;
 } NnrtMetric;
@@ -35,7 +37,6 @@ typedef struct NnrtMeter {
   NnrtMetric *metrics; /* losses, then reports */
   int n, n_losses;
   int64_t count, room; /* examples so far; at most */
-  int64_t step_count;  /* of the batch, so far */
 } NnrtMeter;
 
 /* For a run of the step or eval graph of `t`, already bound; at most `room` examples between resets. */
@@ -50,6 +51,7 @@ void nnrt_meter_add(NnrtMeter *m, const NnrtRun *run, int64_t n);
 
 /* Whether a metric has states, which each run gives to the next. */
 bool nnrt_meter_streams(const NnrtMeter *m);
+bool nnrt_meter_has(const NnrtMetric *m); /* the last batch has a value of this average */
 
 /* The first loss of the last batch that is not finite; NULL: all are. */
 const NnrtMetric *nnrt_meter_bad(const NnrtMeter *m);

@@ -112,8 +112,9 @@ static void draw_step(NnrtTraining *t) {
   NnrtValue values[4];
   int n = 0;
   for (int i = 0; i < t->meter.n && n < 4; i++)
-    if (t->meter.metrics[i].graph < 0)
-      values[n++] = (NnrtValue){"", t->meter.metrics[i].name, t->meter.metrics[i].sum / (double)t->meter.count};
+    if (t->meter.metrics[i].graph < 0 && t->meter.metrics[i].count)
+      values[n++] =
+          (NnrtValue){"", t->meter.metrics[i].name, t->meter.metrics[i].sum / (double)t->meter.metrics[i].count};
   const NnrtSeen *s = &t->seen;
   nnrt_progress_step(&t->progress, t->epoch + 1, (s->position + t->batch - 1) / t->batch,
                      (t->n + t->batch - 1) / t->batch, s->step, s->position, values, n);
@@ -125,7 +126,8 @@ int nnrt_training_log_step(NnrtTraining *t) {
   nnrt_line_string(l, "event", "step");
   nnrt_line_integer(l, "step", t->seen.step);
   for (int i = 0; i < t->meter.n_losses; i++)
-    nnrt_line_real(l, t->meter.metrics[i].name, t->meter.metrics[i].last, t->meter.metrics[i].single);
+    if (nnrt_meter_has(&t->meter.metrics[i]))
+      nnrt_line_real(l, t->meter.metrics[i].name, t->meter.metrics[i].last, t->meter.metrics[i].single);
   nnrt_line_close(l, '}');
   draw_step(t);
   return nnrt_log_end_line(&t->run.jsonl, t->error);

@@ -49,16 +49,20 @@ static void fill_meta(const NnrtTraining *t, Meta *m, bool best) {
     add_integer(m, "stalled", best ? 0 : t->stalled);
   }
   for (int i = 0; position && i < t->meter.n; i++) {
-    if (t->meter.metrics[i].graph >= 0) continue;
-    snprintf(m->key[m->n], sizeof m->key[0], "sum/%.160s", t->meter.metrics[i].name);
-    add_real(m, m->key[m->n], t->meter.metrics[i].sum);
+    const NnrtMetric *x = &t->meter.metrics[i];
+    if (x->graph >= 0) continue;
+    snprintf(m->key[m->n], sizeof m->key[0], "sum/%.160s", x->name);
+    add_real(m, m->key[m->n], x->sum);
+    if (x->when < 0) continue;
+    snprintf(m->key[m->n], sizeof m->key[0], "count/%.160s", x->name);
+    add_integer(m, m->key[m->n], x->count);
   }
 }
 
 /* The model's variables as they are in `block`. */
 static int write_checkpoint(NnrtTraining *t, const char *path, void *block, bool best) {
   NnrtModel model = t->model;
-  size_t n = (size_t)model.program->n_variables, rows = FIXED_META + (size_t)t->meter.n;
+  size_t n = (size_t)model.program->n_variables, rows = FIXED_META + 2 * (size_t)t->meter.n;
   int parts = !best && t->position ? nnrt_meter_parts(&t->meter) : 0;
   Meta m = {
       .row = calloc(rows, sizeof *m.row), .value = calloc(rows, sizeof *m.value), .key = calloc(rows, sizeof *m.key)};
@@ -187,10 +191,16 @@ int nnrt_training_resume_seed(NnrtTraining *t, NnrtSafetensors *s) {
 static int resume_sums(NnrtTraining *t, const NnrtSafetensors *s) {
   if (t->position == 0) return NNRT_OK;
   for (int i = 0; i < t->meter.n; i++) {
+    NnrtMetric *x = &t->meter.metrics[i];
     char key[176];
-    snprintf(key, sizeof key, "sum/%.160s", t->meter.metrics[i].name);
-    if (t->meter.metrics[i].graph < 0 && !read_real(s, key, &t->meter.metrics[i].sum))
+    if (x->graph >= 0) continue;
+    snprintf(key, sizeof key, "sum/%.160s", x->name);
+    if (!read_real(s, key, &x->sum))
       return nnrt_fail(t->error, NNRT_EDATA, "%s: the metadata's \"%s\" is missing or does not fit", s->path, key);
+    x->count = t->position;
+    snprintf(key, sizeof key, "count/%.160s", x->name);
+    int status = x->when < 0 ? NNRT_OK : read_integer(t, s, key, t->position, &x->count);
+    if (status != NNRT_OK) return status;
   }
   return nnrt_meter_restore(&t->meter, s, t->position, t->error);
 }

@@ -47,6 +47,26 @@ static LLVMValueRef new_function(Emit *e) {
 
 static LLVMBasicBlockRef add_block(Emit *e) { return LLVMAppendBasicBlockInContext(e->b.c, e->b.function, ""); }
 
+/* Goes on where every guard has its value, else returns. */
+static void emit_guards(Emit *e) {
+  Build *b = &e->b;
+  Value all = NULL;
+  for (int i = 0; i < e->k->guards.n; i++) {
+    const KernelGuard *g = &e->k->guards.at[i];
+    Value holds = LLVMBuildLoad2(b->b, b->i8, e->operands[g->operand], "");
+    holds = icmp(b, g->value ? LLVMIntNE : LLVMIntEQ, holds, int_like_const(holds, 0));
+    all = all ? LLVMBuildAnd(b->b, all, holds, "") : holds;
+  }
+  if (!all) {
+    LLVMBuildBr(b->b, e->scopes[0]);
+    return;
+  }
+  LLVMBasicBlockRef leave = add_block(e);
+  LLVMBuildCondBr(b->b, all, e->scopes[0], leave);
+  LLVMPositionBuilderAtEnd(b->b, leave);
+  LLVMBuildRetVoid(b->b);
+}
+
 static void open_function(Emit *e) {
   Build *b = &e->b;
   b->function = new_function(e);
@@ -65,7 +85,7 @@ static void open_function(Emit *e) {
     Value at = index64(b, i);
     e->operands[i] = LLVMBuildLoad2(b->b, b->ptr, LLVMBuildGEP2(b->b, b->ptr, buffers, &at, 1, ""), "");
   }
-  LLVMBuildBr(b->b, e->scopes[0]);
+  emit_guards(e);
   emit_enter(e, 0);
 }
 

@@ -46,6 +46,16 @@ static void add_parameter(KernelText *x, Arena *a, const char *type, const char 
   vec_push(a, &x->parameters, (Parameter){type, name});
 }
 
+/* No thread waits for others where all of them leave. */
+static const char *guards_text(Text *t) {
+  const char *all = "";
+  for (int i = 0; i < t->k->guards.n; i++) {
+    const KernelGuard *g = &t->k->guards.at[i];
+    all = text_printf(t, "%s  if (%s*b%d) return;\n", all, g->value ? "!" : "", g->operand);
+  }
+  return all;
+}
+
 KernelText text_of_kernel(Arena *a, const Schedule *s, const Kernel *k) {
   Text t = {.s = s, .k = k, .ir = s->graph->ir, .arena = a, .depth = 1};
   KernelText x = {0};
@@ -58,7 +68,7 @@ KernelText text_of_kernel(Arena *a, const Schedule *s, const Kernel *k) {
   add_parameter(&x, a, "i64 ", "step");
   add_parameter(&x, a, "char *", "scratch");
   x.how = t.how;
-  x.body = text_printf(&t, "%s%s", t.head.text ? t.head.text : "", t.out.text);
+  x.body = text_printf(&t, "%s%s%s", guards_text(&t), t.head.text ? t.head.text : "", t.out.text);
   x.numbers = t.numbers;
   buf_free(&t.out);
   buf_free(&t.head);

@@ -26,6 +26,8 @@ typedef struct Run {
   void **memory;     /* by buffer id */
 } Run;
 
+enum { GARBAGE = 0x5a };
+
 static int64_t dim_of(void *cx, DimAtom *symbol) {
   (void)symbol;
   return ((const KernelRun *)cx)->batch;
@@ -42,7 +44,7 @@ void *guarded_memory(size_t bytes) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
   char *p = mmap(NULL, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED || mprotect(p + whole, page, PROT_NONE)) ice("no memory for a test");
-  memset(p, 0x5a, whole);
+  memset(p, GARBAGE, whole);
   return p + (whole - bytes);
 }
 
@@ -229,6 +231,29 @@ static const char *compare_all(Run *r) {
   return NULL;
 }
 
+static bool is_left_out(const Run *r, const Kernel *k) {
+  for (int i = 0; i < k->guards.n; i++) {
+    const KernelGuard *g = &k->guards.at[i];
+    if (dtype_load_int(DT_bool, r->memory[k->operands.at[g->operand]->id], 0) != g->value) return true;
+  }
+  return false;
+}
+
+/* What a kernel would write that a condition leaves out is the garbage that it was. */
+static const char *check_left_out(Run *r) {
+  for (int i = 0; i < r->s->kernels.n && !r->planned; i++) {
+    const Kernel *k = r->s->kernels.at[i];
+    for (int m = 0; m < k->members.n && is_left_out(r, k); m++) {
+      const Buffer *b = k->members.at[m].buffer;
+      if (!b || b->place != BUFFER_arena || b->first != i) continue;
+      const unsigned char *at = r->memory[b->id];
+      for (int64_t j = 0; j < value_of(r, b->bytes); j++)
+        if (at[j] != GARBAGE) return arena_printf(r->arena, "kernel %d ran where a condition leaves it out", i);
+    }
+  }
+  return NULL;
+}
+
 static void free_buffers(Run *r) {
   for (int i = 0; i < r->s->buffers.n; i++) {
     const Buffer *b = r->s->buffers.at[i];
@@ -241,6 +266,7 @@ static const char *run_and_compare(Run *r) {
   r->fault = NULL;
   schedule_steps(r->s, dim_of, (void *)(uintptr_t)r->how, run_kernel, r);
   const char *fault = r->fault ? r->fault : compare_all(r);
+  if (!fault) fault = check_left_out(r);
   free_buffers(r);
   return fault;
 }

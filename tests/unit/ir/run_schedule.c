@@ -468,10 +468,22 @@ static void grid_position(Machine *m, void *cx) {
   memcpy(m->slot, m->grid, sizeof(int64_t) * (size_t)m->k->ngrid);
 }
 
+static bool is_left_out(const Machine *m, const Kernel *k) {
+  for (int i = 0; i < k->guards.n; i++) {
+    const KernelGuard *g = &k->guards.at[i];
+    if (dtype_load_int(DT_bool, m->address[k->operands.at[g->operand]->id], 0) != g->value) return true;
+  }
+  return false;
+}
+
 /* One step of its loops. */
 static void run_kernel(void *cx, const Kernel *k, int64_t step) {
   Machine *m = cx;
   int slots[MAX_SLOTS];
+  if (is_left_out(m, k)) {
+    m->run->left_out++;
+    return;
+  }
   m->k = k;
   m->step = step;
   for (int i = k->times; i-- > 0; step /= value_of(m, k->grid[i])) m->slot[i] = step % value_of(m, k->grid[i]);
@@ -509,6 +521,7 @@ static Machine machine_for(const Schedule *s, ScheduleRun *run) {
   Machine m = {.s = s, .run = run};
   run->arena_bytes = value_of(&m, s->arena_bytes);
   run->touched = 0;
+  run->left_out = 0;
   m.arena_memory = arena_alloc(run->arena, (size_t)run->arena_bytes + GUARD);
   memset(m.arena_memory, PATTERN, (size_t)run->arena_bytes + GUARD);
   m.address = NEW_ARRAY(run->arena, void *, s->buffers.n);

@@ -13,6 +13,7 @@ typedef struct ScheduleRun {
   Vec(DimBinding) dims; /* every open dimension */
   int64_t arena_bytes;  /* out: the planned peak */
   int64_t touched;      /* out: the end of the highest buffer in the arena */
+  int left_out;         /* out: kernels that a condition left out */
   void **address;       /* out: of each buffer, by id */
 } ScheduleRun;
 
