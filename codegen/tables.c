@@ -95,7 +95,8 @@ static int64_t dims_index(GraphDims *g, DimAtom *atom) {
 static void dims_begin(GraphDims *g, Tables *t, const Schedule *s) {
   *g = (GraphDims){.tables = t};
   for (int i = 0; i < s->dims.n; i++) {
-    NnrtDim row = {.name = s->dims.at[i]->name, .lower = s->dims.at[i]->lower, .upper = s->dims.at[i]->upper};
+    const DimAtom *d = s->dims.at[i];
+    NnrtDim row = {d->of ? d->of : d->name, d->scale, d->rest, d->lower, d->upper, 0, NULL, 0, NULL};
     vec_push(t->arena, &g->rows, row);
     vec_push(t->arena, &g->atoms, s->dims.at[i]);
   }

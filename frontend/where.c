@@ -3,8 +3,11 @@
  * Generic code and entries are walked with symbols for the dimensions that a caller chooses: what is required of
  * these is then known of them. `T == S` makes one symbol of both names, `P <= 1024` bounds a symbol (which for an
  * entry is tested when it is called, and bounds its memory). A call tests all of it, by numbers or by what is known
- * of the symbols that it is made with. */
+ * of the symbols that it is made with. Of `P % 2 == 0` all algebra knows, for P is then 2 * Q with a symbol for Q;
+ * for an entry it is tested when it is called, too. */
 #include "frontend/value.h"
+
+static int64_t floor_quotient(int64_t a, int64_t b) { return a / b - (a % b < 0); } /* b > 0 */
 
 static bool is_comparison(const Ast *a) { return a->kind == AST_BINARY && a->op >= OP_EQ && a->op <= OP_GE; }
 
@@ -56,10 +59,30 @@ static bool bind_equal(Head *h, const Ast *name, Ast *other) {
 
 /* `small <= large`, by `strict` less than it: a number on one side bounds the symbol on the other. */
 static void bound_symbol(Elaborator *x, Dim *small, Dim *large, int strict) {
-  int64_t c;
-  DimAtom *s = dim_as_symbol(small), *l = dim_as_symbol(large);
-  if (s && dim_is_const(large, &c)) dim_bound(x->ir, s, s->lower, c - strict);
-  if (l && dim_is_const(small, &c)) dim_bound(x->ir, l, c + strict > l->lower ? c + strict : l->lower, l->upper);
+  int64_t c, scale, rest;
+  DimAtom *s;
+  if (dim_is_const(large, &c) && dim_is_line(small, &scale, &s, &rest))
+    dim_bound(x->ir, s, s->lower, floor_quotient(c - strict - rest, scale));
+  if (!dim_is_const(small, &c) || !dim_is_line(large, &scale, &s, &rest)) return;
+  int64_t least = -floor_quotient(rest - c - strict, scale);
+  dim_bound(x->ir, s, least > s->lower ? least : s->lower, s->upper);
+}
+
+/* `P % 2 == 0`, with numbers for 2 and 0: before all else is learnt of P. */
+static void learn_multiples(Head *h, Ast *a) {
+  Elaborator *x = h->x;
+  if (a->kind != AST_BINARY) return;
+  if (a->op == OP_AND) {
+    learn_multiples(h, a->left);
+    learn_multiples(h, a->right);
+  }
+  const Ast *left = a->left;
+  if (a->op != OP_EQ || left->kind != AST_BINARY || left->op != OP_MOD || !is_unbound(x, *h->e, left->left)) return;
+  int64_t scale, rest;
+  if (left->right->kind != AST_INTEGER || a->right->kind != AST_INTEGER) return;
+  scale = left->right->integer, rest = a->right->integer;
+  if (scale > 1 && rest >= 0 && rest < scale)
+    bind_symbol(h, left->left, dim_multiple(x->ir, left->left->name, scale, rest));
 }
 
 static bool learn(Head *h, Ast *a) {
@@ -84,6 +107,7 @@ static bool learn(Head *h, Ast *a) {
 
 bool where_learn(Elaborator *x, Env **e, const Ast *params, Ast *where) {
   Head h = {x, e, params};
+  if (where) learn_multiples(&h, where);
   return !where || learn(&h, where);
 }
 

@@ -5,6 +5,7 @@
 #include "ir/table.h"
 #include "lang/diag.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,7 +121,17 @@ Dim *dim_symbol(Ir *ir, Str name, int64_t lower) {
   a->name = name;
   a->lower = lower;
   a->upper = INT64_MAX;
+  a->scale = 1;
   return dim_atom(ir, a);
+}
+
+Dim *dim_multiple(Ir *ir, Str name, int64_t scale, int64_t rest) {
+  Dim *d = dim_symbol(ir, str_internf(ir->strings, "%s_by_%lld", name, (long long)scale), rest ? 0 : 1);
+  DimAtom *a = dim_as_symbol(d);
+  a->of = name;
+  a->scale = scale;
+  a->rest = rest;
+  return dim_add(ir, dim_mul(ir, d, dim_const(ir, scale)), dim_const(ir, rest));
 }
 
 void dim_bound(Ir *ir, DimAtom *symbol, int64_t lower, int64_t upper) {
@@ -325,6 +336,16 @@ DimAtom *dim_as_symbol(const Dim *d) {
   return one && d->terms[0].atoms[0]->name ? d->terms[0].atoms[0] : NULL;
 }
 
+bool dim_is_line(const Dim *d, int64_t *scale, DimAtom **symbol, int64_t *rest) {
+  if (d->n < 1 || d->n > 2 || d->terms[0].n != 1 || !d->terms[0].atoms[0]->name || d->terms[0].coefficient < 1)
+    return false;
+  if (d->n == 2 && d->terms[1].n) return false;
+  *scale = d->terms[0].coefficient;
+  *symbol = d->terms[0].atoms[0];
+  *rest = d->n == 2 ? d->terms[1].coefficient : 0;
+  return true;
+}
+
 /* ---- proofs ---- */
 
 /* Each symbol becomes lower + itself, itself now at least 0; a quotient stays, if it is at least 0. */
@@ -484,12 +505,21 @@ void dim_print_with(Buf *out, const Dim *d, DimName name, void *cx) {
   for (int i = 0; i < d->n; i++) print_term(out, &d->terms[i], i == 0, name, cx);
 }
 
+typedef struct OwnNames { /* as a program could write them */
+  char text[128];
+} OwnNames;
+
 static const char *own_name(void *cx, const DimAtom *a) {
-  (void)cx;
-  return a->name;
+  OwnNames *o = cx;
+  if (!a->of) return a->name;
+  snprintf(o->text, sizeof o->text, "(%.90s // %lld)", a->of, (long long)a->scale);
+  return o->text;
 }
 
-void dim_print(Buf *out, const Dim *d) { dim_print_with(out, d, own_name, NULL); }
+void dim_print(Buf *out, const Dim *d) {
+  OwnNames names;
+  dim_print_with(out, d, own_name, &names);
+}
 
 void dims_print(Buf *out, int n, Dim *const *dims) {
   buf_puts(out, "[");

@@ -17,6 +17,8 @@ typedef struct DimAtom {
   int64_t lower; /* a symbol's least value (0 for the batch, 1 for most) */
   int64_t upper; /* and its largest; INT64_MAX: none is known */
   Dim *a, *b;    /* a quotient's parts */
+  Str of;        /* a symbol that stands for (of - rest) / scale, of the dimension that was named; NULL: for itself */
+  int64_t scale, rest;
 } DimAtom;
 
 typedef struct DimTerm {
@@ -34,6 +36,10 @@ struct Dim {
 
 Dim *dim_const(Ir *ir, int64_t value);
 Dim *dim_symbol(Ir *ir, Str name, int64_t lower); /* a new symbol each time, even for the same name */
+/* A dimension `name` of which name % scale == rest is known, 0 <= rest < scale, in terms of a symbol of its own. */
+Dim *dim_multiple(Ir *ir, Str name, int64_t scale, int64_t rest);
+/* d is scale * symbol + rest with one symbol and a positive scale. */
+bool dim_is_line(const Dim *d, int64_t *scale, DimAtom **symbol, int64_t *rest);
 void dim_bound(Ir *ir, DimAtom *symbol, int64_t lower, int64_t upper); /* what is known of it from now on */
 Dim *dim_add(Ir *ir, Dim *a, Dim *b);
 Dim *dim_sub(Ir *ir, Dim *a, Dim *b);

@@ -63,8 +63,20 @@ static int check_bound(Entry *x, const Value *v, const char *file) {
 /* The open dimension that extent i of the port is, -1 if it is something else. */
 static int open_dim(const Entry *x, const NnrtPort *p, int i) {
   const NnrtPoly *d = &p->shape[i];
-  bool plain = d->n_terms == 4 && d->terms[0] == 1 && d->terms[1] == 1 && d->terms[2] == 1;
-  return plain && d->terms[3] < x->run.n_open ? (int)d->terms[3] : -1;
+  if (d->n_terms < 4 || d->terms[2] != 1 || d->terms[3] >= x->run.n_open) return -1;
+  const NnrtDim *named = &x->run.graph->dims[d->terms[3]];
+  bool plain = d->terms[1] == named->scale && d->n_terms == (named->rest ? 6 : 4) &&
+               (!named->rest || d->terms[4] == named->rest);
+  return plain ? (int)d->terms[3] : -1;
+}
+
+static int take_open(Entry *x, int d, int64_t extent, const char *file) {
+  const NnrtDim *named = &x->run.graph->dims[d];
+  if (x->open[d] >= 0) return NNRT_OK;
+  x->open[d] = (extent - named->rest) / named->scale;
+  if (x->open[d] * named->scale + named->rest == extent) return NNRT_OK;
+  return nnrt_fail(x->error, NNRT_EDATA, "%s: %s is %lld, but %s %% %lld must be %lld", file, named->name,
+                   (long long)extent, named->name, (long long)named->scale, (long long)named->rest);
 }
 
 /* Index of the batch among the open dimensions, -1: the entry is not batched. */
@@ -89,8 +101,8 @@ static int take_array(Entry *x, Value *v, const NnrtArray *a, const char *file) 
   v->file = file;
   memcpy(v->shape, shape + batched, (size_t)v->rank * sizeof *shape);
   for (int i = batched; i < rank; i++) {
-    int d = p ? open_dim(x, p, i) : -1;
-    if (d >= 0 && x->open[d] < 0) x->open[d] = shape[i];
+    int d = p ? open_dim(x, p, i) : -1, status = d < 0 ? NNRT_OK : take_open(x, d, shape[i], file);
+    if (status != NNRT_OK) return status;
   }
   v->n = batched ? shape[0] : 1;
   v->width = v->n ? a->count / v->n : 0;

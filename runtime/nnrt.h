@@ -54,6 +54,8 @@ typedef enum NnrtRole {
  * each of the rest is a quotient floor(dividend / divisor) of polys over the dims before it. */
 #define NNRT_DIM_FIELDS(F)                                                                                           \
   F(STRING, name, ) /* "B" for the batch (in `stats` and metrics: "N"); NULL for a quotient */                       \
+  F(INT, scale, )   /* what is called so is scale * this + rest */                                                   \
+  F(INT, rest, )                                                                                                     \
   F(INT, lower, )                                                                                                    \
   F(INT, upper, )                                                                                                    \
   F(INTS, dividend, ) /* poly; none for an open dimension */                                                         \

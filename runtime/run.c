@@ -221,13 +221,16 @@ static void cut_launches(NnrtRun *r) {
   }
 }
 
+/* The dimension that the source names. */
+static long long named(const NnrtGraph *g, int i, int64_t open) { return g->dims[i].scale * open + g->dims[i].rest; }
+
 int nnrt_run_bind(NnrtRun *r, const int64_t *open, NnrtError *e) {
   const NnrtGraph *g = r->graph;
   for (int i = 0; i < r->n_open; i++)
     if (open[i] < g->dims[i].lower || open[i] > g->dims[i].upper) {
       bool small = open[i] < g->dims[i].lower;
-      return nnrt_fail(e, NNRT_EDATA, "%s is %lld, but must be at %s %lld", g->dims[i].name, (long long)open[i],
-                       small ? "least" : "most", (long long)(small ? g->dims[i].lower : g->dims[i].upper));
+      return nnrt_fail(e, NNRT_EDATA, "%s is %lld, but must be at %s %lld", g->dims[i].name, named(g, i, open[i]),
+                       small ? "least" : "most", named(g, i, small ? g->dims[i].lower : g->dims[i].upper));
     }
   fill_dims(g, open, r->dims);
   int status = reserve_all(r, e);

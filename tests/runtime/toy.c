@@ -84,7 +84,7 @@ static void r2(void *const *b, const int64_t *d, int64_t begin, int64_t end, voi
 
 /* ---- graphs ---- */
 
-static const NnrtDim batch[] = {{.name = "B", .lower = 1, .upper = INT64_MAX}},
+static const NnrtDim batch[] = {{.name = "B", .scale = 1, .lower = 1, .upper = INT64_MAX}},
                      all[] = {{.name = "N", .lower = 1, .upper = INT64_MAX}};
 static const NnrtPoly of_b[] = {{POLY(TIMES_B(1))}}, of_b2[] = {{POLY(TIMES_B(1))}, {POLY(CONSTANT(2))}},
                       of_2[] = {{POLY(CONSTANT(2))}};
