@@ -1,8 +1,8 @@
 /* evaluate.c - see evaluate.h. */
 #include "ir/evaluate.h"
-#include "ir/philox.h"
 #include "ir/scalar.h"
 #include "ir/table.h"
+#include "runtime/philox.h"
 
 #include <math.h>
 #include <string.h>
@@ -232,8 +232,8 @@ static void run_random(const Instr *i, int n) {
   for (int k = 0; k < n; k++) {
     uint64_t key = (uint64_t)i->in[0]->integer[k] ^ i->e->key, step = (uint64_t)i->in[1]->integer[k],
              place = (uint64_t)i->in[2]->integer[k], element = (uint64_t)i->in[3]->integer[k];
-    i->out->real[k] =
-        i->e->dtype == DT_f64 ? draw_f64(key, step, place, element) : draw_f32(key, step, place, element);
+    i->out->real[k] = i->e->dtype == DT_f64 ? nnrt_draw_f64(key, step, place, element)
+                                            : (double)nnrt_draw_f32(key, step, place, element);
   }
 }
 

@@ -222,18 +222,11 @@ static inline float nn_rounded_f16(float x) { return nn_widen_f16(nn_narrow_f16(
 /* ---- draws ---- */
 
 static inline float nn_draw_f32(i64 key, i64 step, i64 place, i64 element) {
-  u32 w[4];
-  draw_block((u64)key, (u64)step, (u64)place, (u64)element / 4, w);
-  const int lane = (int)(element & 3);
-  const u32 word = lane & 2 ? (lane & 1 ? w[3] : w[2]) : lane & 1 ? w[1] : w[0];
-  return (float)(word >> 8) * 5.9604644775390625e-8f; /* 2^-24 */
+  return nnrt_draw_f32((u64)key, (u64)step, (u64)place, (u64)element);
 }
 
 static inline double nn_draw_f64(i64 key, i64 step, i64 place, i64 element) {
-  u32 w[4];
-  draw_block((u64)key, (u64)step, (u64)place, (u64)element / 2, w);
-  const u32 high = element & 1 ? w[2] : w[0], low = element & 1 ? w[3] : w[1];
-  return (double)(((u64)high << 32 | low) >> 11) * 1.1102230246251565e-16; /* 2^-53 */
+  return nnrt_draw_f64((u64)key, (u64)step, (u64)place, (u64)element);
 }
 
 /* Quotients of indices: rounded down. */

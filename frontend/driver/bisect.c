@@ -15,7 +15,6 @@
 
 #include "frontend/driver/output.h"
 #include "frontend/driver/values.h"
-#include "ir/philox.h"
 #include "ir/scalar.h"
 #include "runtime/philox.h"
 
@@ -57,7 +56,7 @@ static Tensor drawn(Arena *a, const Graph *g, const Node *n, uint64_t number) {
   int64_t count = tensor_count(&x);
   x.data = NEW_ARRAY(a, char, (count + 1) * dtype_bytes(n->dtype));
   for (int64_t i = 0; i < count; i++) {
-    double u = draw_f64(nnrt_mix64(VALUES_SEED), number, 0, (uint64_t)i);
+    double u = nnrt_draw_f64(nnrt_mix64(VALUES_SEED), number, 0, (uint64_t)i);
     if (!dtype_is_float(n->dtype)) dtype_store_int(n->dtype, x.data, i, u < 0.5);
     else dtype_store_real(n->dtype, x.data, i, n->kind == NODE_input ? 2 * u - 1 : 1 - u);
   }

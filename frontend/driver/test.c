@@ -12,7 +12,6 @@
 #include "frontend/driver/starts.h"
 #include "frontend/driver/values.h"
 #include "frontend/driver/verbs.h"
-#include "ir/philox.h"
 #include "runtime/philox.h"
 
 enum { DIRECTIONS = 2 };
@@ -81,7 +80,7 @@ static void check_asserts(Tested *t, const Test *test, const Interpretation *in,
 
 /* A number in [-1, 1) for element i of a direction. */
 static double direction(int leaf, int which, int64_t i) {
-  return 2 * draw_f64(nnrt_mix64(VALUES_SEED), (uint64_t)which, (uint64_t)leaf, (uint64_t)i) - 1;
+  return 2 * nnrt_draw_f64(nnrt_mix64(VALUES_SEED), (uint64_t)which, (uint64_t)leaf, (uint64_t)i) - 1;
 }
 
 static Tensor moved(Tested *t, const Tensor *x, int leaf, int which, double h) {

@@ -2,8 +2,8 @@
 #include "tests/unit/ir/run_schedule.h"
 
 #include "ir/cost.h"
-#include "ir/philox.h"
 #include "ir/scalar.h"
+#include "runtime/philox.h"
 #include "tests/unit/steps.h"
 
 #include <math.h>
@@ -132,8 +132,8 @@ static Value draw(Machine *m, const Expr *e) {
   uint64_t key = (uint64_t)evaluate(m, e->arg[0]).integer, step = (uint64_t)evaluate(m, e->arg[1]).integer;
   uint64_t place = (uint64_t)evaluate(m, e->arg[2]).integer, element = (uint64_t)form_value(m, e->form);
   key ^= e->key;
-  return (Value){.real =
-                     e->dtype == DT_f64 ? draw_f64(key, step, place, element) : draw_f32(key, step, place, element)};
+  return (Value){.real = e->dtype == DT_f64 ? nnrt_draw_f64(key, step, place, element)
+                                            : (double)nnrt_draw_f32(key, step, place, element)};
 }
 
 static Value convert(DType to, DType from, Value v) {
