@@ -9,6 +9,7 @@
 typedef struct PassContext {
   DiagSink *diags; /* for what a user must know, e.g. a derivative that does not exist */
   int level;       /* -O0 .. -O3 */
+  int slices;      /* of a long reduction (pass slice); 0: as many as suit a processor's threads */
 } PassContext;
 
 typedef bool (*PassFunction)(Graph *g, PassContext *cx);
@@ -33,7 +34,7 @@ typedef struct PassLimit {
 } PassLimit;
 
 typedef struct PipelineOptions {
-  int level;
+  int level, slices; /* PassContext's */
   bool verify; /* after every pass (always in debug builds) */
   bool time_passes;
   const char *dump_after; /* a pass's name, "all", or NULL */

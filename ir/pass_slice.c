@@ -2,8 +2,8 @@
  *
  * In, out: a graph without grad, after fuse.
  *
- * To one number: sum(r < N: e) becomes sum(s < 8: part[s]), part[s] = sum(r < N/8: e at s * N/8 + r). Positions
- * (argmax) are left.
+ * To one number: sum(r < N: e) becomes sum(s < 8: part[s]), part[s] = sum(r < N/8: e at s * N/8 + r), or of as many
+ * slices as the context says: a GPU needs more. Positions (argmax) are left.
  *
  * Sums beside rows: where reductions of each row of x[r, j] are made anyway, sum(r: e[r, j]) becomes
  * sum(s: part[s, j]), part[s, j] = sum(u < 8: e[8*s + u, j]), of so many rows that they are work for one thread. Then
@@ -16,11 +16,12 @@
 #include "ir/pass.h"
 #include "ir/solve.h"
 
-enum { SLICES = 8, LONG = 1 << 16, MANY_ROWS = 1 << 15, SLICE_POINTS = 1 << 14 };
+enum { USUAL_SLICES = 8, LONG = 1 << 16, MANY_ROWS = 1 << 15, SLICE_POINTS = 1 << 14 };
 
 typedef struct Slicing {
   Graph *g;
   Arena *scratch;
+  int64_t slices;
 } Slicing;
 
 static bool identity_of(const Node *n, double *value) {
@@ -40,26 +41,28 @@ static bool is_worth_slicing(const Node *n) {
   return n->kind == NODE_comp && n->rank == 0 && n->nred > 0 && identity_of(n, &value) && node_point_count(n) >= LONG;
 }
 
-/* The slowest reduction index that is cut without a rest, or the longest. */
-static int index_to_cut(const Node *n) {
-  int longest = 0;
+/* The slowest reduction index that is cut without a rest, or the longest; -1: all are open. */
+static int index_to_cut(const Slicing *s, const Node *n) {
+  int longest = -1;
+  int64_t most = 0, extent;
   for (int i = 0; i < n->nred; i++) {
-    int64_t extent;
-    if (dim_is_const(n->red[i], &extent) && extent % SLICES == 0) return i;
-    if (dim_nominal(n->red[i]) > dim_nominal(n->red[longest])) longest = i;
+    if (!dim_is_const(n->red[i], &extent)) continue;
+    if (extent % s->slices == 0) return i;
+    if (extent > most) most = extent, longest = i;
   }
   return longest;
 }
 
-/* part[s] */
-static Node *parts_of(Slicing *s, const Node *n) {
+/* part[s], s < count */
+static Node *parts_of(Slicing *s, const Node *n, int64_t *count) {
   Graph *g = s->g;
   Ir *ir = g->ir;
-  int cut = index_to_cut(n);
-  Dim *length = dim_ceil_div(ir, n->red[cut], SLICES);
-  Var *slice = var_fresh(ir, dim_const(ir, SLICES)), *within = var_fresh(ir, length);
-  int64_t each;
-  if (!dim_is_const(length, &each)) return NULL; /* all of them open */
+  int cut = index_to_cut(s, n);
+  int64_t each, extent;
+  if (cut < 0 || !dim_is_const(n->red[cut], &extent)) return NULL;
+  *count = extent < s->slices ? extent : s->slices;
+  each = (extent + *count - 1) / *count;
+  Var *slice = var_fresh(ir, dim_const(ir, *count)), *within = var_fresh(ir, dim_const(ir, each));
   Form *at = form_add(ir, form_scale(ir, form_var(ir, slice), each), form_var(ir, within));
   Expr *body = expr_replace(ir, n->body, node_reduction_var(g, n, cut), at);
   Expr *inside = expr_inside(ir, at, n->red[cut]);
@@ -72,10 +75,11 @@ static Node *parts_of(Slicing *s, const Node *n) {
 }
 
 static Node *sliced(Slicing *s, Node *n) {
-  Node *parts = parts_of(s, n);
+  int64_t count;
+  Node *parts = parts_of(s, n, &count);
   if (!parts) return NULL;
   Ir *ir = s->g->ir;
-  Var *slice = var_fresh(ir, dim_const(ir, SLICES));
+  Var *slice = var_fresh(ir, dim_const(ir, count));
   Form *at[] = {form_var(ir, slice)};
   Node *whole = graph_comp(s->g, 0, NULL, n->reducer, 1, &slice, expr_read(ir, parts, at), n->span);
   whole->name = n->name;
@@ -164,13 +168,13 @@ typedef struct Blocks { /* reduction index `cut` is block * a slice's number + a
   int64_t block;
 } Blocks;
 
-static Blocks blocks_of(const Node *n) {
+static Blocks blocks_of(const Slicing *s, const Node *n) {
   Blocks b = {0, 1};
   double before = 1, inner = node_result_count(n);
-  while (b.cut < n->nred - 1 && before * (double)dim_nominal(n->red[b.cut]) < SLICES)
+  while (b.cut < n->nred - 1 && before * (double)dim_nominal(n->red[b.cut]) < (double)s->slices)
     before *= (double)dim_nominal(n->red[b.cut++]);
   for (int i = b.cut + 1; i < n->nred; i++) inner *= (double)dim_nominal(n->red[i]);
-  double even = (double)dim_nominal(n->red[b.cut]) * before / SLICES, most = SLICE_POINTS / inner;
+  double even = (double)dim_nominal(n->red[b.cut]) * before / (double)s->slices, most = SLICE_POINTS / inner;
   if (most < even) even = most;
   if (even > 1) b.block = (int64_t)even;
   return b;
@@ -179,7 +183,7 @@ static Blocks blocks_of(const Node *n) {
 static Node *sliced_rows(Slicing *s, Node *n) {
   Graph *g = s->g;
   Ir *ir = g->ir;
-  Blocks b = blocks_of(n);
+  Blocks b = blocks_of(s, n);
   VarList result = {0}, reduced = {0}, slices = {0};
   for (int i = 0; i <= b.cut; i++)
     vec_push(s->scratch, &slices, var_fresh(ir, i < b.cut ? n->red[i] : dim_ceil_div(ir, n->red[i], b.block)));
@@ -203,9 +207,8 @@ static Node *sliced_rows(Slicing *s, Node *n) {
 }
 
 bool pass_slice(Graph *g, PassContext *cx) {
-  (void)cx;
   Arena *a = arena_new();
-  Slicing s = {g, a};
+  Slicing s = {g, a, cx->slices ? cx->slices : USUAL_SLICES};
   bool changed = false;
   for (int i = 0, count = g->nodes.n; i < count; i++) {
     Node *n = g->nodes.at[i];

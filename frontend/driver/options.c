@@ -8,6 +8,8 @@
 
 #include "lang/closest.h"
 
+enum { GPU_SLICES = 256 /* blocks that keep one busy */ };
+
 /* ---- setters */
 
 /* The place of a value among words separated by `|`, or -1. */
@@ -89,6 +91,7 @@ static const char *set_target(Options *o, Arena *a, const char *value) {
   int i = choice("cpu|cuda", value);
   if (i < 0) return arena_printf(a, "`%s` is none of cpu and cuda", value);
   o->build.cuda = i == 1;
+  if (i == 1) o->build.compile.passes.slices = GPU_SLICES;
   return NULL;
 }
 

@@ -250,6 +250,21 @@ static void expect_slices(const char *text, bool sliced) {
   assert_int_equal(comps(g), before + (sliced ? 1 : 0));
 }
 
+/* So many slices are asked for; so many there are, of so long a piece of the index that is cut. */
+static void expect_parts(const char *text, int asked, int64_t count, int64_t each) {
+  Graph *g = graph_of(text);
+  assert_true(pass_slice(g, &(PassContext){.slices = asked}));
+  assert_null(graph_verify(g));
+  bool found = false;
+  for (int i = 0; i < g->nodes.n; i++) {
+    const Node *n = g->nodes.at[i];
+    int64_t extent;
+    if (n->kind != NODE_comp || n->rank != 1 || !dim_is_const(n->shape[0], &extent) || extent != count) continue;
+    for (int k = 0; k < n->nred; k++) found = found || (dim_is_const(n->red[k], &extent) && extent == each);
+  }
+  assert_true(found);
+}
+
 static void slices(void **state) {
   (void)state;
   const char *x = "%0 = input x : f32[30, 50, 80]\n";
@@ -268,6 +283,15 @@ static void slices(void **state) {
   expect_slices(
       arena_printf(a, "%s%%1 = comp f32[50] [i0] sum(r0 < 30, r1 < 80: %%0[r0, i0, r1])\noutput y = %%1\n", x),
       false);
+  expect_parts(
+      "%0 = input x : f32[512, 800]\n%1 = comp f32[] [] sum(r0 < 512, r1 < 800: %0[r0, r1])\noutput y = %1\n", 256,
+      256, 2);
+  expect_parts(
+      "%0 = input x : f32[300, 500]\n%1 = comp f32[] [] sum(r0 < 300, r1 < 500: %0[r0, r1])\noutput y = %1\n", 256,
+      256, 2);
+  expect_parts(
+      "%0 = input x : f32[100, 900]\n%1 = comp f32[] [] sum(r0 < 100, r1 < 900: %0[r0, r1])\noutput y = %1\n", 1024,
+      900, 1);
 }
 
 /* Sums that look for their terms by data: those over many values become scatters, and no others. */
