@@ -393,7 +393,9 @@ void check_end(Elaborator *x, const Check *c) {
 void generic_check(Elaborator *x, Function *f) {
   if (f->checked) return;
   f->checked = true;
+  Graph *of_members = f->self && x->generic ? x->graph : NULL; /* its instance's parameters are nodes of this */
   Check check = check_begin(x, f->module);
+  if (of_members) x->graph = of_members;
   int errors = x->diags->errors, n = f->ast->params->items.n;
   Env *e = f->env;
   CallArg *args = NEW_ARRAY(x->arena, CallArg, n + 1);

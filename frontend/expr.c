@@ -239,11 +239,7 @@ static Value *int_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
     if (!d) return NULL;
     break;
   case OP_POW:
-    if (numbers && r >= 0 && r < 63) {
-      d = dim_const(x->ir, 1);
-      for (int64_t i = 0; i < r; i++) d = dim_mul(x->ir, d, a->dim);
-      break;
-    }
+    if ((d = dim_power(x, a->dim, b->dim))) break;
     return fold(x, op, a, b, at);
   default: return NULL;
   }

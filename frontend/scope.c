@@ -74,6 +74,14 @@ const char *closest_name(Elaborator *x, Env *e, Str name) {
   return near.found;
 }
 
+/* The type that a name casts to; `float` is one of its function's arguments, and f32 where none says more. */
+static bool cast_named(Elaborator *x, Str name, DType *t) {
+  bool ok;
+  *t = dtype_of_name(x, name, &ok);
+  if (!ok && !strcmp(name, "float")) *t = float_default(x), ok = true;
+  return ok;
+}
+
 Value *name_find(Elaborator *x, Env *e, Str name, Span at) {
   Env *b = env_find(e, name);
   if (b && b->reach != REACH_ALL) {
@@ -87,9 +95,8 @@ Value *name_find(Elaborator *x, Env *e, Str name, Span at) {
   if (b) return value_settled(x, b->value, at);
   Decl *d = decl_find(x, x->module, name);
   if (d) return decl_value(x, d, at);
-  bool ok;
-  DType t = dtype_of_name(x, name, &ok);
-  if (ok) {
+  DType t;
+  if (cast_named(x, name, &t)) {
     Value *v = value_new(x, VALUE_DTYPE, at);
     v->dtype = t;
     return v;
@@ -98,9 +105,7 @@ Value *name_find(Elaborator *x, Env *e, Str name, Span at) {
 }
 
 static bool name_exists(Elaborator *x, Env *e, Str name) {
-  bool ok;
-  dtype_of_name(x, name, &ok);
-  return ok || env_find(e, name) || decl_find(x, x->module, name) || row_function(x, name, (Span){0});
+  return cast_named(x, name, &(DType){0}) || env_find(e, name) || decl_find(x, x->module, name) || row_function(x, name, (Span){0});
 }
 
 Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {

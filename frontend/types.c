@@ -34,12 +34,32 @@ Value *dimension_value(Elaborator *x, Str name, Value *v, Span at) {
   return NULL;
 }
 
+Dim *dim_power(Elaborator *x, Dim *base, Dim *exponent) {
+  int64_t n;
+  if (dim_is_const(base, NULL) && dim_is_const(exponent, &n) && n >= 0 && n < 63) {
+    Dim *d = dim_const(x->ir, 1);
+    while (n-- > 0) d = dim_mul(x->ir, d, base);
+    return d;
+  }
+  if (!x->generic || (dim_is_const(base, NULL) && dim_is_const(exponent, NULL))) return NULL;
+  for (int i = 0; i < x->powers.n; i++)
+    if (x->powers.at[i].base == base && x->powers.at[i].exponent == exponent) return x->powers.at[i].power;
+  Dim *d = dim_symbol(x->ir, str_internz(x->strings, "P"), 1);
+  vec_push(x->kept, &x->powers, (Power){base, exponent, d});
+  return d;
+}
+
 static Dim *dim_binary(Elaborator *x, Ast *a, Dim *l, Dim *r) {
   int64_t c, n;
   switch ((Op)a->op) {
   case OP_ADD: return dim_add(x->ir, l, r);
   case OP_SUB: return dim_sub(x->ir, l, r);
   case OP_MUL: return dim_mul(x->ir, l, r);
+  case OP_POW: {
+    Dim *p = dim_power(x, l, r);
+    if (p) return p;
+    break;
+  }
   case OP_DIV:
   case OP_FLOORDIV:
   case OP_MOD:

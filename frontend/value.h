@@ -231,6 +231,10 @@ typedef struct Next { /* a state's next value */
   Span span;
 } Next;
 
+typedef struct Power { /* of dimensions that are not both numbers: a symbol */
+  Dim *base, *exponent, *power;
+} Power;
+
 typedef struct Elaborator {
   Arena *arena; /* of what is walked: while generic code is checked, one that ends with the check */
   Arena *kept;  /* of what declarations mean */
@@ -257,6 +261,7 @@ typedef struct Elaborator {
   Vec(Node *) repeated; /* of this graph: what repeats carry, through which there is no derivative */
   bool training;
   bool generic;        /* checking generic code: nothing is kept */
+  Vec(Power) powers;   /* of generic code */
   const Ast *entry;    /* that is walked; NULL */
   bool sample;         /* it may draw */
   struct Frame *frame; /* the call that is walked: names draws */
@@ -365,6 +370,8 @@ void type_bind_names(Elaborator *x, Env **e, Ast *type, const Value *v, int lift
 bool type_check_result(Elaborator *x, Env *e, Ast *type, Value **v, Span at, const char *what);
 /* v for the definition `E = v`: a dimension's name means that a division leaves no rest. NULL after a message. */
 Value *dimension_value(Elaborator *x, Str name, Value *v, Span at);
+/* A number, or in generic code a symbol, the same for the same; NULL: it is not known to be an integer. */
+Dim *dim_power(Elaborator *x, Dim *base, Dim *exponent);
 Dim *dim_of(Elaborator *x, Env *e, Ast *a);                        /* a dimension expression; NULL after a message */
 Dim *not_known_to_divide(Elaborator *x, Dim *n, Dim *by, Span at); /* NULL, after a message */
 DType dtype_of_name(const Elaborator *x, Str name, bool *ok);      /* f32 is f64 under --precision f64 */

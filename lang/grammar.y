@@ -150,6 +150,7 @@ dim(A) ::= dim(L) STAR dim(R).          { A = binary(p, OP_MUL, L, R); }
 dim(A) ::= dim(L) SLASH dim(R).         { A = binary(p, OP_DIV, L, R); }
 dim(A) ::= dim(L) DSLASH dim(R).        { A = binary(p, OP_FLOORDIV, L, R); }
 dim(A) ::= dim(L) PERCENT dim(R).       { A = binary(p, OP_MOD, L, R); }
+dim(A) ::= dim(L) POW dim(R).           { A = binary(p, OP_POW, L, R); }
 dim_path(A) ::= NAME(N).                { A = name_node(p, N); }
 dim_path(A) ::= dim_path(B) DOT NAME(N). { A = member(p, B, N); }
 dims(A) ::= dim(D).                     { A = list_start(p, argument(p, NULL, D)); }
