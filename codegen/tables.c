@@ -342,17 +342,26 @@ static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
   out->launches = rows;
 }
 
-static void build_cuda(GraphDims *dims, const Schedule *s, NnrtCudaGraph *out) {
+static const NnrtCudaLaunch *cuda_launches(GraphDims *dims, const Schedule *s, bool on_90a) {
   NnrtCudaLaunch *rows = NEW_ARRAY(dims->tables->arena, NnrtCudaLaunch, s->kernels.n + 1);
   for (int i = 0; i < s->kernels.n; i++) {
-    CudaKernel k = cuda_kernel(dims->tables->options->kernels, s, s->kernels.at[i]);
+    CudaKernel k = cuda_kernel(dims->tables->options->kernels, s, s->kernels.at[i], on_90a);
     rows[i] = (NnrtCudaLaunch){.symbol = k.symbol, .threads = k.threads, .shared = k.shared};
     SET_INTS(dims->tables, &rows[i], numbers, k.n_numbers, k.numbers);
     SET_POLY(dims, &rows[i], parts, k.parts);
     SET_POLY(dims, &rows[i], scratch, k.scratch);
   }
+  return rows;
+}
+
+static void build_cuda(GraphDims *dims, const Schedule *s, NnrtCudaGraph *out) {
+  bool has_90a = false;
+  for (int i = 0; i < s->kernels.n; i++) has_90a |= cuda_has_90a(dims->tables->options->kernels, s->kernels.at[i]);
   out->n_launches = s->kernels.n;
-  out->launches = rows;
+  out->launches = cuda_launches(dims, s, false);
+  if (!has_90a) return;
+  out->n_launches_90a = s->kernels.n;
+  out->launches_90a = cuda_launches(dims, s, true);
 }
 
 static int64_t one(void *cx, DimAtom *symbol) {

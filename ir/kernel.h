@@ -171,8 +171,9 @@ typedef struct KernelLoop {
 typedef struct Schedule {
   Graph *graph;
   Arena *arena;
-  int level; /* of optimisation */
-  bool tf32; /* products of f32 may round their factors to 11 binary digits, where that is fast */
+  int level;      /* of optimisation */
+  int processors; /* of the GPU for which tiles are chosen; 0: as many as an H100 has */
+  bool tf32;      /* products of f32 may round their factors to 11 binary digits, where that is fast */
   Vec(Kernel *) kernels;
   Vec(Buffer *) buffers;
   Buffer **buffer_of; /* by node id, for schedule_buffer; NULL: none */

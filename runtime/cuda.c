@@ -95,7 +95,8 @@ typedef struct Replay { /* the launches of a run, with the sizes that it was bou
 } Replay;
 
 static struct {
-  bool on; /* kernels run on the device */
+  bool on;     /* kernels run on the device */
+  bool on_90a; /* its code is sm_90a's */
 #define DECLARE(name, parameters) int(*name) parameters;
   DRIVER_FUNCTIONS(DECLARE)
 #undef DECLARE
@@ -186,10 +187,17 @@ static int load_best(int device, NnrtError *e) {
   gpu.modules = needed(calloc((size_t)nnrt_cuda.n_images + 1, sizeof *gpu.modules), "the kernels");
   for (int64_t i = 0; i < nnrt_cuda.n_images; i++) {
     if (i && !strcmp(nnrt_cuda.images[i].arch, nnrt_cuda.images[i - 1].arch)) continue;
-    if (fits(nnrt_cuda.images[i].arch, major, minor) && load_images(i)) return NNRT_OK;
+    if (fits(nnrt_cuda.images[i].arch, major, minor) && load_images(i)) {
+      gpu.on_90a = !strcmp(nnrt_cuda.images[i].arch, "sm_90a");
+      return NNRT_OK;
+    }
   }
   return nnrt_fail(e, NNRT_EDEVICE, "the program has no kernels for this GPU, sm_%d%d; nnc --sm=%d%d makes them",
                    major, minor, major, minor);
+}
+
+static const NnrtCudaLaunch *launches_of(const NnrtCudaGraph *g) {
+  return gpu.on_90a && g->n_launches_90a ? g->launches_90a : g->launches;
 }
 
 static bool find_kernel(void **function, const char *symbol) {
@@ -216,7 +224,7 @@ static int find_kernels(NnrtError *e) {
     const NnrtCudaGraph *graph = &nnrt_cuda.graphs[g];
     gpu.functions[g] = needed(calloc((size_t)graph->n_launches + 1, sizeof(void *)), "the kernels");
     for (int64_t i = 0; i < graph->n_launches; i++) {
-      const NnrtCudaLaunch *l = &graph->launches[i];
+      const NnrtCudaLaunch *l = &launches_of(graph)[i];
       void **f = &gpu.functions[g][i];
       if (!find_kernel(f, l->symbol))
         return nnrt_fail(e, NNRT_EDEVICE, "the GPU's code lacks the kernel %s", l->symbol);
@@ -476,7 +484,7 @@ static Replay *make_replay(const NnrtRun *r, Mirror *m) {
 }
 
 static const NnrtCudaLaunch *launch_of(const NnrtRun *r, int64_t i) {
-  return &nnrt_cuda.graphs[r->graph - r->model->program->graphs].launches[i];
+  return &launches_of(&nnrt_cuda.graphs[r->graph - r->model->program->graphs])[i];
 }
 
 static int64_t blocks_of(const NnrtRun *r, const NnrtCudaLaunch *l) {

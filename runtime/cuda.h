@@ -15,7 +15,9 @@ enum { NNRT_CUDA_ARGUMENTS = 4000 }; /* of a kernel, 8 bytes each: the driver ta
   F(INTS, scratch, ) /* poly: bytes for each block */                                                                \
   F(INTS, numbers, ) /* its last arguments */
 
-#define NNRT_CUDA_GRAPH_FIELDS(F) F(TABLES, launches, NnrtCudaLaunch)
+#define NNRT_CUDA_GRAPH_FIELDS(F)                                                                                    \
+  F(TABLES, launches, NnrtCudaLaunch)                                                                                \
+  F(TABLES, launches_90a, NnrtCudaLaunch) /* instead of them, of the images for sm_90a; none: the same */
 
 #define NNRT_CUDA_IMAGE_FIELDS(F)                                                                                    \
   F(STRING, arch, ) /* sm_90a: machine code; compute_80: PTX, which the driver translates */                         \

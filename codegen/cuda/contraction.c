@@ -6,9 +6,11 @@
  * round of blocks is. */
 #include "codegen/cuda/product.h"
 
+#include <math.h>
+
 #include "ir/cost.h"
 
-enum { SIDE = 16 /* threads */, SLICE = 16 /* of K */ };
+enum { SIDE = 16 /* threads */, SLICE = 16 /* of K */, PROCESSORS = 132 };
 
 static Dim *slot_extent(const Node *n, int s) { return s < n->rank ? n->shape[s] : n->red[s - n->rank]; }
 
@@ -26,14 +28,17 @@ static void take_slots(Product *p, Slots *s, int n, const int *slot) {
 
 /* ---- tiles ---- */
 
-static double rounded_up(double x, double to) { return (double)(int64_t)((x + to - 1) / to); }
+double product_rounds(const Product *p, int lines_m, int lines_n) {
+  int processors = p->t->s->processors ? p->t->s->processors : PROCESSORS;
+  double m = (double)dim_nominal(p->m.volume), n = (double)dim_nominal(p->n.volume);
+  double tiles = ceil(m / lines_m) * ceil(n / lines_n) * (double)dim_nominal(p->batch.volume);
+  return ceil(tiles / processors);
+}
 
 /* Time of the whole in steps of K: of a thread's step its products, and what it reads from shared memory for them; as
  * often as blocks take turns. */
 static double cost_of(const Product *p, int rows, int columns) {
-  double m = (double)dim_nominal(p->m.volume), n = (double)dim_nominal(p->n.volume);
-  double tiles = rounded_up(m, SIDE * rows) * rounded_up(n, SIDE * columns) * (double)dim_nominal(p->batch.volume);
-  return rounded_up(tiles, PROCESSORS) * (rows * columns + 2 * (rows + columns));
+  return product_rounds(p, SIDE * rows, SIDE * columns) * (rows * columns + 2 * (rows + columns));
 }
 
 static void choose_tile(Product *p) {
@@ -275,6 +280,11 @@ void text_contraction(Text *t) {
   p.a = expr_at_slots(t->ir, p.c->a, p.at);
   p.b = expr_at_slots(t->ir, p.c->b, p.at);
   p.mask = p.c->tile_mask ? expr_at_slots(t->ir, p.c->tile_mask, p.at) : NULL;
+  t->how.has_90a = warpgroup_takes(&p);
+  if (t->on_90a) {
+    warpgroup_text(&p);
+    return;
+  }
   if (mma_takes(&p)) {
     mma_text(&p);
     return;

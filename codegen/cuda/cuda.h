@@ -22,6 +22,7 @@ typedef struct CudaKernel { /* how a kernel is launched */
   Dim *parts;     /* of one step: a block has one at a time */
   int64_t shared; /* bytes of a block's shared memory */
   Dim *scratch;   /* bytes for each block, a multiple of 64 */
+  bool has_90a;   /* there is another of its kind for sm_90a */
   int n_numbers;
   const int64_t *numbers;
 } CudaKernel;
@@ -34,7 +35,8 @@ void cuda_write_program(Buf *out, const CudaProgram *p);
 /* The same in parts, each with the prelude and a few kernels, which are translated by themselves. */
 typedef Vec(const char *) CudaTexts;
 CudaTexts cuda_write_parts(Arena *a, const CudaProgram *p);
-/* k is one of the program's. */
-CudaKernel cuda_kernel(const CudaProgram *p, const Schedule *s, const Kernel *k);
+bool cuda_has_90a(const CudaProgram *p, const Kernel *k);
+/* k is one of the program's. on_90a: as it is in code for sm_90a, which lacks those that have another for it. */
+CudaKernel cuda_kernel(const CudaProgram *p, const Schedule *s, const Kernel *k, bool on_90a);
 
 #endif

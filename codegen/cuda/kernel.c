@@ -56,10 +56,11 @@ static const char *guards_text(Text *t) {
   return all;
 }
 
-KernelText text_of_kernel(Arena *a, const Schedule *s, const Kernel *k) {
-  Text t = {.s = s, .k = k, .ir = s->graph->ir, .arena = a, .depth = 1};
-  KernelText x = {0};
-  t.how = (CudaKernel){.symbol = k->symbol, .scratch = dim_const(t.ir, 0)};
+KernelText text_of_kernel(Arena *a, const Schedule *s, const Kernel *k, bool on_90a) {
+  Text t = {.s = s, .k = k, .ir = s->graph->ir, .arena = a, .depth = 1, .on_90a = on_90a};
+  KernelText x = {.on_90a = on_90a};
+  t.how = (CudaKernel){.symbol = on_90a ? text_printf(&t, "%s_90a", k->symbol) : k->symbol,
+                       .scratch = dim_const(t.ir, 0)};
   write_body(&t);
   for (int i = 0; i < k->operands.n; i++)
     add_parameter(&x, a, text_printf(&t, "%s *", type_in_memory(k->operands.at[i]->node->dtype)),

@@ -5,7 +5,7 @@
 
 #include "codegen/cuda/text.h"
 
-enum { PROCESSORS = 132, MAX_SLOTS = 64 };
+enum { MAX_SLOTS = 64 };
 
 typedef struct Slots { /* the indices of one role */
   int n;
@@ -27,6 +27,8 @@ typedef struct Product {
   const char *m0, *n0; /* where the tile begins, once it is open */
 } Product;
 
+/* How often blocks take turns for a result in tiles of so many rows and columns. */
+double product_rounds(const Product *p, int lines_m, int lines_n);
 bool product_mask_uses_k(const Product *p);
 /* A loop over the tiles of tile_m x tile_n that a block has, with m0 and n0 and the batch's indices: text_close ends
  * it. */
@@ -42,5 +44,8 @@ void product_each(Product *p, const char *m, const char *n);
 /* ---- on units for matrices (mma.c) ---- */
 bool mma_takes(const Product *p);
 void mma_text(Product *p);
+/* ---- by groups of warps, on sm_90a (warpgroup.c): of those that mma takes ---- */
+bool warpgroup_takes(const Product *p);
+void warpgroup_text(Product *p);
 
 #endif

@@ -33,7 +33,7 @@ struct CudaProgram {
 /* ---- the prelude ---- */
 
 extern const char cuda_prelude[], cuda_prelude_end[], cuda_philox[], cuda_philox_end[], cuda_two_over_pi[],
-    cuda_two_over_pi_end[];
+    cuda_two_over_pi_end[], cuda_warpgroup[], cuda_warpgroup_end[];
 
 static const struct {
   const char *result, *name, *parameters, *body;
@@ -63,10 +63,13 @@ static void write_prelude(Buf *out) {
                 "typedef unsigned char u8;\n"
                 "#define NN_KERNEL(threads) extern \"C\" __global__ void __launch_bounds__(threads, 1)\n"
                 "#define NN_UNROLL _Pragma(\"unroll\")\n"
+                "#define NN_ROLLED _Pragma(\"unroll 1\")\n"
                 "#define NN_UNROLL_4 _Pragma(\"unroll 4\")\n");
   for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
     buf_printf(out, "static inline %s %s%s { %s }\n", primitives[i].result, primitives[i].name,
                primitives[i].parameters, primitives[i].body);
+  buf_puts(out, "#ifdef __CUDA_ARCH_FEAT_SM90_ALL\n#define NN_WARPGROUPS\n#endif\n");
+  buf_write(out, cuda_warpgroup, (size_t)(cuda_warpgroup_end - cuda_warpgroup));
   buf_puts(out, "#endif\n\n#define uint32_t u32\n#define uint64_t u64\n");
   write_functions(out, cuda_philox, cuda_philox_end);
   write_functions(out, cuda_two_over_pi, cuda_two_over_pi_end);
@@ -153,9 +156,9 @@ static void find_parameters(Arena *a, Function *f) {
   }
 }
 
-static const Written *find_written(const CudaProgram *p, const Kernel *k) {
+static const Written *find_written(const CudaProgram *p, const char *symbol) {
   for (int i = 0; i < p->written.n; i++)
-    if (!strcmp(p->written.at[i]->text.how.symbol, k->symbol)) return p->written.at[i];
+    if (!strcmp(p->written.at[i]->text.how.symbol, symbol)) return p->written.at[i];
   return NULL;
 }
 
@@ -165,19 +168,26 @@ CudaProgram *cuda_program(Arena *a, int n, Schedule *const *schedules) {
   for (int i = 0; i < n; i++)
     for (int j = 0; j < schedules[i]->kernels.n; j++) {
       const Kernel *k = schedules[i]->kernels.at[j];
-      if (find_written(p, k)) continue;
-      KernelText text = text_of_kernel(a, schedules[i], k);
+      if (find_written(p, k->symbol)) continue;
+      KernelText text = text_of_kernel(a, schedules[i], k, false);
+      add_written(p, &text, schedules[i]->level >= 3);
+      if (!text.how.has_90a) continue;
+      text = text_of_kernel(a, schedules[i], k, true);
       add_written(p, &text, schedules[i]->level >= 3);
     }
   for (int i = 0; i < p->functions.n; i++) find_parameters(a, p->functions.at[i]);
   return p;
 }
 
+bool cuda_has_90a(const CudaProgram *p, const Kernel *k) { return find_written(p, k->symbol)->text.how.has_90a; }
+
 /* What it takes to launch is told in the dimensions of its own schedule. */
-CudaKernel cuda_kernel(const CudaProgram *p, const Schedule *s, const Kernel *k) {
-  const Written *found = find_written(p, k);
+CudaKernel cuda_kernel(const CudaProgram *p, const Schedule *s, const Kernel *k, bool on_90a) {
+  const Written *found = find_written(p, k->symbol);
   if (!found) ice("kernel %s is not one of the program's", k->symbol);
-  CudaKernel how = text_of_kernel(p->arena, s, k).how;
+  on_90a = on_90a && found->text.how.has_90a;
+  CudaKernel how = text_of_kernel(p->arena, s, k, on_90a).how;
+  if (on_90a) found = find_written(p, how.symbol);
   how.symbol = found->function->written.at[0]->text.how.symbol;
   how.n_numbers = found->function->n_given;
   how.numbers = found->given;
@@ -242,7 +252,11 @@ static void write_function(Buf *out, const Function *f) {
   const KernelText *text = &f->written.at[0]->text;
   buf_puts(out, "\n/* kernels:");
   for (int i = 0; i < f->written.n; i++) buf_printf(out, " %s", f->written.at[i]->text.how.symbol);
-  buf_printf(out, " */\nNN_KERNEL(%d) %s(", text->how.threads, text->how.symbol);
+  buf_puts(out, " */\n");
+  const char *condition =
+      text->on_90a ? "defined(NN_WARPGROUPS) || defined(NN_SIMULATED)" : "!defined(NN_WARPGROUPS)";
+  if (text->how.has_90a) buf_printf(out, "#if %s\n", condition);
+  buf_printf(out, "NN_KERNEL(%d) %s(", text->how.threads, text->how.symbol);
   for (int i = 0; i < text->parameters.n; i++)
     buf_printf(out, "%s%s%s", i ? ", " : "", text->parameters.at[i].type, text->parameters.at[i].name);
   for (int i = 0; i < f->n_given; i++) buf_printf(out, ", i64 number%d", i);
@@ -251,6 +265,7 @@ static void write_function(Buf *out, const Function *f) {
   write_body(out, f);
   buf_puts(out, "}\n");
   write_call(out, f);
+  if (text->how.has_90a) buf_puts(out, "#endif\n");
 }
 
 void cuda_write_program(Buf *out, const CudaProgram *p) {

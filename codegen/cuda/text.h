@@ -61,6 +61,7 @@ typedef struct Text {
   Memos memo, whole; /* whole: of the head */
   Guards guards;
   bool in_head;
+  bool on_90a; /* the kernel for sm_90a */
   Vec(KeptRow) kept;
   Numbers numbers;
   struct {
@@ -130,11 +131,12 @@ typedef struct Parameter {
 } Parameter;
 typedef struct KernelText {
   CudaKernel how;
+  bool on_90a; /* it is for sm_90a alone */
   Vec(Parameter) parameters;
   const char *body; /* with marks */
   Numbers numbers;
 } KernelText;
-KernelText text_of_kernel(Arena *a, const Schedule *s, const Kernel *k);
+KernelText text_of_kernel(Arena *a, const Schedule *s, const Kernel *k, bool on_90a);
 
 /* ---- kinds of kernel ---- */
 void text_group(Text *t); /* map, row, column, window, full */

@@ -8,7 +8,7 @@
 #include "tests/gpu/device.h"
 #include "tests/gpu/simulator.h"
 
-enum { POISON = 0xff, GROUPS = 64 };
+enum { POISON = 0xff, GROUPS = 64, MOST_SHARED = 227 << 10 };
 
 typedef struct Copy {
   struct Copy *next;
@@ -23,12 +23,36 @@ typedef struct Queue { /* of a thread */
 } Queue;
 
 static Queue queues[SIMULATED_THREADS];
+static short unseen_by[MOST_SHARED / 4]; /* by word: 1 + the thread that wrote it and did not say so yet, or 0 */
+
+void simulated_unseen(const void *at, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 4) unseen_by[(simulated_offset(at) + i) / 4] = (short)(1 + simulated_thread());
+}
+
+bool simulated_is_seen(const void *at, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 4)
+    if (unseen_by[(simulated_offset(at) + i) / 4]) return false;
+  return true;
+}
+
+/* The thread's own writes. Copies that go on are not among them: they are not there yet. */
+void nn_written(void) {
+  for (int i = 0; i < MOST_SHARED / 4; i++)
+    if (unseen_by[i] == 1 + simulated_thread()) unseen_by[i] = 0;
+}
+
+void nn_put(void *to, u32 word) {
+  if (!simulated_is_shared(to, 4, 4)) return;
+  memcpy(to, &word, sizeof word);
+  simulated_unseen(to, 4);
+}
 
 static void take_place(Copy *c) {
   for (Copy *next; c; c = next) {
     next = c->next;
     memset(c->to, 0, (size_t)c->size);
     memcpy(c->to, c->from, (size_t)c->bytes);
+    simulated_unseen(c->to, c->size);
     free(c);
   }
 }
@@ -47,6 +71,7 @@ void simulated_copies_begin(int threads) {
     for (; q->done < q->committed; q->done++) forget(q->group[q->done % GROUPS]);
     *q = (Queue){0};
   }
+  memset(unseen_by, 0, sizeof unseen_by);
 }
 
 static void begin_copy(void *to, const void *from, int size, int bytes) {

@@ -43,7 +43,7 @@ void **cuda_arguments(const KernelStep *x, const CudaKernel *how, const void *op
 
 static const char *run(void *made, const KernelStep *x) {
   const Code *code = made;
-  CudaKernel how = cuda_kernel(code->program, x->s, x->k);
+  CudaKernel how = cuda_kernel(code->program, x->s, x->k, x->how->on_90a);
   int64_t parts = x->value(x->how, how.parts);
   if (parts == 0) return NULL;
   int blocks = parts < MOST_BLOCKS ? (int)parts : 1 + (int)(x->seed % MOST_BLOCKS);

@@ -17,6 +17,15 @@ typedef unsigned char u8;
 #define NN_KERNEL(threads) static void
 #define NN_UNROLL
 #define NN_UNROLL_4
+#define NN_ROLLED
+
+#define NN_GROUP_PRODUCTS_64(...)  nn_group_products(64, __VA_ARGS__)
+#define NN_GROUP_PRODUCTS_128(...) nn_group_products(128, __VA_ARGS__)
+#define NN_GROUP_PRODUCTS_256(...) nn_group_products(256, __VA_ARGS__)
+#define NN_GROUP_SUMS_64(sum)
+#define NN_GROUP_SUMS_128(sum)
+#define NN_GROUP_SUMS_256(sum)
+void nn_group_products(int n, const char *type, const char *across_a, const char *across_b, float *sum, u64 a, u64 b);
 
 #define PRIMITIVE(result, name, parameters, body) result name parameters;
 #include "codegen/cuda/primitives.def"

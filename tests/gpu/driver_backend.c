@@ -88,7 +88,7 @@ static bool download(const Pieces *p) {
 
 static const char *run(void *made, const KernelStep *x) {
   const Code *code = made;
-  CudaKernel how = cuda_kernel(code->program, x->s, x->k);
+  CudaKernel how = cuda_kernel(code->program, x->s, x->k, !strcmp(device_arch(), "sm_90a"));
   int64_t parts = x->value(x->how, how.parts);
   if (parts == 0) return NULL;
   int few = 1 + (int)(x->seed % FEW_BLOCKS), most = x->seed % 2 ? MOST_BLOCKS : few;

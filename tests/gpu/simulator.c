@@ -25,6 +25,7 @@ typedef struct Fiber {
   void *fake; /* of the sanitizer */
   State state;
   const char *what; /* it waits for */
+  const void *on;   /* until it is woken, or NULL: for others to come */
   void *argument;
 } Fiber;
 
@@ -35,7 +36,8 @@ static struct {
   const void *scheduler_stack;
   size_t scheduler_size;
   int current, block;
-  int in_block, in_warp[SIMULATED_THREADS / WARP]; /* threads that wait for their block, for their warp */
+  int in_block, in_warp[SIMULATED_THREADS / WARP], in_group[SIMULATED_THREADS / WARPGROUP]; /* threads that wait for
+                                                                               their block, warp, group of warps */
   char *shared;
   uint64_t random;
   char report[400];
@@ -94,6 +96,7 @@ static void prepare_fiber(Fiber *f) {
   memset(f->stack_pointer, 0, 6 * sizeof *top);
   f->state = READY;
   f->what = NULL;
+  f->on = NULL;
 }
 
 /* ---- meetings ---- */
@@ -102,6 +105,8 @@ int simulated_thread(void) { return sim.current; }
 int simulated_block(void) { return sim.block; }
 int simulated_blocks(void) { return sim.launch.blocks; }
 char *simulated_shared(void) { return sim.shared; }
+char *simulated_at(int64_t offset) { return sim.shared + offset; }
+int64_t simulated_offset(const void *at) { return (const char *)at - sim.shared; }
 void *simulated_argument(int thread) { return sim.fiber[thread].argument; }
 
 void simulated_fault(const char *what) {
@@ -124,10 +129,8 @@ static bool agree(int first, int last) {
   return true;
 }
 
-void simulated_meeting(bool whole_block, const char *what, void *argument, Together *op) {
+static void meet(int first, int last, int *here, const char *what, void *argument, Together *op) {
   Fiber *f = &sim.fiber[sim.current];
-  int first = whole_block ? 0 : sim.current / WARP * WARP, last = whole_block ? sim.launch.threads : first + WARP;
-  int *here = whole_block ? &sim.in_block : &sim.in_warp[first / WARP];
   f->state = WAITING;
   f->what = what;
   f->argument = argument;
@@ -137,6 +140,36 @@ void simulated_meeting(bool whole_block, const char *what, void *argument, Toget
     for (int i = first; i < last; i++) sim.fiber[i].state = READY;
   }
   leave_fiber(f);
+}
+
+void simulated_meeting(bool whole_block, const char *what, void *argument, Together *op) {
+  int warp = sim.current / WARP;
+  if (whole_block) meet(0, sim.launch.threads, &sim.in_block, what, argument, op);
+  else meet(warp * WARP, (warp + 1) * WARP, &sim.in_warp[warp], what, argument, op);
+}
+
+void simulated_group_meeting(const char *what, void *argument, Together *op) {
+  int group = sim.current / WARPGROUP;
+  meet(group * WARPGROUP, (group + 1) * WARPGROUP, &sim.in_group[group], what, argument, op);
+}
+
+/* ---- waiting for what others do ---- */
+
+void simulated_wait(const void *on, const char *what) {
+  Fiber *f = &sim.fiber[sim.current];
+  f->state = WAITING;
+  f->what = what;
+  f->on = on;
+  leave_fiber(f);
+}
+
+void simulated_wake(const void *on) {
+  for (int i = 0; i < sim.launch.threads; i++) {
+    Fiber *f = &sim.fiber[i];
+    if (f->state != WAITING || f->on != on) continue;
+    f->state = READY;
+    f->on = NULL;
+  }
 }
 
 /* ---- schedules ---- */
@@ -189,10 +222,12 @@ static void report(void) {
 static void run_block(int block) {
   sim.block = block;
   simulated_copies_begin(sim.launch.threads);
+  simulated_groups_begin();
   memset(sim.shared, POISON, (size_t)sim.launch.shared);
   for (int i = 0; i < sim.launch.threads; i++) prepare_fiber(&sim.fiber[i]);
   sim.current = sim.in_block = 0;
   memset(sim.in_warp, 0, sizeof sim.in_warp);
+  memset(sim.in_group, 0, sizeof sim.in_group);
   for (int i; (i = next_fiber()) >= 0;) enter_fiber(i);
   for (int i = 0; i < sim.launch.threads && !sim.failed; i++)
     if (sim.fiber[i].state != ENDED) report();

@@ -18,7 +18,7 @@ typedef struct SimulatedLaunch {
   uint64_t seed;       /* 0: in order */
 } SimulatedLaunch;
 
-enum { SIMULATED_THREADS = 1024, WARP = 32 };
+enum { SIMULATED_THREADS = 1024, WARP = 32, WARPGROUP = 128 };
 
 /* NULL, or what the threads wait for that will never be (a deadlock, or a warp of which not all take part). The text
  * lives until the next call. */
@@ -33,12 +33,23 @@ char *simulated_shared(void);
  * whose arguments are argument(thread). */
 typedef void Together(int first, int last);
 void simulated_meeting(bool whole_block, const char *what, void *argument, Together *op);
+void simulated_group_meeting(const char *what, void *argument, Together *op); /* of the group of four warps */
 void *simulated_argument(int thread);
+/* Waits until somebody calls simulated_wake with the same `on`. */
+void simulated_wait(const void *on, const char *what);
+void simulated_wake(const void *on);
 /* The launch has failed: what is wrong, of which the first is reported. The threads go on. */
 void simulated_fault(const char *what);
 /* Whether [at, at + bytes) is shared memory and begins at a multiple of `align`; else that is a fault. */
 bool simulated_is_shared(const void *at, int64_t bytes, int64_t align);
-/* No copy goes on (copies.c): before the threads of a block begin. */
+/* No copy and no product goes on (copies.c, warpgroups.c): before the threads of a block begin. */
 void simulated_copies_begin(int threads);
+void simulated_groups_begin(void);
+/* Bytes of shared memory that were written as threads write, and that other units do not see before nn_written. */
+void simulated_unseen(const void *at, int64_t bytes);
+bool simulated_is_seen(const void *at, int64_t bytes);
+/* Where shared memory's byte `offset` is; and the other way. */
+char *simulated_at(int64_t offset);
+int64_t simulated_offset(const void *at);
 
 #endif

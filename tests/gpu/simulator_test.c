@@ -8,6 +8,7 @@
  *   products matrix products that are large enough for threads with several rows and columns
  *   shapes   kernels of one text, that differ in numbers
  *   units    products for units that multiply matrices, by every way in which an operand comes
+ *   groups   the same by groups of warps, as sm_90a has them
  *   ties     searches among equals
  *   angles   sin, cos and tan of large numbers
  *   random   random graphs, some with derivatives, in f32 and f64
@@ -32,6 +33,8 @@ typedef struct Choice {
   const KernelBackend *backend;
   int runs, count, first; /* of what comes in order */
   int seen, differ;
+  int processors;
+  bool on_90a;
 } Choice;
 
 static KernelRun how_to(const Choice *c) {
@@ -103,6 +106,8 @@ static void run_graph(Choice *c, const char *name, const char *text, bool on_uni
   if (!g) ice("%s", error);
   KernelRun how = how_to(c);
   how.tf32 = on_units;
+  how.processors = c->processors;
+  how.on_90a = c->on_90a;
   how.passes = !on_units; /* fuse would make one of all ways */
   note(c, name, kernel_run(g, &how));
   arena_free(a);
@@ -204,19 +209,25 @@ static void write_units(Buf *out, const char *type, const Layout *a, const Layou
 static void units(Choice *c) {
   static const char *const types[] = {"bf16", "f32", "f16"};
   static const Extents extents[] = {{"72", 136, 200}, {"B", 64, 20}, {"130", 56, 72}};
-  static const Extents large = {"1300", 1290, 72}; /* by hand: a tile of 128 x 128, eight warps */
-  for (int i = 0; i < 3 * 4 * 4 + 6; i++) {
+  static const Extents large = {"120", 248, 200}; /* of a GPU with one processor: the largest tiles */
+  for (int i = 0; i < 3 * 4 * 4 + 3 * 4; i++) {
     Buf text = {0};
     char name[80];
     const char *type = types[i % 3];
-    const Layout *a = &layouts[i / 3 % 4], *b = &layouts[i / 12 % 4];
+    const Layout *a = &layouts[i / 3 % 4], *b = &layouts[(i / 12 + i / 48) % 4];
     const Extents *e = i < 48 ? &extents[(i / 3 + i / 12) % 3] : &large;
+    c->processors = i < 48 ? 0 : 1;
     if (*e->m == 'B' && a == &layouts[2]) e++;
     write_units(&text, type, a, b, e);
     snprintf(name, sizeof name, "%s %s, %s: %s x %d x %d", type, a->name, b->name, e->m, e->n, e->k);
     run_graph(c, name, text.text, true);
     buf_free(&text);
   }
+}
+
+static void groups(Choice *c) {
+  c->on_90a = true;
+  units(c);
 }
 
 /* Integers 0, 1, 2: of equals the first, whether a thread or a block searches, for it is the same in every type. */
@@ -301,8 +312,9 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},   {"products", products},   {"units", units},
-               {"ties", ties},     {"shapes", shapes}, {"angles", angles}, {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs}, {"rows", rows},           {"cases", cases}, {"products", products},
+               {"units", units},   {"groups", groups},       {"ties", ties},   {"shapes", shapes},
+               {"angles", angles}, {"random", random_graphs}};
   bool device = argc > 1 && !strcmp(argv[1], "device");
   const char *error = device ? device_open() : NULL;
   if (error) ice("%s", error);

@@ -65,7 +65,7 @@ static void prepare(Arena *a, Case *c) {
   Schedule *s = schedule_product(a, c->way, c->size);
   const Kernel *k = s->kernels.at[0];
   CudaProgram *p = cuda_program(a, 1, &s);
-  CudaKernel how = cuda_kernel(p, s, k);
+  CudaKernel how = cuda_kernel(p, s, k, !strcmp(device_arch(), "sm_90a"));
   int64_t parts = dim_evaluate(how.parts, number, NULL);
   cuda_write_program(&text, p);
   const char *error = s->kernels.n == 1 && k->operands.n == 3 ? device_load(a, text.text, &c->module) : "two kernels";

@@ -299,6 +299,7 @@ const char *kernel_run(Graph *g, const KernelRun *how) {
   if (error) return error;
   r.s = schedule(g, &target, g->arena, how->level);
   r.s->tf32 = how->tf32;
+  r.s->processors = how->processors;
   error = schedule_verify(r.s);
   if (!error) {
     give_values(&r);

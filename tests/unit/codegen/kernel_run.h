@@ -40,6 +40,8 @@ struct KernelRun {
   Graph *reference; /* what is interpreted: another statement of g, its outputs and stores in the same order
                        and its sources by the same names; NULL: g itself, after the passes */
   bool strict;      /* no more is allowed where the interpreter's value depends on roundings */
+  int processors;   /* Schedule.processors */
+  bool on_90a;      /* kernels for sm_90a where there are some */
   bool tf32;        /* products may round their factors (Schedule.tf32) */
   bool show;        /* print the reference, the schedule and the code */
 };
