@@ -125,15 +125,15 @@ static void finish_pieces(Tile *t, Value from, Value to, Value sums, int64_t pit
 
 /* ---- lines of the result ---- */
 
-/* Adds where row 0 of the panel lies, a line apart, of one member's result. Where it is written in steps, that is,
- * and larger than the second cache: elsewhere the processor fetches as well by itself. */
+/* Adds where row 0 of the panel lies, a line apart, of one member's result. Where it is written in steps, that is, in
+ * pieces of several lines, and larger than the second cache: elsewhere the processor fetches as well by itself. */
 static void add_lines(Product *p, ResultLines *l, const Member *m, Value n0, int vectors) {
   Emit *e = p->e;
   Form *f = flat_address(e, m->node, p->at);
   int64_t step = f ? form_coefficient(f, p->n.flat) : 0, columns = step > 1 ? CACHE_LINE / (step * p->size) : 0;
   int64_t count = columns ? (int64_t)vectors * e->lanes / columns : 0;
   if (dim_nominal(m->buffer->bytes) <= cpu_module_target(e->m)->l2 || !count || l->n + count > MAX_LINES) return;
-  if (form_divides(f, p->m.flat)) return;
+  if (form_divides(f, p->m.flat) || run_along(f, p->n.flat) * step < 2 * columns) return;
   for (int64_t i = 0; i < count; i++) {
     int mark = emit_mark(e), bound = e->bound.n;
     emit_bind(e, p->n.flat, lanes_scalar(plus(p, n0, i * columns)));
