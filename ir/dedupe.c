@@ -133,6 +133,18 @@ static uint64_t fnv1a(const Buf *b) {
   return h;
 }
 
+static void name_kernel(const Schedule *s, Kernel *k);
+
+/* A stream's code calls that of its steps. */
+static void write_steps(Writer *w) {
+  for (int i = 0; w->k->stream && i < w->k->stream->steps.n; i++) {
+    const StreamStep *step = &w->k->stream->steps.at[i];
+    name_kernel(w->s, step->kernel);
+    buf_printf(&w->text, " step %s", step->kernel->symbol);
+    for (int j = 0; j < step->kernel->operands.n; j++) buf_printf(&w->text, " %d", step->operand[j]);
+  }
+}
+
 static void name_kernel(const Schedule *s, Kernel *k) {
   Writer w = {.s = s, .k = k};
   buf_printf(&w.text, "%s grid", kernel_kind_name(k->kind));
@@ -142,6 +154,7 @@ static void name_kernel(const Schedule *s, Kernel *k) {
   for (int i = 0; i < k->guards.n; i++)
     buf_printf(&w.text, " if o%d is %d", k->guards.at[i].operand, k->guards.at[i].value);
   for (int i = 0; i < k->members.n; i++) write_member(&w, &k->members.at[i]);
+  write_steps(&w);
   k->symbol = arena_printf(s->arena, "nn_%s_%016" PRIx64, kernel_kind_name(k->kind), fnv1a(&w.text));
   buf_free(&w.text);
 }

@@ -199,12 +199,18 @@ Node *graph_sort(Graph *g, int rank, Var **result, bool descending, Expr *key, S
   return n;
 }
 
+static Node *in_stream(Node *n, int stream) {
+  n->stream = stream;
+  return n;
+}
+
 Node *graph_with_body(Graph *g, const Node *n, Expr *body, Form **at) {
   Var **result = NEW_ARRAY(g->arena, Var *, n->rank + 1), **reduced = NEW_ARRAY(g->arena, Var *, n->nred + 1);
   for (int i = 0; i < n->nred; i++) reduced[i] = node_reduction_var(g, n, i);
   for (int i = 0; i < node_result_slots(n); i++) result[i] = node_result_var(g, n, i);
   switch (n->kind) {
-  case NODE_comp: return graph_comp(g, n->rank, result, n->reducer, n->nred, reduced, body, n->span);
+  case NODE_comp:
+    return in_stream(graph_comp(g, n->rank, result, n->reducer, n->nred, reduced, body, n->span), n->stream);
   case NODE_scatter: return graph_scatter(g, n->dtype, n->rank, n->shape, n->nred, reduced, at, body, n->span);
   case NODE_sort: return graph_sort(g, n->rank, result, n->descending, body, n->span);
   default: ice("graph_with_body: a %s has no body", node_kind_name(n->kind));

@@ -79,6 +79,7 @@ struct Node {
   bool down; /* carry */
   bool counts;     /* carry of i32: of a repeat, the turns taken; see above */
   Scan *scan;      /* the innermost that it is a member of, or NULL */
+  int stream;      /* comp: the number of the stream that it is a part of, 0: of none; pass_stream.c */
   unsigned folded; /* bit i: along dimension i, steps of a loop, two rows are kept: fold.c, for the scheduler */
   void *data;      /* const: dense row-major elements of dtype; all extents are numbers */
   bool trained;    /* param: false if frozen */
@@ -137,7 +138,7 @@ Node *graph_sort(Graph *g, int rank, Var **result, bool descending, Expr *key, S
 
 /* The same node with other operands and reads: map is given each node that it depends on. Not of a source. */
 Node *graph_copy(Graph *g, const Node *n, Node *(*map)(void *cx, Node *operand), void *cx);
-/* The same node with another body, over its own slots, and other places if it is a scatter. */
+/* The same node with another body, over its own slots, and other places if it is a scatter; of the same stream. */
 Node *graph_with_body(Graph *g, const Node *n, Expr *body, Form **at);
 
 /* Asks for a derivative, or says what it is: pass_derive replaces it. */

@@ -48,9 +48,10 @@ static void set_all_places(Scheduler *sc) {
   sc->in_order = NEW_ARRAY(sc->arena, Kernel *, sc->n);
   sc->moved = NEW_ARRAY(sc->arena, Kernel *, sc->n);
   for (int i = 0; i < sc->n; i++) {
-    if (!sc->kernel_of[i]) continue;
-    sc->place[i] = n;
-    sc->in_order[n++] = sc->kernel_of[i];
+    Kernel *k = sc->kernel_of[i];
+    if (!k || k->members.at[0].node->id != i) continue;
+    sc->place[k->id] = n;
+    sc->in_order[n++] = k;
   }
   set_places(sc, 0, n - 1);
 }
@@ -179,14 +180,14 @@ static int place_in(Scheduler *sc, const Kernel *k, const Node *d) {
 }
 
 /* Kernels that a condition may leave out have nothing in them that it does not. */
-static bool same_wanted(const Scheduler *sc, const Node *a, const Node *b) {
+bool same_wanted(const Scheduler *sc, const Node *a, const Node *b) {
   return !sc->choices.n || sc->choices.wanted[a->id] == sc->choices.wanted[b->id];
 }
 
 bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots) {
   Member d = other->members.at[0];
   if (!same_wanted(sc, k->members.at[0].node, d.node)) return false;
-  if (k->scan != other->scan || k->members.n == MAX_MEMBERS ||
+  if (k->scan != other->scan || k->members.at[0].node->stream != d.node->stream || k->members.n == MAX_MEMBERS ||
       count_reads(sc, k) + count_reads(sc, other) > MAX_READS)
     return false;
   d.grid_slot = NEW_ARRAY(sc->arena, int, k->ngrid + 1);
@@ -438,12 +439,13 @@ static void mark_candidates(Scheduler *sc, const Kernel *k, bool *candidate) {
   }
 }
 
-/* Grows every kernel of this kind by the rule until nothing more fits. */
+/* Grows every kernel of this kind by the rule until nothing more fits: those of streams by themselves. */
 static void grow(Scheduler *sc, KernelKind kind, bool (*rule)(Scheduler *sc, Kernel *k, Kernel *other)) {
   bool *candidate = NEW_ARRAY(sc->arena, bool, sc->n);
   for (int i = 0; i < sc->n; i++) {
     Kernel *k = sc->kernel_of[i];
     if (!k || k->kind != kind || k->members.at[0].node->id != i) continue;
+    if ((k->members.at[0].node->stream > 0) != sc->streams) continue;
     for (bool again = true; again;) {
       again = false;
       mark_candidates(sc, k, candidate);
@@ -456,6 +458,12 @@ static void grow(Scheduler *sc, KernelKind kind, bool (*rule)(Scheduler *sc, Ker
 }
 
 void group_kernels(Scheduler *sc) {
+  set_all_places(sc);
+  sc->streams = true;
+  grow(sc, KERNEL_contraction, try_epilogue);
+  grow(sc, KERNEL_row, try_join);
+  sc->streams = false;
+  join_streams(sc);
   set_all_places(sc);
   grow(sc, KERNEL_contraction, try_epilogue);
   grow(sc, KERNEL_row, try_join);

@@ -33,6 +33,11 @@
  * sort: one member, of rank n + 1; a grid position is a row that is put in order. Scratch: 40 bytes for each element
  * of the row, of which the last 8 are for its key.
  *
+ * stream: a grid position is a row of a product and of what is made of it (Stream). Members are sums of products and
+ * maps over the row, in rank order of need; reductions of the row, of rank n; and sums of products over the row,
+ * whose results may have indices of their own. Rows of a block are made at once, by one backend as a list of kernels
+ * that each do all of the block's rows (Stream.steps), by another in one pass over the row's columns.
+ *
  * A member that is a Part writes into its whole's buffer, wherever that says; the whole's other parts may be other
  * kernels', and no kernel makes the whole.
  *
@@ -61,7 +66,8 @@ typedef enum BufferClass {
   BUFFER_param, /* lives with the weights */
   BUFFER_state,
   BUFFER_const, /* in the program's read-only data */
-  BUFFER_arena  /* planned: offset in the graph's arena */
+  BUFFER_arena, /* planned: offset in the graph's arena */
+  BUFFER_tile   /* of a stream's steps: the rows of a block, at an offset in the thread's scratch memory */
 } BufferClass;
 
 typedef struct Buffer {
@@ -70,7 +76,7 @@ typedef struct Buffer {
   Node *node; /* the source, or the node whose value it holds (row-major, dense), which may be a whole of parts; of
                  one that is computed again there are several */
   Dim *bytes;
-  Dim *offset;     /* arena: a multiple of 64, by pass plan_memory */
+  Dim *offset;     /* arena: a multiple of 64, by pass plan_memory; tile: likewise */
   int first, last; /* kernels that write it first and read it last; outputs live to the end, what a loop uses to the
                     * loop's end */
   struct Buffer *over; /* its memory is this one's, which dies in the kernel that writes it; NULL: its own */
@@ -125,7 +131,32 @@ typedef struct KernelGuard { /* a scalar bool; the kernel is left out where it i
   bool value;
 } KernelGuard;
 
-typedef struct Kernel {
+typedef struct Kernel Kernel;
+
+typedef struct StreamStep { /* units u * blocks .. of the step are the rows of unit u of the stream */
+  Kernel *kernel;
+  int *operand; /* by the step's operand: the stream's that it is, or -1: a tile */
+  Dim *blocks;
+} StreamStep;
+
+/* How a stream's member that is summed over the columns takes its terms in one pass over these (stream.h). */
+typedef struct StreamTerms {
+  const Node *max; /* its terms wait for this one; NULL: for none */
+  Expr *by;
+  Expr *term, *scale; /* scale: beside that of a contraction, or NULL */
+} StreamTerms;
+
+/* What a kernel makes of rows that are never in memory all at once. The grid is the batch and the row; the columns
+ * are the other result indices of members over the row, and the reduction indices of those that reduce it. */
+typedef struct Stream {
+  int rows; /* of a block: Kernel.block */
+  Vec(StreamStep) steps;
+  Vec(Buffer *) tiles;
+  StreamTerms *terms;         /* by member */
+  Contraction **contractions; /* by member; NULL: it is none */
+} Stream;
+
+struct Kernel {
   int id;
   KernelKind kind;
   const char *symbol; /* unique in the program; equal for kernels that are the same code (pass dedupe) */
@@ -155,7 +186,8 @@ typedef struct Kernel {
   Dim *work;       /* estimated nanoseconds on one thread */
   int vector;      /* out, by the backend: elements in a vector (1: scalar; `why` says why) */
   const char *why; /* also of a kernel in vectors that is not done as its kind would be */
-} Kernel;
+  Stream *stream;  /* KERNEL_stream */
+};
 
 /* Kernels first .. last, run in order once for each step; loops inside it come later in the schedule's list. The
  * steps of a loop in a loop are counted on: at step s of the outer one they are s * steps .. s * steps + steps - 1.

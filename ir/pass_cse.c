@@ -28,8 +28,8 @@ static uint64_t node_hash(const Node *n) {
 static bool same_node(const void *key, const void *object) {
   const Node *a = key, *b = object;
   bool same = a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank && a->nred == b->nred &&
-              a->reducer == b->reducer && a->body == b->body && a->descending == b->descending && a->nin == b->nin &&
-              !a->at == !b->at && !a->data == !b->data;
+              a->reducer == b->reducer && a->body == b->body && a->stream == b->stream &&
+              a->descending == b->descending && a->nin == b->nin && !a->at == !b->at && !a->data == !b->data;
   for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i] && (!a->at || a->at[i] == b->at[i]);
   for (int i = 0; same && i < a->nred; i++) same = a->red[i] == b->red[i];
   for (int i = 0; same && i < a->nin; i++) same = a->in[i] == b->in[i];

@@ -275,12 +275,13 @@ bool pass_layout(Graph *g, PassContext *cx) {
   Layout s = {.g = g, .scratch = arena_new()};
   const int count = g->nodes.n;
   for (int i = 0; i < count; i++)
-    if (g->nodes.at[i]->kind == NODE_comp && !g->nodes.at[i]->scan) place_operands(&s, g->nodes.at[i]);
+    if (g->nodes.at[i]->kind == NODE_comp && !g->nodes.at[i]->scan && !g->nodes.at[i]->stream)
+      place_operands(&s, g->nodes.at[i]);
   s.placing = true;
   for (int i = 0; i < count; i++) {
     Node *n = g->nodes.at[i];
     if (n->kind == NODE_comp && n->scan) place_columns(&s, n);
-    else if (n->kind == NODE_comp) place_operands(&s, n);
+    else if (n->kind == NODE_comp && !n->stream) place_operands(&s, n);
   }
   arena_free(s.scratch);
   return graph_renew(g);

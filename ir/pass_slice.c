@@ -150,7 +150,7 @@ static bool needs(Graph *g, const Node *n, const Node *what) {
 
 static bool is_beside_rows(Slicing *s, Node *n) {
   bool wide = n->dtype == DT_f32 || n->dtype == DT_f64;
-  if (n->kind != NODE_comp || n->reducer != RED_sum || !wide || !n->rank || n->scan) return false;
+  if (n->kind != NODE_comp || n->reducer != RED_sum || !wide || !n->rank || n->scan || n->stream) return false;
   if (node_point_count(n) < MANY_ROWS) return false;
   for (int i = 0; i < s->g->nodes.n; i++) {
     Node *rows = s->g->nodes.at[i];

@@ -454,7 +454,7 @@ bool pass_split(Graph *g, PassContext *cx) {
   for (int i = 0; i < g->stores.n; i++) s.stored[g->stores.at[i]->in[0]->id] = true;
   for (int i = 0; i < s.n; i++) {
     Node *n = g->nodes.at[i];
-    if (n->scan) continue; /* a loop makes it step by step */
+    if (n->scan || n->stream) continue; /* a loop makes it step by step, a stream row by row */
     Cut *own = cut_of(&s, n), *finished = own ? NULL : finished_cut(&s, n);
     if (!own && !finished) continue;
     split_node(&s, n, own ? own : finished, own ? reduced_part : map_part);

@@ -56,7 +56,7 @@ bool pass_walk(Graph *g, PassContext *cx) {
   Var *order[MAX_INDICES];
   for (int i = 0, count = g->nodes.n; i < count; i++) {
     Node *n = g->nodes.at[i];
-    if (n->kind != NODE_comp || n->nred < 2 || n->nred > MAX_INDICES || n->scan) continue;
+    if (n->kind != NODE_comp || n->nred < 2 || n->nred > MAX_INDICES || n->scan || n->stream) continue;
     if (!order_of(g, a, n, order) || !may_change_order(g, a, n)) continue;
     Var **result = NEW_ARRAY(a, Var *, n->rank + 1);
     for (int k = 0; k < n->rank; k++) result[k] = node_result_var(g, n, k);

@@ -275,6 +275,7 @@ static void print_extents(Printer *p, const Node *n) {
 static void print_comp(Printer *p, const Node *n) {
   buf_puts(p->out, "comp ");
   print_type(p, n);
+  if (n->stream) buf_printf(p->out, " stream %d", n->stream);
   buf_puts(p->out, " [");
   for (int i = 0; i < n->rank; i++) buf_printf(p->out, "%si%d", i ? ", " : "", i);
   buf_puts(p->out, "] ");

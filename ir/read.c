@@ -535,6 +535,8 @@ static void result_indices(Reader *r, const Type *t) {
 static void comp(Reader *r) {
   Type t = type(r);
   Var *vars[MAX_SLOTS];
+  int64_t stream = accept(r, "stream ") ? integer(r) : 0;
+  if (stream < 0 || stream > INT32_MAX) fail(r, "a stream has a positive number");
   result_indices(r, &t);
   Reducer red = reducer(r);
   if (red) {
@@ -547,7 +549,8 @@ static void comp(Reader *r) {
   if (red) expect(r, ")");
   if (r->failed || !body_fits(r, red, e, t.dtype)) return;
   for (int i = 0; i < t.rank + r->nred; i++) vars[i] = var_get(r->ir, i, r->extents[i]);
-  graph_comp(r->g, t.rank, vars, red, r->nred, vars + t.rank, e, (Span){0});
+  Node *n = graph_comp(r->g, t.rank, vars, red, r->nred, vars + t.rank, e, (Span){0});
+  n->stream = (int)stream;
 }
 
 static void sort(Reader *r) {

@@ -201,7 +201,7 @@ static int level_after(Scheduler *sc, const Kernel *k, const Member *d, const Me
   return m->level;
 }
 
-static void set_levels(Scheduler *sc, Kernel *k) {
+void set_levels(Scheduler *sc, Kernel *k) {
   for (int i = 0; i < k->members.n; i++) {
     Member *d = &k->members.at[i];
     const NodeList *before = &sc->before[d->node->id];
@@ -238,7 +238,7 @@ static BufferClass class_of(const Node *n) {
   }
 }
 
-static Buffer *buffer_for(Scheduler *sc, Node *n) {
+Buffer *buffer_for(Scheduler *sc, Node *n) {
   Schedule *s = sc->s;
   const Part *part = schedule_part(s, n);
   if (sc->in_place[n->id]) n = sc->in_place[n->id];
@@ -267,7 +267,7 @@ Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n) {
 
 /* ---- storage ---- */
 
-static bool used_outside(Scheduler *sc, const Kernel *k, const Node *n) {
+bool used_outside(Scheduler *sc, const Kernel *k, const Node *n) {
   for (int i = 0; i < sc->after[n->id].n; i++) {
     const Node *after = sc->after[n->id].at[i];
     if (sc->kernel_of[after->id] != k && reads_value(sc, after, n)) return true;
@@ -289,7 +289,7 @@ static bool rows_fit(const Scheduler *sc, const Kernel *k, const Dim *bytes) {
   return dim_nominal(bytes) * rows <= sc->target->l2 / 2;
 }
 
-static void set_storage(Scheduler *sc, Kernel *k) {
+void set_storage(Scheduler *sc, Kernel *k) {
   k->scratch = dim_const(sc->g->ir, 0);
   if (k->kind == KERNEL_sort) {
     const Node *n = k->members.at[0].node;
@@ -314,13 +314,13 @@ static void set_storage(Scheduler *sc, Kernel *k) {
   }
 }
 
-static void add_operand(Scheduler *sc, Kernel *k, Buffer *b) {
+void add_operand(Scheduler *sc, Kernel *k, Buffer *b) {
   for (int i = 0; i < k->operands.n; i++)
     if (k->operands.at[i] == b) return;
   vec_push(sc->arena, &k->operands, b);
 }
 
-static void set_guards(Scheduler *sc, Kernel *k) {
+void set_guards(Scheduler *sc, Kernel *k) {
   const Choices *c = &sc->choices;
   for (int i = 0; i < 2 * c->n; i++) {
     bool value = i % 2 == 0;
@@ -333,7 +333,7 @@ static void set_guards(Scheduler *sc, Kernel *k) {
   }
 }
 
-static void set_operands(Scheduler *sc, Kernel *k) {
+void set_operands(Scheduler *sc, Kernel *k) {
   for (int i = 0; i < k->members.n; i++) {
     const Member *m = &k->members.at[i];
     ExprList reads = reads_of(sc, m->node);
@@ -385,15 +385,16 @@ static Dim *extent_of_slots(Scheduler *sc, const Kernel *k, const int *slots, in
   return d;
 }
 
-static void share_contraction(Scheduler *sc, Kernel *k) {
+Dim *share_rows(Scheduler *sc, Kernel *k, int64_t rows) {
   Ir *ir = sc->g->ir;
   Contraction *c = k->contraction;
-  tile_contraction(sc->target, k->members.at[0].node, c, sc->g);
+  tile_contraction(sc->target, k->members.at[0].node, c, sc->g, rows);
   Dim *m = dim_ceil_div(ir, extent_of_slots(sc, k, c->m, c->nm), c->mc);
   Dim *n = dim_ceil_div(ir, extent_of_slots(sc, k, c->n, c->nn), c->nc);
   Dim *blocks = dim_mul(ir, m, n);
   k->units = dim_mul(ir, extent_of_slots(sc, k, c->batch, c->nbatch), blocks);
   k->step_units = dim_mul(ir, extent_of_slots(sc, k, c->batch + k->times, c->nbatch - k->times), blocks);
+  return n;
 }
 
 /* Nominal elements that all members together visit at one grid position. */
@@ -405,7 +406,7 @@ static double points_per_position(const Kernel *k) {
 }
 
 /* Cuts at a grid index that is no step, or at the last step, one by one. */
-static void cut_at(Scheduler *sc, Kernel *k, int cut, int64_t block) {
+void cut_at(Scheduler *sc, Kernel *k, int cut, int64_t block) {
   Ir *ir = sc->g->ir;
   if (k->times && cut < k->times) {
     cut = k->times < k->ngrid ? k->times : k->times - 1;
@@ -459,7 +460,8 @@ static void set_work(Scheduler *sc, Kernel *k) {
   Dim *picoseconds = dim_const(ir, 0);
   for (int i = 0; i < k->members.n; i++) {
     const Node *n = k->members.at[i].node;
-    int64_t each = k->contraction && i == 0 ? 10 * 64 / sc->target->vector_bytes : point_picoseconds(sc, n);
+    bool products = k->stream ? k->stream->contractions[i] != NULL : k->contraction && i == 0;
+    int64_t each = products ? 10 * 64 / sc->target->vector_bytes : point_picoseconds(sc, n);
     picoseconds = dim_add(ir, picoseconds, dim_mul(ir, point_count(sc->g, n), dim_const(ir, each)));
   }
   k->work = dim_floordiv(ir, picoseconds, dim_const(ir, 1000));
@@ -488,7 +490,8 @@ static void share_out(Scheduler *sc, Kernel *k) {
   if (!k->sums) k->block = 1;
   if (k->sums) cut_at(sc, k, k->cut, k->block);
   else if (k->kind == KERNEL_scatter) share_scatter(sc, k);
-  else if (k->kind == KERNEL_contraction) share_contraction(sc, k);
+  else if (k->kind == KERNEL_contraction) share_rows(sc, k, 0);
+  else if (k->kind == KERNEL_stream) cut_at(sc, k, k->ngrid - 1, k->stream->rows);
   else if (k->kind == KERNEL_column) share_column(sc, k);
   else if (k->ngrid > 0) share_positions(sc, k);
   set_work(sc, k);
@@ -509,11 +512,18 @@ Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
   order_kernels(&sc);
   fold_loops(&sc);
   for (int i = 0; i < s->kernels.n; i++) {
-    set_levels(&sc, s->kernels.at[i]);
-    set_storage(&sc, s->kernels.at[i]);
-    share_out(&sc, s->kernels.at[i]);
+    Kernel *k = s->kernels.at[i];
+    if (k->stream) describe_stream(&sc, k);
+    else {
+      set_levels(&sc, k);
+      set_storage(&sc, k);
+    }
+    share_out(&sc, k);
   }
-  for (int i = 0; i < s->kernels.n; i++) set_operands(&sc, s->kernels.at[i]);
+  for (int i = 0; i < s->kernels.n; i++) {
+    if (s->kernels.at[i]->stream) set_stream_operands(&sc, s->kernels.at[i]);
+    else set_operands(&sc, s->kernels.at[i]);
+  }
   if (level >= 1) order_for_memory(&sc);
   schedule_find_dims(s);
   name_kernels(s);

@@ -28,6 +28,7 @@ typedef struct Scheduler {
   Kernel **in_order, **moved; /* by place; and a second such list to make it in */
   int *seen;                  /* by kernel id: the last search that came by */
   Choices choices;            /* what decides about kernels */
+  bool streams;               /* the nodes of streams are being grouped, and no others */
   bool *assembled;            /* by node id: a whole that its parts' kernels make */
   int searches;
 } Scheduler;
@@ -65,11 +66,31 @@ bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots);
 /* group_sums.c: takes the sum that is the only member of `other`, over positions of row kernel k, into k. */
 bool try_sum(Scheduler *sc, Kernel *k, Kernel *other);
 
+bool same_wanted(const Scheduler *sc, const Node *a, const Node *b); /* by the conditions that leave kernels out */
+
+/* stream_kernels.c: one kernel of the kernels of each stream that can be one. */
+void join_streams(Scheduler *sc);
+/* The steps' storage and operands, once `k` has its members. */
+void describe_stream(Scheduler *sc, Kernel *k);
+void set_stream_operands(Scheduler *sc, Kernel *k);
+
+/* schedule.c, for the kernels in a stream. */
+void set_levels(Scheduler *sc, Kernel *k);
+void set_storage(Scheduler *sc, Kernel *k);
+void set_operands(Scheduler *sc, Kernel *k);
+void set_guards(Scheduler *sc, Kernel *k);
+void add_operand(Scheduler *sc, Kernel *k, Buffer *b);
+bool used_outside(Scheduler *sc, const Kernel *k, const Node *n);
+Buffer *buffer_for(Scheduler *sc, Node *n);
+Dim *share_rows(Scheduler *sc, Kernel *k, int64_t rows); /* a contraction's; blocks of columns for a block of rows */
+void cut_at(Scheduler *sc, Kernel *k, int cut, int64_t block);
+
 /* fold.c: which members of loops keep two rows of a loop's steps; needs the kernels. */
 void fold_loops(Scheduler *sc);
 
-/* tile.c: the register tile and cache blocks of a contraction. */
-void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g);
+/* tile.c: the register tile and cache blocks of a contraction; rows: of a block, the rows' one index staying m. 0: as
+ * the model says. */
+void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, int64_t rows);
 
 /* order.c: kernels in another order where that needs less memory. */
 void order_for_memory(Scheduler *sc);

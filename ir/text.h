@@ -7,6 +7,7 @@
  *   %1 = param fc.weight : f32[128, 64]             a frozen one ends in "frozen"
  *   %2 = const f32[3] {1, 2, 3}
  *   %3 = comp f32[B, 128] [i0, i1] sum(r0 < 64: mul(%0[i0, r0], %1[i1, r0]))
+ *   %3 = comp f32[B, 128] stream 1 [i0, i1] ...     of the first stream (pass_stream.c)
  *   %4 = comp f32[B] [i0] t0 = exp(%9[i0]); add(t0, div(1, t0))
  *   %5 = scatter f32[10, 4] (r0 < B, r1 < 4) [%7[r0], r1] += %8[r0, r1]
  *   %6 = grad %3 by %1

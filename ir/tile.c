@@ -157,13 +157,13 @@ static int64_t part(Extent e, int64_t parts, int64_t step) {
   return ceil_div(ceil_div(e.value > 0 ? e.value : 1, parts), step) * step;
 }
 
-static void block_rows_and_columns(const Blocking *b, Contraction *c, int64_t columns) {
+static void block_rows_and_columns(const Blocking *b, Contraction *c, int64_t columns, int64_t rows) {
   double best = -1;
-  c->mc = (int)b->step; /* if nothing fits */
+  c->mc = (int)(rows ? rows : b->step); /* if nothing fits */
   c->nc = (int)columns;
-  for (int64_t i = 1; i <= ceil_div(b->m.value, b->step); i += 1 + i / 8)
+  for (int64_t i = 1; i <= (rows ? 1 : ceil_div(b->m.value, b->step)); i += 1 + i / 8)
     for (int64_t j = 1; j <= ceil_div(b->n.value, columns); j += 1 + j / 8) {
-      int64_t mc = part(b->m, i, b->step), nc = part(b->n, j, columns);
+      int64_t mc = rows ? rows : part(b->m, i, b->step), nc = part(b->n, j, columns);
       double lost = loss(b, mc, nc);
       if (!fits(b, mc, nc) || (best >= 0 && lost >= best)) continue;
       best = lost;
@@ -254,9 +254,9 @@ static int last_panel(Extent columns, int nr, int lanes, double work) {
   return rest && saves && !columns.open ? (int)rest : nr;
 }
 
-void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) {
+void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, int64_t rows) {
   int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
-  if (better_as_rows(g, n, c)) exchange_sides(c);
+  if (!rows && better_as_rows(g, n, c)) exchange_sides(c);
   Extent m = extent_of(g, n, c->m, c->nm), columns = extent_of(g, n, c->n, c->nn), k = extent_of(g, n, c->k, c->nk);
   int64_t vectors = ceil_div(columns.value, lanes);
   int64_t width = panel_width(c->b, lanes);
@@ -267,7 +267,7 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   for (int nr = 1; nr <= MAX_NR; nr++)
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
       bool far = (width || in_place) && k.value * nr * t->vector_bytes > NEAR;
-      if (width % (nr * lanes)) continue;
+      if (width % (nr * lanes) || rows % mr) continue;
       double time = tile_time(mr, nr, m.value, vectors, far) * (1 + growth * mr * nr);
       if (in_lanes) time *= 1 + EMPTY * (lanes % mr) / lanes + (in_place && lanes % mr ? CROSSES : 0);
       if (best && time >= best) continue;
@@ -285,5 +285,5 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g) 
   b.batch = known_positions(g, n, c);
   b.work = (double)b.batch * (double)b.m.value * (double)columns.value * (double)k.value;
   b.step = c->m[c->nm - 1] > c->n[c->nn - 1] ? row_step(g, n, c) : c->mr;
-  block_rows_and_columns(&b, c, (int64_t)c->nr * lanes);
+  block_rows_and_columns(&b, c, (int64_t)c->nr * lanes, rows);
 }

@@ -172,5 +172,6 @@ void emit_group(Emit *e); /* map, row, column, window, full */
 void emit_scatter(Emit *e);
 void emit_sort(Emit *e);
 void emit_contraction(Emit *e);
+void emit_stream(Emit *e);
 
 #endif

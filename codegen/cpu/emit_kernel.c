@@ -133,6 +133,7 @@ static void emit_loops(Emit *e) {
   case KERNEL_contraction: emit_contraction(e); return;
   case KERNEL_scatter: emit_scatter(e); return;
   case KERNEL_sort: emit_sort(e); return;
+  case KERNEL_stream: emit_stream(e); return;
   default: ice("a kernel of unknown kind");
   }
 }
@@ -163,8 +164,27 @@ static int64_t count_instructions(LLVMValueRef function) {
   return n;
 }
 
+/* The steps have their scratch memory after the tiles. */
+static void add_scratch_of_steps(Ir *ir, Kernel *k) {
+  for (int i = 0; k->stream && i < k->stream->steps.n; i++)
+    k->scratch = dim_add(ir, k->scratch, k->stream->steps.at[i].kernel->scratch);
+}
+
+/* A stream is as its slowest step. */
+static void say_what_steps_are(Kernel *k) {
+  for (int i = 0; k->stream && i < k->stream->steps.n; i++) {
+    const Kernel *step = k->stream->steps.at[i].kernel;
+    if (step->vector < k->vector) k->vector = step->vector;
+    if (step->why && !k->why) k->why = step->why;
+  }
+}
+
 void cpu_emit_kernel(CpuModule *m, const Schedule *s, Kernel *k) {
-  if (emitted_before(m, s->graph->ir, k)) return;
+  for (int i = 0; k->stream && i < k->stream->steps.n; i++) cpu_emit_kernel(m, s, k->stream->steps.at[i].kernel);
+  if (emitted_before(m, s->graph->ir, k)) {
+    add_scratch_of_steps(s->graph->ir, k);
+    return;
+  }
   Emit *e = NEW(m->arena, Emit);
   build_open(&e->b, m);
   e->m = m;
@@ -183,6 +203,9 @@ void cpu_emit_kernel(CpuModule *m, const Schedule *s, Kernel *k) {
   k->vector = e->why ? 1 : e->lanes;
   k->why = e->why ? e->why : e->note;
   CpuKernelDone done = {k->symbol, k->vector, k->why, e->scratch_bytes, e->scratch_times};
+  say_what_steps_are(k);
+  done.vector = k->vector, done.why = k->why;
   set_scratch(e->ir, k, &done);
+  add_scratch_of_steps(e->ir, k);
   vec_push(m->first->arena, &m->first->done, done);
 }

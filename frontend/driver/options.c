@@ -90,7 +90,7 @@ static const char *set_precision(Options *o, Arena *a, const char *value) {
 static const char *set_target(Options *o, Arena *a, const char *value) {
   int i = choice("cpu|cuda", value);
   if (i < 0) return arena_printf(a, "`%s` is none of cpu and cuda", value);
-  o->build.cuda = i == 1;
+  o->build.cuda = o->build.compile.passes.gpu = i == 1;
   if (i == 1) o->build.compile.passes.slices = GPU_SLICES;
   return NULL;
 }

@@ -457,6 +457,45 @@ static void run_sort(Machine *m) {
   }
 }
 
+/* ---- streams ---- */
+
+typedef struct StreamElement {
+  int member;
+  Accumulator sum;
+} StreamElement;
+
+static void stream_term(Machine *m, void *cx) {
+  StreamElement *e = cx;
+  reduce(&e->sum, evaluate(m, m->k->members.at[e->member].node->body));
+}
+
+static void stream_element(Machine *m, void *cx) {
+  StreamElement *e = cx;
+  const Node *n = m->k->members.at[e->member].node;
+  int slots[MAX_SLOTS];
+  for (int i = 0; i < n->nred; i++) slots[i] = n->rank + i;
+  e->sum = begin_reduction(n);
+  each_position(m, n->nred, slots, n->red, stream_term, e);
+  keep(m, e->member, finish_reduction(&e->sum));
+}
+
+/* A row: each member after those that it reads, at all of its results that are of this row. */
+static void run_stream(Machine *m) {
+  memset(m->scratch, PATTERN, (size_t)value_of(m, m->k->scratch));
+  for (int i = 0; i < m->k->members.n; i++) {
+    const Member *d = &m->k->members.at[i];
+    Dim *extents[MAX_SLOTS];
+    int slots[MAX_SLOTS], n = 0;
+    for (int s = 0; s < d->node->rank; s++) {
+      if (in_grid(m->k, d, s)) continue;
+      slots[n] = s;
+      extents[n++] = d->node->shape[s];
+    }
+    set_slots(m, d);
+    each_position(m, n, slots, extents, stream_element, &(StreamElement){.member = i});
+  }
+}
+
 /* ---- kernels ---- */
 
 static void grid_position(Machine *m, void *cx) {
@@ -464,6 +503,7 @@ static void grid_position(Machine *m, void *cx) {
   memcpy(m->grid, m->slot, sizeof(int64_t) * (size_t)m->k->ngrid);
   if (m->k->kind == KERNEL_contraction) run_contraction(m);
   else if (m->k->kind == KERNEL_sort) run_sort(m);
+  else if (m->k->kind == KERNEL_stream) run_stream(m);
   else run_levels(m);
   memcpy(m->slot, m->grid, sizeof(int64_t) * (size_t)m->k->ngrid);
 }

@@ -1,0 +1,84 @@
+/* stream_test.c - attention in streams as CPU code, against the interpreter on the graph as it was. */
+#include "tests/unit/codegen/kernel_run.h"
+#include "tests/unit/stream_graph.h"
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static Graph *read(Arena *a, const char *text) {
+  char error[256] = "";
+  Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+  if (!g) fail_msg("%s", error);
+  return g;
+}
+
+static Graph *derived(Arena *a, const char *text) {
+  Graph *g = read(a, text);
+  DiagSink diags = {.arena = a};
+  assert_true(pipeline_run(g, &diags, &(PipelineOptions){.level = 0}));
+  return g;
+}
+
+static const char *run(const StreamCase *c, const char *march, int level, const char *without) {
+  Arena *a = arena_new();
+  const char *text = stream_text(a, c);
+  KernelRun how = {.march = march,
+                   .level = level,
+                   .batch = 2,
+                   .chunks = 3,
+                   .seed = 7,
+                   .passes = true,
+                   .gpu = true,
+                   .without = without,
+                   .reference = derived(a, text),
+                   .show = getenv("SHOW") != NULL};
+  const char *fault = kernel_run(read(a, text), &how);
+  if (fault) print_error("%s, %s, -O%d: %s\n", c->name, march, level, fault);
+  fault = fault ? "differs" : NULL;
+  arena_free(a);
+  return fault;
+}
+
+static void streams(void **state) {
+  (void)state;
+  int bad = 0;
+  for (int i = 0; i < stream_case_count; i++) {
+    if (getenv("ONLY") && strcmp(getenv("ONLY"), stream_cases[i].name) != 0) continue;
+    bad += run(&stream_cases[i], "native", 2, NULL) != NULL;
+    bad += i % 4 == 0 && run(&stream_cases[i], "x86-64-v2", 2, NULL);
+    bad += i % 4 == 1 && run(&stream_cases[i], "native", 2, "stream");
+  }
+  assert_int_equal(bad, 0);
+}
+
+/* Nothing that has an element for each query and key is in memory, but for the bias that is given. */
+static void plan(void **state) {
+  (void)state;
+  for (int i = 0; i < stream_case_count; i++) {
+    const StreamCase *c = &stream_cases[i];
+    Arena *a = arena_new();
+    Graph *g = read(a, stream_text(a, c));
+    DiagSink diags = {.arena = a};
+    Target target;
+    assert_null(cpu_target("x86-64-v3", &target));
+    assert_true(pipeline_run(g, &diags, &(PipelineOptions){.level = 2, .gpu = true, .verify = true}));
+    Schedule *s = schedule(g, &target, a, 2);
+    assert_null(schedule_verify(s));
+    int streams = 0;
+    for (int k = 0; k < s->kernels.n; k++) streams += s->kernels.at[k]->kind == KERNEL_stream;
+    if (streams != (c->derived ? 4 : 1)) fail_msg("%s: %d streams", c->name, streams);
+    Dim *keys = dim_const(g->ir, c->keys), *queries = dim_const(g->ir, c->queries);
+    for (int k = 0; k < s->buffers.n; k++) {
+      const Buffer *b = s->buffers.at[k];
+      const Dim *last = b->node->rank == 4 ? b->node->shape[3] : NULL;
+      if (b->place == BUFFER_arena) assert_true(last != keys && last != queries);
+    }
+    arena_free(a);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(streams), cmocka_unit_test(plan)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
