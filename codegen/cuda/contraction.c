@@ -10,7 +10,7 @@
 
 #include "ir/cost.h"
 
-enum { SIDE = 16 /* threads */, SLICE = 16 /* of K */, PROCESSORS = 132 };
+enum { PROCESSORS = 132 };
 
 static Dim *slot_extent(const Node *n, int s) { return s < n->rank ? n->shape[s] : n->red[s - n->rank]; }
 
@@ -55,13 +55,6 @@ static void choose_tile(Product *p) {
 
 /* ---- slices ---- */
 
-typedef struct Slice { /* of one operand: [SLICE][lines] in shared memory */
-  Expr *value;
-  const Slots *line;
-  const char *name, *first; /* line of the tile's beginning */
-  int lines;
-} Slice;
-
 typedef struct Stride {
   Text *t;
   const Var *var;
@@ -86,7 +79,7 @@ static const char *converted(Product *p, const Expr *x, const char *v) {
   return x->dtype == p->node->body->dtype ? v : text_printf(p->t, "(%s)%s", p->type, v);
 }
 
-static void load_slice(Product *p, const Slice *s, const char *k0) {
+void product_load(Product *p, const Slice *s, const char *k0) {
   Text *t = p->t;
   bool along_k = !runs_along(p, s, s->line) && runs_along(p, s, &p->k);
   int inner = along_k ? SLICE : s->lines;
@@ -110,8 +103,8 @@ static void load_slice(Product *p, const Slice *s, const char *k0) {
 static const char *row_text(Text *t) { return text_printf(t, "nn_thread() / %d + r * %d", SIDE, SIDE); }
 static const char *column_text(Text *t) { return text_printf(t, "nn_thread() %% %d + c * %d", SIDE, SIDE); }
 
-/* One step of K: a thread's rows and columns from shared memory, and their products. */
-static void multiply(Product *p, const Slice *a, const Slice *b) {
+/* One step of K: a thread's rows and columns from shared memory. */
+static void load_step(Product *p, const Slice *a, const Slice *b) {
   Text *t = p->t;
   text_line(t, "%s left[%d], right[%d];", p->type, p->rows, p->columns);
   text_line(t, "NN_UNROLL");
@@ -122,13 +115,21 @@ static void multiply(Product *p, const Slice *a, const Slice *b) {
             b->name, b->lines, SIDE, SIDE);
 }
 
-static void add_products(Product *p) {
+static void add_products(Product *p, const char *sum) {
   Text *t = p->t;
   text_line(t, "NN_UNROLL");
   text_open(t, "for (int r = 0; r < %d; r++)", p->rows);
   text_line(t, "NN_UNROLL");
-  text_line(t, "for (int c = 0; c < %d; c++) sum[r][c] += left[r] * right[c];", p->columns);
+  text_line(t, "for (int c = 0; c < %d; c++) %s[r][c] += left[r] * right[c];", p->columns, sum);
   text_close(t);
+}
+
+void product_multiply(Product *p, const Slice *a, const Slice *b, const char *sum) {
+  text_line(p->t, "NN_UNROLL");
+  text_open(p->t, "for (int step = 0; step < %d; step++)", SLICE);
+  load_step(p, a, b);
+  add_products(p, sum);
+  text_close(p->t);
 }
 
 /* A mask on rows, columns and K together: asked at each product. */
@@ -145,18 +146,22 @@ static void add_masked(Product *p, const char *k0) {
   text_close(t);
 }
 
+static void multiply_masked(Product *p, const Slice *a, const Slice *b) {
+  text_line(p->t, "NN_UNROLL");
+  text_open(p->t, "for (int step = 0; step < %d; step++)", SLICE);
+  load_step(p, a, b);
+  add_masked(p, "k0");
+  text_close(p->t);
+}
+
 static void run_through_k(Product *p, const Slice *a, const Slice *b) {
   Text *t = p->t;
   text_open(t, "for (i64 k0 = 0; k0 < %s; k0 += %d)", text_dim(t, p->k.volume), SLICE);
-  load_slice(p, a, "k0");
-  load_slice(p, b, "k0");
+  product_load(p, a, "k0");
+  product_load(p, b, "k0");
   text_line(t, "nn_sync();");
-  text_line(t, "NN_UNROLL");
-  text_open(t, "for (int step = 0; step < %d; step++)", SLICE);
-  multiply(p, a, b);
-  if (product_mask_uses_k(p)) add_masked(p, "k0");
-  else add_products(p);
-  text_close(t);
+  if (product_mask_uses_k(p)) multiply_masked(p, a, b);
+  else product_multiply(p, a, b, "sum");
   text_line(t, "nn_sync();");
   text_close(t);
 }

@@ -38,6 +38,7 @@ static void write_body(Text *t) {
   case KERNEL_contraction: text_contraction(t); return;
   case KERNEL_scatter: text_scatter(t); return;
   case KERNEL_sort: text_sort(t); return;
+  case KERNEL_stream: text_stream(t); return;
   default: ice("a kernel of unknown kind");
   }
 }

@@ -5,7 +5,7 @@
 
 #include "codegen/cuda/text.h"
 
-enum { MAX_SLOTS = 64 };
+enum { MAX_SLOTS = 64, SIDE = 16 /* threads of a tile without units */, SLICE = 16 /* of K */ };
 
 typedef struct Slots { /* the indices of one role */
   int n;
@@ -29,6 +29,17 @@ typedef struct Product {
 
 /* How often blocks take turns for a result in tiles of so many rows and columns. */
 double product_rounds(const Product *p, int lines_m, int lines_n);
+typedef struct Slice { /* of one operand: [SLICE][lines] in shared memory */
+  Expr *value;
+  const Slots *line;
+  const char *name, *first; /* line of the tile's beginning */
+  int lines;
+} Slice;
+
+/* By SIDE x SIDE threads: the slice from k0 on; and a thread's rows and columns of products of two slices, those
+ * SIDE apart, added to sum[][]. */
+void product_load(Product *p, const Slice *s, const char *k0);
+void product_multiply(Product *p, const Slice *a, const Slice *b, const char *sum);
 bool product_mask_uses_k(const Product *p);
 /* A loop over the tiles of tile_m x tile_n that a block has, with m0 and n0 and the batch's indices: text_close ends
  * it. */

@@ -143,6 +143,7 @@ void text_group(Text *t); /* map, row, column, window, full */
 void text_contraction(Text *t);
 void text_scatter(Text *t);
 void text_sort(Text *t);
+void text_stream(Text *t);
 /* The number of the part that a block has, counted through the steps: a loop that text_close ends. */
 const char *text_parts(Text *t, Dim *parts);
 /* As many threads as there are positions, each a part of its own; `threads` of them make a block. */

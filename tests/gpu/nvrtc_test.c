@@ -52,7 +52,7 @@ static void add_program(Matrix *m, const char *path) {
   const ElaborateOptions meaning = {.folder = dirname(arena_strndup(a, path, strlen(path))),
                                     .vocabulary = vocabulary_read};
   Program *p = elaborate_program(a, strings, &sources, &diags, str_internz(strings, path), text, n, &meaning);
-  const CompileOptions o = {.passes = {.level = 2}, .march = "x86-64-v3", .sources = &sources};
+  const CompileOptions o = {.passes = {.level = 2, .gpu = true}, .march = "x86-64-v3", .sources = &sources};
   Compilation *c = compile_begin(a, p, &diags, &o);
   if (diags.errors || !compile_passes(c) || compile_schedules(c)) ice("%s is refused", path);
   CudaTexts parts = cuda_write_parts(a, cuda_program(a, c->schedules.n, c->schedules.at));

@@ -10,6 +10,7 @@
  *   units    products for units that multiply matrices, by every way in which an operand comes
  *   groups   the same by groups of warps, as sm_90a has them
  *   ties     searches among equals
+ *   attention  in streams, with masks, shared heads, and its derivatives
  *   angles   sin, cos and tan of large numbers
  *   random   random graphs, some with derivatives, in f32 and f64
  *
@@ -28,6 +29,7 @@
 #include "tests/unit/derivative_model.h"
 #include "tests/unit/random_graph.h"
 #include "tests/unit/row_model.h"
+#include "tests/unit/stream_graph.h"
 
 typedef struct Choice {
   const KernelBackend *backend;
@@ -46,6 +48,7 @@ static KernelRun how_to(const Choice *c) {
                      .chunks = 1,
                      .seed = (uint64_t)c->seen,
                      .passes = true,
+                     .gpu = true,
                      .show = getenv("SHOW") != NULL};
 }
 
@@ -272,6 +275,24 @@ static void random_graphs(Choice *c) {
   }
 }
 
+static void attention(Choice *c) {
+  for (int i = 0; i < stream_case_count; i++) {
+    char error[256] = "";
+    if (!take(c)) continue;
+    Arena *a = arena_new();
+    const char *text = stream_text(a, &stream_cases[i]);
+    Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+    Graph *plain = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+    DiagSink diags = {.arena = a};
+    if (!g || !pipeline_run(plain, &diags, &(PipelineOptions){.level = 0})) ice("%s", error);
+    KernelRun how = how_to(c);
+    how.batch = 2;
+    how.reference = plain;
+    note(c, stream_cases[i].name, kernel_run(g, &how));
+    arena_free(a);
+  }
+}
+
 /* ---- entries of programs ---- */
 
 static char *read_text(Arena *a, const char *path, size_t *n) {
@@ -312,9 +333,9 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs}, {"rows", rows},           {"cases", cases}, {"products", products},
-               {"units", units},   {"groups", groups},       {"ties", ties},   {"shapes", shapes},
-               {"angles", angles}, {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},         {"products", products},
+               {"units", units},   {"groups", groups}, {"ties", ties},           {"attention", attention},
+               {"shapes", shapes}, {"angles", angles}, {"random", random_graphs}};
   bool device = argc > 1 && !strcmp(argv[1], "device");
   const char *error = device ? device_open() : NULL;
   if (error) ice("%s", error);
