@@ -346,7 +346,7 @@ static const NnrtCudaLaunch *cuda_launches(GraphDims *dims, const Schedule *s, b
   NnrtCudaLaunch *rows = NEW_ARRAY(dims->tables->arena, NnrtCudaLaunch, s->kernels.n + 1);
   for (int i = 0; i < s->kernels.n; i++) {
     CudaKernel k = cuda_kernel(dims->tables->options->kernels, s, s->kernels.at[i], on_90a);
-    rows[i] = (NnrtCudaLaunch){.symbol = k.symbol, .threads = k.threads, .shared = k.shared};
+    rows[i] = (NnrtCudaLaunch){.symbol = k.symbol, .threads = k.threads, .stays = k.stays, .shared = k.shared};
     SET_INTS(dims->tables, &rows[i], numbers, k.n_numbers, k.numbers);
     SET_POLY(dims, &rows[i], parts, k.parts);
     SET_POLY(dims, &rows[i], scratch, k.scratch);

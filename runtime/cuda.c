@@ -22,7 +22,7 @@
 
 extern const NnrtCuda nnrt_cuda;
 
-enum { MOST_BLOCKS = 4096, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76, NON_BLOCKING = 1 };
+enum { MOST_BLOCKS = 4096, ATTRIBUTE_PROCESSORS = 16, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76, NON_BLOCKING = 1 };
 enum { FUNCTION_SHARED = 8 /* an attribute: bytes that a launch may ask for */, ALWAYS_SHARED = 48 << 10 };
 
 typedef unsigned long long Address; /* on the device */
@@ -97,6 +97,7 @@ typedef struct Replay { /* the launches of a run, with the sizes that it was bou
 static struct {
   bool on;     /* kernels run on the device */
   bool on_90a; /* its code is sm_90a's */
+  int processors;
 #define DECLARE(name, parameters) int(*name) parameters;
   DRIVER_FUNCTIONS(DECLARE)
 #undef DECLARE
@@ -184,6 +185,7 @@ static int load_best(int device, NnrtError *e) {
   int major = 0, minor = 0;
   must(gpu.cuDeviceGetAttribute(&major, ATTRIBUTE_MAJOR, device), "the device's version");
   must(gpu.cuDeviceGetAttribute(&minor, ATTRIBUTE_MINOR, device), "the device's version");
+  must(gpu.cuDeviceGetAttribute(&gpu.processors, ATTRIBUTE_PROCESSORS, device), "its multiprocessors");
   gpu.modules = needed(calloc((size_t)nnrt_cuda.n_images + 1, sizeof *gpu.modules), "the kernels");
   for (int64_t i = 0; i < nnrt_cuda.n_images; i++) {
     if (i && !strcmp(nnrt_cuda.images[i].arch, nnrt_cuda.images[i - 1].arch)) continue;
@@ -488,8 +490,8 @@ static const NnrtCudaLaunch *launch_of(const NnrtRun *r, int64_t i) {
 }
 
 static int64_t blocks_of(const NnrtRun *r, const NnrtCudaLaunch *l) {
-  int64_t parts = poly(l->parts, l->n_parts, r);
-  return parts < MOST_BLOCKS ? parts : MOST_BLOCKS;
+  int64_t parts = poly(l->parts, l->n_parts, r), most = l->stays ? gpu.processors : MOST_BLOCKS;
+  return parts < most ? parts : most;
 }
 
 /* Before a graph is captured, in which nothing may be allocated; one that was captured keeps the old memory. */

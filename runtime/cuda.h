@@ -10,6 +10,7 @@ enum { NNRT_CUDA_ARGUMENTS = 4000 }; /* of a kernel, 8 bytes each: the driver ta
 #define NNRT_CUDA_LAUNCH_FIELDS(F) /* of NnrtGraph.launches, in its order */                                         \
   F(STRING, symbol, )                                                                                                \
   F(INT, threads, )  /* of a block */                                                                                \
+  F(INT, stays, )    /* 1: no more blocks than multiprocessors, each of which takes one part after the other */      \
   F(INT, shared, )   /* bytes of a block's shared memory */                                                          \
   F(INTS, parts, )   /* poly: what blocks take turns with */                                                         \
   F(INTS, scratch, ) /* poly: bytes for each block */                                                                \

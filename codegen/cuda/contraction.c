@@ -10,7 +10,7 @@
 
 #include "ir/cost.h"
 
-enum { PROCESSORS = 132 };
+enum { PROCESSORS = 132, BAND = 8 /* rows of tiles */ };
 
 static Dim *slot_extent(const Node *n, int s) { return s < n->rank ? n->shape[s] : n->red[s - n->rank]; }
 
@@ -262,15 +262,21 @@ static const char *at_tile(Text *t, const Slots *s, const char *number, int line
   return name;
 }
 
+/* Blocks that run together have tiles near each other: down a few rows of tiles, then across. */
 void product_tiles(Product *p) {
   Text *t = p->t;
   Dim *m_tiles = dim_ceil_div(t->ir, p->m.volume, p->tile_m), *n_tiles = dim_ceil_div(t->ir, p->n.volume, p->tile_n);
-  const char *part = text_parts(t, parts_of(p, dim_mul(t->ir, m_tiles, n_tiles)));
-  const char *across = text_dim(t, n_tiles), *down = text_dim(t, m_tiles), *rest = text_name(t, 'q');
-  p->n0 = at_tile(t, &p->n, text_printf(t, "(%s %% %s)", part, across), p->tile_n);
-  text_line(t, "const i64 %s = %s / %s;", rest, part, across);
-  p->m0 = at_tile(t, &p->m, text_printf(t, "(%s %% %s)", rest, down), p->tile_m);
-  text_positions(t, text_printf(t, "(%s / %s)", rest, down), p->batch.n, p->batch.var, p->batch.extent);
+  Dim *tiles = dim_mul(t->ir, m_tiles, n_tiles);
+  const char *part = text_parts(t, parts_of(p, tiles)), *type = text_index_type(tiles), *here = text_name(t, 'q');
+  const char *across = text_dim(t, n_tiles), *down = text_dim(t, m_tiles), *band = text_name(t, 'q'),
+             *rows = text_name(t, 'q');
+  text_line(t, "const %s %s = (%s)(%s %% %s), %s = %s / (%s * %d) * %d;", type, here, type, part, text_dim(t, tiles),
+            band, here, across, BAND, BAND);
+  text_line(t, "const %s %s = %s - %s < %d ? %s - %s : %d;", type, rows, down, band, BAND, down, band, BAND);
+  p->n0 = at_tile(t, &p->n, text_printf(t, "(%s %% (%s * %d) / %s)", here, across, BAND, rows), p->tile_n);
+  p->m0 =
+      at_tile(t, &p->m, text_printf(t, "(%s + %s %% (%s * %d) %% %s)", band, here, across, BAND, rows), p->tile_m);
+  text_positions(t, text_printf(t, "(%s / %s)", part, text_dim(t, tiles)), p->batch.n, p->batch.var, p->batch.extent);
 }
 
 void text_contraction(Text *t) {

@@ -22,6 +22,8 @@ typedef struct CudaKernel { /* how a kernel is launched */
   Dim *parts;     /* of one step: a block has one at a time */
   int64_t shared; /* bytes of a block's shared memory */
   Dim *scratch;   /* bytes for each block, a multiple of 64 */
+  int products;   /* instructions of units for matrices in its code */
+  bool stays;     /* its blocks are best as many as there are processors */
   bool has_90a;   /* there is another of its kind for sm_90a */
   int n_numbers;
   const int64_t *numbers;

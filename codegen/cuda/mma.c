@@ -95,6 +95,7 @@ static void multiply(Mma *x) {
             x->b.lines / UNIT_N, x->s.type == DT_f32 ? "tf32" : dtype_name(x->s.type));
   text_close(t);
   text_close(t);
+  t->how.products = steps * (x->a.lines / UNIT_M) * (x->b.lines / UNIT_N);
 }
 
 static void begin_slice(Mma *x, const Operand *o) {
@@ -108,6 +109,7 @@ static void run_through_k(Mma *x) {
   Text *t = x->t;
   const char *slices = slices_count(&x->s);
   bool copied = slice_is_copied(&x->s.a) || slice_is_copied(&x->s.b);
+  text_line(t, "NN_ROLLED");
   text_open(t, "for (int ahead = 0; ahead < %s + %d; ahead++)", slices, STAGES - 1);
   text_open(t, "if (ahead >= %d)", STAGES - 1);
   if (copied) text_line(t, "nn_copies_wait(%d);", STAGES - 2);

@@ -253,6 +253,7 @@ static void write_function(Buf *out, const Function *f) {
   buf_puts(out, "\n/* kernels:");
   for (int i = 0; i < f->written.n; i++) buf_printf(out, " %s", f->written.at[i]->text.how.symbol);
   buf_puts(out, " */\n");
+  if (text->how.products) buf_printf(out, "/* %s: %d products */\n", text->how.symbol, text->how.products);
   const char *condition =
       text->on_90a ? "defined(NN_WARPGROUPS) || defined(NN_SIMULATED)" : "!defined(NN_WARPGROUPS)";
   if (text->how.has_90a) buf_printf(out, "#if %s\n", condition);

@@ -131,9 +131,9 @@ static void multiply(Groups *x) {
 }
 
 /* The stage before, when no more than this many slices' products go on. */
-static void give_back(Groups *x, int going) {
-  text_line(x->t, "nn_group_wait(%d);", going);
-  text_line(x->t, "if (nn_thread() %% %d == 0) nn_arrive(&empty[%s]);", GROUP, stage_of(x, "(turn - 1)"));
+static void give_back(Groups *x, int going, const char *when) {
+  text_line(x->t, "nn_group_wait(%d);", going); /* never in a branch: the assembler would wait by itself */
+  text_line(x->t, "if (%s && nn_thread() %% %d == 0) nn_arrive(&empty[%s]);", when, GROUP, stage_of(x, "(turn - 1)"));
 }
 
 static void multiply_tiles(Groups *x) {
@@ -145,13 +145,9 @@ static void multiply_tiles(Groups *x) {
   text_line(t, "NN_ROLLED");
   text_open(t, "for (int slice = 0; slice < %s; slice++, turn++)", slices_count(&x->s));
   multiply(x);
-  text_open(t, "if (slice > 0)");
-  give_back(x, 1);
+  give_back(x, 1, "slice > 0");
   text_close(t);
-  text_close(t);
-  text_open(t, "if (%s > 0)", slices_count(&x->s));
-  give_back(x, 0);
-  text_close(t);
+  give_back(x, 0, text_printf(t, "%s > 0", slices_count(&x->s)));
   text_line(t, "NN_GROUP_SUMS_%d(sum);", x->p->tile_n);
   product_finish(
       x->p,
@@ -180,6 +176,8 @@ void warpgroup_text(Product *p) {
   Text *t = p->t;
   Groups x = groups_of(p);
   int left = x.stages * p->tile_m * ROW;
+  t->how.products = STEPS;
+  t->how.stays = true;
   t->how.threads = GROUP * (1 + x.multiply);
   t->how.shared = BARRIERS + left + x.stages * p->tile_n * ROW;
   text_line(t, "char *left_tile = nn_shared() + %d, *right_tile = left_tile + %d;", BARRIERS, left);

@@ -9,7 +9,15 @@
 #include "codegen/cuda/nvrtc.h"
 #include "lang/diag.h"
 
-enum { MAJOR = 75, MINOR = 76, SHARED = 8 /* attributes */, GUARD = 256, POISON = 0xff, MOST_SHARED = 48 << 10 };
+enum {
+  PROCESSORS = 16,
+  MAJOR = 75,
+  MINOR = 76,
+  SHARED = 8 /* attributes */,
+  GUARD = 256,
+  POISON = 0xff,
+  MOST_SHARED = 48 << 10
+};
 
 #define FUNCTIONS(F)                                                                                                 \
   F(cuInit, (unsigned))                                                                                              \
@@ -45,6 +53,7 @@ static struct {
   Nvrtc *nvrtc;
   char name[128];
   const char *arch;
+  int processors;
   int version;
 } gpu;
 
@@ -83,6 +92,7 @@ static const char *open_device(void) {
   must(gpu.cuDriverGetVersion(&gpu.version), "the driver's version");
   must(gpu.cuDeviceGetAttribute(&major, MAJOR, device), "its version");
   must(gpu.cuDeviceGetAttribute(&minor, MINOR, device), "its version");
+  must(gpu.cuDeviceGetAttribute(&gpu.processors, PROCESSORS, device), "its multiprocessors");
   gpu.arch = arena_printf(gpu.arena, "sm_%d%d%s", major, minor, major == 9 && minor == 0 ? "a" : "");
   return NULL;
 }
@@ -95,6 +105,7 @@ const char *device_open(void) {
   return error ? error : open_device();
 }
 
+int device_processors(void) { return gpu.processors; }
 const char *device_arch(void) { return gpu.arch; }
 
 void *device_stream(void) { return gpu.stream; }

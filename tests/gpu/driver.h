@@ -19,7 +19,8 @@ typedef struct Launch {
 /* NULL, or why there is none. Done once. */
 const char *device_open(void);
 const char *device_arch(void); /* sm_90a */
-void device_describe(void);    /* prints its name, architecture and driver */
+int device_processors(void);
+void device_describe(void); /* prints its name, architecture and driver */
 
 /* NULL, or what NVRTC or the driver says. A module lives until device_unload. */
 const char *device_load(Arena *a, const char *text, void **module);

@@ -3,6 +3,9 @@
  * that something was serialised. `ARCH+ARCH` takes turns: each part of the text is translated for one of them. A
  * program is NAME.nn, or NAME.cu: text as it is. Exit 77 where NVRTC is not here.
  *
+ * A program may be `bf16:PROGRAM.nn` or `tf32:PROGRAM.nn`, for that precision. Every kernel has as many instructions
+ * of units for matrices as its text says.
+ *
  * The opcodes of the instructions that matter are learnt from texts that have them once and several times; -c prints
  * how many of each every kernel has. What was translated is kept in NVRTC_KEPT, by a hash of the text; -l lists the
  * files of machine code, each with its architecture and program. */
@@ -35,13 +38,15 @@ typedef struct Matrix {
   CudaJobs jobs;
   Vec(const char *) programs; /* of the jobs */
   bool counts, list;
-  int bad;
+  int bad, products; /* products: instructions of units for matrices */
 } Matrix;
 
 /* ---- texts ---- */
 
 /* The kernels of a program, in parts; those that another program has are not taken again. */
 static void add_program(Matrix *m, const char *path) {
+  bool bf16 = !strncmp(path, "bf16:", 5), tf32 = !strncmp(path, "tf32:", 5);
+  path += bf16 || tf32 ? 5 : 0;
   Arena *a = m->arena;
   StrTable *strings = str_table_new(a);
   Sources sources = {.arena = a};
@@ -50,9 +55,12 @@ static void add_program(Matrix *m, const char *path) {
   char *text;
   if (input_read(a, path, &text, &n)) ice("%s cannot be read", path);
   const ElaborateOptions meaning = {.folder = dirname(arena_strndup(a, path, strlen(path))),
-                                    .vocabulary = vocabulary_read};
+                                    .vocabulary = vocabulary_read,
+                                    .products_given = bf16,
+                                    .products = DT_bf16};
   Program *p = elaborate_program(a, strings, &sources, &diags, str_internz(strings, path), text, n, &meaning);
-  const CompileOptions o = {.passes = {.level = 2, .gpu = true}, .march = "x86-64-v3", .sources = &sources};
+  const CompileOptions o = {
+      .passes = {.level = 2, .gpu = true}, .march = "x86-64-v3", .sources = &sources, .tf32 = tf32};
   Compilation *c = compile_begin(a, p, &diags, &o);
   if (diags.errors || !compile_passes(c) || compile_schedules(c)) ice("%s is refused", path);
   CudaTexts parts = cuda_write_parts(a, cuda_program(a, c->schedules.n, c->schedules.at));
@@ -185,6 +193,22 @@ static void print_counts(const CudaJob *job, const char *symbol) {
 
 /* ---- gates ---- */
 
+/* What the text says that a kernel has of instructions of units for matrices. */
+static int planned(Matrix *m, const CudaJob *job, const char *symbol) {
+  const char *at = strstr(job->text, arena_printf(m->arena, "/* %s: ", symbol));
+  return at ? atoi(strchr(at, ':') + 1) : 0;
+}
+
+static void check_products(Matrix *m, const CudaJob *job, const char *symbol) {
+  int count[OPCODES] = {0}, wanted = planned(m, job, symbol);
+  cubin_count(job->code, job->n_code, symbol, count);
+  int found = count[instructions[1].opcode] + count[instructions[2].opcode];
+  m->products += found;
+  if (found == wanted) return;
+  printf("%s, %s: %d instructions of units for matrices instead of %d\n", job->arch, symbol, found, wanted);
+  m->bad++;
+}
+
 static void look_at(Matrix *m, int i) {
   const CudaJob *job = &m->jobs.at[i];
   const char *program = m->programs.at[i], *note = job->log ? strstr(job->log, "(C75") : NULL;
@@ -197,6 +221,7 @@ static void look_at(Matrix *m, int i) {
   for (int k = 0; k < uses.n; k++) {
     const CudaUse *u = &uses.at[k];
     if (m->counts) print_counts(job, u->symbol);
+    check_products(m, job, u->symbol);
     if (u->spilled == 0 && u->stack == 0) continue;
     printf("%s, %s, %s: %d bytes spilled, a stack of %d\n", program, job->arch, u->symbol, u->spilled, u->stack);
     m->bad++;
@@ -252,7 +277,8 @@ int main(int argc, char **argv) {
   check_gates(&m);
   translate(&m, m.jobs);
   for (int i = 0; i < m.jobs.n; i++) look_at(&m, i);
-  printf("%d parts of texts translated, %d faults\n", m.jobs.n, m.bad);
+  printf("%d parts of texts translated, %d instructions of units for matrices, %d faults\n", m.jobs.n, m.products,
+         m.bad);
   nvrtc_close(m.nvrtc);
   arena_free(m.arena);
   return m.bad != 0;

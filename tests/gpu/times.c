@@ -66,13 +66,12 @@ static void prepare(Arena *a, Case *c) {
   const Kernel *k = s->kernels.at[0];
   CudaProgram *p = cuda_program(a, 1, &s);
   CudaKernel how = cuda_kernel(p, s, k, !strcmp(device_arch(), "sm_90a"));
-  int64_t parts = dim_evaluate(how.parts, number, NULL);
+  int64_t parts = dim_evaluate(how.parts, number, NULL), most = how.stays ? device_processors() : MOST_BLOCKS;
   cuda_write_program(&text, p);
   const char *error = s->kernels.n == 1 && k->operands.n == 3 ? device_load(a, text.text, &c->module) : "two kernels";
   if (error) ice("%s", error);
   buf_free(&text);
-  c->launch =
-      (Launch){how.symbol, (int)(parts < MOST_BLOCKS ? parts : MOST_BLOCKS), how.threads, (int)how.shared, NULL};
+  c->launch = (Launch){how.symbol, (int)(parts < most ? parts : most), how.threads, (int)how.shared, NULL};
   int n = k->operands.n;
   static int64_t step, scratch;
   c->launch.arguments = NEW_ARRAY(a, void *, n + 2 + how.n_numbers);
