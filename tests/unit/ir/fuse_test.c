@@ -162,6 +162,52 @@ static void scalars_go_everywhere(void **state) {
                2);
 }
 
+/* How many nodes of this many dimensions hold the operation. */
+static int holders(const Graph *g, const char *op, int rank) {
+  int n = 0;
+  for (int i = 0; i < g->nodes.n; i++) {
+    const Node *k = g->nodes.at[i];
+    Buf text = {0};
+    if (k->body) expr_print(&text, k->body);
+    n += k->rank == rank && text.n && strstr(text.text, op);
+    buf_free(&text);
+  }
+  return n;
+}
+
+/* Positions are tables, one for both readers; what vectors do not run along stays in a register, a read that only its
+ * condition keeps inside stays below it, and a contraction packs its operands once anyway. */
+static void hoisted_tables(void **state) {
+  (void)state;
+  Graph *g = graph_of(
+      "%0 = input x : f32[16, 32, 8]\n"
+      "%1 = input p : f32[8]\n"
+      "%2 = comp f32[16, 32, 8] [i0, i1, i2] mul(%0[i0, i1, i2], cos(mul(cast(f32, i64(i1)), exp(%1[i2]))))\n"
+      "%3 = comp f32[16, 32, 8] [i0, i1, i2] add(%0[i0, i1, i2], cos(mul(cast(f32, i64(i1)), exp(%1[i2]))))\n"
+      "output y = %2\noutput z = %3\n");
+  assert_true(pass_hoist(g, &(PassContext){0}));
+  assert_null(graph_verify(g));
+  assert_int_equal(holders(g, "cos", 3), 0);
+  assert_int_equal(holders(g, "cos", 2), 1);
+  assert_int_equal(holders(g, "exp", 1), 1);
+  assert_false(pass_hoist(g, &(PassContext){0}));
+  assert_false(pass_hoist(graph_of("%0 = input x : f32[16, 32]\n"
+                                   "%1 = input m : f32[16]\n"
+                                   "%2 = comp f32[16, 32] [i0, i1] sub(%0[i0, i1], log(%1[i0]))\n"
+                                   "output y = %2\n"),
+                          &(PassContext){0}));
+  assert_false(pass_hoist(graph_of("%0 = input x : f32[16, 32]\n"
+                                   "%1 = input p : f32[31]\n"
+                                   "%2 = comp f32[16, 32] [i0, i1] select(ge0(i1 - 1), exp(%1[i1 - 1]), %0[i0, i1])\n"
+                                   "output y = %2\n"),
+                          &(PassContext){0}));
+  assert_false(pass_hoist(graph_of("%0 = input x : f32[16, 32]\n"
+                                   "%1 = input w : f32[64, 32]\n"
+                                   "%2 = comp f32[16, 64] [i0, i1] sum(r0 < 32: mul(tanh(%0[i0, r0]), %1[i1, r0]))\n"
+                                   "output y = %2\n"),
+                          &(PassContext){0}));
+}
+
 static void activations_are_reused(void **state) {
   (void)state;
   const char *text = "%0 = input x : f32[64, 48]\n"
@@ -327,6 +373,7 @@ int main(void) {
       TEST(views_first),
       TEST(stencils),
       TEST(scalars_go_everywhere),
+      TEST(hoisted_tables),
       TEST(activations_are_reused),
       TEST(finishing_maps_of_stored_reductions),
       TEST(squeezed),
