@@ -6,7 +6,15 @@
 
 #include <math.h>
 
-enum { MAX_POOL = 64, MAX_ELEMENTS = 6000, MAX_POINTS = 200000, MAX_RANK = 4, PALETTE = 6, MAX_GRADIENTS = 3 };
+enum {
+  MAX_POOL = 64,
+  MAX_ELEMENTS = 6000,
+  MAX_POINTS = 200000,
+  MAX_RANK = 4,
+  PALETTE = 6,
+  MAX_GRADIENTS = 3,
+  ATTENTION = 7
+};
 
 typedef struct Maker {
   RandomGraph *r;
@@ -397,14 +405,10 @@ static int64_t count_of(const Maker *m, const Node *n) {
   return count;
 }
 
-static void add_source(Maker *m) {
-  Dim *shape[3];
-  int rank = below(m, 8) == 0 ? 0 : 1 + below(m, 3);
+static Node *source(Maker *m, int rank, Dim **shape) {
   int64_t count = 1;
-  for (int i = 0; i < rank; i++) count *= size_of(m, shape[i] = any_extent(m));
-  if (count > MAX_ELEMENTS) return;
-  bool input = rank && below(m, 2);
-  bool open = false;
+  bool input = rank && below(m, 2), open = false;
+  for (int i = 0; i < rank; i++) count *= size_of(m, shape[i]);
   for (int i = 0; i < rank; i++) open |= shape[i] == m->B;
   Str name = str_internf(m->ir->strings, "%s%d", input || open ? "x" : "w", m->g->nodes.n);
   Node *n = input || open ? graph_input(m->g, name, m->real, rank, shape, (Span){0})
@@ -412,8 +416,50 @@ static void add_source(Maker *m) {
   void *data = arena_alloc(m->r->arena, (size_t)count * 8);
   for (int64_t i = 0; i < count; i++) dtype_store_real(m->real, data, i, uniform(m));
   give(m, n, data);
+  return n;
+}
+
+static void add_source(Maker *m) {
+  Dim *shape[3];
+  int rank = below(m, 8) == 0 ? 0 : 1 + below(m, 3);
+  int64_t count = 1;
+  for (int i = 0; i < rank; i++) count *= size_of(m, shape[i] = any_extent(m));
+  if (count > MAX_ELEMENTS) return;
+  Node *n = source(m, rank, shape);
   keep(m, n);
   if (m->ngradients < MAX_GRADIENTS) m->differentiated[m->ngradients++] = n;
+}
+
+static Node *tensor_of(Maker *m, Dim *batch, int64_t rows, int64_t columns) {
+  return source(m, 3, (Dim *[]){batch, dim_const(m->ir, rows), dim_const(m->ir, columns)});
+}
+
+/* Scores of keys, perhaps in part or with a penalty, of which a row's exponentials weigh values. At times the weights
+ * are seen by others too. */
+static void add_attention(Maker *m) {
+  Dim *batch = below(m, 2) ? m->B : dim_const(m->ir, 2);
+  int queries = 9 + below(m, 18), keys = below(m, 2) ? queries : 9 + below(m, 18), width = 4 + below(m, 5);
+  Node *q = tensor_of(m, batch, queries, width), *k = tensor_of(m, batch, keys, width);
+  Node *v = tensor_of(m, batch, keys, 8 + below(m, 4));
+  Var *b = var_fresh(m->ir, batch), *t = var_fresh(m->ir, q->shape[1]), *u = var_fresh(m->ir, k->shape[1]);
+  Var *e = var_fresh(m->ir, q->shape[2]), *f = var_fresh(m->ir, v->shape[2]), *score[] = {b, t, u};
+  Expr *product = op2(m, OP_mul, read_at(m, q, (Var *[]){b, t, e}), read_at(m, k, (Var *[]){b, u, e}));
+  Expr *s = read_at(m, graph_comp(m->g, 3, score, RED_sum, 1, &e, product, (Span){0}), score);
+  Form *before = form_sub(m->ir, at(m, t), at(m, u));
+  if (below(m, 2))
+    s = op2(m, OP_sub, s,
+            op2(m, OP_mul, number(m, 0.02), expr_cast(m->ir, m->real, expr_index(m->ir, DT_i32, before))));
+  if (below(m, 2)) s = expr_select(m->ir, expr_ge0(m->ir, before), s, number(m, -(double)INFINITY));
+  s = read_at(m, graph_comp(m->g, 3, score, RED_none, 0, NULL, s, (Span){0}), score);
+  Node *max = graph_comp(m->g, 2, score, RED_max, 1, &u, s, (Span){0});
+  Expr *weight = op1(m, OP_exp, op2(m, OP_sub, s, op1(m, OP_stop, read_at(m, max, score))));
+  Node *sum = graph_comp(m->g, 2, score, RED_sum, 1, &u, weight, (Span){0});
+  Node *p = graph_comp(m->g, 3, score, RED_none, 0, NULL, op2(m, OP_div, weight, read_at(m, sum, score)), (Span){0});
+  Expr *weighed = op2(m, OP_mul, read_at(m, p, score), read_at(m, v, (Var *[]){b, u, f}));
+  if (below(m, 4) == 0) keep(m, p);
+  keep(m, graph_comp(m->g, 3, (Var *[]){b, t, f}, RED_sum, 1, &u, weighed, (Span){0}));
+  m->differentiated[0] = q, m->differentiated[1] = k, m->differentiated[2] = v;
+  m->ngradients = MAX_GRADIENTS;
 }
 
 /* An input of indices below `limit`, of rank 1. */
@@ -571,6 +617,7 @@ RandomGraph random_graph(uint64_t seed, int flags) {
   while (m.n < 3) add_source(&m);
   int steps = 3 + below(&m, 18);
   for (int i = 0; i < steps; i++) operations[below(&m, (int)(sizeof operations / sizeof *operations))](&m);
+  if (seed % ATTENTION == 3) add_attention(&m);
   r.loss = make_loss(&m);
   name_outputs(&m);
   add_derivatives(&m);

@@ -45,6 +45,7 @@ static bool equal(uint64_t seed, int level, const char *march, const char *witho
                    .chunks = 1 + (int)(seed % 4),
                    .given = &r.in,
                    .passes = true,
+                   .gpu = seed / 7 % 2 == 0,
                    .without = without,
                    .reference = plain.g,
                    .show = getenv("SHOW") != NULL};
@@ -62,7 +63,7 @@ static bool equal(uint64_t seed, int level, const char *march, const char *witho
 static Buf text_without(uint64_t seed, const char *without) {
   RandomGraph r = random_graph(seed, flags_of(seed));
   DiagSink diags = {.arena = r.arena};
-  PipelineOptions o = {.level = 2, .disabled = (const char *const[]){without, NULL}};
+  PipelineOptions o = {.level = 2, .gpu = seed / 7 % 2 == 0, .disabled = (const char *const[]){without, NULL}};
   Buf b = {0};
   if (pipeline_run(r.g, &diags, &o)) graph_print(&b, r.g);
   random_graph_free(&r);
