@@ -511,6 +511,7 @@ static void build_train(Tables *t) {
                           .reports = reports,
                           .stall = from->stall,
                           .stall_epochs = from->stall_epochs,
+                          .begin = graph_index(t, from->begin),
                           .step = graph_index(t, from->step),
                           .eval = graph_index(t, from->eval),
                           .grads = graph_index(t, from->grads),
@@ -626,6 +627,7 @@ void tables_graphs(Arena *a, const Program *p, const char *only, GraphList *out)
   }
   for (int i = 0; i < p->train.n; i++) {
     const Train *t = &p->train.at[i];
+    add_graph(a, t->begin, out);
     add_graph(a, t->step, out);
     add_graph(a, t->eval, out);
     add_graph(a, t->grads, out);

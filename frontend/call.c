@@ -729,7 +729,7 @@ static Expr *uniform(Elaborator *x, DType t, Str path, int rank, Var **own, Span
     stride = stride < (int64_t)1 << 40 && extent < 1 << 22 ? stride * extent : 1; /* beyond it, numbers repeat */
   }
   Node *seed = graph_named_input(x, "$seed", DT_i64, 0, NULL, at);
-  bool init = x->graph == x->program->init;
+  bool init = x->filling;
   Expr *step =
       init ? expr_int(x->ir, DT_i32, 0) : expr_read(x->ir, graph_named_input(x, "$step", DT_i32, 0, NULL, at), NULL);
   return expr_random(x->ir, t, fnv1a(path), expr_read(x->ir, seed, NULL), step, place ? place : zero, element);

@@ -114,6 +114,7 @@ static Value *gradient(Elaborator *x, const Ast *a, Value *s, Value *v) {
   Variable by;
   if (!find_variable(x, a, v, n, used, &by)) return NULL;
   Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
+  by.node = tensor_when(x, total, by.node);
   if (goes_through_repeat(x, total, by.node, a->span)) return NULL;
   int steps = steps_used(x, n, used);
   Node *d = steps ? part_gradient(x, a, &by, total, steps, used) : graph_grad(x->graph, total, by.node, a->span);
@@ -246,6 +247,7 @@ static Value *tangent(Elaborator *x, const Ast *a, Value *y, Value *variable, Va
   if (!direction_fits(x, a, v, variable)) return NULL;
   Node *value = node_over(x, y, n, used);
   if (!value) return NULL;
+  by.node = tensor_when(x, value, by.node);
   if (!derive_depends(x->graph, value, by.node)) return value_zeros(x, y);
   if (goes_through_repeat(x, value, by.node, a->span)) return NULL;
   if (!one_direction(x, a, &by, v, n, used)) return NULL;

@@ -470,11 +470,14 @@ Value *value_filling(Elaborator *x, Value *v, const Type *t, Str name, Span at) 
   return NULL;
 }
 
-static void elaborate_init(Elaborator *x) {
+/* A graph that stores first values: of all tensors, or of the states of one training. */
+static Graph *first_values(Elaborator *x, Str name, int train) {
   GraphState *saved;
-  x->program->init = graph_begin(x, str_internz(x->strings, "init"), &saved);
+  Graph *g = graph_begin(x, name, &saved);
+  x->filling = true;
   for (int k = 0; k < x->inits.n; k++) {
     Init *i = &x->inits.at[k];
+    if (train && i->train != train) continue;
     const ProgramTensor *p = &x->program->tensors.at[i->tensor];
     Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
     for (int d = 0; d < p->rank; d++) t.shape[d] = dim_const(x->ir, p->shape[d]);
@@ -488,7 +491,27 @@ static void elaborate_init(Elaborator *x) {
     if (x->current.at[k].value)
       graph_store(x->graph, x->current.at[k].source, value_whole(x, x->current.at[k].value),
                   x->current.at[k].source->span);
+  x->filling = false;
   graph_end(x, saved);
+  return g;
+}
+
+static bool reads_weights(const Graph *g) {
+  for (int i = 0; i < g->nodes.n; i++)
+    if (g->nodes.at[i]->kind == NODE_param) return true;
+  return false;
+}
+
+/* First values; once more those of a training's states that are made of weights, which it may start from others. */
+static void elaborate_init(Elaborator *x) {
+  int errors = x->diags->errors;
+  x->program->init = first_values(x, str_internz(x->strings, "init"), 0);
+  for (int i = 0; i < x->program->train.n && x->diags->errors == errors; i++) {
+    Train *t = &x->program->train.at[i];
+    Graph *g = first_values(x, str_internf(x->strings, "train.%s%sbegin", t->name ? t->name : "", t->name ? "." : ""),
+                            i + 1);
+    if (reads_weights(g)) t->begin = g;
+  }
 }
 
 /* File-level definitions that read data: one graph a data set, computed once from its training part. */

@@ -1,6 +1,8 @@
 /* model.c - instances of models: members, full names, parameters, and what a parameter's value is at each moment. */
 #include "frontend/value.h"
 
+#include "ir/derive.h"
+
 #include <string.h>
 
 typedef struct TensorName {
@@ -42,7 +44,7 @@ static Current *current_of(Elaborator *x, int tensor) {
   Node *n = param ? graph_param(x->graph, p->name, p->dtype, p->rank, shape, p->span)
                   : graph_state(x->graph, p->name, p->dtype, p->rank, shape, p->span);
   n->trained = p->role == ROLE_param;
-  vec_push(x->arena, &x->current, (Current){n, NULL});
+  vec_push(x->arena, &x->current, (Current){.source = n});
   x->places.at[tensor] = x->current.n;
   return &x->current.at[x->current.n - 1];
 }
@@ -58,11 +60,29 @@ Value *tensor_current(Elaborator *x, int tensor, Span at) {
   return c->value ? c->value : value_node(x, c->source, at);
 }
 
+/* The node that is all of v; NULL: there is none yet. */
+static Node *whole_node(const Value *v) {
+  if (v->rank) return v->nprefix ? NULL : v->node;
+  return v->expr && v->expr->kind == EXPR_READ && !v->expr->node->rank ? v->expr->node : NULL;
+}
+
 Value *tensor_assign(Elaborator *x, int tensor, Value *v) {
   Current *c = current_of(x, tensor);
   Value *before = c->value;
+  Node *node = before ? whole_node(before) : NULL;
+  if (node) vec_push(x->arena, &c->was, node);
   c->value = v;
   return before;
+}
+
+Node *tensor_when(Elaborator *x, Node *value, Node *now) {
+  const Current *c = NULL;
+  for (int i = 0; i < x->current.n && !c; i++)
+    if (x->current.at[i].value && whole_node(x->current.at[i].value) == now) c = &x->current.at[i];
+  if (!c || derive_depends(x->graph, value, now)) return now;
+  for (int i = c->was.n - 1; i >= 0; i--)
+    if (derive_depends(x->graph, value, c->was.at[i])) return c->was.at[i];
+  return derive_depends(x->graph, value, c->source) ? c->source : now;
 }
 
 /* ---- instances ---- */

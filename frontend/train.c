@@ -36,7 +36,12 @@ static int state_tensor(Elaborator *x, const TrainWalk *w, Ast *a) {
   if (tensor >= 0) return tensor;
   tensor = tensor_declare(x, name, ROLE_state, &t, a->name_span);
   if (tensor >= 0)
-    vec_push(x->arena, &x->inits, (Init){.tensor = tensor, .ast = a, .path = name, .module = x->module});
+    vec_push(x->arena, &x->inits,
+             (Init){.tensor = tensor,
+                    .ast = a,
+                    .path = name,
+                    .module = x->module,
+                    .train = x->program->train.n + 1});
   return tensor;
 }
 
@@ -55,7 +60,12 @@ static Value *structure_state(Elaborator *x, const TrainWalk *w, Ast *a) {
     if (s->states[i] >= 0) continue;
     if ((s->states[i] = tensor_declare(x, name, ROLE_state, &t, a->name_span)) < 0) return NULL;
     vec_push(x->arena, &x->inits,
-             (Init){.tensor = s->states[i], .ast = a, .path = name, .module = x->module, .part = i + 1});
+             (Init){.tensor = s->states[i],
+                    .ast = a,
+                    .path = name,
+                    .module = x->module,
+                    .part = i + 1,
+                    .train = x->program->train.n + 1});
   }
   return s;
 }

@@ -190,6 +190,7 @@ typedef struct Repeat Repeat; /* one that is a repeat */
 typedef struct Current { /* what a parameter or state is at this moment of the walk */
   Node *source;          /* graph_param or graph_state */
   Value *value;          /* NULL: the source itself */
+  Vec(Node *) was;       /* after the source and before that, in order */
 } Current;
 
 typedef struct FrameCount {
@@ -223,6 +224,7 @@ typedef struct Init { /* a tensor's first value */
   Module *module;
   Value *value; /* a number, given instead of what `ast` says; or NULL */
   int part;     /* of the structure that `ast` gives, counted from 1; 0: `ast` gives a tensor */
+  int train;    /* a state of this training, counted from 1; 0: of none */
 } Init;
 
 typedef struct Next { /* a state's next value */
@@ -262,6 +264,7 @@ typedef struct Elaborator {
   bool training;
   bool generic;        /* checking generic code: nothing is kept */
   Vec(Power) powers;   /* of generic code */
+  bool filling;        /* first values are walked: there is no step and no example */
   const Ast *entry;    /* that is walked; NULL */
   bool sample;         /* it may draw */
   struct Frame *frame; /* the call that is walked: names draws */
@@ -521,7 +524,9 @@ void instance_params(Elaborator *x, Instance *i, IntList *out);
 void value_params(Elaborator *x, Value *v, IntList *out);
 Value *tensor_current(Elaborator *x, int tensor, Span at); /* a parameter's or state's value at this moment */
 Value *tensor_assign(Elaborator *x, int tensor, Value *v); /* its value from now on; gives what was assigned before */
-Node *tensor_source(const Elaborator *x, int tensor);      /* in this graph; NULL: nothing has used it */
+/* What a parameter that is `now` was when `value` was computed: the newest that it depends on; `now` if on none. */
+Node *tensor_when(Elaborator *x, Node *value, Node *now);
+Node *tensor_source(const Elaborator *x, int tensor); /* in this graph; NULL: nothing has used it */
 int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at);
 int tensor_find(Elaborator *x, Str name); /* -1 */
 

@@ -9,6 +9,7 @@ void program_graphs(Program *p, void (*f)(void *cx, Graph *g), void *cx) {
   }
   for (int i = 0; i < p->train.n; i++) {
     Train *t = &p->train.at[i];
+    if (t->begin) f(cx, t->begin);
     if (t->step) f(cx, t->step);
     if (t->eval) f(cx, t->eval);
     if (t->grads) f(cx, t->grads);

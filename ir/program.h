@@ -99,6 +99,7 @@ typedef struct Train {
   Str stall; /* `stop when NAME stalls N`; NULL: none */
   int64_t stall_epochs;
   bool conditional; /* a step decides at run time what it changes */
+  Graph *begin;     /* -> stores of the training's states, which are made of weights; NULL: of none */
   Graph *step;      /* fields, $... -> losses, reports; stores */
   Graph *eval;      /* fields, $... -> losses, reports, with training = false */
   Graph *grads;  /* fields, $... -> losses, reports, grad/<param>: for --save-grads, and for the pieces of a batch */

@@ -152,7 +152,7 @@ static int open_training(Bench *b, const Case *c, Memory *m) {
   m->sets = calloc((size_t)m->n_sets, sizeof *m->sets);
   m->places = calloc((size_t)m->n_sets, sizeof *m->places);
   if (!m->data || !m->sets || !m->places) return nnrt_fail_memory(b->error, 0, "the data");
-  int status = nnrt_model_init(&m->model, t->seed, b->error);
+  int status = nnrt_model_init(&m->model, b->cli->program->init, t->seed, b->error);
   for (int k = 0; status == NNRT_OK && k < m->n_sets; k++) status = open_set(b, c, m, k);
   return status == NNRT_OK
              ? nnrt_feed_open(&m->feed, &m->model, t->step, m->sets, m->n_sets, c->batch, t->seed, b->error)
@@ -162,7 +162,7 @@ static int open_training(Bench *b, const Case *c, Memory *m) {
 /* An entry on zeros: every open dimension that is not the batch is at its lower bound. */
 static int open_entry(Bench *b, const Case *c, Memory *m) {
   int64_t open[MAX_LIST], shape[NNRT_MAX_RANK];
-  int status = b->cli->program->init >= 0 ? nnrt_model_init(&m->model, 1, b->error) : NNRT_OK;
+  int status = b->cli->program->init >= 0 ? nnrt_model_init(&m->model, b->cli->program->init, 1, b->error) : NNRT_OK;
   if (status == NNRT_OK) status = nnrt_run_open(&m->run, &m->model, c->graph, b->error);
   if (status != NNRT_OK) return status;
   const NnrtGraph *g = m->run.graph;

@@ -335,12 +335,12 @@ static void host_changed(const NnrtModel *m) {
   if (x) x->host_is_newer = true;
 }
 
-int __real_nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e);
-int __wrap_nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e);
-int __wrap_nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e) {
+int __real_nnrt_model_init(NnrtModel *m, int64_t graph, int64_t seed, NnrtError *e);
+int __wrap_nnrt_model_init(NnrtModel *m, int64_t graph, int64_t seed, NnrtError *e);
+int __wrap_nnrt_model_init(NnrtModel *m, int64_t graph, int64_t seed, NnrtError *e) {
   fetch(m);
   host_changed(m);
-  return __real_nnrt_model_init(m, seed, e);
+  return __real_nnrt_model_init(m, graph, seed, e);
 }
 
 int __real_nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, NnrtError *e);

@@ -53,9 +53,9 @@ void nnrt_model_close(NnrtModel *m) {
   *m = (NnrtModel){0};
 }
 
-int nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e) {
+int nnrt_model_init(NnrtModel *m, int64_t graph, int64_t seed, NnrtError *e) {
   NnrtRun r;
-  int status = nnrt_run_open(&r, m, m->program->init, e);
+  int status = nnrt_run_open(&r, m, graph, e);
   if (status != NNRT_OK) return status;
   uint64_t mixed = nnrt_mix64((uint64_t)seed);
   nnrt_run_input(&r, nnrt_port(r.graph->inputs, r.graph->n_inputs, "$seed"), &mixed);

@@ -21,8 +21,8 @@ typedef struct NnrtModel {
 int nnrt_model_open(NnrtModel *m, const NnrtProgram *p, NnrtPool *pool, NnrtError *e);
 void nnrt_model_close(NnrtModel *m);
 
-/* Runs the program's `init` graph: every variable but the statistics gets its first value. */
-int nnrt_model_init(NnrtModel *m, int64_t seed, NnrtError *e);
+/* Runs a graph that stores first values: the program's `init`, for every variable but the statistics. */
+int nnrt_model_init(NnrtModel *m, int64_t graph, int64_t seed, NnrtError *e);
 
 typedef struct NnrtStep { /* a launch, bound */
   NnrtKernel *kernel;

@@ -158,7 +158,7 @@ int nnrt_start_load(NnrtCli *c, NnrtModel *m) {
 
 /* What no file gives has its first value. */
 static int load_all(NnrtCli *c, NnrtModel *m) {
-  int status = nnrt_model_init(m, 1, &c->error);
+  int status = nnrt_model_init(m, m->program->init, 1, &c->error);
   return status == NNRT_OK ? nnrt_start_load(c, m) : status;
 }
 

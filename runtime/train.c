@@ -133,21 +133,32 @@ static int fill_statistics(NnrtTraining *t) {
   return status;
 }
 
-/* First values, statistics of the training part, weights of instances, of all: in this order, the last wins. After
- * another block only the statistics of data that it did not have. */
-static int fill_model(NnrtTraining *t) {
-  if (t->goes_on) return fill_statistics(t);
-  int status = nnrt_model_init(&t->model, t->seed, t->error);
-  if (status == NNRT_OK) status = fill_statistics(t);
-  if (status == NNRT_OK) status = nnrt_start_load(t->cli, &t->model);
-  const char *weights = nnrt_cli_text(t->cli, NNRT_OPT_WEIGHTS);
-  if (status != NNRT_OK || !weights || nnrt_start_is_part(t->cli->program, weights)) return status;
+static int load_weights(NnrtTraining *t, const char *weights) {
   NnrtSafetensors s;
-  status = nnrt_safetensors_open(&s, weights, t->error);
+  int status = nnrt_safetensors_open(&s, weights, t->error);
   if (status != NNRT_OK) return status;
   status = nnrt_checkpoint_load(&t->model, &s, NNRT_LOAD_WEIGHTS, t->error);
   nnrt_safetensors_close(&s);
   return status;
+}
+
+/* The training's states that are made of weights, now that these are there. */
+static int begin_states(NnrtTraining *t) {
+  return t->table->begin < 0 ? NNRT_OK : nnrt_model_init(&t->model, t->table->begin, t->seed, t->error);
+}
+
+/* First values, statistics of the training part, weights of instances, of all: in this order, the last wins; a file
+ * that holds the training's states has them, too. After another block only the statistics of data that it did not
+ * have, and its own states. */
+static int fill_model(NnrtTraining *t) {
+  const char *weights = nnrt_cli_text(t->cli, NNRT_OPT_WEIGHTS);
+  bool all = !t->goes_on && weights && !nnrt_start_is_part(t->cli->program, weights);
+  int status = t->goes_on ? NNRT_OK : nnrt_model_init(&t->model, t->cli->program->init, t->seed, t->error);
+  if (status == NNRT_OK) status = fill_statistics(t);
+  if (status == NNRT_OK && !t->goes_on) status = nnrt_start_load(t->cli, &t->model);
+  if (status == NNRT_OK && all) status = load_weights(t, weights);
+  if (status == NNRT_OK) status = begin_states(t);
+  return status == NNRT_OK && all && t->table->begin >= 0 ? load_weights(t, weights) : status;
 }
 
 static const char hyper[] = "hyper/";

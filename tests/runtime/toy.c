@@ -245,6 +245,7 @@ static const NnrtTrain training[] = {{.n_data = 1,
                                       .step = G_STEP,
                                       .eval = G_EVAL,
                                       .grads = G_GRADS,
+                                      .begin = -1,
                                       .update = -1}};
 static const NnrtArgument arguments[] = {{.name = "x", .dtype = NNRT_F32, AS(shape, 2)}},
                           results[] = {{.name = "result", .dtype = NNRT_F32, .data = -1, .field = -1}};
