@@ -38,13 +38,16 @@ Str frame_path(Elaborator *x, Str name) {
   return s;
 }
 
-void say_calls(Elaborator *x, Diag *d) {
-  for (int i = x->calls.n - 1; i >= 0; i--)
-    if (x->calls.at[i].call.source) {
-      const CallPlace *c = &x->calls.at[i];
+void say_calls_around(Elaborator *x, Diag *d, Span at) {
+  for (int i = x->calls.n - 1; i >= 0; i--) {
+    const CallPlace *c = &x->calls.at[i];
+    bool holds = c->call.source == at.source && c->call.begin <= at.begin && at.end <= c->call.end;
+    if (c->call.source && !holds)
       diag_place(d, c->call, "in this use of `%s`", c->function ? function_title(x, c->function) : c->name);
-    }
+  }
 }
+
+void say_calls(Elaborator *x, Diag *d) { say_calls_around(x, d, (Span){0}); }
 
 /* ---- arguments ---- */
 
@@ -125,7 +128,8 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
     } else if (position < np) {
       k = position++;
     } else {
-      diag_add(x->diags, DIAG_ARGUMENTS, args[i].span, "`%s` takes %d argument%s", name, np, np == 1 ? "" : "s");
+      say_calls(x, diag_add(x->diags, DIAG_ARGUMENTS, args[i].span, "`%s` takes %d argument%s", name, np,
+                            np == 1 ? "" : "s"));
       return false;
     }
     if (out[k]) {
@@ -141,6 +145,7 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
     if (out[p] || param->value) continue;
     Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, at, "`%s` of `%s` is not given", param->name, name);
     diag_place(d, param->span, "declared here");
+    say_calls_around(x, d, at);
     ok = false;
   }
   return ok;
@@ -668,6 +673,24 @@ static bool are_indices(const CallArg *args, int n) {
   return all;
 }
 
+/* Of a model under a second name: `m = M`. */
+static bool is_other_name(const Ast *name, const Value *v) {
+  return v->kind == VALUE_MODEL && name->kind == AST_NAME && name->name != v->model->name;
+}
+
+/* `m(x)` where m is the model itself. */
+static Value *say_no_instance(Elaborator *x, Env *e, const Ast *name, const Value *v) {
+  Str model = v->model->name;
+  Diag *d = diag_add(x->diags, DIAG_INSTANCE_HERE, name->span, "`%s` is the model `%s`, not an instance of it",
+                     name->name, model);
+  const Env *b = env_find(e, name->name);
+  const Decl *decl = b ? NULL : decl_find(x, x->module, name->name);
+  Span made = b ? b->span : decl ? decl->ast->span : (Span){0};
+  if (made.source) diag_place(d, made, "defined here");
+  diag_help(d, "make one: `%s = %s(...)`", name->name, model);
+  return NULL;
+}
+
 Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   Str naming = x->naming;
   if (a->callee->kind == AST_NAME && !env_find(e, a->callee->name) && !decl_find(x, x->module, a->callee->name)) {
@@ -689,7 +712,8 @@ Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   x->naming = naming;
   if (!args) return NULL;
   before = x->diags->all.n;
-  Value *v = call_value(x, callee, n, args, a->span);
+  Value *v = is_other_name(a->callee, callee) && !naming ? say_no_instance(x, e, a->callee, callee)
+                                                         : call_value(x, callee, n, args, a->span);
   bool element = !v && callee->kind == VALUE_TENSOR && x->diags->all.n > before;
   if (element && are_indices(args, n)) suggest_element(x, x->diags->all.at[before], a);
   return v;

@@ -619,8 +619,10 @@ static Expr *condition(Elaborator *x, Env *e, Ast *where, bool *fails) {
   if (!c) return NULL;
   c = value_runtime(x, c);
   if (c->kind == VALUE_TENSOR && c->dtype == DT_bool && !c->rank) return c->expr;
-  diag_add(x->diags, DIAG_WRONG_TYPE, where->span, "`where` takes a condition, and this is %s",
-           value_type_text(x, c));
+  Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, where->span, "`where` takes a condition, and this is %s",
+                     value_type_text(x, c));
+  if (c->kind == VALUE_TENSOR && c->dtype == DT_bool)
+    diag_help(d, "it is asked for each element: name the element, as `x[i] > 0`");
   *fails = true;
   return NULL;
 }

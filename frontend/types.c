@@ -222,6 +222,7 @@ static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char 
   if (param->span.source && (is_users(x, param->span) || !is_users(x, at)))
     diag_place(d, param->span, "declared here");
   if (v->kind == VALUE_TUPLE) diag_help(d, "take the result apart, `a, b = f(x)`, and give the part that is meant");
+  if (v->kind == VALUE_FUNCTION) say_calls_around(x, d, at);
   if (v->hyper)
     diag_help(d, "a `hyper` is there at run time; make it a constant of the file, which `nnc -D` changes");
   return NULL;

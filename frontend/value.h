@@ -418,7 +418,8 @@ Value *reduce_call(Elaborator *x, Str name, Value *v, Span at, bool *is); /* sum
 
 Frame *frame_enter(Elaborator *x, Str name); /* the frame before, to be put back */
 Str frame_path(Elaborator *x, Str name);
-void say_calls(Elaborator *x, Diag *d); /* the places of the calls that led here, innermost first */
+void say_calls(Elaborator *x, Diag *d);                 /* the places of the calls that led here, innermost first */
+void say_calls_around(Elaborator *x, Diag *d, Span at); /* of those that `at` is not in */
 
 typedef struct CallArg {
   Str name;

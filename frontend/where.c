@@ -85,6 +85,26 @@ static void learn_multiples(Head *h, Ast *a) {
     bind_symbol(h, left->left, dim_multiple(x->ir, left->left->name, scale, rest));
 }
 
+/* A value is no dimension: true after a message. */
+static bool compares_values(Head *h, const Ast *a) {
+  Elaborator *x = h->x;
+  for (int i = 0; a->kind == AST_NAME && i < h->params->items.n; i++) {
+    const Ast *param = h->params->items.at[i];
+    if (param->name != a->name || env_find(*h->e, a->name)) continue;
+    Diag *d = diag_add(x->diags, DIAG_REQUIREMENT, a->span, "a requirement compares dimensions, and `%s` is a value",
+                       a->name);
+    diag_place(d, param->span, "declared here");
+    bool tensor = param->type && param->type->shape;
+    if (tensor) diag_help(d, "elements are chosen in the body: `sum(i where %s[i] > 0: %s[i])`", a->name, a->name);
+    else diag_help(d, "what hangs on a value is chosen in the body: `if %s > 0 then a else b`", a->name);
+    return true;
+  }
+  bool found = false;
+  for (int i = 0; !found && i < ast_child_count(a); i++)
+    found = ast_child(a, i) && compares_values(h, ast_child(a, i));
+  return found;
+}
+
 static bool learn(Head *h, Ast *a) {
   Elaborator *x = h->x;
   if (a->kind == AST_BINARY && a->op == OP_AND) {
@@ -96,6 +116,7 @@ static bool learn(Head *h, Ast *a) {
     diag_help(d, "as in `where T <= 64 and T %% 2 == 0`");
     return false;
   }
+  if (compares_values(h, a)) return false;
   if (a->op == OP_EQ && (bind_equal(h, a->left, a->right) || bind_equal(h, a->right, a->left))) return true;
   if (!bind_symbols(h, a)) return false;
   Dim *l = dim_of(x, *h->e, a->left), *r = dim_of(x, *h->e, a->right);
