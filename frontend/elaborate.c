@@ -362,7 +362,7 @@ Value *any_argument(Elaborator *x, Env **e, Ast *p) {
   bool ok;
   dtype_of_name(x, p->type->name, &ok);
   Type type;
-  Decl *model = ok ? NULL : decl_find(x, x->module, p->type->name);
+  Decl *model = ok ? NULL : type_decl(x, p->type);
   if (!strcmp(t, "string") || !strcmp(t, "fn") || !strcmp(t, "dtype") || (model && model->kind == DECL_MODEL))
     return NULL;
   symbols_of_type(x, e, p->type);

@@ -225,9 +225,9 @@ Value *structure_reduce(Elaborator *x, Str name, Value *v, Span at) {
 
 /* ---- as an argument ---- */
 
-bool structure_is_of(const Value *v, Str model) {
+bool structure_is_of(const Value *v, const Decl *model) {
   const Value *of = v->kind == VALUE_STRUCTURE ? v->of : v;
-  return of->kind == VALUE_INSTANCE && of->instance->model->name == model;
+  return of->kind == VALUE_INSTANCE && of->instance->model->ast == model->ast;
 }
 
 /* `float[N]`: one dimension that is a name. */

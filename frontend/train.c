@@ -37,11 +37,7 @@ static int state_tensor(Elaborator *x, const TrainWalk *w, Ast *a) {
   tensor = tensor_declare(x, name, ROLE_state, &t, a->name_span);
   if (tensor >= 0)
     vec_push(x->arena, &x->inits,
-             (Init){.tensor = tensor,
-                    .ast = a,
-                    .path = name,
-                    .module = x->module,
-                    .train = x->program->train.n + 1});
+             (Init){.tensor = tensor, .ast = a, .path = name, .module = x->module, .train = x->program->train.n + 1});
   return tensor;
 }
 

@@ -153,8 +153,18 @@ static const char *type_meant(Str name) {
   return NULL;
 }
 
+/* Of an imported file only a model is a type. */
+static void say_no_model(Elaborator *x, const Ast *type) {
+  Diag *d = diag_add(x->diags, DIAG_NOT_A_TYPE, type->span, "`%s` is no model", written(x, type->span));
+  diag_help(d, "of a file that is imported under a name, its models are types");
+}
+
 bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   memset(out, 0, sizeof *out);
+  if (type->base) {
+    say_no_model(x, type);
+    return false;
+  }
   if (type->kind != AST_TYPE) {
     diag_add(x->diags, DIAG_NOT_A_TYPE, type->span, "one tensor's type is wanted here");
     return false;
@@ -228,6 +238,13 @@ static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char 
   return NULL;
 }
 
+/* What a type's name is defined as: a model, if it is right; NULL. */
+Decl *type_decl(Elaborator *x, const Ast *type) {
+  if (!type->base) return decl_find(x, x->module, type->name);
+  const Decl *file = decl_find(x, x->module, type->base->name);
+  return file && file->kind == DECL_FILE ? decl_brought(file->file, type->name) : NULL;
+}
+
 /* Compile-time parameters: int, real, string, flag, fn, schedule, a model's name. NULL and *known false: a tensor
  * type. */
 static Value *match_compile_time(Elaborator *x, Env *e, Ast *type, Ast *param, Value *v, Span at, const char *what,
@@ -248,9 +265,15 @@ static Value *match_compile_time(Elaborator *x, Env *e, Ast *type, Ast *param, V
   if (!strcmp(t, "fn"))
     return v->kind == VALUE_FUNCTION || v->kind == VALUE_INSTANCE ? v : mismatch(x, param, v, at, what, "a function");
   if (!strcmp(t, "dtype")) return v->kind == VALUE_DTYPE ? v : mismatch(x, param, v, at, what, "an element type");
-  if (value_is_structure(v) && structure_is_of(v, type->name)) return v;
-  *known = false;
-  return NULL;
+  const Decl *model = type_decl(x, type);
+  *known = model && model->kind == DECL_MODEL;
+  if (!*known && type->base) {
+    *known = true;
+    say_no_model(x, type);
+    return NULL;
+  }
+  if (!*known || (value_is_structure(v) && structure_is_of(v, model))) return *known ? v : NULL;
+  return mismatch(x, param, v, at, what, arena_printf(x->arena, "an instance of `%s`", written(x, type->span)));
 }
 
 /* A bound as a number, where that is known already. */

@@ -361,6 +361,7 @@ typedef struct Type { /* resolved */
 bool size_fits(Elaborator *x, int rank, Dim *const *shape, Span at); /* false after a message: over MAX_ELEMENTS */
 /* A dimension that nothing binds, where that has a meaning that is not compiled yet: true after a message. */
 bool type_is_open(Elaborator *x, Env *e, const Ast *type, const char *where);
+Decl *type_decl(Elaborator *x, const Ast *type);
 bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out); /* every dimension bound; false after a message */
 int type_rank(const Ast *type, bool *pack);                     /* dimensions that it writes, a pack not counted */
 /* Binds what the signature's type leaves unbound (dimensions, float, num, ..S) to what v has after its first `lift`
@@ -474,7 +475,7 @@ typedef Value *LeafFunction(Elaborator *x, int n, Value **args, const void *cx, 
 /* f of each parameter's values, where at least one argument is a structure; others are numbers. */
 Value *structure_map(Elaborator *x, int n, Value **args, LeafFunction *f, const void *cx, Span at);
 Value *structure_reduce(Elaborator *x, Str word, Value *v, Span at);
-bool structure_is_of(const Value *v, Str model);
+bool structure_is_of(const Value *v, const Decl *model);
 /* As type_match, for a structure. */
 Value *structure_match(Elaborator *x, Env **e, Ast *type, Value *v, Span at, const char *what);
 bool structure_next(Elaborator *x, Value *target, Value *v, Ast *a); /* `a` is `target <- v` */

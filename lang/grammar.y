@@ -120,6 +120,11 @@ block(A) ::= LBRACE(O) block_lines(L) RBRACE(C). { A = list_span(L, O, C); A->ki
 /* ---- types and dimensions */
 
 type(A) ::= NAME(N).          { A = type_node(p, N, NULL, NULL, N); }
+type(A) ::= NAME(B) DOT NAME(N). {
+  A = type_node(p, N, NULL, NULL, N);
+  A->span.begin = B.span.begin;
+  set(p, A, &A->base, name_node(p, B));
+}
 type(A) ::= NAME(N) shape(S). { A = type_node(p, N, NULL, S, N); }
 type(A) ::= TYPE_LT(N) dim(D) TYPE_GT(C).          { A = type_node(p, N, D, NULL, C); }
 type(A) ::= TYPE_LT(N) dim(D) TYPE_GT(C) shape(S). { A = type_node(p, N, D, S, C); }

@@ -182,7 +182,7 @@ typedef enum NnrtRole {
   F(STRING, stall, )                                                                                                 \
   F(INT, stall_epochs, )                                                                                             \
   F(INT, begin, ) /* graph: weights -> its states, stored; -1: none is made of weights */                            \
-  F(INT, step, )  /* graph */                                                                                         \
+  F(INT, step, )  /* graph */                                                                                        \
   F(INT, eval, )                                                                                                     \
   F(INT, grads, )                                                                                                    \
   F(INT, update, )      /* from the sum of the pieces' gradients; -1: a batch is not taken in pieces */              \
