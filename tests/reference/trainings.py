@@ -445,6 +445,21 @@ class BiLstm(nn.Module):
         return self.head(torch.cat([w.mean(1), h[-1], h[0], c[2], g[0], g[1], r[3, :, 1:]], 1))
 
 
+class Unbiased(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.RNN(4, 3, num_layers=2, nonlinearity="relu", bias=False, batch_first=True)
+        self.lstm = nn.LSTM(3, 4, bias=False, bidirectional=True, batch_first=True)
+        self.gru = nn.GRU(8, 3, bias=False, batch_first=True)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x):
+        y, h = self.rnn(x)
+        z, _ = self.lstm(y)
+        w, g = self.gru(z)
+        return self.head(torch.cat([w.mean(1), h[0], h[1], g[0]], 1))
+
+
 class Seq2seq(nn.Module):
     def __init__(self):
         super().__init__()
@@ -616,6 +631,10 @@ def bilstm():
     return classifier(21, BiLstm, 1e-2, 5, 4)
 
 
+def unbiased():
+    return classifier(28, Unbiased, 1e-2, 5, 4)
+
+
 def vit():
     return classifier(22, Vit, 0.1, 2, 8, 8, optimizer=momentum)
 
@@ -685,7 +704,7 @@ def semi():
 
 
 TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate, structures, optimizers,
-             bilstm, seq2seq, gpt, bert, ctc, vit, unet, residual, inception, semi]
+             bilstm, unbiased, seq2seq, gpt, bert, ctc, vit, unet, residual, inception, semi]
 
 
 def rounded(exact, f):
