@@ -149,7 +149,8 @@ static void name_kernel(const Schedule *s, Kernel *k) {
   Writer w = {.s = s, .k = k};
   buf_printf(&w.text, "%s grid", kernel_kind_name(k->kind));
   write_shape(&w, k->ngrid, k->grid);
-  buf_printf(&w.text, " operands %d cut %d block %" PRId64 " times %d", k->operands.n, k->cut, k->block, k->times);
+  buf_printf(&w.text, " operands %d cut %d block %" PRId64 " times %d taps %d", k->operands.n, k->cut, k->block,
+             k->times, k->taps);
   for (int i = 0; i < k->operands.n; i++) buf_printf(&w.text, " %s", dtype_name(k->operands.at[i]->node->dtype));
   for (int i = 0; i < k->guards.n; i++)
     buf_printf(&w.text, " if o%d is %d", k->guards.at[i].operand, k->guards.at[i].value);

@@ -181,7 +181,9 @@ struct Kernel {
   Scan *scan;      /* the same in the graph */
   int cut;
   int64_t block;
-  bool sums;       /* some members are sums over positions, which decide cut and block */
+  int taps;  /* of a row kernel: its last grid indices, of few values, whose positions share what they read and had
+                better be done together, in one loop over the row; all after `cut` */
+  bool sums; /* some members are sums over positions, which decide cut and block */
   int64_t grain;   /* units in one chunk: enough work to be worth a hand-over */
   Dim *work;       /* estimated nanoseconds on one thread */
   int vector;      /* out, by the backend: elements in a vector (1: scalar; `why` says why) */

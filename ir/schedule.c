@@ -15,7 +15,9 @@ enum {
   SORT_BYTES = 40,
   SORT_PS = 12000,
   OWNERS = 8,
-  OWNED_ROW = 32
+  OWNED_ROW = 32,
+  MOST_TAPS = 12,
+  ROWS_TO_SHARE = 8
 };
 
 const char *kernel_kind_name(KernelKind k) {
@@ -423,10 +425,55 @@ void cut_at(Scheduler *sc, Kernel *k, int cut, int64_t block) {
   }
 }
 
+/* Whether result index v of n only moves windows: it is read by beside an index of the reduction, or not at all. */
+static bool moves_windows(Scheduler *sc, const Node *n, const Var *v, ExprList reads) {
+  for (int i = 0; i < reads.n; i++)
+    for (int d = 0; d < reads.at[i]->node->rank; d++) {
+      const Form *f = reads.at[i]->at[d];
+      bool window = !form_uses(f, v);
+      for (int r = 0; r < n->nred && !window; r++) window = form_uses(f, node_reduction_var(sc->g, n, r));
+      if (!window) return false;
+    }
+  return true;
+}
+
+static bool reads_by(const Expr *read, const Var *v) {
+  for (int d = 0; d < read->node->rank; d++)
+    if (form_uses(read->at[d], v)) return true;
+  return false;
+}
+
+/* How many of the last grid indices are taps: of a depthwise convolution's gradient by its weights, all taps read the
+ * same gradient, and the windows beside each other lie in the same lines. */
+static int count_taps(Scheduler *sc, const Kernel *k) {
+  const Node *n = k->members.at[0].node;
+  ExprList reads = reads_of(sc, n);
+  int64_t places = 1, extent;
+  double others = 1;
+  int taps = 0;
+  if (k->kind != KERNEL_row || k->members.n != 1 || !n->nred) return 0;
+  for (int i = k->ngrid - 1; i > k->times; i--, taps++) {
+    Var *v = node_result_var(sc->g, n, k->members.at[0].grid_slot[i]);
+    if (!dim_is_const(k->grid[i], &extent) || places * extent > MOST_TAPS || !moves_windows(sc, n, v, reads)) break;
+    places *= extent;
+  }
+  for (int i = 0; i < k->ngrid - taps; i++) others *= (double)dim_nominal(k->grid[i]);
+  bool shared = false;
+  for (int i = 0; i < reads.n && places > 1; i++) {
+    bool moved = false;
+    for (int j = k->ngrid - taps; j < k->ngrid; j++)
+      moved |= reads_by(reads.at[i], node_result_var(sc->g, n, k->members.at[0].grid_slot[j]));
+    shared |= !moved;
+  }
+  return shared && others >= ROWS_TO_SHARE ? taps : 0;
+}
+
 /* Outer indices are cut as far as a unit stays some thousand elements. */
 static void share_positions(Scheduler *sc, Kernel *k) {
   double inner = points_per_position(k);
-  int cut = k->ngrid - 1;
+  k->taps = count_taps(sc, k);
+  for (int i = k->ngrid - k->taps; i < k->ngrid; i++) inner *= (double)dim_nominal(k->grid[i]);
+  int cut = k->ngrid - 1 - k->taps;
   while (cut > k->times && inner * (double)dim_nominal(k->grid[cut]) <= UNIT_ELEMENTS)
     inner *= (double)dim_nominal(k->grid[cut--]);
   double block = UNIT_ELEMENTS / (inner < 1 ? 1 : inner);

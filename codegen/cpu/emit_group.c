@@ -6,13 +6,15 @@
  * are joined in a fixed tree at the row's end. Indices that every member walks through contiguously are collapsed
  * into one. */
 #include "codegen/cpu/emit.h"
+#include "ir/cost.h"
 
 typedef struct Group {
   Emit *e;
   Kernel *k;
   bool across; /* lanes are grid positions */
   bool window; /* rows are unrolled */
-  int n, flat; /* grid indices; those from `flat` on are one index */
+  int n, flat; /* grid indices without taps; those from `flat` on are one index */
+  int places;  /* of the taps */
   Var **grid;  /* by grid index; only those before `flat` are bound */
   Var *lane;   /* the collapsed index, across only */
   Form **at;   /* by grid index, its form over the loops' indices */
@@ -35,7 +37,7 @@ typedef struct Run { /* members that share one loop over the row */
   Form **at;      /* by row index, over `index` */
   Expr *position; /* row-major */
   int64_t place;  /* of a window */
-  int width;      /* accumulators of one instance */
+  int width;      /* accumulators of one instance, of all the taps' places */
   bool masked;    /* across the row: the tail's lanes are no positions */
 } Run;
 
@@ -53,6 +55,16 @@ static Form **fresh_row(Group *g, const Member *m) {
 }
 
 static Expr *canonical_read(Group *g, const Member *m, Form **at) { return expr_read(g->e->ir, m->node, at); }
+
+/* The taps, the last grid indices, at place number p of them. */
+static void set_place(Group *g, int64_t p) {
+  int64_t extent;
+  for (int i = g->k->ngrid - 1; i >= g->n; i--) {
+    if (!dim_is_const(g->k->grid[i], &extent)) ice("kernel %s has a tap without a number", g->k->symbol);
+    g->at[i] = form_const(g->e->ir, p % extent);
+    p /= extent;
+  }
+}
 
 /* ---- what may collapse ---- */
 
@@ -250,10 +262,10 @@ static bool is_guarded(const Node *n, const Expr *x) {
   return x->kind == EXPR_OP && x->op == OP_select && is_neutral(n, x->arg[2]);
 }
 
-static void run_position(Emit *e, void *cx, Value *carried, int instance) {
-  (void)instance;
-  Run *r = cx;
-  for (int i = 0, a = 0; i < r->n; i++) {
+/* Every member at one place of the taps; `a` accumulators come before its own. Returns those up to its end. */
+static int run_place(Run *r, Value *carried, int a) {
+  Emit *e = r->g->e;
+  for (int i = 0; i < r->n; i++) {
     const Member *m = &r->g->k->members.at[r->members[i]];
     Form **at;
     Expr *body = run_body(r, m, &at);
@@ -277,6 +289,16 @@ static void run_position(Emit *e, void *cx, Value *carried, int instance) {
     if (!r->g->across) holds = both(&e->b, holds, e->tail);
     reduce_step(e, m->node, carried + a, v, position, holds);
     a += reducer_width(m->node->reducer);
+  }
+  return a;
+}
+
+static void run_position(Emit *e, void *cx, Value *carried, int instance) {
+  (void)e, (void)instance;
+  Run *r = cx;
+  for (int p = 0, a = 0; p < r->g->places; p++) {
+    set_place(r->g, p);
+    a = run_place(r, carried, a);
   }
 }
 
@@ -338,14 +360,18 @@ static int run_unroll(const Run *r) {
 
 static void run_results(Run *r, int unroll, Value *acc) {
   Emit *e = r->g->e;
-  for (int i = 0, a = 0; i < r->n; i++) {
-    const Member *m = &r->g->k->members.at[r->members[i]];
-    if (!member_reduces(m)) continue;
-    for (int half = unroll / 2; half > 0; half /= 2)
-      for (int u = 0; u < half; u++) reduce_join(e, m->node, acc + u * r->width + a, acc + (u + half) * r->width + a);
-    if (!r->g->across) reduce_lanes(e, m->node, acc + a);
-    keep_result(r->g, m, slots_of(r->g, m, r->at), reduce_value(e, m->node, acc + a), true);
-    a += reducer_width(m->node->reducer);
+  for (int p = 0, a = 0; p < r->g->places; p++) {
+    set_place(r->g, p);
+    for (int i = 0; i < r->n; i++) {
+      const Member *m = &r->g->k->members.at[r->members[i]];
+      if (!member_reduces(m)) continue;
+      for (int half = unroll / 2; half > 0; half /= 2)
+        for (int u = 0; u < half; u++)
+          reduce_join(e, m->node, acc + u * r->width + a, acc + (u + half) * r->width + a);
+      if (!r->g->across) reduce_lanes(e, m->node, acc + a);
+      keep_result(r->g, m, slots_of(r->g, m, r->at), reduce_value(e, m->node, acc + a), true);
+      a += reducer_width(m->node->reducer);
+    }
   }
 }
 
@@ -353,7 +379,7 @@ static Run run_of(Group *g, const RowLoop *l) {
   Run r = {.g = g, .members = l->members, .n = l->n, .nd = l->nd, .extent = l->extent};
   for (int i = 0; i < r.n; i++) {
     const Member *m = &g->k->members.at[r.members[i]];
-    if (member_reduces(m)) r.width += reducer_width(m->node->reducer);
+    if (member_reduces(m)) r.width += reducer_width(m->node->reducer) * g->places;
   }
   return r;
 }
@@ -362,15 +388,16 @@ static void run_loop(Group *g, const RowLoop *l) {
   Run run = run_of(g, l), *r = &run;
   Emit *e = g->e;
   Value acc[ACCUMULATORS];
+  set_place(g, 0);
   run_indices(r);
   int unroll = run_unroll(r);
   if (unroll * r->width > ACCUMULATORS) ice("too many reductions in one loop");
-  for (int u = 0; u < unroll; u++)
-    for (int i = 0, a = 0; i < r->n; i++) {
-      const Node *n = r->g->k->members.at[r->members[i]].node;
-      if (!member_reduces(&r->g->k->members.at[r->members[i]])) continue;
-      reduce_init(e, n, acc + u * r->width + a);
-      a += reducer_width(n->reducer);
+  for (int u = 0, a = 0; u < unroll * g->places; u++)
+    for (int i = 0; i < r->n; i++) {
+      const Member *m = &r->g->k->members.at[r->members[i]];
+      if (!member_reduces(m)) continue;
+      reduce_init(e, m->node, acc + a);
+      a += reducer_width(m->node->reducer);
     }
   run_loops(r, 0, unroll, acc);
   run_results(r, unroll, acc);
@@ -553,12 +580,17 @@ static bool rows_are_short(Group *g) {
 
 void emit_group(Emit *e) {
   Kernel *k = e->k;
-  Group g = {.e = e, .k = k, .n = k->ngrid, .loops = kernel_row_loops(e->s, k, RUN_MEMBERS, RUN_REDUCTIONS)};
+  Group g = {.e = e,
+             .k = k,
+             .n = k->ngrid - k->taps,
+             .places = 1,
+             .loops = kernel_row_loops(e->s, k, RUN_MEMBERS, RUN_REDUCTIONS)};
   g.grid = NEW_ARRAY(e->arena, Var *, g.n + 1);
-  g.at = NEW_ARRAY(e->arena, Form *, g.n + 1);
+  g.at = NEW_ARRAY(e->arena, Form *, k->ngrid + 1);
   g.flat = g.n;
+  for (int i = g.n; i < k->ngrid; i++) g.places *= (int)dim_nominal(k->grid[i]);
   g.window = k->kind == KERNEL_window;
-  g.across = g.n > 0 && !k->sums && (k->kind != KERNEL_row || rows_are_short(&g));
+  g.across = g.n > 0 && !k->sums && (k->kind != KERNEL_row || (!k->taps && rows_are_short(&g)));
   emit_kept_rows(e, g.across);
   if (g.across) collapse_grid(&g);
   else plain_grid(&g);

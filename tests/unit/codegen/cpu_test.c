@@ -136,6 +136,22 @@ static void reductions(void **state) {
              "output a = %1\noutput b = %2\noutput c = %3\noutput d = %4\noutput e = %5\noutput f = %6\n");
 }
 
+/* Few positions that share what they read, in one loop over the row: guarded windows, steps of two with more places
+ * than are done together, two accumulators a place. */
+static void taps(void **state) {
+  (void)state;
+  check(HEAD "%0 = input x : f32[B, 12, 9, 21]\n%1 = input g : f32[B, 12, 9, 21]\n"
+             "%2 = comp f32[12, 1, 3, 3] [i0, i1, i2, i3] sum(r0 < B, r1 < 9, r2 < 21: select(and(ge0(i2 + r1 - 1), "
+             "and(ge0(-i2 - r1 + 9), and(ge0(i3 + r2 - 1), ge0(-i3 - r2 + 21)))), "
+             "mul(%1[r0, i0, r1, r2], %0[r0, i0, i2 + r1 - 1, i3 + r2 - 1]), 0))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f64[B, 8, 19, 43]\n%1 = input g : f64[B, 8, 8, 20]\n"
+             "%2 = comp f64[B, 8, 5, 5] [i0, i1, i2, i3] sum(r0 < 8, r1 < 20: mul(%1[i0, i1, r0, r1], "
+             "%0[i0, i1, 2*r0 + i2, 2*r1 + i3]))\noutput y = %2\n");
+  check(HEAD "%0 = input x : f32[B, 9, 60]\n%1 = input g : f32[B, 9, 57]\n"
+             "%2 = comp i32[B, 9, 4] [i0, i1, i2] argmax(r0 < 57: add(%1[i0, i1, r0], %0[i0, i1, r0 + i2]))\n"
+             "output y = %2\n");
+}
+
 static void softmax(void **state) {
   (void)state;
   check(HEAD "%0 = input x : f32[B, 37]\n"
@@ -395,6 +411,7 @@ int main(void) {
       cmocka_unit_test(gathers),
       cmocka_unit_test(lazy_conditions),
       cmocka_unit_test(reductions),
+      cmocka_unit_test(taps),
       cmocka_unit_test(softmax),
       cmocka_unit_test(contractions),
       cmocka_unit_test(long_contractions),
