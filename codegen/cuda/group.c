@@ -4,7 +4,8 @@
  * windows, very short rows: neighbours in the grid are neighbours in memory); or a block has a position, and its
  * threads share the row: element e is thread e % threads's, in every loop over a row. Then what all of a row makes is
  * joined in a fixed tree, every thread has the value, and one of them stores it. Between two loops over a row the
- * block meets, so that what one thread stored another may read.
+ * block meets, so that what one thread stored another may read. Or, where rows are long and positions few, a block
+ * has some neighbours in the grid, and as many threads for each as it can.
  *
  * Sums over positions: a block has all positions of a unit, one after the other. */
 #include "codegen/cuda/text.h"
@@ -12,11 +13,14 @@
 #include "ir/cost.h"
 
 enum { SHORT_ROW = 16, POSITIONS = 128 /* of a block, a thread each */, MOST_SHARED = 40 << 10, MOST = 1 << 20 };
+enum { LONG_COLUMN = 32, SIDE_BY_SIDE = 256 /* threads */, BUSY = 132 * 1024 /* threads */ };
 
 typedef struct Group {
   Text *t;
   const Kernel *k;
-  bool shared; /* a block has a position */
+  bool shared;                 /* threads share a position */
+  int width;                   /* positions of a block, side by side: 1, or a thread's is its number % width */
+  const char *thread, *active; /* which of the position's it is; whether it has a position, NULL: it does */
   Var **grid;
   Form **at; /* by grid index */
 } Group;
@@ -33,7 +37,8 @@ static void keep_result(Group *g, const Member *m, Form **at, const char *v) {
   if (m->storage == STORE_buffer) place = text_place(t, m->buffer, m->node, at);
   else if (m->storage == STORE_row) place = text_row_place(t, m->node, at);
   text_known(t, expr_read(t->ir, m->node, at), v);
-  if (place) text_line(t, "%s = %s;", place, text_stored(t, m->node->dtype, v));
+  const char *unless = g->active && m->storage == STORE_buffer ? text_printf(t, "if (%s) ", g->active) : "";
+  if (place) text_line(t, "%s%s = %s;", unless, place, text_stored(t, m->node->dtype, v));
 }
 
 /* One value of a position: of a block every thread has it. Others may still have to read what it is written over. */
@@ -49,7 +54,8 @@ static void keep_plain(Group *g, const Member *m, Form **at, const char *v) {
     return;
   }
   text_line(t, "nn_sync();");
-  text_line(t, "if (nn_thread() == 0) %s = %s;", place, stored);
+  const char *also = g->active ? text_printf(t, " && %s", g->active) : "";
+  text_line(t, "if (%s == 0%s) %s = %s;", g->thread, also, place, stored);
 }
 
 /* A sum over positions: the first's terms, then each other's, in order. */
@@ -93,7 +99,9 @@ static void row_element(Row *r) {
 static void shared_row(Row *r) {
   Text *t = r->g->t;
   const char *e = text_name(t, 'e'), *size = text_product(t, r->l->nd, r->l->extent);
-  text_open(t, "for (i64 %s = nn_thread(); %s < %s; %s += %d)", e, e, size, e, t->how.threads);
+  const char *first = r->g->thread;
+  if (r->g->active) first = text_printf(t, "%s ? %s : (i64)%s", r->g->active, first, size);
+  text_open(t, "for (i64 %s = %s; %s < %s; %s += %d)", e, first, e, size, e, t->how.threads / r->g->width);
   text_positions(t, e, r->l->nd, r->index, r->l->extent);
   r->position = e;
   row_element(r);
@@ -126,7 +134,7 @@ static void run_loop(Group *g, const RowLoop *l) {
   if (g->shared) shared_row(&r);
   else own_row(&r, 0);
   for (int i = 0; i < l->n; i++)
-    if (g->shared && member_reduces(member_of(&r, i))) sum_of_block(t, &r.sums[i]);
+    if (g->shared && member_reduces(member_of(&r, i))) sum_of_block(t, &r.sums[i], g->width);
   if (g->shared) text_line(t, "nn_sync();");
   for (int i = 0; i < l->n; i++)
     if (member_reduces(member_of(&r, i)))
@@ -192,23 +200,25 @@ static void kept_rows(Group *g) {
   Text *t = g->t;
   const Kernel *k = g->k;
   Dim *end = dim_const(t->ir, 0);
-  int64_t bytes, apart = g->shared ? 1 : t->how.threads;
+  int64_t bytes, apart = g->shared ? g->width : t->how.threads;
   for (int i = 0; i < k->members.n; i++)
     if (k->members.at[i].storage == STORE_row)
       end = dim_add(t->ir, k->members.at[i].offset, row_bytes(t, &k->members.at[i]));
-  bool fits = g->shared && dim_is_const(end, &bytes) && bytes <= MOST_SHARED;
-  if (fits) t->how.shared = bytes;
+  bool fits = g->shared && dim_is_const(end, &bytes) && bytes * apart <= MOST_SHARED;
+  if (fits) t->how.shared = bytes * apart;
   else t->how.scratch = dim_mul(t->ir, end, dim_const(t->ir, apart));
+  const char *own = apart > 1 ? text_printf(t, " + nn_thread() %% %d", (int)apart) : "";
   for (int i = 0; i < k->members.n; i++) {
     const Member *m = &k->members.at[i];
     if (m->storage != STORE_row) continue;
     KeptRow row = {m->node, text_name(t, 'r'), NEW_ARRAY(t->arena, bool, m->node->rank + 1), (int)apart};
     for (int j = 0; j < k->ngrid; j++) row.is_grid[m->grid_slot[j]] = true;
     const char *type = type_in_memory(m->node->dtype), *offset = text_dim(t, m->offset);
-    if (fits) text_line(t, "%s *%s = (%s *)(nn_shared() + %s);", type, row.name, type, offset);
+    if (fits)
+      text_line(t, "%s *%s = (%s *)(nn_shared() + %s * %d)%s;", type, row.name, type, offset, (int)apart, own);
     else
       text_line(t, "%s *%s = (%s *)(scratch + nn_block() * (i64)%s + %s * %d)%s;", type, row.name, type,
-                text_dim(t, t->how.scratch), offset, (int)apart, apart > 1 ? " + nn_thread()" : "");
+                text_dim(t, t->how.scratch), offset, (int)apart, own);
     vec_push(t->arena, &t->kept, row);
   }
 }
@@ -231,23 +241,69 @@ static bool is_shared(Text *t, const Kernel *k) {
   return k->kind == KERNEL_row && longest_row(t, k) > SHORT_ROW;
 }
 
+static Dim *positions_of_step(Text *t, const Kernel *k) {
+  Dim *positions = dim_const(t->ir, 1);
+  for (int i = k->times; i < k->ngrid; i++) positions = dim_mul(t->ir, positions, k->grid[i]);
+  return positions;
+}
+
+/* Side by side: few positions, of long rows, whose sums find room; of enough neighbours for a read of memory. */
+static int width_of(Text *t, const Kernel *k) {
+  double positions = (double)dim_nominal(positions_of_step(t, k));
+  int sums = 0;
+  for (int i = 0; i < k->members.n; i++)
+    if (member_reduces(&k->members.at[i])) sums += reducer_width(k->members.at[i].node->reducer);
+  if (k->kind != KERNEL_column || k->times || positions > BUSY || longest_row(t, k) < LONG_COLUMN ||
+      sums * SIDE_BY_SIDE * 8 > MOST_SHARED / 2)
+    return 1;
+  return positions > 32 * BUSY / SIDE_BY_SIDE ? 32 : positions > 16 * BUSY / SIDE_BY_SIDE ? 16 : 8;
+}
+
+static void share_block(Group *g) {
+  double row = longest_row(g->t, g->k);
+  g->shared = true;
+  g->width = 1;
+  g->thread = "nn_thread()";
+  g->t->how.threads = row <= 256 ? 32 : row <= 4096 ? 128 : 256;
+}
+
+static void share_side_by_side(Group *g, int width) {
+  g->shared = true;
+  g->width = width;
+  g->thread = text_printf(g->t, "nn_thread() / %d", width);
+  g->t->how.threads = SIDE_BY_SIDE;
+}
+
+/* The number of the position, in a loop that text_close ends. */
+static const char *open_positions(Group *g, Dim *positions) {
+  Text *t = g->t;
+  if (!g->shared) return text_threads(t, positions, t->how.threads);
+  if (g->width == 1) return text_parts(t, positions);
+  const char *part = text_parts(t, dim_ceil_div(t->ir, positions, g->width)), *p = text_name(t, 'p');
+  const char *count = text_dim(t, positions);
+  g->active = text_name(t, 'h');
+  text_line(t, "const bool %s = %s * %d + nn_thread() %% %d < %s;", g->active, part, g->width, g->width, count);
+  text_line(t, "const i64 %s = %s ? %s * %d + nn_thread() %% %d : %s - 1;", p, g->active, part, g->width, g->width,
+            count);
+  return p;
+}
+
 void text_group(Text *t) {
   const Kernel *k = t->k;
-  Group g = {.t = t, .k = k, .shared = is_shared(t, k), .grid = NEW_ARRAY(t->arena, Var *, k->ngrid + 1)};
-  double row = longest_row(t, k);
+  Group g = {.t = t, .k = k, .width = 1, .grid = NEW_ARRAY(t->arena, Var *, k->ngrid + 1)};
+  int width = width_of(t, k);
   for (int i = 0; i < k->ngrid; i++) g.grid[i] = var_fresh(t->ir, k->grid[i]);
   g.at = form_vars(t->ir, k->ngrid, g.grid);
-  t->how.threads = !g.shared ? POSITIONS : row <= 256 ? 32 : row <= 4096 ? 128 : 256;
+  t->how.threads = POSITIONS;
+  if (is_shared(t, k)) share_block(&g);
+  else if (width > 1) share_side_by_side(&g, width);
   kept_rows(&g);
   RowLoops loops = kernel_row_loops(t->s, k, MOST, MOST);
   if (k->sums) {
     units(&g, &loops);
     return;
   }
-  Dim *positions = dim_const(t->ir, 1);
-  for (int i = k->times; i < k->ngrid; i++) positions = dim_mul(t->ir, positions, k->grid[i]);
-  const char *p = g.shared ? text_parts(t, positions) : text_threads(t, positions, t->how.threads);
-  text_positions(t, p, k->ngrid, g.grid, k->grid);
+  text_positions(t, open_positions(&g, positions_of_step(t, k)), k->ngrid, g.grid, k->grid);
   position(&g, &loops);
   text_close(t);
 }

@@ -83,31 +83,52 @@ static void sum_of_warp(Text *t, const Sum *s) {
   text_close(t);
 }
 
-/* Eight bytes of shared memory for each warp. */
-static const char *shared_values(Text *t, const char *type) {
+/* Eight bytes of shared memory for each of them. */
+static const char *shared_values(Text *t, const char *type, int n) {
   const char *name = text_name(t, 's');
   text_line(t, "%s *%s = (%s *)(nn_shared() + %d);", type, name, type, (int)t->how.shared);
-  t->how.shared += t->how.threads / 32 * 8;
+  t->how.shared += n * 8;
   return name;
 }
 
-void sum_of_block(Text *t, const Sum *s) {
+/* Of values in shared memory: a thread's first one, and n - 1 others, so far from each other. */
+static void join_shared(Text *t, const Sum *s, const char *values, const char *positions, const char *first, int n,
+                        int apart) {
+  text_line(t, "%s = %s[%s];", s->value, values, first);
+  if (positions) text_line(t, "%s = %s[%s];", s->position, positions, first);
+  text_open(t, "for (int w = 1; w < %d; w++)", n);
+  text_line(t, "const %s x = %s[%s + w * %d];", type_name(type_of(s->node)), values, first, apart);
+  if (positions) text_line(t, "const int p = %s[%s + w * %d];", positions, first, apart);
+  join(t, s, "x", "p");
+  text_close(t);
+}
+
+static void sum_side_by_side(Text *t, const Sum *s, int width) {
+  const char *type = type_name(type_of(s->node)), *values = shared_values(t, type, t->how.threads);
+  const char *positions = s->position ? shared_values(t, "int", t->how.threads) : NULL;
+  text_line(t, "%s[nn_thread()] = %s;", values, s->value);
+  if (positions) text_line(t, "%s[nn_thread()] = %s;", positions, s->position);
+  text_line(t, "nn_sync();");
+  join_shared(t, s, values, positions, text_printf(t, "nn_thread() %% %d", width), t->how.threads / width, width);
+}
+
+void sum_of_block(Text *t, const Sum *s, int width) {
+  if (width > 1) {
+    sum_side_by_side(t, s, width);
+    return;
+  }
   const char *type = type_name(type_of(s->node));
+  int warps = t->how.threads / 32;
   sum_of_warp(t, s);
-  if (t->how.threads == 32) return;
-  const char *values = shared_values(t, type), *positions = s->position ? shared_values(t, "int") : NULL;
+  if (warps == 1) return;
+  const char *values = shared_values(t, type, warps),
+             *positions = s->position ? shared_values(t, "int", warps) : NULL;
   text_open(t, "if (nn_thread() %% 32 == 0)");
   text_line(t, "%s[nn_thread() / 32] = %s;", values, s->value);
   if (positions) text_line(t, "%s[nn_thread() / 32] = %s;", positions, s->position);
   text_close(t);
   text_line(t, "nn_sync();");
-  text_line(t, "%s = %s[0];", s->value, values);
-  if (positions) text_line(t, "%s = %s[0];", s->position, positions);
-  text_open(t, "for (int w = 1; w < %d; w++)", t->how.threads / 32);
-  text_line(t, "const %s x = %s[w];", type, values);
-  if (positions) text_line(t, "const int p = %s[w];", positions);
-  join(t, s, "x", "p");
-  text_close(t);
+  join_shared(t, s, values, positions, "0", warps, 1);
 }
 
 const char *sum_value(Text *t, const Sum *s) {

@@ -122,7 +122,8 @@ typedef struct Sum { /* what accumulates */
 } Sum;
 Sum sum_open(Text *t, const Node *n);                                     /* declares them */
 void sum_add(Text *t, const Sum *s, const char *x, const char *position); /* after all that it took before */
-void sum_of_block(Text *t, const Sum *s);                                 /* every thread gets that of all */
+/* Every thread gets that of all, or of those whose numbers % width are its own. */
+void sum_of_block(Text *t, const Sum *s, int width);
 const char *sum_value(Text *t, const Sum *s);
 
 /* ---- a kernel (kernel.c) ---- */

@@ -9,6 +9,7 @@
  *   shapes   kernels of one text, that differ in numbers
  *   units    products for units that multiply matrices, by every way in which an operand comes
  *   groups   the same by groups of warps, as sm_90a has them
+ *   columns  long rows of few positions
  *   ties     searches among equals
  *   attention  in streams, with masks, shared heads, and its derivatives
  *   angles   sin, cos and tan of large numbers
@@ -233,6 +234,18 @@ static void groups(Choice *c) {
   units(c);
 }
 
+/* Long rows of few positions, which threads side by side share: sums, searches, two levels, rows that are kept. */
+static void columns(Choice *c) {
+  run_text(c, "columns",
+           "graph t\n%0 = input x : f32[90, 37]\n%1 = input i : i32[300, 5]\n%2 = input w : f32[7, 400, 3]\n"
+           "%3 = comp f32[37] [i0] sum(r0 < 90: %0[r0, i0])\n%4 = comp i32[5] [i0] argmax(r0 < 300: %1[r0, i0])\n"
+           "%5 = comp f32[37] [i0] max(r0 < 90: %0[r0, i0])\n"
+           "%6 = comp f32[37] [i0] sum(r0 < 90: exp(sub(%0[r0, i0], %5[i0])))\n"
+           "%7 = comp f32[90, 37] [i0, i1] div(exp(sub(%0[i0, i1], %5[i1])), %6[i1])\n"
+           "%8 = comp f32[7, 3] [i0, i1] sum(r0 < 400: mul(%2[i0, r0, i1], %2[i0, r0, i1]))\n"
+           "output a = %3\noutput b = %4\noutput c = %7\noutput d = %8\n");
+}
+
 /* Integers 0, 1, 2: of equals the first, whether a thread or a block searches, for it is the same in every type. */
 static void ties(Choice *c) {
   run_text(c, "ties",
@@ -333,9 +346,9 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},         {"products", products},
-               {"units", units},   {"groups", groups}, {"ties", ties},           {"attention", attention},
-               {"shapes", shapes}, {"angles", angles}, {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},     {"products", products},
+               {"units", units},   {"groups", groups}, {"ties", ties},       {"attention", attention},
+               {"shapes", shapes}, {"angles", angles}, {"columns", columns}, {"random", random_graphs}};
   bool device = argc > 1 && !strcmp(argv[1], "device");
   const char *error = device ? device_open() : NULL;
   if (error) ice("%s", error);
