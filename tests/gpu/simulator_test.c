@@ -10,6 +10,7 @@
  *   units    products for units that multiply matrices, by every way in which an operand comes
  *   groups   the same by groups of warps, as sm_90a has them
  *   columns  long rows of few positions
+ *   scatters sums at data indices
  *   ties     searches among equals
  *   attention  in streams, with masks, shared heads, and its derivatives
  *   angles   sin, cos and tan of large numbers
@@ -246,6 +247,19 @@ static void columns(Choice *c) {
            "output a = %3\noutput b = %4\noutput c = %7\noutput d = %8\n");
 }
 
+/* Sums at data indices: rows of few and of many elements, more sources than threads, in every type of owner. */
+static void scatters(Choice *c) {
+  run_text(c, "scatters",
+           "graph t\n%0 = input x : f32[600, 5]\n%1 = input i : i32[600]\n%2 = input w : f32[3, 300]\n"
+           "%3 = input j : i32[3, 300]\n%4 = input v : f64[20, 700]\n%5 = input l : i32[20]\n"
+           "%6 = scatter f32[700, 5] (r0 < 600, r1 < 5) [%1[r0], r1] += %0[r0, r1]\n"
+           "%7 = scatter f32[3, 4] (r0 < 3, r1 < 300) [r0, %3[r0, r1]] += %2[r0, r1]\n"
+           "%8 = scatter f64[700, 3] (r0 < 20, r1 < 700) [r1, %5[r0]] += %4[r0, r1]\n"
+           "%9 = scatter f32[4] (r0 < 600) [%1[r0]] += %0[r0, 2]\n"
+           "%10 = scatter f32[3, 3] (r0 < 600) [%1[r0], %1[r0]] += %0[r0, 1]\n"
+           "output a = %6\noutput b = %7\noutput c = %8\noutput d = %9\noutput e = %10\n");
+}
+
 /* Integers 0, 1, 2: of equals the first, whether a thread or a block searches, for it is the same in every type. */
 static void ties(Choice *c) {
   run_text(c, "ties",
@@ -346,9 +360,10 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs}, {"rows", rows},     {"cases", cases},     {"products", products},
-               {"units", units},   {"groups", groups}, {"ties", ties},       {"attention", attention},
-               {"shapes", shapes}, {"angles", angles}, {"columns", columns}, {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs},       {"rows", rows},     {"cases", cases},     {"products", products},
+               {"units", units},         {"groups", groups}, {"ties", ties},       {"attention", attention},
+               {"shapes", shapes},       {"angles", angles}, {"columns", columns}, {"scatters", scatters},
+               {"random", random_graphs}};
   bool device = argc > 1 && !strcmp(argv[1], "device");
   const char *error = device ? device_open() : NULL;
   if (error) ice("%s", error);
