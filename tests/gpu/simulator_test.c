@@ -11,6 +11,7 @@
  *   groups   the same by groups of warps, as sm_90a has them
  *   columns  long rows of few positions
  *   scatters sums at data indices
+ *   sorts    rows that a block puts in order
  *   ties     searches among equals
  *   attention  in streams, with masks, shared heads, and its derivatives
  *   angles   sin, cos and tan of large numbers
@@ -260,6 +261,18 @@ static void scatters(Choice *c) {
            "output a = %6\noutput b = %7\noutput c = %8\noutput d = %9\noutput e = %10\n");
 }
 
+/* Rows that are put in order by a block: with equals, of a length that is no power of two, up and down, too long for
+ * shared memory. */
+static void sorts(Choice *c) {
+  run_text(
+      c, "sorts",
+      "graph t\n%0 = input x : f32[3, 333]\n%1 = input i : i32[2, 150]\n%2 = input w : f64[3000]\n"
+      "%3 = input b : f32[5, 20]\n"
+      "%4 = sort i32[3, 333] [i0, i1] ascending %0[i0, i1]\n%5 = sort i32[2, 150] [i0, i1] descending %1[i0, i1]\n"
+      "%6 = sort i32[3000] [i0] ascending mul(%2[i0], %2[i0])\n%7 = sort i32[5, 20] [i0, i1] ascending %3[i0, i1]\n"
+      "output a = %4\noutput b = %5\noutput c = %6\noutput d = %7\n");
+}
+
 /* Integers 0, 1, 2: of equals the first, whether a thread or a block searches, for it is the same in every type. */
 static void ties(Choice *c) {
   run_text(c, "ties",
@@ -360,10 +373,10 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs},       {"rows", rows},     {"cases", cases},     {"products", products},
-               {"units", units},         {"groups", groups}, {"ties", ties},       {"attention", attention},
-               {"shapes", shapes},       {"angles", angles}, {"columns", columns}, {"scatters", scatters},
-               {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs}, {"rows", rows},           {"cases", cases},     {"products", products},
+               {"units", units},   {"groups", groups},       {"ties", ties},       {"attention", attention},
+               {"shapes", shapes}, {"angles", angles},       {"columns", columns}, {"scatters", scatters},
+               {"sorts", sorts},   {"random", random_graphs}};
   bool device = argc > 1 && !strcmp(argv[1], "device");
   const char *error = device ? device_open() : NULL;
   if (error) ice("%s", error);
