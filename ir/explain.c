@@ -186,6 +186,8 @@ static void print_kernel(const Explained *x, const Kernel *k, int line) {
     dims_print(out, n->nred, n->red);
     buf_printf(out, " in tiles of %d by %d vectors", k->contraction->mr, k->contraction->nr);
   }
+  if (k->stream)
+    buf_printf(out, ", %d rows at a time, %d kernels after each other", k->stream->rows, k->stream->steps.n);
   print_together(x, k, line);
   buf_puts(out, "\n      ");
   dim_print(out, operations(x->s, k));
