@@ -2,16 +2,17 @@
 #include "tests/unit/stream_graph.h"
 
 const StreamCase stream_cases[] = {
-    {"plain", "f32", 2, 1, 40, 40, 16, 16, MASK_none, false, false},
-    {"cross", "f32", 2, 1, 21, 75, 20, 12, MASK_none, false, true},
-    {"causal", "f32", 2, 1, 70, 70, 20, 20, MASK_causal, false, true},
-    {"causal_f64", "f64", 1, 1, 67, 67, 16, 24, MASK_causal, false, true},
-    {"window", "f64", 1, 1, 80, 80, 8, 8, MASK_window, false, true},
-    {"lengths", "f32", 2, 1, 33, 66, 12, 16, MASK_lengths, false, true},
-    {"shared_heads", "f32", 4, 2, 34, 34, 12, 12, MASK_causal, false, true},
-    {"shared_by_all", "f64", 3, 3, 40, 35, 12, 9, MASK_none, false, true},
-    {"bias", "f32", 2, 1, 48, 48, 12, 12, MASK_causal, true, true},
-    {"empty_rows", "f32", 2, 1, 40, 40, 12, 12, MASK_some, false, false},
+    {"plain", "f32", 2, 1, 40, 40, 16, 16, MASK_none, false, false, false},
+    {"cross", "f32", 2, 1, 21, 75, 20, 12, MASK_none, false, true, false},
+    {"causal", "f32", 2, 1, 70, 70, 20, 20, MASK_causal, false, true, false},
+    {"causal_f64", "f64", 1, 1, 67, 67, 16, 24, MASK_causal, false, true, false},
+    {"window", "f64", 1, 1, 80, 80, 8, 8, MASK_window, false, true, false},
+    {"lengths", "f32", 2, 1, 33, 66, 12, 16, MASK_lengths, false, true, false},
+    {"shared_heads", "f32", 4, 2, 34, 34, 12, 12, MASK_causal, false, true, false},
+    {"shared_by_all", "f64", 3, 3, 40, 35, 12, 9, MASK_none, false, true, false},
+    {"bias", "f32", 2, 1, 48, 48, 12, 12, MASK_causal, true, true, false},
+    {"narrow", "f32", 2, 1, 40, 40, 16, 16, MASK_causal, false, true, true},
+    {"empty_rows", "f32", 2, 1, 40, 40, 12, 12, MASK_some, false, false, false},
 };
 const int stream_case_count = sizeof stream_cases / sizeof *stream_cases;
 
@@ -33,7 +34,7 @@ const char *stream_text(Arena *a, const StreamCase *c) {
   const char *score = c->bias ? "add(mul(0.3, %6[i0, i1, i2, i3]), %5[i1, i2, i3])" : "mul(0.3, %6[i0, i1, i2, i3])";
   const char *text = arena_printf(
       a,
-      "graph %s\ndim B >= 0 batch\n"
+      "graph %s\n%sdim B >= 0 batch\n"
       "%%0 = input q : %s[B, %d, %d, %d]\n%%1 = input k : %s[B, %d, %d, %d]\n%%2 = input v : %s[B, %d, %d, %d]\n"
       "%%3 = input dy : %s[B, %d, %d, %d]\n%%4 = input short : i32[B]\n%%5 = input bias : %s[%d, %d, %d]\n"
       "%%6 = comp %s[B, %d, %d, %d] [i0, i1, i2, i3] sum(r0 < %d: mul(%%0[i0, i1, i2, r0], %%1[i0, %s, i3, r0]))\n"
@@ -43,8 +44,9 @@ const char *stream_text(Arena *a, const StreamCase *c) {
       "%%10 = comp %s[B, %d, %d] [i0, i1, i2] sum(r0 < %d: %%9[i0, i1, i2, r0])\n"
       "%%11 = comp %s[B, %d, %d, %d] [i0, i1, i2, i3] div(%%9[i0, i1, i2, i3], %%10[i0, i1, i2])\n"
       "%%12 = comp %s[B, %d, %d, %d] [i0, i1, i2, i3] sum(r0 < %d: mul(%%11[i0, i1, i2, r0], %%2[i0, %s, r0, i3]))\n",
-      c->name, t, h, m, e, t, g, n, e, t, g, n, f, t, h, m, f, t, h, m, n, t, h, m, n, e, shared, t, h, m, n,
-      masked(a, c, score), t, h, m, n, t, h, m, n, t, h, m, n, t, h, m, n, t, h, m, f, n, shared);
+      c->name, c->narrow ? "products bf16\n" : "", t, h, m, e, t, g, n, e, t, g, n, f, t, h, m, f, t, h, m, n, t, h,
+      m, n, e, shared, t, h, m, n, masked(a, c, score), t, h, m, n, t, h, m, n, t, h, m, n, t, h, m, n, t, h, m, f, n,
+      shared);
   const char *plain = arena_printf(a, "%soutput y = %%12\n", text);
   if (!c->derived) return plain;
   return arena_printf(

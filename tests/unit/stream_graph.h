@@ -11,7 +11,8 @@ typedef struct StreamCase {
   int heads, shared; /* heads of queries; how many of these have the keys and values of one */
   int queries, keys, width, values;
   StreamMask mask;
-  bool bias, derived; /* a bias for each query and key, which is an input; and the gradients by q, k, v */
+  bool bias, derived,
+      narrow; /* a bias for each query and key, which is an input; the gradients by q, k, v; factors in bf16 */
 } StreamCase;
 
 extern const StreamCase stream_cases[];
