@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/gpu/device.h"
+#include "tests/gpu/races.h"
 #include "tests/gpu/simulator.h"
 
 enum { POISON = 0xff, GROUPS = 64, MOST_SHARED = 227 << 10 };
@@ -44,6 +45,7 @@ void nn_written(void) {
 void nn_put(void *to, u32 word) {
   if (!simulated_is_shared(to, 4, 4)) return;
   memcpy(to, &word, sizeof word);
+  races_write(simulated_thread(), to, sizeof word);
   simulated_unseen(to, 4);
 }
 
@@ -52,6 +54,7 @@ static void take_place(Copy *c) {
     next = c->next;
     memset(c->to, 0, (size_t)c->size);
     memcpy(c->to, c->from, (size_t)c->bytes);
+    races_write(simulated_thread(), c->to, (size_t)c->size);
     simulated_unseen(c->to, c->size);
     free(c);
   }
@@ -77,6 +80,8 @@ void simulated_copies_begin(int threads) {
 static void begin_copy(void *to, const void *from, int size, int bytes) {
   Queue *q = &queues[simulated_thread()];
   if (!simulated_is_shared(to, size, size)) return;
+  races_write(simulated_thread(), to, (size_t)size);
+  if (bytes > 0) races_read(simulated_thread(), from, (size_t)bytes);
   if ((uintptr_t)from % (uintptr_t)size) simulated_fault("a copy from an address that is no multiple of its size");
   if (bytes < 0 || bytes > size) simulated_fault("a copy of more bytes than it has");
   Copy *c = malloc(sizeof *c);

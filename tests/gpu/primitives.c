@@ -4,6 +4,7 @@
 
 #include "ir/scalar.h"
 #include "tests/gpu/device.h"
+#include "tests/gpu/races.h"
 #include "tests/gpu/simulator.h"
 
 int nn_thread(void) { return simulated_thread(); }
@@ -60,6 +61,7 @@ static void read_matrices(int first, bool transposed) {
   for (int i = 0; i < WARP; i++) {
     const Matrices *m = simulated_argument(first + i);
     if (!simulated_is_shared(m->row, 16, 16)) return;
+    races_read(first + i, m->row, 16);
   }
   for (int i = 0; i < WARP; i++)
     for (int q = 0; q < 4; q++) {

@@ -1,4 +1,5 @@
 /* simulator.c - fibers, meetings, schedules. See simulator.h. */
+#include "tests/gpu/races.h"
 #include "tests/gpu/simulator.h"
 
 #include <stdio.h>
@@ -107,6 +108,11 @@ int simulated_blocks(void) { return sim.launch.blocks; }
 char *simulated_shared(void) { return sim.shared; }
 char *simulated_at(int64_t offset) { return sim.shared + offset; }
 int64_t simulated_offset(const void *at) { return (const char *)at - sim.shared; }
+int64_t simulated_shared_bytes(void) { return sim.launch.shared; }
+bool simulated_is_stack(const void *at) {
+  const char *p = at, *stack = sim.fiber[sim.current].stack;
+  return p >= stack && p < stack + STACK;
+}
 void *simulated_argument(int thread) { return sim.fiber[thread].argument; }
 
 void simulated_fault(const char *what) {
@@ -137,6 +143,7 @@ static void meet(int first, int last, int *here, const char *what, void *argumen
   if (++*here == last - first && agree(first, last)) {
     *here = 0;
     op(first, last);
+    races_met(first, last);
     for (int i = first; i < last; i++) sim.fiber[i].state = READY;
   }
   leave_fiber(f);
@@ -221,6 +228,7 @@ static void report(void) {
 
 static void run_block(int block) {
   sim.block = block;
+  races_block(block);
   simulated_copies_begin(sim.launch.threads);
   simulated_groups_begin();
   memset(sim.shared, POISON, (size_t)sim.launch.shared);
@@ -244,6 +252,7 @@ const char *simulate(const SimulatedLaunch *launch) {
   sim.launch = *launch;
   sim.random = launch->seed * 2654435761u + 88172645463325252u;
   sim.failed = false;
+  races_begin();
   size_t whole = ((size_t)launch->shared + PAGE) / PAGE * PAGE, used = ((size_t)launch->shared + 15) / 16 * 16;
   char *memory = map(whole + PAGE);
   if (mprotect(memory + whole, PAGE, PROT_NONE)) abort();

@@ -29,6 +29,8 @@ int simulated_thread(void);
 int simulated_block(void);
 int simulated_blocks(void);
 char *simulated_shared(void);
+int64_t simulated_shared_bytes(void);
+bool simulated_is_stack(const void *at); /* of the thread that runs */
 /* Waits until all threads of the warp, or the block, are here; then op is called once, for the threads [first, last),
  * whose arguments are argument(thread). */
 typedef void Together(int first, int last);

@@ -3,6 +3,7 @@
 #include "tests/gpu/streams.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int bad, fails_at, performed;
@@ -84,6 +85,7 @@ int main(void) {
     expect(after[1] == 1, "a graph lacks what its second stream was asked for");
   }
   operations_free(&g->all);
+  free(g);
 
   fails_at = performed + 1;
   copy(a, &y, &x);

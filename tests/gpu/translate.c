@@ -1,5 +1,6 @@
-/* translate.c - kernels' text as a shared object, by the C compiler. SIMULATOR_FLAGS and SIMULATOR_ROOT are given by
- * the build. */
+/* translate.c - kernels' text as a shared object, by the C compiler. SIMULATOR_FLAGS, SIMULATOR_LINK and
+ * SIMULATOR_ROOT are given by the build, and SIMULATOR_RACES: whether what is read and written is told to races.c,
+ * "1" or "0", which the environment's SIMULATED_RACES overrules. */
 #include "tests/gpu/translate.h"
 
 #include <dlfcn.h>
@@ -8,11 +9,15 @@
 #include <unistd.h>
 
 const char *simulated_translate(const char *text, size_t n, const char *path) {
-  char command[600];
+  char command[1000];
+  const char *fault = getenv("SIMULATED_FAULT") ? "sed -zE \"$SIMULATED_FAULT\" | " : "";
+  const char *races = getenv("SIMULATED_RACES") ? getenv("SIMULATED_RACES") : SIMULATOR_RACES;
   snprintf(command, sizeof command,
-           "%scc -std=gnu17 -w " SIMULATOR_FLAGS " -fPIC -shared -I" SIMULATOR_ROOT
-           " -include tests/gpu/device.h -x c - -o '%s'",
-           getenv("SIMULATED_FAULT") ? "sed -zE \"$SIMULATED_FAULT\" | " : "", path);
+           "%scc -std=gnu17 -w " SIMULATOR_FLAGS " %s -fPIC -c -I" SIMULATOR_ROOT
+           " -include tests/gpu/device.h -x c - -o '%s.o' && cc -shared '%s.o' " SIMULATOR_LINK
+           " -o '%s'; code=$?; rm -f '%s.o'; exit $code",
+           fault, *races == '1' ? "-fsanitize=thread --param tsan-instrument-func-entry-exit=0" : "", path, path,
+           path, path);
   FILE *cc = popen(command, "w");
   if (!cc) return "there is no shell for the C compiler";
   fwrite(text, 1, n, cc);

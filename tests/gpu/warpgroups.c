@@ -7,14 +7,23 @@
 
 #include "ir/scalar.h"
 #include "tests/gpu/device.h"
+#include "tests/gpu/races.h"
 #include "tests/gpu/simulator.h"
 
 /* ---- barriers ---- */
+
+enum { BARRIERS = (227 << 10) / 8 };
 
 typedef struct Barrier { /* in 8 bytes of shared memory */
   int16_t threads, pending;
   int32_t round;
 } Barrier;
+
+/* What who arrives at a barrier did, known to who waits for it; by its place. */
+static Times *times_of(const void *at) {
+  static Times times[BARRIERS];
+  return &times[simulated_offset(at) / 8 % BARRIERS];
+}
 
 static Barrier *barrier_at(u64 *at) {
   Barrier *b = (Barrier *)at;
@@ -26,6 +35,7 @@ static Barrier *barrier_at(u64 *at) {
 void nn_barrier(u64 *at, int threads) {
   if (!simulated_is_shared(at, sizeof(Barrier), sizeof(Barrier))) return;
   *(Barrier *)at = (Barrier){(int16_t)threads, (int16_t)threads, 0};
+  *times_of(at) = (Times){0};
 }
 
 void nn_barriers_begin(void) {}
@@ -33,6 +43,7 @@ void nn_barriers_begin(void) {}
 void nn_arrive(u64 *at) {
   Barrier *b = barrier_at(at);
   if (!b) return;
+  races_release(times_of(at));
   if (--b->pending) return;
   b->pending = b->threads;
   b->round++;
@@ -42,7 +53,11 @@ void nn_arrive(u64 *at) {
 void nn_wait(u64 *at, int parity) {
   for (;;) {
     const Barrier *b = barrier_at(at);
-    if (!b || (b->round & 1) != (parity & 1)) return;
+    if (!b) return;
+    if ((b->round & 1) != (parity & 1)) {
+      races_acquire(times_of(at));
+      return;
+    }
     simulated_wait(at, "nn_wait");
   }
 }
@@ -76,6 +91,7 @@ static float element(u64 word, DType type, bool across, int l, int k) {
   at ^= at >> 7 << 4 & 0x70;
   const char *p = simulated_at(at);
   if (!simulated_is_shared(p, 2, 2)) return 0;
+  races_read(simulated_thread(), p, 2);
   if (!simulated_is_seen(p, 2)) simulated_fault("products of what was written but not made known (nn_written)");
   return (float)dtype_load_real(type, p, 0);
 }

@@ -1,0 +1,180 @@
+/* races.c - see races.h. A word has a cell: the last write, the last read, and the last read of another thread. An
+ * access is a thread and how often its block and its warp had met; of two in one block the earlier is before the
+ * later where one of these counts has changed. Neighbouring bytes of a word may be of different threads: the cell
+ * knows which bytes each of its accesses was of. */
+#include "tests/gpu/races.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/gpu/simulator.h"
+
+enum { WORD = 4, PAGE_BITS = 12, WORDS = (1 << PAGE_BITS) / WORD };
+
+typedef struct Access {
+  uint32_t time;          /* 0: none */
+  uint16_t thread, bytes; /* bytes: a bit for each of the word */
+  int block;
+} Access;
+
+typedef struct Cell {
+  Access write, read, other;
+} Cell;
+
+typedef struct Page {
+  uintptr_t number;
+  uint64_t launch; /* that its cells are of */
+  Cell cell[WORDS];
+} Page;
+
+static struct {
+  Page **pages; /* by hash */
+  size_t n, capacity;
+  Page *last;
+  uint64_t launch;
+  int block;
+  Times known[RACES_WARPS];
+} races;
+
+void races_begin(void) { races.launch++; }
+
+void races_block(int block) {
+  races.block = block;
+  memset(races.known, 0, sizeof races.known);
+  for (int w = 0; w < RACES_WARPS; w++) races.known[w].of[w] = 1;
+}
+
+static void join(Times *t, const Times *other) {
+  for (int w = 0; w < RACES_WARPS; w++)
+    if (t->of[w] < other->of[w]) t->of[w] = other->of[w];
+}
+
+void races_met(int first, int last) {
+  Times all = {0};
+  for (int w = first / WARP; w < last / WARP; w++) races.known[w].of[w]++;
+  for (int w = first / WARP; w < last / WARP; w++) join(&all, &races.known[w]);
+  for (int w = first / WARP; w < last / WARP; w++) races.known[w] = all;
+}
+
+void races_release(Times *t) {
+  int w = simulated_thread() / WARP;
+  races.known[w].of[w]++;
+  join(t, &races.known[w]);
+}
+
+void races_acquire(const Times *t) { join(&races.known[simulated_thread() / WARP], t); }
+
+/* ---- cells ---- */
+
+static size_t slot_of(uintptr_t number) {
+  size_t i = number * 0x9e3779b97f4a7c15u >> 20;
+  while (races.pages[i % races.capacity] && races.pages[i % races.capacity]->number != number) i++;
+  return i % races.capacity;
+}
+
+static void grow(void) {
+  Page **old = races.pages;
+  size_t n = races.capacity;
+  races.capacity = n ? 2 * n : 256;
+  races.pages = calloc(races.capacity, sizeof *races.pages);
+  if (!races.pages) abort();
+  for (size_t i = 0; i < n; i++)
+    if (old[i]) races.pages[slot_of(old[i]->number)] = old[i];
+  free(old);
+}
+
+static Page *page_of(uintptr_t number) {
+  if (races.last && races.last->number == number && races.last->launch == races.launch) return races.last;
+  if (2 * races.n >= races.capacity) grow();
+  Page **p = &races.pages[slot_of(number)];
+  if (!*p) {
+    *p = calloc(1, sizeof **p);
+    if (!*p) abort();
+    races.n++;
+    (*p)->number = number;
+  }
+  if ((*p)->launch != races.launch) memset((*p)->cell, 0, sizeof(*p)->cell);
+  (*p)->launch = races.launch;
+  return races.last = *p;
+}
+
+/* ---- order ---- */
+
+static bool is_before(const Access *x, const Access *now) {
+  if (x->block != now->block) return false;
+  return x->thread == now->thread || races.known[now->thread / WARP].of[x->thread / WARP] > x->time;
+}
+
+static bool clashes(const Access *x, const Access *now, bool shared) {
+  if (!x->time || !(x->bytes & now->bytes) || (shared && x->block != now->block)) return false;
+  return !is_before(x, now);
+}
+
+static void tell(const Access *x, const char *did, const Access *now, const char *does, const void *at, bool shared) {
+  char text[200], place[60] = "the device's memory";
+  if (shared) snprintf(place, sizeof place, "shared memory at byte %d", (int)((const char *)at - simulated_shared()));
+  if (x->block != now->block)
+    snprintf(text, sizeof text, "thread %d %s %s that block %d %s", now->thread, does, place, x->block, did);
+  else
+    snprintf(text, sizeof text, "thread %d %s %s that thread %d %s, without a meeting in between", now->thread, does,
+             place, x->thread, did);
+  simulated_fault(text);
+}
+
+static void read_word(Cell *c, const Access *now, const void *at, bool shared) {
+  if (clashes(&c->write, now, shared)) tell(&c->write, "wrote", now, "reads", at, shared);
+  if (shared && (!c->write.time || c->write.block != now->block))
+    simulated_fault("shared memory that nobody wrote is read");
+  if (c->read.thread != now->thread || c->read.block != now->block) c->other = c->read;
+  c->read = *now;
+}
+
+static void write_word(Cell *c, const Access *now, const void *at, bool shared) {
+  if (clashes(&c->write, now, shared)) tell(&c->write, "wrote", now, "writes", at, shared);
+  if (clashes(&c->read, now, shared)) tell(&c->read, "read", now, "writes", at, shared);
+  if (clashes(&c->other, now, shared)) tell(&c->other, "read", now, "writes", at, shared);
+  c->write = *now;
+}
+
+static void access_words(int thread, const void *where, size_t bytes,
+                         void (*word)(Cell *, const Access *, const void *, bool)) {
+  if (simulated_is_stack(where)) return;
+  const char *at = where, *shared = simulated_shared(), *end = at + bytes;
+  bool is_shared = at >= shared && at < shared + simulated_shared_bytes();
+  Access now = {races.known[thread / WARP].of[thread / WARP], (uint16_t)thread, 0, races.block};
+  for (uintptr_t w = (uintptr_t)at / WORD; w * WORD < (uintptr_t)end; w++) {
+    uintptr_t first = w * WORD < (uintptr_t)at ? (uintptr_t)at : w * WORD, last = (w + 1) * WORD;
+    if (last > (uintptr_t)end) last = (uintptr_t)end;
+    now.bytes = (uint16_t)(((1 << (last - first)) - 1) << (first - w * WORD));
+    word(&page_of(w / WORDS)->cell[w % WORDS], &now, (const void *)first, is_shared);
+  }
+}
+
+void races_read(int thread, const void *at, size_t bytes) { access_words(thread, at, bytes, read_word); }
+void races_write(int thread, const void *at, size_t bytes) { access_words(thread, at, bytes, write_word); }
+
+/* ---- what the compiler calls ---- */
+
+void __tsan_init(void);
+void __tsan_init(void) {}
+
+#define CALLED(name, how, bytes)                                                                                     \
+  void name(const void *at);                                                                                         \
+  void name(const void *at) { how(simulated_thread(), at, bytes); }
+#define CALLED_ALL(bytes)                                                                                            \
+  CALLED(__tsan_read##bytes, races_read, bytes)                                                                      \
+  CALLED(__tsan_write##bytes, races_write, bytes)                                                                    \
+  CALLED(__tsan_unaligned_read##bytes, races_read, bytes)                                                            \
+  CALLED(__tsan_unaligned_write##bytes, races_write, bytes)
+CALLED_ALL(1)
+CALLED_ALL(2)
+CALLED_ALL(4)
+CALLED_ALL(8)
+CALLED_ALL(16)
+
+void __tsan_read_range(const void *at, size_t bytes);
+void __tsan_read_range(const void *at, size_t bytes) { races_read(simulated_thread(), at, bytes); }
+void __tsan_write_range(const void *at, size_t bytes);
+void __tsan_write_range(const void *at, size_t bytes) { races_write(simulated_thread(), at, bytes); }
