@@ -8,6 +8,7 @@
 
 #include "ir/interpret.h"
 #include "runtime/source.h"
+#include "runtime/entry.h"
 #include "runtime/texts.h"
 
 enum { ALIGNMENT = 64 };
@@ -203,6 +204,7 @@ static const struct {
   const void *address;
 } services[] = {
     {"nnrt_texts", &nnrt_texts},
+    {"nnrt_lengths", &nnrt_lengths},
 #define ROW(name) {"nnrt_reader_" #name, &nnrt_reader_##name},
 #include "runtime/reader.def"
 #undef ROW
@@ -229,7 +231,10 @@ static void bind_symbols(NnrtProgram *p) {
     for (int64_t k = 0; k < p->graphs[i].n_launches; k++) launches[k].kernel = run_interpreted;
   }
   NnrtEntry *entries = (NnrtEntry *)(uintptr_t)p->entries;
-  for (int64_t i = 0; i < p->n_entries; i++) entries[i].texts = service_named(entries[i].texts);
+  for (int64_t i = 0; i < p->n_entries; i++) {
+    entries[i].texts = service_named(entries[i].texts);
+    entries[i].lengths = service_named(entries[i].lengths);
+  }
   NnrtVerbRow *verbs = (NnrtVerbRow *)(uintptr_t)p->verbs;
   for (int64_t i = 0; i < p->n_verbs; i++) verbs[i].run = verb_named((const char *)(void *)verbs[i].run);
 }

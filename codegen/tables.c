@@ -409,8 +409,11 @@ static void build_graph(Tables *t, const Schedule *s, NnrtGraph *out, NnrtCudaGr
 /* ---- data, training, entries, verbs ---- */
 
 static void build_field(Tables *t, const Field *from, NnrtField *to) {
-  *to = (NnrtField){
-      .name = from->name, .dtype = from->dtype, .bound = from->bound, .graph = graph_index(t, from->graph)};
+  *to = (NnrtField){.name = from->name,
+                    .dtype = from->dtype,
+                    .bound = from->bound,
+                    .graph = graph_index(t, from->graph),
+                    .length = from->length};
   SET_INTS(t, to, shape, from->rank, from->shape);
   NnrtColumn *raw = NEW_ARRAY(t->arena, NnrtColumn, from->raw.n + 1);
   for (int i = 0; i < from->raw.n; i++) {
@@ -548,6 +551,14 @@ static bool has_texts(const EntryPoint *e) {
   return texts;
 }
 
+static bool has_lengths(const Program *p, const EntryPoint *e) {
+  for (int i = 0; i < e->arguments.n; i++) {
+    const Argument *a = &e->arguments.at[i];
+    if (a->data >= 0 && p->data.at[a->data].fields.at[a->field].length) return true;
+  }
+  return false;
+}
+
 static void build_entries(Tables *t) {
   const Program *p = t->program;
   NnrtEntry *rows = NEW_ARRAY(t->arena, NnrtEntry, p->entries.n + 1);
@@ -561,6 +572,7 @@ static void build_entries(Tables *t) {
                             .n_results = from->results.n,
                             .results = build_arguments(t, from->results.at, from->results.n),
                             .shown = from->shown,
+                            .lengths = has_lengths(p, from) ? service(t, "nnrt_%s", "lengths") : NULL,
                             .texts = has_texts(from) ? service(t, "nnrt_%s", "texts") : NULL,
                             .graph = graph_index(t, from->graph)};
   }

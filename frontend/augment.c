@@ -32,7 +32,7 @@ void check_augmented(Elaborator *x, const DataSet *d, const Ast *a) {
 /* A field's type, as `name: type` would say it. */
 static Type field_type(Elaborator *x, const Field *f) {
   Type t = {.dtype = f->dtype, .rank = f->rank, .shape = NEW_ARRAY(x->arena, Dim *, f->rank + 1)};
-  for (int i = 0; i < f->rank; i++) t.shape[i] = dim_const(x->ir, f->shape[i]);
+  for (int i = 0; i < f->rank; i++) t.shape[i] = field_dim(x, f, i);
   return t;
 }
 
@@ -102,7 +102,7 @@ void augment_fields(Elaborator *x, const DataDecl *data, Value **fields) {
   bool any = false;
   for (int i = 0; i < body->n; i++) {
     if (body->at[i]->kind != AST_AUGMENT || !names_fields(d, body->at[i])) continue;
-    Env *names = text_names(x, d, data->ast->span);
+    Env *names = data_names(x, d, data->ast->span);
     for (int k = 0; k < d->fields.n; k++)
       names = env_bind(x, names, d->fields.at[k].name, one[k], d->fields.at[k].span);
     augment_one(x, d, names, body->at[i], one);

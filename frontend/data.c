@@ -114,12 +114,16 @@ static Value *length_part(Elaborator *x, RawColumn c, Dim *size, Span at) {
   return v;
 }
 
+Dim *field_dim(Elaborator *x, const Field *f, int i) {
+  return i == 0 && f->open ? f->open : dim_const(x->ir, f->shape[i]);
+}
+
 /* The tokens of a window; or of a line or cell, as many as the field's first dimension has room for, with their
  * number. */
 static Value *token_part(Elaborator *x, RawColumn c, Span at) {
   const Field *f = x->field;
   bool window = x->set->window > 0;
-  Dim *size[1] = {dim_const(x->ir, window ? x->set->window : f->rank ? f->shape[0] : 1)};
+  Dim *size[1] = {window ? dim_const(x->ir, x->set->window) : f->rank ? field_dim(x, f, 0) : dim_const(x->ir, 1)};
   c.dtype = DT_i32;
   c.single = window;
   Value *v = raw_part(x, c, !window, size, at);
@@ -163,6 +167,11 @@ static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) 
     return;
   x->stack.n = 0;
   f->length = v->length != NULL;
+  if (f->open && !f->length) {
+    Diag *d = diag_add(x->diags, DIAG_FIELD, a->span, "what this computes has no length of its own");
+    diag_help(d, "`%s` is the tokens as they are; compute with them where they are used", f->name);
+    return;
+  }
   v = value_abstract(x, v, 1, &b);
   if (v) graph_output(x->graph, str_internz(x->strings, "value"), value_whole(x, v));
 }
@@ -186,18 +195,55 @@ static void field_end(Elaborator *x, DataSet *d, Field *f, GraphState *saved) {
 static void length_field(Elaborator *x, DataSet *d, const Field *of) {
   Field f = {.name = str_internf(x->strings, "$length.%s", of->name), .dtype = DT_i32, .span = of->span};
   f.shape = NEW_ARRAY(x->arena, int64_t, 1);
-  f.bound = of->shape[0] + 1;
+  f.bound = of->open ? 0 : of->shape[0] + 1;
   GraphState *saved;
   field_begin(x, d, &f, &saved);
   Var *b = var_fresh(x->ir, x->batch);
   stack_push(x, b, NULL);
   const RawColumn *c = of->raw.at;
   while (!c->length) c++;
-  Value *v = length_part(x, *c, dim_const(x->ir, of->shape[0]), of->span);
+  Value *v = length_part(x, *c, field_dim(x, of, 0), of->span);
   x->stack.n = 0;
   if (v && (v = value_abstract(x, v, 1, &b)))
     graph_output(x->graph, str_internz(x->strings, "value"), value_whole(x, v));
   field_end(x, d, &f, saved);
+}
+
+/* The names that types and formulas of a data set's fields may use. */
+Env *data_names(Elaborator *x, const DataSet *d, Span at) {
+  Env *e = text_names(x, d, at);
+  for (int i = 0; i < d->open.n; i++) e = env_bind(x, e, d->open.at[i].name, value_int(x, d->open.at[i].dim, at), at);
+  return e;
+}
+
+static bool refuse_open(Elaborator *x, Span at) {
+  Diag *d = diag_add(x->diags, DIAG_FIELD, at, "only a text's line, or a cell with a text, has a length of its own");
+  diag_help(d, "i32<V>[S] of such a one; of all else the sizes are numbers");
+  return false;
+}
+
+/* A dimension that nothing binds is each example's own; false after a message. */
+static bool open_length(Elaborator *x, DataSet *d, const Ast *type) {
+  for (int i = 0; type->kind == AST_TYPE && type->shape && i < type->shape->items.n; i++) {
+    const Ast *a = type->shape->items.at[i];
+    if (a->kind == AST_PACK) return refuse_open(x, a->span);
+    if (dimension_is_open(x, data_names(x, d, a->span), a))
+      vec_push(x->arena, &d->open, (OpenDim){a->name, dim_symbol(x->ir, a->name, 1)});
+  }
+  return true;
+}
+
+/* -1 for the first open dimension of the data set, -2 for the second, ... */
+static int64_t open_number(const DataSet *d, const Dim *dim) {
+  for (int i = 0; i < d->open.n; i++)
+    if (d->open.at[i].dim == dim) return -1 - i;
+  return 0; /* is_length refuses it */
+}
+
+/* Whether a field of this type, with an open dimension, is the tokens of a line or cell. */
+static bool is_length(Elaborator *x, const DataSet *d, const Type *t, Span at) {
+  bool plain = t->rank == 1 && t->dtype == DT_i32 && dim_as_symbol(t->shape[0]) != NULL;
+  return (plain && d->tokens && !d->window) || refuse_open(x, at);
 }
 
 static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
@@ -212,12 +258,17 @@ static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
     return;
   }
   Type t;
-  Env *e = text_names(x, d, a->span);
-  if (type_is_open(x, e, a->type, "fields")) return;
+  if (!open_length(x, d, a->type)) return;
+  Env *e = data_names(x, d, a->span);
   if (!type_resolve(x, e, a->type, &t) || !rank_fits(x, t.rank + 1, a->type->span)) return;
   Field f = {.name = a->name, .dtype = t.dtype, .rank = t.rank, .span = a->span};
   f.shape = NEW_ARRAY(x->arena, int64_t, t.rank + 1);
-  for (int i = 0; i < t.rank; i++) dim_is_const(t.shape[i], &f.shape[i]);
+  for (int i = 0; i < t.rank; i++)
+    if (!dim_is_const(t.shape[i], &f.shape[i])) {
+      f.open = t.shape[i];
+      f.shape[i] = open_number(d, f.open);
+      if (!is_length(x, d, &t, a->type->span)) return;
+    }
   if (t.bound) dim_is_const(t.bound, &f.bound);
   for (int i = 0; i < d->fields.n; i++)
     if (d->fields.at[i].name == a->name) {
@@ -304,11 +355,12 @@ Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at) {
   const Field *f = &d->fields.at[field];
   Dim *shape[9];
   shape[0] = examples;
-  for (int i = 0; i < f->rank; i++) shape[i + 1] = dim_const(x->ir, f->shape[i]);
+  for (int i = 0; i < f->rank; i++) shape[i + 1] = field_dim(x, f, i);
   Node *n = graph_named_input(x, arena_printf(x->arena, "%s.%s", d->name, f->name), f->dtype, f->rank + 1, shape, at);
   Value *v = value_node(x, n, at);
   if (f->bound) v->bound = dim_const(x->ir, f->bound);
   if (f->length) v->length = data_input(x, data, f->length, examples, at);
+  if (f->open) v->length->bound = dim_add(x->ir, f->open, dim_const(x->ir, 1));
   return v;
 }
 

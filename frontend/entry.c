@@ -13,7 +13,8 @@ static void find_field(Elaborator *x, Argument *a) {
     for (int k = 0; k < x->program->data.at[i].fields.n; k++) {
       const Field *f = &x->program->data.at[i].fields.at[k];
       bool same = f->name == a->name && f->dtype == a->dtype && f->rank == a->rank && f->bound == a->bound;
-      for (int d = 0; same && d < f->rank; d++) same = f->shape[d] == a->shape[d];
+      for (int d = 0; same && d < f->rank; d++)
+        same = f->shape[d] == a->shape[d] || (f->shape[d] < 0 && a->shape[d] < 0);
       if (!same) continue;
       a->data = i;
       a->field = k;
@@ -44,8 +45,7 @@ static bool open_dimensions(Elaborator *x, Env **e, const Ast *type) {
       say_not_compiled(x, a->span, "an entry's argument with any number of dimensions");
       return false;
     }
-    if (a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(*e, a->name) &&
-        !decl_find(x, x->module, a->name))
+    if (dimension_is_open(x, *e, a))
       *e = env_bind(x, *e, a->name, value_int(x, dim_symbol(x->ir, a->name, 1), a->span), a->span);
   }
   return true;
@@ -53,7 +53,7 @@ static bool open_dimensions(Elaborator *x, Env **e, const Ast *type) {
 
 /* Of an argument that is read through a field whose examples differ in length: how long each is, the argument after
  * it; NULL. */
-static Value *argument_length(Elaborator *x, EntryPoint *p, const Argument *a, Form *b, Span at) {
+static Value *argument_length(Elaborator *x, EntryPoint *p, const Argument *a, Dim *size, Form *b, Span at) {
   vec_push(x->arena, &p->arguments, *a);
   int length = a->data < 0 ? 0 : x->program->data.at[a->data].fields.at[a->field].length;
   if (!length) return NULL;
@@ -66,7 +66,8 @@ static Value *argument_length(Elaborator *x, EntryPoint *p, const Argument *a, F
   vec_push(x->arena, &p->arguments, n);
   Value *v = value_node(x, graph_named_input(x, n.name, n.dtype, 1, &x->batch, at), at);
   v = value_take(x, v, 1, &b);
-  v->bound = dim_const(x->ir, f->bound);
+  Dim *most = a->shape[0] < 0 ? size : dim_const(x->ir, a->shape[0]);
+  v->bound = dim_add(x->ir, most, dim_const(x->ir, 1));
   return v;
 }
 
@@ -88,7 +89,7 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
   v->bound = t.bound;
   v = value_take(x, v, 1, &b);
   v->bound = t.bound;
-  v->length = argument_length(x, p, &a, b, param->name_span);
+  v->length = argument_length(x, p, &a, t.rank ? t.shape[0] : NULL, b, param->name_span);
   *e = env_bind(x, *e, param->name, v, param->name_span);
   return true;
 }

@@ -47,6 +47,12 @@ static void report_collected(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric
                value_type_text(x, v));
       return;
     }
+    for (int k = 1; k < v->rank; k++)
+      if (!dim_is_const(v->shape[k], NULL)) {
+        diag_add(x->diags, DIAG_REPORT, args[i].span,
+                 "a metric collects values of one size, and this has that of its batch: %s", value_type_text(x, v));
+        return;
+      }
     if (!name_output(x, str_internf(x->strings, "%s.%d", name, i), value_whole(x, v), arg->span, REPORT_NAME)) return;
   }
   if (w->mode != MODE_STEP) return;

@@ -215,16 +215,9 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   return size_fits(x, out->rank, out->shape, type->span);
 }
 
-bool type_is_open(Elaborator *x, Env *e, const Ast *type, const char *where) {
-  for (int i = 0; type->kind == AST_TYPE && type->shape && i < type->shape->items.n; i++) {
-    const Ast *a = type->shape->items.at[i];
-    bool open = a->kind == AST_PACK || (a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(e, a->name) &&
-                                        !decl_find(x, x->module, a->name));
-    if (!open) continue;
-    say_not_compiled(x, a->span, arena_printf(x->arena, "%s with open dimensions (`%s`)", where, a->name));
-    return true;
-  }
-  return false;
+bool dimension_is_open(Elaborator *x, Env *e, const Ast *a) {
+  return a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(e, a->name) &&
+         !decl_find(x, x->module, a->name);
 }
 
 static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char *what, const char *wanted) {

@@ -359,8 +359,7 @@ typedef struct Type { /* resolved */
 } Type;
 #define MAX_ELEMENTS ((int64_t)1 << 48)
 bool size_fits(Elaborator *x, int rank, Dim *const *shape, Span at); /* false after a message: over MAX_ELEMENTS */
-/* A dimension that nothing binds, where that has a meaning that is not compiled yet: true after a message. */
-bool type_is_open(Elaborator *x, Env *e, const Ast *type, const char *where);
+bool dimension_is_open(Elaborator *x, Env *e, const Ast *a);         /* a name of one that nothing binds */
 Decl *type_decl(Elaborator *x, const Ast *type);
 bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out); /* every dimension bound; false after a message */
 int type_rank(const Ast *type, bool *pack);                     /* dimensions that it writes, a pack not counted */
@@ -597,6 +596,8 @@ bool has_tokens(const DataSet *d);                              /* its one colum
 Env *text_names(Elaborator *x, const DataSet *d, Span at);      /* what its fields see: V, the vocabulary's size */
 Value *data_column(Elaborator *x, Env *e, Ast *call, bool *is); /* column(...), columns(...) in a field */
 Value *data_part(Elaborator *x, Str name, Span at);             /* the source's part of a name, in a field */
+Dim *field_dim(Elaborator *x, const Field *f, int i);
+Env *data_names(Elaborator *x, const DataSet *d, Span at);
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);
 void check_augmented(Elaborator *x, const DataSet *d, const Ast *a); /* that the names are fields */
 Value *data_field(Elaborator *x, DataDecl *d, Str name, Span at);    /* `digits.x` at file level */

@@ -48,12 +48,19 @@ typedef struct Field {
   DType dtype;
   int rank; /* of one example */
   int64_t *shape;
+  Dim *open; /* the first dimension where each example has its own, a symbol of the data set; shape[0] is then -1 for
+                its first, -2 for its second, ... */
   int64_t bound; /* i32<bound>; 0: none */
   Vec(RawColumn) raw;
   Graph *graph; /* raw.<k> [B, ...] -> value [B, shape...] */
   int length;   /* the field `$length.<name>`, which follows: how many of the first dimension are there; 0: all */
   Span span;
 } Field;
+
+typedef struct OpenDim { /* `S` in a field's type */
+  Str name;
+  Dim *dim;
+} OpenDim;
 
 typedef struct ColumnFile { /* `from npy(x = "train-x.npy")` */
   Str column, path;
@@ -69,6 +76,7 @@ typedef struct DataSet {
   const void *vocabulary; /* its block of bytes */
   size_t vocabulary_bytes;
   int tokens;
+  Vec(OpenDim) open;
   Vec(Field) fields;
   Graph *stats; /* fields of the training part [N, ...] -> stores of ROLE_statistic; NULL: none */
   Span span;

@@ -52,7 +52,9 @@ static int blank_data(NnrtDataset *d, const NnrtProgram *p, int64_t index, int64
   bool done = d->fields && d->bytes;
   for (int64_t k = 0; done && k < t->n_fields; k++) {
     const NnrtField *f = &t->fields[k];
-    done = nnrt_shape_bytes(f->shape, (int)f->n_shape, (NnrtDtype)f->dtype, &d->bytes[k]) &&
+    int64_t shape[NNRT_MAX_RANK];
+    for (int64_t i = 0; i < f->n_shape; i++) shape[i] = f->shape[i] < 0 ? 1 : f->shape[i];
+    done = nnrt_shape_bytes(shape, (int)f->n_shape, (NnrtDtype)f->dtype, &d->bytes[k]) &&
            (d->fields[k] = nnrt_allocate(n * d->bytes[k])) != NULL;
   }
   if (done) return NNRT_OK;

@@ -62,6 +62,7 @@ typedef struct Reading { /* a field on its way from the source through its graph
   NnrtRun run;
   NnrtView *views; /* of field->raw */
   void **raw;      /* CHUNK rows of each */
+  int64_t longest; /* where examples have lengths of their own */
 } Reading;
 
 /* Examples of the source's own lengths have room for `size`. */
@@ -77,21 +78,36 @@ static int pad(const Reading *r, NnrtView *v, int64_t size, NnrtError *e) {
   return NNRT_OK;
 }
 
+/* The open dimensions of the field's graph: n examples, each as long as the longest. */
+static void open_sizes(const Reading *r, int64_t n, int64_t *open) {
+  for (int i = 0; i < r->run.n_open; i++) open[i] = i ? r->longest : n;
+}
+
+/* What the field reads of the source, and how long the longest example is. */
+static int find_views(Reading *r, NnrtError *e) {
+  int status = NNRT_OK;
+  r->longest = 1;
+  for (int k = 0; status == NNRT_OK && k < r->field->n_raw; k++) {
+    NnrtView *v = &r->views[k];
+    status = nnrt_source_view(r->source, &r->field->raw[k], v, e);
+    if (status == NNRT_OK && v->ragged && v->width > r->longest) r->longest = v->width;
+  }
+  return status;
+}
+
 static int open_raw(Reading *r, int k, NnrtError *e) {
+  int status = NNRT_OK;
   const NnrtColumn *c = &r->field->raw[k];
   NnrtView *v = &r->views[k];
-  int status = nnrt_source_view(r->source, c, v, e);
-  if (status != NNRT_OK) return status;
   char name[32], have[128], want[128], place[256];
   snprintf(name, sizeof name, "raw.%d", k);
   int port = nnrt_port(r->run.graph->inputs, r->run.graph->n_inputs, name);
   if (port < 0) return NNRT_OK; /* nothing depends on it */
   const NnrtPort *p = &r->run.graph->inputs[port];
   int64_t shape[NNRT_MAX_RANK];
-  int64_t one = 1;
   int rank = (int)p->n_shape - 1;
   memset(r->run.dims, 0, (size_t)r->run.graph->n_dims * sizeof *r->run.dims);
-  r->run.dims[0] = one;
+  open_sizes(r, 1, r->run.dims);
   nnrt_port_shape(&r->run, p, shape);
   if (v->ragged && !v->lengths && rank == 1) status = pad(r, v, shape[1], e);
   if (status != NNRT_OK) return status;
@@ -132,7 +148,10 @@ static int read_chunk(Reading *r, int64_t first, int64_t n, char *to, int64_t by
     int status = nnrt_source_read(r->source, &r->views[k], first, n, (NnrtDtype)r->field->raw[k].dtype, r->raw[k], e);
     if (status != NNRT_OK) return status;
   }
-  int status = nnrt_run_bind(&r->run, &n, e);
+  int64_t open[2];
+  if (r->run.n_open > 2) return nnrt_fail(e, NNRT_EINVAL, "field %s has too many open dimensions", r->field->name);
+  open_sizes(r, n, open);
+  int status = nnrt_run_bind(&r->run, open, e);
   if (status != NNRT_OK) return status;
   nnrt_run_go(&r->run);
   const void *values = nnrt_run_output(&r->run, 0);
@@ -180,23 +199,33 @@ static int read_chunks(NnrtDataset *d, Reading *r, int k, char *given, NnrtError
   return NNRT_OK;
 }
 
+/* Memory for all examples of the field. */
+static int allocate_field(NnrtDataset *d, const Reading *r, int k, NnrtError *e) {
+  const NnrtField *f = r->field;
+  int64_t total, shape[NNRT_MAX_RANK];
+  for (int64_t i = 0; i < f->n_shape; i++) shape[i] = f->shape[i] < 0 ? r->longest : f->shape[i];
+  d->kept[k] = kept_type(f);
+  if (nnrt_shape_bytes(shape, (int)f->n_shape, (NnrtDtype)f->dtype, &d->bytes[k]) &&
+      !__builtin_mul_overflow(kept_bytes(d, k), d->count, &total) && (d->fields[k] = nnrt_allocate(total)))
+    return NNRT_OK;
+  return nnrt_fail_memory(e, (unsigned long long)d->bytes[k] * (unsigned long long)d->count, f->name);
+}
+
 static int read_field(NnrtDataset *d, NnrtModel *m, const NnrtSource *s, int k, NnrtError *e) {
   const NnrtField *f = &d->table->fields[k];
   Reading r = {.field = f, .source = s};
-  int64_t total;
-  d->kept[k] = kept_type(f);
-  if (!nnrt_shape_bytes(f->shape, (int)f->n_shape, (NnrtDtype)f->dtype, &d->bytes[k]) ||
-      __builtin_mul_overflow(kept_bytes(d, k), d->count, &total) || !(d->fields[k] = nnrt_allocate(total)))
-    return nnrt_fail_memory(e, (unsigned long long)d->bytes[k] * (unsigned long long)d->count, f->name);
   int status = nnrt_run_open(&r.run, m, f->graph, e);
   if (status != NNRT_OK) return status;
   r.views = calloc((size_t)f->n_raw + 1, sizeof *r.views);
   r.raw = calloc((size_t)f->n_raw + 1, sizeof *r.raw);
   if (!r.views || !r.raw) status = nnrt_fail_memory(e, (size_t)f->n_raw * sizeof *r.views, f->name);
+  if (status == NNRT_OK) status = find_views(&r, e);
+  if (status == NNRT_OK) status = allocate_field(d, &r, k, e);
   for (int i = 0; status == NNRT_OK && i < f->n_raw; i++) status = open_raw(&r, i, e);
   bool converts = d->kept[k] != (NnrtDtype)f->dtype;
-  char *given = converts ? nnrt_allocate(CHUNK * d->bytes[k]) : NULL;
-  if (converts && !given) status = nnrt_fail_memory(e, (unsigned long long)(CHUNK * d->bytes[k]), f->name);
+  char *given = converts && status == NNRT_OK ? nnrt_allocate(CHUNK * d->bytes[k]) : NULL;
+  if (converts && status == NNRT_OK && !given)
+    status = nnrt_fail_memory(e, (unsigned long long)(CHUNK * d->bytes[k]), f->name);
   if (status == NNRT_OK) status = read_chunks(d, &r, k, given, e);
   free(given);
   close_reading(&r);
@@ -249,13 +278,36 @@ void nnrt_data_close(NnrtDataset *d) {
   *d = (NnrtDataset){0};
 }
 
-void nnrt_data_gather(const NnrtDataset *d, int field, const int64_t *places, int64_t n, void *to) {
-  int64_t bytes = d->bytes[field], row = kept_bytes(d, field);
+static int32_t longest_of(const int32_t *length, const int64_t *places, int64_t n, int32_t most) {
+  for (int64_t i = 0; i < n; i++) {
+    int32_t own = length[places ? places[i] : i];
+    if (own > most) most = own;
+  }
+  return most;
+}
+
+int64_t nnrt_data_longest(const NnrtDataset *d, int field, const int64_t *places, int64_t n) {
+  const NnrtField *f = &d->table->fields[field];
+  if (!f->n_shape || f->shape[0] >= 0) return -1;
+  int32_t most = 1;
+  for (int64_t k = 0; k < d->table->n_fields; k++) {
+    const NnrtField *other = &d->table->fields[k];
+    bool same = other->n_shape && other->shape[0] == f->shape[0] && d->fields[other->length];
+    if (same) most = longest_of((const int32_t *)(const void *)d->fields[other->length], places, n, most);
+  }
+  return most;
+}
+
+void nnrt_data_gather(const NnrtDataset *d, int field, const int64_t *places, int64_t n, int64_t width, void *to) {
+  int64_t row = kept_bytes(d, field);
   NnrtDtype kept = kept_as(d, field), given = (NnrtDtype)d->table->fields[field].dtype;
+  int64_t own = row / nnrt_dtype(kept)->bytes, bytes = nnrt_dtype(given)->bytes;
+  int64_t taken = width < 0 || width > own ? own : width, rest = width > own ? (width - own) * bytes : 0;
   char *at = to;
-  for (int64_t i = 0; i < n; i++, at += bytes)
-    nnrt_convert(kept, d->fields[field] + (places ? places[i] : i) * row, false, given, at,
-                 row / nnrt_dtype(kept)->bytes);
+  for (int64_t i = 0; i < n; i++, at += taken * bytes + rest) {
+    nnrt_convert(kept, d->fields[field] + (places ? places[i] : i) * row, false, given, at, taken);
+    if (rest) memset(at + taken * bytes, 0, (size_t)rest);
+  }
 }
 
 int nnrt_data_field(const NnrtDataset *d, const char *port) {
@@ -265,28 +317,38 @@ int nnrt_data_field(const NnrtDataset *d, const char *port) {
   return -1;
 }
 
+/* Gathers what an input of the statistics reads; sizes[] of open dimensions grow to what it needs. */
+static int give_statistics(const NnrtDataset *d, NnrtRun *r, int port, const int64_t *places, int64_t n, void **at,
+                           int64_t *sizes, NnrtError *e) {
+  const NnrtPort *p = &r->graph->inputs[port];
+  int field = nnrt_data_field(d, p->name), open = p->n_shape > 1 ? nnrt_port_open(r, p, 1) : -1;
+  if (field < 0) return NNRT_OK;
+  int64_t longest = nnrt_data_longest(d, field, NULL, d->count);
+  int64_t bytes = n * (longest > 0 ? longest * nnrt_dtype((NnrtDtype)p->dtype)->bytes : d->bytes[field]);
+  *at = nnrt_allocate(bytes);
+  if (!*at) return nnrt_fail_memory(e, (unsigned long long)bytes, d->table->name);
+  nnrt_data_gather(d, field, places, n, longest, *at);
+  if (longest > 0 && open > 0) sizes[open] = longest;
+  nnrt_run_input(r, port, *at);
+  return NNRT_OK;
+}
+
 int nnrt_data_statistics(const NnrtDataset *d, NnrtModel *m, const int64_t *places, int64_t n, NnrtError *e) {
   if (d->table->stats < 0) return NNRT_OK;
   NnrtRun r;
   int status = nnrt_run_open(&r, m, d->table->stats, e);
   if (status != NNRT_OK) return status;
   void **gathered = calloc((size_t)r.graph->n_inputs + 1, sizeof *gathered);
-  if (!gathered) status = nnrt_fail_memory(e, (size_t)r.graph->n_inputs * sizeof *gathered, d->table->name);
-  for (int64_t i = 0; status == NNRT_OK && i < r.graph->n_inputs; i++) {
-    int field = nnrt_data_field(d, r.graph->inputs[i].name);
-    if (field < 0) continue;
-    gathered[i] = nnrt_allocate(n * d->bytes[field]);
-    if (!gathered[i]) {
-      status = nnrt_fail_memory(e, (unsigned long long)(n * d->bytes[field]), d->table->name);
-      break;
-    }
-    nnrt_data_gather(d, field, places, n, gathered[i]);
-    nnrt_run_input(&r, (int)i, gathered[i]);
-  }
-  if (status == NNRT_OK) status = nnrt_run_bind(&r, &n, e);
+  int64_t *sizes = calloc((size_t)r.n_open + 1, sizeof *sizes);
+  if (!gathered || !sizes) status = nnrt_fail_memory(e, (size_t)r.graph->n_inputs * sizeof *gathered, d->table->name);
+  if (sizes) sizes[0] = n;
+  for (int64_t i = 0; status == NNRT_OK && i < r.graph->n_inputs; i++)
+    status = give_statistics(d, &r, (int)i, places, n, &gathered[i], sizes, e);
+  if (status == NNRT_OK) status = nnrt_run_bind(&r, sizes, e);
   if (status == NNRT_OK) nnrt_run_go(&r);
   for (int64_t i = 0; gathered && i < r.graph->n_inputs; i++) free(gathered[i]);
   free(gathered);
+  free(sizes);
   nnrt_run_close(&r);
   return status;
 }

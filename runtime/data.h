@@ -29,8 +29,12 @@ void nnrt_data_close(NnrtDataset *d);
 /* Runs the data set's `stats` graph over the examples listed: the statistics are stored in the model. */
 int nnrt_data_statistics(const NnrtDataset *d, NnrtModel *m, const int64_t *places, int64_t n, NnrtError *e);
 
-/* Copies rows `places` of a field (NULL: the first n) into `to`. */
-void nnrt_data_gather(const NnrtDataset *d, int field, const int64_t *places, int64_t n, void *to);
+/* How long the longest of the examples is, at least 1, where examples have lengths of their own, in all fields with
+ * the same one; else -1. */
+int64_t nnrt_data_longest(const NnrtDataset *d, int field, const int64_t *places, int64_t n);
+/* Copies rows `places` of a field (NULL: the first n) into `to`; `width` >= 0: so many elements of each, or
+ * with zeros behind it. */
+void nnrt_data_gather(const NnrtDataset *d, int field, const int64_t *places, int64_t n, int64_t width, void *to);
 
 /* Which field an input port named "data.field" reads, whatever the data set's name there: test data stand in for
  * training data by their fields' names. -1: it has no such field. */

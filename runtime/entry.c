@@ -1,6 +1,6 @@
 /* entry.c - the verbs that are entries (`predict`): reads examples from FILES through the data's fields, or tensors
  * from .npy files, runs the entry over them and writes its results as text, JSON lines, csv or .npy. */
-#include "runtime/cli.h"
+#include "runtime/entry.h"
 #include "runtime/array.h"
 #include "runtime/philox.h"
 #include "runtime/run.h"
@@ -12,46 +12,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { BATCH = 256, MAX_OPEN = 16 };
-
-typedef struct Value { /* an argument, or a result: all examples of it */
-  const NnrtArgument *table;
-  char name[80];
-  int port;
-  NnrtDtype dtype;
-  int rank; /* of one example */
-  int64_t shape[NNRT_MAX_RANK];
-  int64_t width, bytes; /* elements and bytes of one example */
-  int64_t n;            /* examples */
-  char *data;
-  const char *file; /* that gave the argument as a tensor, or NULL */
-  int32_t length; /* of an argument whose length goes with it: of the one example; all of it, unless it was a text */
-} Value;
-
-typedef struct Entry {
-  NnrtCli *cli;
-  NnrtError *error;
-  const NnrtEntry *table;
-  NnrtPool *pool;
-  NnrtModel model;
-  NnrtRun run;
-  Value *arguments, *results;
-  int n_arguments, n_results, n_shown;
-  int64_t n, batch; /* examples */
-  int64_t open[MAX_OPEN];
-  int64_t seed, *places;
-  int32_t step;
-} Entry;
+enum { BATCH = 256 };
 
 /* ---- arguments ---- */
 
-static int refuse_bound(Entry *x, const Value *v, int64_t i, int64_t value, const char *file) {
+static int refuse_bound(NnrtEntryCall *x, const NnrtEntryValue *v, int64_t i, int64_t value, const char *file) {
   return nnrt_fail(x->error, NNRT_EDATA, "%s: row %lld: %s is %lld, which is not in 0..%lld", file,
                    (long long)(i / (v->width ? v->width : 1)), v->name, (long long)value,
                    (long long)v->table->bound - 1);
 }
 
-static int check_bound(Entry *x, const Value *v, const char *file) {
+static int check_bound(NnrtEntryCall *x, const NnrtEntryValue *v, const char *file) {
   for (int64_t i = 0; v->table->bound && i < v->n * v->width; i++) {
     int64_t value;
     nnrt_convert(v->dtype, v->data + i * nnrt_dtype(v->dtype)->bytes, false, NNRT_I64, &value, 1);
@@ -60,17 +31,7 @@ static int check_bound(Entry *x, const Value *v, const char *file) {
   return NNRT_OK;
 }
 
-/* The open dimension that extent i of the port is, -1 if it is something else. */
-static int open_dim(const Entry *x, const NnrtPort *p, int i) {
-  const NnrtPoly *d = &p->shape[i];
-  if (d->n_terms < 4 || d->terms[2] != 1 || d->terms[3] >= x->run.n_open) return -1;
-  const NnrtDim *named = &x->run.graph->dims[d->terms[3]];
-  bool plain = d->terms[1] == named->scale && d->n_terms == (named->rest ? 6 : 4) &&
-               (!named->rest || d->terms[4] == named->rest);
-  return plain ? (int)d->terms[3] : -1;
-}
-
-static int take_open(Entry *x, int d, int64_t extent, const char *file) {
+static int take_open(NnrtEntryCall *x, int d, int64_t extent, const char *file) {
   const NnrtDim *named = &x->run.graph->dims[d];
   if (x->open[d] >= 0) return NNRT_OK;
   x->open[d] = (extent - named->rest) / named->scale;
@@ -80,14 +41,14 @@ static int take_open(Entry *x, int d, int64_t extent, const char *file) {
 }
 
 /* Index of the batch among the open dimensions, -1: the entry is not batched. */
-static int batch_dim(const Entry *x) {
+static int batch_dim(const NnrtEntryCall *x) {
   for (int i = 0; i < x->run.n_open; i++)
     if (strcmp(x->run.graph->dims[i].name, "B") == 0) return i;
   return -1;
 }
 
 /* An .npy file gives the argument: [N, shape...], or one example [shape...]. Open dimensions take its extents. */
-static int take_array(Entry *x, Value *v, const NnrtArray *a, const char *file) {
+static int take_array(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtArray *a, const char *file) {
   const NnrtPort *p = v->port < 0 ? NULL : &x->run.graph->inputs[v->port];
   /* What the graph does not read counts the examples all the same. */
   int rank = p ? (int)p->n_shape : (int)v->table->n_shape + (batch_dim(x) >= 0), lead = rank - a->rank;
@@ -101,7 +62,7 @@ static int take_array(Entry *x, Value *v, const NnrtArray *a, const char *file) 
   v->file = file;
   memcpy(v->shape, shape + batched, (size_t)v->rank * sizeof *shape);
   for (int i = batched; i < rank; i++) {
-    int d = p ? open_dim(x, p, i) : -1, status = d < 0 ? NNRT_OK : take_open(x, d, shape[i], file);
+    int d = p ? nnrt_port_open(&x->run, p, i) : -1, status = d < 0 ? NNRT_OK : take_open(x, d, shape[i], file);
     if (status != NNRT_OK) return status;
   }
   v->n = batched ? shape[0] : 1;
@@ -117,9 +78,9 @@ static int take_array(Entry *x, Value *v, const NnrtArray *a, const char *file) 
 }
 
 /* Once sizes are bound: whether each file has the shape that they say. */
-static int check_shapes(Entry *x) {
+static int check_shapes(NnrtEntryCall *x) {
   for (int k = 0; k < x->n_arguments; k++) {
-    const Value *v = &x->arguments[k];
+    const NnrtEntryValue *v = &x->arguments[k];
     int64_t shape[NNRT_MAX_RANK], expected;
     const NnrtPort *p = v->port < 0 ? NULL : &x->run.graph->inputs[v->port];
     if (p) nnrt_port_shape(&x->run, p, shape);
@@ -133,29 +94,29 @@ static int check_shapes(Entry *x) {
   return NNRT_OK;
 }
 
-/* Is the next argument the length of argument k? */
-static bool has_length(const Entry *x, int k) { return k + 1 < x->n_arguments && x->arguments[k + 1].name[0] == '$'; }
-
-static bool is_text(const Entry *x, const Value *v) { return x->table->texts && v->table->text >= 0; }
+static bool is_text(const NnrtEntryCall *x, const NnrtEntryValue *v) {
+  return x->table->texts && v->table->text >= 0;
+}
 
 /* Is `text`, given for an argument that is a text, the text itself? */
-static bool is_given_as_text(const Entry *x, const Value *v, const char *text) {
+static bool is_given_as_text(const NnrtEntryCall *x, const NnrtEntryValue *v, const char *text) {
   size_t n = strlen(text);
   return is_text(x, v) && (n < 4 || strcmp(text + n - 4, ".npy") != 0);
 }
 
 /* --input NAME=FILE, or NAME=TEXT */
-static int take_input(Entry *x, const char *text) {
+static int take_input(NnrtEntryCall *x, const char *text) {
   const char *equals = strchr(text, '=');
   for (int k = 0; equals && k < x->n_arguments; k++) {
-    Value *v = &x->arguments[k];
+    NnrtEntryValue *v = &x->arguments[k];
     if (strlen(v->name) != (size_t)(equals - text) || strncmp(v->name, text, strlen(v->name)) != 0) continue;
     NnrtArray a;
     int64_t length = INT32_MAX;
     bool as_text = is_given_as_text(x, v, equals + 1);
-    int status = as_text ? x->table->texts->open(&x->cli->program->data[v->table->text], equals + 1,
-                                                 has_length(x, k) ? v->table->shape[0] : -1, &a, &length, x->error)
-                         : nnrt_npy_open(&a, equals + 1, x->error);
+    int status =
+        as_text ? x->table->texts->open(&x->cli->program->data[v->table->text], equals + 1,
+                                        nnrt_entry_has_length(x, k) ? v->table->shape[0] : -1, &a, &length, x->error)
+                : nnrt_npy_open(&a, equals + 1, x->error);
     if (status != NNRT_OK) return status;
     free(v->data);
     v->data = NULL;
@@ -167,8 +128,21 @@ static int take_input(Entry *x, const char *text) {
   return nnrt_fail(x->error, NNRT_EUSAGE, "--input takes NAME=FILE with an argument's name, not \"%s\"", text);
 }
 
+static int take_rows(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtDataset *d) {
+  v->bytes = d->bytes[v->table->field];
+  v->width = v->bytes / nnrt_dtype(v->dtype)->bytes;
+  char *more = nnrt_allocate((v->n + d->count) * v->bytes);
+  if (!more) return nnrt_fail_memory(x->error, (unsigned long long)((v->n + d->count) * v->bytes), v->name);
+  if (v->n) memcpy(more, v->data, (size_t)(v->n * v->bytes));
+  nnrt_data_gather(d, (int)v->table->field, NULL, d->count, -1, more + v->n * v->bytes);
+  free(v->data);
+  v->data = more;
+  v->n += d->count;
+  return NNRT_OK;
+}
+
 /* Adds the examples of FILE, read as the data's field that the argument is. */
-static int take_field(Entry *x, Value *v, const char *file) {
+static int take_field(NnrtEntryCall *x, NnrtEntryValue *v, const char *file) {
   const NnrtArgument *a = v->table;
   if (a->data < 0)
     return nnrt_fail(x->error, NNRT_EUSAGE, "%s is not read from data: give --input %s=FILE", v->name, v->name);
@@ -178,24 +152,13 @@ static int take_field(Entry *x, Value *v, const char *file) {
   NnrtDataset d;
   int status = nnrt_data_open(&d, &x->model, a->data, &o, 1, (int)a->field, x->error);
   if (status != NNRT_OK) return status;
-  v->bytes = d.bytes[a->field];
-  v->width = v->bytes / nnrt_dtype(v->dtype)->bytes;
-  char *more = nnrt_allocate((v->n + d.count) * v->bytes);
-  if (!more) {
-    status = nnrt_fail_memory(x->error, (unsigned long long)((v->n + d.count) * v->bytes), v->name);
-  } else {
-    if (v->n) memcpy(more, v->data, (size_t)(v->n * v->bytes));
-    nnrt_data_gather(&d, (int)a->field, NULL, d.count, more + v->n * v->bytes);
-    free(v->data);
-    v->data = more;
-    v->n += d.count;
-  }
+  status = x->table->lengths ? x->table->lengths->take(x, v, &d) : take_rows(x, v, &d);
   nnrt_data_close(&d);
   return status;
 }
 
 /* FILES: each holds every argument (csv), or, where the data has a file for each column, one argument each. */
-static int take_files(Entry *x) {
+static int take_files(NnrtEntryCall *x) {
   const NnrtArgument *first = x->n_arguments ? x->arguments[0].table : NULL;
   bool one_each = first && first->data >= 0 && x->cli->program->data[first->data].n_files && x->n_arguments > 1;
   if (one_each && x->cli->n_files && x->cli->n_files != x->n_arguments)
@@ -210,30 +173,14 @@ static int take_files(Entry *x) {
   return NNRT_OK;
 }
 
-/* The length of argument k, which was given as a tensor or a text, for each of its examples. */
-static int give_length(Entry *x, int k) {
-  const Value *of = &x->arguments[k];
-  Value *v = &x->arguments[k + 1];
-  free(v->data);
-  v->n = of->n;
-  v->width = 1;
-  v->bytes = sizeof(int32_t);
-  v->data = nnrt_allocate(v->n * v->bytes);
-  if (!v->data) return nnrt_fail_memory(x->error, (unsigned long long)(v->n * v->bytes), v->name);
-  int32_t most = (int32_t)(of->rank ? of->shape[0] : 1), n = of->length < most ? of->length : most;
-  for (int64_t i = 0; i < v->n; i++) memcpy(v->data + i * v->bytes, &n, sizeof n);
-  return NNRT_OK;
-}
-
-static int take_arguments(Entry *x) {
+static int take_arguments(NnrtEntryCall *x) {
   int status = take_files(x);
   for (int i = 0; status == NNRT_OK && i < x->cli->n_given; i++)
     if (x->cli->given[i].id == NNRT_OPT_INPUT) status = take_input(x, x->cli->given[i].value);
+  if (status == NNRT_OK && x->table->lengths) status = x->table->lengths->settle(x);
   x->n = 1;
-  for (int k = 0; status == NNRT_OK && k < x->n_arguments; k++)
-    if (has_length(x, k) && x->arguments[k].file) status = give_length(x, k);
   for (int k = 0; status == NNRT_OK && k < x->n_arguments; k++) {
-    const Value *v = &x->arguments[k];
+    const NnrtEntryValue *v = &x->arguments[k];
     if (!v->data)
       return nnrt_fail(x->error, NNRT_EUSAGE, "%s needs %s: a FILE, or --input %s=FILE.npy", x->table->name, v->name,
                        v->name);
@@ -248,13 +195,13 @@ static int take_arguments(Entry *x) {
 /* ---- running ---- */
 
 /* "result", or "result0", ... where several have no name. */
-static void name_value(Value *v, const char *name, int k, int n) {
+static void name_value(NnrtEntryValue *v, const char *name, int k, int n) {
   if (name && *name) snprintf(v->name, sizeof v->name, "%.79s", name);
   else if (n == 1) snprintf(v->name, sizeof v->name, "result");
   else snprintf(v->name, sizeof v->name, "result%d", k);
 }
 
-static int open_values(Entry *x) {
+static int open_values(NnrtEntryCall *x) {
   const NnrtGraph *g = x->run.graph;
   x->n_arguments = (int)x->table->n_arguments;
   x->n_results = (int)x->table->n_results;
@@ -263,14 +210,14 @@ static int open_values(Entry *x) {
   x->results = calloc((size_t)x->n_results + 1, sizeof *x->results);
   if (!x->arguments || !x->results) return nnrt_fail_memory(x->error, 0, x->table->name);
   for (int k = 0; k < x->n_arguments; k++) {
-    Value *v = &x->arguments[k];
+    NnrtEntryValue *v = &x->arguments[k];
     v->table = &x->table->arguments[k];
     v->dtype = (NnrtDtype)v->table->dtype;
     name_value(v, v->table->name, k, x->n_arguments);
     v->port = nnrt_port(g->inputs, g->n_inputs, v->name);
   }
   for (int k = 0; k < x->n_results; k++) {
-    Value *v = &x->results[k];
+    NnrtEntryValue *v = &x->results[k];
     v->table = &x->table->results[k];
     v->dtype = (NnrtDtype)v->table->dtype;
     name_value(v, v->table->name, k, x->n_shown);
@@ -279,11 +226,11 @@ static int open_values(Entry *x) {
     if (v->port >= g->n_outputs)
       return nnrt_fail(x->error, NNRT_EINVAL, "graph %s lacks the result %s", g->name, v->name);
   }
-  for (int i = 0; i < MAX_OPEN; i++) x->open[i] = -1;
-  return x->run.n_open > MAX_OPEN ? nnrt_fail(x->error, NNRT_EINVAL, "too many open dimensions") : NNRT_OK;
+  for (int i = 0; i < NNRT_MAX_OPEN; i++) x->open[i] = -1;
+  return x->run.n_open > NNRT_MAX_OPEN ? nnrt_fail(x->error, NNRT_EINVAL, "too many open dimensions") : NNRT_OK;
 }
 
-static int bind(Entry *x, int64_t n) {
+static int bind(NnrtEntryCall *x, int64_t n) {
   int b = batch_dim(x);
   if (b >= 0) x->open[b] = n;
   for (int i = 0; i < x->run.n_open; i++)
@@ -293,7 +240,7 @@ static int bind(Entry *x, int64_t n) {
 }
 
 /* Memory for a result of all examples, its shape now that sizes are bound. */
-static int open_result(Entry *x, Value *v) {
+static int open_result(NnrtEntryCall *x, NnrtEntryValue *v) {
   const NnrtPort *p = &x->run.graph->outputs[v->port];
   int64_t shape[NNRT_MAX_RANK], count = nnrt_port_shape(&x->run, p, shape);
   int lead = batch_dim(x) >= 0 && p->n_shape ? 1 : 0;
@@ -306,7 +253,7 @@ static int open_result(Entry *x, Value *v) {
   return v->data ? NNRT_OK : nnrt_fail_memory(x->error, (unsigned long long)(v->n * v->bytes), v->name);
 }
 
-static void connect_numbers(Entry *x) {
+static void connect_numbers(NnrtEntryCall *x) {
   const NnrtGraph *g = x->run.graph;
   nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$seed"), &x->seed);
   nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$step"), &x->step);
@@ -316,10 +263,10 @@ static void connect_numbers(Entry *x) {
 }
 
 /* Examples first .. first+n-1. Arguments go through memory aligned as kernels expect it. */
-static int run_batch(Entry *x, int64_t first, int64_t n, char *const *staging) {
+static int run_batch(NnrtEntryCall *x, int64_t first, int64_t n, char *const *staging) {
   for (int64_t i = 0; i < n; i++) x->places[i] = first + i;
   for (int k = 0; k < x->n_arguments; k++) {
-    const Value *v = &x->arguments[k];
+    const NnrtEntryValue *v = &x->arguments[k];
     if (v->bytes) memcpy(staging[k], v->data + first * v->bytes, (size_t)(n * v->bytes));
   }
   if (n != x->batch) {
@@ -328,13 +275,13 @@ static int run_batch(Entry *x, int64_t first, int64_t n, char *const *staging) {
   }
   nnrt_run_go(&x->run);
   for (int k = 0; k < x->n_results; k++) {
-    const Value *v = &x->results[k];
+    const NnrtEntryValue *v = &x->results[k];
     if (v->bytes) memcpy(v->data + first * v->bytes, nnrt_run_output(&x->run, v->port), (size_t)(n * v->bytes));
   }
   return NNRT_OK;
 }
 
-static int run_all(Entry *x) {
+static int run_all(NnrtEntryCall *x) {
   x->batch = batch_dim(x) < 0 ? 1 : x->n < BATCH ? x->n : BATCH;
   if (batch_dim(x) < 0) x->n = 1;
   char **staging = calloc((size_t)x->n_arguments + 1, sizeof *staging);
@@ -359,7 +306,7 @@ static int run_all(Entry *x) {
 
 /* ---- writing ---- */
 
-static const char *element_text(const Value *v, int64_t i, char text[32]) {
+static const char *element_text(const NnrtEntryValue *v, int64_t i, char text[32]) {
   const char *at = v->data + i * nnrt_dtype(v->dtype)->bytes;
   if (nnrt_dtype(v->dtype)->class == 'f')
     return nnrt_real_text(nnrt_element(v->dtype, at, false), v->dtype != NNRT_F64, text);
@@ -370,7 +317,7 @@ static const char *element_text(const Value *v, int64_t i, char text[32]) {
 }
 
 /* A result that is tokens, as the text that they stand for, as far as it is there. */
-static void write_text(const Entry *x, const Value *v, int64_t row) {
+static void write_text(const NnrtEntryCall *x, const NnrtEntryValue *v, int64_t row) {
   int64_t n = v->width;
   for (int k = x->n_shown; k < x->n_results; k++)
     if (strcmp(strchr(x->results[k].name, '.') + 1, v->name) == 0) n = ((const int32_t *)x->results[k].data)[row];
@@ -379,11 +326,11 @@ static void write_text(const Entry *x, const Value *v, int64_t row) {
 }
 
 /* A line an example: results divided by `between`, elements of one by `inside`. */
-static void write_rows(const Entry *x, char between, char inside, bool texts) {
+static void write_rows(const NnrtEntryCall *x, char between, char inside, bool texts) {
   char text[32];
   for (int64_t row = 0; row < x->n; row++) {
     for (int k = 0; k < x->n_shown; k++) {
-      const Value *v = &x->results[k];
+      const NnrtEntryValue *v = &x->results[k];
       if (k && v->width) putchar(between);
       if (texts && v->rank && is_text(x, v)) write_text(x, v, row);
       else
@@ -396,7 +343,7 @@ static void write_rows(const Entry *x, char between, char inside, bool texts) {
   }
 }
 
-static void write_csv(const Entry *x) {
+static void write_csv(const NnrtEntryCall *x) {
   for (int k = 0; k < x->n_shown; k++)
     for (int64_t i = 0; i < x->results[k].width; i++) {
       printf("%s%s", i || k ? "," : "", x->results[k].name);
@@ -406,7 +353,7 @@ static void write_csv(const Entry *x) {
   write_rows(x, ',', ',', false);
 }
 
-static void put_element(NnrtLine *l, const Value *v, const char *key, int64_t i) {
+static void put_element(NnrtLine *l, const NnrtEntryValue *v, const char *key, int64_t i) {
   const char *at = v->data + i * nnrt_dtype(v->dtype)->bytes;
   int64_t n;
   if (nnrt_dtype(v->dtype)->class == 'f') {
@@ -418,14 +365,14 @@ static void put_element(NnrtLine *l, const Value *v, const char *key, int64_t i)
   else nnrt_line_integer(l, key, n);
 }
 
-static void write_json(Entry *x) {
+static void write_json(NnrtEntryCall *x) {
   NnrtLine *l = &x->cli->line;
   for (int64_t row = 0; row < x->n; row++) {
     nnrt_line_open(l, NULL, '{');
     nnrt_line_string(l, "event", x->table->name);
     nnrt_line_integer(l, "example", row);
     for (int k = 0; k < x->n_shown; k++) {
-      const Value *v = &x->results[k];
+      const NnrtEntryValue *v = &x->results[k];
       if (v->rank) nnrt_line_open(l, v->name, '[');
       for (int64_t i = 0; i < v->width; i++) put_element(l, v, v->rank ? NULL : v->name, row * v->width + i);
       if (v->rank) nnrt_line_close(l, ']');
@@ -436,14 +383,14 @@ static void write_json(Entry *x) {
 }
 
 /* The shape of all examples of a result; returns its rank. */
-static int whole_shape(const Entry *x, const Value *v, int64_t shape[NNRT_MAX_RANK + 1]) {
+static int whole_shape(const NnrtEntryCall *x, const NnrtEntryValue *v, int64_t shape[NNRT_MAX_RANK + 1]) {
   int lead = batch_dim(x) >= 0;
   shape[0] = v->n;
   memcpy(shape + lead, v->shape, (size_t)v->rank * sizeof *shape);
   return v->rank + lead;
 }
 
-static int write_files(Entry *x, const char *folder) {
+static int write_files(NnrtEntryCall *x, const char *folder) {
   if (mkdir(folder, 0777) != 0 && errno != EEXIST)
     return nnrt_fail(x->error, NNRT_EFAIL, "%s: cannot be made: %s", folder, strerror(errno));
   int status = NNRT_OK;
@@ -457,8 +404,8 @@ static int write_files(Entry *x, const char *folder) {
   return status;
 }
 
-static int write_npy(Entry *x) {
-  const Value *v = &x->results[0];
+static int write_npy(NnrtEntryCall *x) {
+  const NnrtEntryValue *v = &x->results[0];
   char header[256];
   int64_t shape[NNRT_MAX_RANK + 1];
   if (x->n_shown != 1 || v->dtype == NNRT_BF16)
@@ -469,7 +416,7 @@ static int write_npy(Entry *x) {
   return NNRT_OK;
 }
 
-static void write_result_event(Entry *x) {
+static void write_result_event(NnrtEntryCall *x) {
   NnrtLine *l = &x->cli->line;
   nnrt_line_open(l, NULL, '{');
   nnrt_line_string(l, "event", "result");
@@ -481,7 +428,7 @@ static void write_result_event(Entry *x) {
   nnrt_cli_print_line(x->cli);
 }
 
-static int write_results(Entry *x) {
+static int write_results(NnrtEntryCall *x) {
   const char *format = nnrt_cli_text(x->cli, NNRT_OPT_FORMAT), *folder = nnrt_cli_text(x->cli, NNRT_OPT_OUTPUT_DIR);
   if (!format) format = x->cli->json ? "json" : "text";
   int status = folder ? write_files(x, folder) : NNRT_OK;
@@ -500,7 +447,7 @@ static int write_results(Entry *x) {
 
 /* ---- the verb ---- */
 
-static int run_entry(Entry *x) {
+static int run_entry(NnrtEntryCall *x) {
   int64_t seed;
   int status = nnrt_cli_natural(x->cli, NNRT_OPT_SEED, 0, 1, &seed);
   x->seed = (int64_t)nnrt_mix64((uint64_t)seed);
@@ -515,15 +462,15 @@ static int run_entry(Entry *x) {
   return status == NNRT_OK ? write_results(x) : status;
 }
 
-static void free_values(Value *v, int n) {
+static void free_values(NnrtEntryValue *v, int n) {
   for (int k = 0; v && k < n; k++) free(v[k].data);
   free(v);
 }
 
 int nnrt_verb_entry(const NnrtProgram *p, NnrtCli *cli) {
-  Entry *x = calloc(1, sizeof *x);
+  NnrtEntryCall *x = calloc(1, sizeof *x);
   if (!x) return NNRT_EDEVICE;
-  *x = (Entry){.cli = cli, .error = &cli->error, .table = &p->entries[cli->verb->entry]};
+  *x = (NnrtEntryCall){.cli = cli, .error = &cli->error, .table = &p->entries[cli->verb->entry]};
   int status = run_entry(x);
   if (status == NNRT_OK) status = nnrt_cli_finish(cli);
   free_values(x->arguments, x->n_arguments);

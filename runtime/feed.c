@@ -44,7 +44,12 @@ static int connect(NnrtFeed *f, int port, NnrtError *e) {
     const NnrtDataset *d = p->set < 0 ? NULL : f->sets[p->set].data;
     if (!d || p->field < 0 || !d->fields[p->field])
       return nnrt_fail(e, NNRT_EINVAL, "graph %s reads \"%s\", which nothing gives", f->run.graph->name, name);
-    int64_t bytes = f->batch * d->bytes[p->field];
+    const NnrtPort *input = &f->run.graph->inputs[port];
+    int64_t longest = nnrt_data_longest(d, p->field, NULL, d->count);
+    int64_t bytes = longest > 0 ? longest * nnrt_dtype((NnrtDtype)input->dtype)->bytes : d->bytes[p->field];
+    bytes *= f->batch;
+    p->open = longest > 0 && input->n_shape > 1 ? nnrt_port_open(&f->run, input, 1) : -1;
+    if (p->open > 0 && longest > f->sizes[p->open]) f->sizes[p->open] = longest;
     at = p->gathered = nnrt_allocate(bytes);
     if (!at) return nnrt_fail_memory(e, (unsigned long long)bytes, name);
   }
@@ -60,13 +65,14 @@ int nnrt_feed_open(NnrtFeed *f, NnrtModel *m, int64_t graph, const NnrtShare *se
   int n = (int)f->run.graph->n_inputs;
   f->ports = calloc((size_t)n + 1, sizeof *f->ports);
   f->places = nnrt_allocate(n_sets * batch * (int64_t)sizeof *f->places);
-  if (!f->ports || !f->places) status = nnrt_fail_memory(e, (unsigned long long)batch * 8, "a batch");
+  f->sizes = calloc((size_t)f->run.n_open + 1, sizeof *f->sizes);
+  if (!f->ports || !f->places || !f->sizes) status = nnrt_fail_memory(e, (unsigned long long)batch * 8, "a batch");
+  if (f->sizes) f->sizes[0] = batch;
   for (int i = 0; status == NNRT_OK && i < n; i++) {
-    f->ports[i].set = -1;
+    f->ports[i].set = f->ports[i].open = -1;
     status = connect(f, i, e);
   }
-  if (status == NNRT_OK && f->run.n_open) status = nnrt_run_bind(&f->run, &batch, e);
-  if (status == NNRT_OK && !f->run.n_open) status = nnrt_run_bind(&f->run, NULL, e);
+  if (status == NNRT_OK) status = nnrt_run_bind(&f->run, f->sizes, e);
   if (status != NNRT_OK) nnrt_feed_close(f);
   return status;
 }
@@ -75,24 +81,39 @@ void nnrt_feed_close(NnrtFeed *f) {
   for (int64_t i = 0; f->ports && i < f->run.graph->n_inputs; i++) free(f->ports[i].gathered);
   free(f->ports);
   free(f->places);
+  free(f->sizes);
   nnrt_run_close(&f->run);
   *f = (NnrtFeed){0};
 }
 
+bool nnrt_feed_resizes(NnrtFeed *f, const int64_t *const *places, int64_t n) {
+  if (!f->run.n_open) return false;
+  memset(f->sizes, 0, (size_t)f->run.n_open * sizeof *f->sizes);
+  f->sizes[0] = n;
+  for (int64_t i = 0; i < f->run.graph->n_inputs; i++) {
+    const NnrtFeedPort *p = &f->ports[i];
+    if (p->open <= 0) continue;
+    int64_t longest = nnrt_data_longest(f->sets[p->set].data, p->field, places[p->set], n);
+    if (longest > f->sizes[p->open]) f->sizes[p->open] = longest;
+  }
+  return memcmp(f->sizes, f->run.dims, (size_t)f->run.n_open * sizeof *f->sizes) != 0;
+}
+
 int nnrt_feed_run(NnrtFeed *f, const int64_t *const *places, int64_t n, int64_t step, int64_t steps, int64_t epoch,
                   NnrtError *e) {
+  bool resizes = nnrt_feed_resizes(f, places, n);
   f->step = (int32_t)step;
   f->steps = (int32_t)steps;
   f->epoch = (int32_t)epoch;
   for (int s = 0; s < f->n_sets; s++) memcpy(f->places + s * f->batch, places[s], (size_t)n * sizeof *f->places);
   for (int64_t i = 0; i < f->run.graph->n_inputs; i++) {
     const NnrtFeedPort *p = &f->ports[i];
-    if (p->set >= 0) nnrt_data_gather(f->sets[p->set].data, p->field, places[p->set], n, p->gathered);
+    if (p->set >= 0)
+      nnrt_data_gather(f->sets[p->set].data, p->field, places[p->set], n, p->open > 0 ? f->sizes[p->open] : -1,
+                       p->gathered);
   }
-  if (f->run.n_open && f->run.dims[0] != n) {
-    int status = nnrt_run_bind(&f->run, &n, e);
-    if (status != NNRT_OK) return status;
-  }
+  int status = resizes ? nnrt_run_bind(&f->run, f->sizes, e) : NNRT_OK;
+  if (status != NNRT_OK) return status;
   nnrt_run_go(&f->run);
   return NNRT_OK;
 }

@@ -35,6 +35,7 @@ struct NnrtLoop;
 struct NnrtReader;
 struct NnrtTokenizer;
 struct NnrtTexts;
+struct NnrtLengths;
 /* Asked after each step of a loop: whether the ones after it may be left out. If so, their rows are written. */
 typedef bool NnrtEnds(const struct NnrtRun *r, const struct NnrtLoop *l, int64_t steps, int64_t step);
 /* A verb of the command line (`train`, ...): returns the process's exit code. cli is the parsed command line. */
@@ -138,10 +139,11 @@ typedef enum NnrtRole {
 #define NNRT_FIELD_FIELDS(F)                                                                                         \
   F(STRING, name, )                                                                                                  \
   F(INT, dtype, )                                                                                                    \
-  F(INTS, shape, ) /* of one example */                                                                              \
+  F(INTS, shape, ) /* of one example; first -k: the k-th of sizes that are each example's own */                     \
   F(INT, bound, )  /* integers are in [0, bound); 0: any */                                                          \
   F(TABLES, raw, NnrtColumn)                                                                                         \
-  F(INT, graph, )
+  F(INT, graph, )                                                                                                    \
+  F(INT, length, ) /* the field that says how long each example is; 0: none */
 
 #define NNRT_FILE_FIELDS(F)                                                                                          \
   F(STRING, column, )                                                                                                \
@@ -206,7 +208,8 @@ typedef enum NnrtRole {
   F(TABLES, arguments, NnrtArgument)                                                                                 \
   F(TABLES, results, NnrtArgument)                                                                                   \
   F(INT, shown, ) /* the first so many results; each other, `$length.NAME`, is how much of a text is there */        \
-  F(SERVICE, texts, NnrtTexts) /* NULL: no argument or result is a text */                                           \
+  F(SERVICE, texts, NnrtTexts)     /* NULL: no argument or result is a text */                                       \
+  F(SERVICE, lengths, NnrtLengths) /* NULL: no argument's examples differ in length */                               \
   F(INT, graph, )
 
 #define NNRT_VERB_FIELDS(F)                                                                                          \

@@ -290,8 +290,7 @@ static int settle(NnrtTraining *t, int most) {
 
 /* One step on the next n examples. */
 static int run_whole(NnrtTraining *t, int64_t n) {
-  bool other_size = t->feed.run.n_open && t->feed.run.dims[0] != n;
-  int status = other_size ? settle(t, 0) : NNRT_OK;
+  int status = nnrt_feed_resizes(&t->feed, piece(t, 0), n) ? settle(t, 0) : NNRT_OK;
   if (status == NNRT_OK)
     status = nnrt_feed_run(&t->feed, piece(t, 0), n, t->step + 1, t->steps, t->epoch + 1, t->error);
   if (status != NNRT_OK) return status;
