@@ -22,11 +22,31 @@ static void find_field(Elaborator *x, Argument *a) {
     }
 }
 
-/* Tokens in a row are a text, of the first data set with so many. */
-static int find_text(const Elaborator *x, const Argument *a) {
-  for (int i = 0; a->dtype == DT_i32 && a->rank == 1 && i < x->program->data.n; i++)
-    if (x->program->data.at[i].tokenizer && x->program->data.at[i].tokens == a->bound) return i;
-  return -1;
+/* The data whose number of tokens a bound is called by: `book.classes`, or a constant of a file that is defined so.
+ */
+static int data_of_bound(Elaborator *x, Module *m, const Ast *bound, int depth) {
+  if (!bound || depth > 50) return -1;
+  Decl *d = decl_of_path(x, m, bound);
+  if (d && d->kind == DECL_DEFINITION) return data_of_bound(x, d->module, d->ast->value, depth + 1);
+  bool classes = bound->kind == AST_MEMBER && !strcmp(bound->name, "classes");
+  d = classes ? decl_of_path(x, m, bound->base) : NULL;
+  return d && d->kind == DECL_DATA && d->value ? d->value->data->index : -1;
+}
+
+/* Tokens in a row are a text of the data that the type names, or through whose field they are read: the data set; -1:
+ * numbers. */
+static int find_text(Elaborator *x, const Argument *a, const Ast *type) {
+  int data = type && type->kind == AST_TYPE ? data_of_bound(x, x->module, type->bound, 0) : -1;
+  if (data < 0) data = a->data;
+  if (data < 0 || a->dtype != DT_i32 || a->rank != 1) return -1;
+  const DataSet *d = &x->program->data.at[data];
+  return d->tokenizer && d->tokens == a->bound ? data : -1;
+}
+
+/* The k-th part's type, as it is written; NULL: it is not. */
+static const Ast *part_type(const Ast *type, int k) {
+  if (!type || type->kind != AST_TYPE_TUPLE) return type;
+  return k < type->items.n ? type->items.at[k]->type : NULL;
 }
 
 /* Sizes of one example; -1 for one that is known when the entry is called. */
@@ -81,7 +101,7 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
   Argument a = {.name = param->name, .dtype = t.dtype, .rank = t.rank, .shape = shape_numbers(x, t.rank, t.shape)};
   if (t.bound) dim_is_const(t.bound, &a.bound);
   find_field(x, &a);
-  a.text = find_text(x, &a);
+  a.text = find_text(x, &a, param->type);
   Dim *shape[9] = {x->batch};
   for (int i = 0; i < t.rank; i++) shape[i + 1] = t.shape[i];
   Value *v =
@@ -94,7 +114,7 @@ static bool bind_argument(Elaborator *x, EntryPoint *p, Env **e, Ast *param, For
   return true;
 }
 
-static void add_result(Elaborator *x, EntryPoint *p, Value *v, Str name, Var *b, Span at) {
+static void add_result(Elaborator *x, EntryPoint *p, Value *v, Str name, const Ast *type, Var *b, Span at) {
   v = value_runtime(x, v);
   if (v->kind != VALUE_TENSOR) {
     diag_add(x->diags, DIAG_WRONG_TYPE, at, "an entry gives tensors, and this is %s", value_type_text(x, v));
@@ -104,7 +124,7 @@ static void add_result(Elaborator *x, EntryPoint *p, Value *v, Str name, Var *b,
   Argument r = {.name = name, .dtype = v->dtype, .rank = v->rank, .data = -1, .field = -1};
   if (v->bound) dim_is_const(v->bound, &r.bound);
   r.shape = shape_numbers(x, v->rank, v->shape);
-  r.text = find_text(x, &r);
+  r.text = find_text(x, &r, type);
   v = value_abstract(x, v, 1, &b);
   if (!v) return;
   vec_push(x->arena, &p->results, r);
@@ -114,7 +134,7 @@ static void add_result(Elaborator *x, EntryPoint *p, Value *v, Str name, Var *b,
 /* How much of a text is there goes with it. */
 static void add_length(Elaborator *x, EntryPoint *p, const Value *v, int result, Var *b, Span at) {
   if (result >= p->results.n || p->results.at[result].text < 0 || !v->length || v->length->rank) return;
-  add_result(x, p, v->length, str_internf(x->strings, "$length.%s", p->results.at[result].name), b, at);
+  add_result(x, p, v->length, str_internf(x->strings, "$length.%s", p->results.at[result].name), NULL, b, at);
 }
 
 void elaborate_entry(Elaborator *x, Decl *decl) {
@@ -155,9 +175,9 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   if (v && v->kind == VALUE_TUPLE) {
     for (int i = 0; i < v->n; i++)
       add_result(x, &p, v->items[i], v->names && v->names[i] ? v->names[i] : str_internf(x->strings, "result%d", i),
-                 b, a->span);
+                 part_type(a->type, i), b, a->span);
   } else if (v) {
-    add_result(x, &p, v, str_internz(x->strings, "result"), b, a->span);
+    add_result(x, &p, v, str_internz(x->strings, "result"), a->type, b, a->span);
   }
   p.shown = p.results.n;
   for (int i = 0; v && v->kind == VALUE_TUPLE && i < v->n; i++) add_length(x, &p, v->items[i], i, b, a->span);
