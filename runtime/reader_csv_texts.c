@@ -144,15 +144,12 @@ static int read_csv(const NnrtSource *s, const NnrtView *v, int64_t first, int64
                     NnrtError *e) {
   if (!v->ragged) return nnrt_reader_csv.read(s, v, first, n, t, to, e);
   const Texts *texts = texts_of(s, v->first);
-  int64_t bytes = nnrt_dtype(t)->bytes;
-  char *at = to;
-  for (int64_t row = first; row < first + n; row++, at += v->width * bytes) {
-    const int32_t *from = texts->tokens.at + texts->start[row];
-    int64_t k = length_csv(s, v, row), done = k ? nnrt_convert(NNRT_I32, from, false, t, at, k) : 0;
-    if (done < k) return nnrt_source_refuse(s, v, row, done, t, from[done], e);
-    memset(at + k * bytes, 0, (size_t)((v->width - k) * bytes));
-  }
-  return NNRT_OK;
+  int64_t row = v->width * nnrt_dtype(t)->bytes;
+  int status = NNRT_OK;
+  for (int64_t i = 0; status == NNRT_OK && i < n; i++)
+    status = nnrt_source_fill(s, v, first + i, NNRT_I32, texts->tokens.at + texts->start[first + i],
+                              length_csv(s, v, first + i), t, (char *)to + i * row, e);
+  return status;
 }
 
 const NnrtReader nnrt_reader_csv_texts = {.name = "csv",

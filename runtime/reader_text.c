@@ -153,17 +153,14 @@ static void place_text(const NnrtSource *s, const NnrtView *v, int64_t example, 
 static int read_text(const NnrtSource *s, const NnrtView *v, int64_t first, int64_t n, NnrtDtype t, void *to,
                      NnrtError *e) {
   const Text *own = s->own;
-  int64_t bytes = nnrt_dtype(t)->bytes, from_bytes = nnrt_dtype(own->dtype)->bytes;
-  char *at = to;
-  for (int64_t example = first; example < first + n; example++, at += v->width * bytes) {
-    int64_t k = length_text(s, v, example);
-    const char *from = (const char *)own->tokens + first_token(s, example) * from_bytes;
-    int64_t done = k ? nnrt_convert(own->dtype, from, false, t, at, k) : 0;
-    if (done < k)
-      return nnrt_source_refuse(s, v, example, done, t, nnrt_element(own->dtype, from + done * from_bytes, false), e);
-    memset(at + k * bytes, 0, (size_t)((v->width - k) * bytes));
+  int64_t row = v->width * nnrt_dtype(t)->bytes;
+  int status = NNRT_OK;
+  for (int64_t i = 0; status == NNRT_OK && i < n; i++) {
+    const char *from = (const char *)own->tokens + first_token(s, first + i) * nnrt_dtype(own->dtype)->bytes;
+    status =
+        nnrt_source_fill(s, v, first + i, own->dtype, from, length_text(s, v, first + i), t, (char *)to + i * row, e);
   }
-  return NNRT_OK;
+  return status;
 }
 
 const NnrtReader nnrt_reader_text = {.name = "text",

@@ -77,6 +77,17 @@ int nnrt_source_refuse(const NnrtSource *s, const NnrtView *v, int64_t example, 
                    t == NNRT_I64 || t == NNRT_I32 || t == NNRT_I16 || t == NNRT_I8 ? "an" : "a", nnrt_dtype(t)->name);
 }
 
+int nnrt_source_fill(const NnrtSource *s, const NnrtView *v, int64_t example, NnrtDtype from, const void *tokens,
+                     int64_t k, NnrtDtype t, void *to, NnrtError *e) {
+  int64_t done = k ? nnrt_convert(from, tokens, false, t, to, k) : 0, bytes = nnrt_dtype(t)->bytes;
+  if (done < k) {
+    const char *at = (const char *)tokens + done * nnrt_dtype(from)->bytes;
+    return nnrt_source_refuse(s, v, example, done, t, nnrt_element(from, at, false), e);
+  }
+  memset((char *)to + k * bytes, 0, (size_t)((v->width - k) * bytes));
+  return NNRT_OK;
+}
+
 int64_t nnrt_source_length(const NnrtSource *s, const NnrtView *v, int64_t example) {
   return v->ragged ? s->reader->length(s, v, example) : v->width;
 }

@@ -82,6 +82,10 @@ int64_t nnrt_source_length(const NnrtSource *s, const NnrtView *v, int64_t examp
  * `train.txt:3: column 9`. */
 const char *nnrt_source_place(const NnrtSource *s, const NnrtView *v, int64_t example, int64_t i, char text[256]);
 
+/* For readers: example `example` of a ragged view as k tokens of type `from`, the rest of its room 0. */
+int nnrt_source_fill(const NnrtSource *s, const NnrtView *v, int64_t example, NnrtDtype from, const void *tokens,
+                     int64_t k, NnrtDtype t, void *to, NnrtError *e);
+
 /* For readers: the message that `value` of the element is not of type t. */
 int nnrt_source_refuse(const NnrtSource *s, const NnrtView *v, int64_t example, int64_t i, NnrtDtype t, double value,
                        NnrtError *e);
