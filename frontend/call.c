@@ -145,6 +145,8 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
     if (out[p] || param->value) continue;
     Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, at, "`%s` of `%s` is not given", param->name, name);
     diag_place(d, param->span, "declared here");
+    if (!strcmp(params->items.at[0]->name, "self"))
+      diag_help(d, "a function of a model does not name it: leave `self` out");
     say_calls_around(x, d, at);
     ok = false;
   }

@@ -473,6 +473,10 @@ static void method_help(Elaborator *x, Diag *d, Str name) {
       {" backward grad detach ",
        "`minimize` derives what it is given; `grad(e, x)` is a derivative, `stop(x)` cuts one"},
   };
+  if (is_reduction(name)) {
+    diag_help(d, "a tensor has no methods; along one dimension it is `[i] => %s(j: x[i, j])`", name);
+    return;
+  }
   if (name_is_function(x, name)) {
     diag_help(d, "a tensor has no methods");
     return;

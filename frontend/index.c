@@ -329,6 +329,9 @@ Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
                 "taken together they are summed and compared, and have no order; a parameter is picked by its name");
       say_calls(x, d);
     }
+    for (int i = 0; i < a->items.n; i++)
+      if (a->items.at[i]->kind == AST_NAME && !strcmp(a->items.at[i]->name, "None"))
+        diag_help(d, "a dimension more is one more index of what is made, `[k < 1, i] => x[i]`");
     return NULL;
   }
   Form *at[16];

@@ -372,6 +372,25 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
   return i->env && errors == x->diags->errors ? v : NULL;
 }
 
+/* What layers of other libraries have as methods. */
+static const char *instance_habit(Elaborator *x, Str name) {
+  static const struct {
+    const char *names, *help;
+  } rows[] = {
+      {" parameters named_parameters ",
+       "an instance stands for all its parameters: `minimize loss over net with Adam()`"},
+      {" to cuda cpu ", "where a program runs is said when it is compiled, `nnc --target=cuda`"},
+      {" train eval requires_grad_ ", "`training` is true in what `minimize` derives and false elsewhere; `frozen` "
+                                      "after an instance keeps it as it is"},
+      {" state_dict load_state_dict ",
+       "`net = Net() from \"base.safetensors\"` starts from a file's weights; a training writes its own"},
+  };
+  const char *word = arena_printf(x->arena, " %s ", name);
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+    if (strstr(rows[k].names, word)) return rows[k].help;
+  return NULL;
+}
+
 Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
   for (int k = i->members.n - 1; k >= 0; k--) {
     InstanceMember *m = &i->members.at[k];
@@ -382,7 +401,9 @@ Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
   Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "a `%s` has no member `%s`", i->model->name, name);
   Nearest near = {name, 3, NULL};
   for (int k = 0; k < i->members.n; k++) nearest_consider(&near, i->members.at[k].name);
-  diag_meant(d, at, near.found);
+  const char *habit = near.found ? NULL : instance_habit(x, name);
+  if (habit) diag_help(d, "%s", habit);
+  else diag_meant(d, at, near.found);
   return NULL;
 }
 

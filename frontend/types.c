@@ -146,8 +146,8 @@ static const char *type_meant(Str name) {
   static const char *const names[][2] = {
       {"float32", "f32"}, {"float64", "f64"}, {"float16", "f16"}, {"bfloat16", "bf16"}, {"double", "f64"},
       {"half", "f16"},    {"int64", "i64"},   {"int32", "i32"},   {"int16", "i16"},     {"int8", "i8"},
-      {"uint8", "u8"},    {"long", "i64"},    {"byte", "u8"},     {"boolean", "bool"},  {"Tensor", "f32"},
-      {"int", "i32"},     {"real", "f32"},    {"flag", "bool"}};
+      {"uint8", "u8"},    {"long", "i64"},    {"byte", "u8"},     {"boolean", "bool"},  {"int", "i32"},
+      {"real", "f32"},    {"flag", "bool"}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!strcmp(name, names[i][0])) return names[i][1];
   return NULL;
@@ -176,7 +176,9 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   else if (!ok && generic_dtype_name(type->name)) out->dtype = float_default(x), ok = true;
   if (!ok) {
     Diag *d = diag_add(x->diags, DIAG_NOT_A_TYPE, type->name_span, "`%s` is no type", type->name);
-    diag_help(d, "element types are f64 f32 f16 bf16 i64 i32 i16 i8 u8 bool");
+    bool tensor = !strcmp(type->name, "Tensor") || !strcmp(type->name, "tensor") || !strcmp(type->name, "ndarray");
+    if (tensor) diag_help(d, "a type says what the elements are and how many, `f32[3, 4]`, or `f32[N, D]` for any");
+    else diag_help(d, "element types are f64 f32 f16 bf16 i64 i32 i16 i8 u8 bool");
     diag_meant(d, type->name_span, type_meant(type->name));
     return false;
   }
