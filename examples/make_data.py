@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Write the examples' data: digits/ iris/ diabetes/, each a {train,test}.csv with a header, and the texts of text/.
+"""Write the examples' data: digits/ iris/ diabetes/ licences/, each a {train,test}.csv with a header, and the texts of text/.
 
 usage: make_data.py [OUT]        (OUT: this folder; needs numpy and scikit-learn, and Debian 12's licence texts)
 
 The tables are those bundled with scikit-learn (BSD-3-Clause); where they come from is in DATA.md.
 A fifth of each is the test part, chosen with a fixed seed, so the same bytes come out every time.
 """
+import collections
 import csv
 import os
+import re
 import sys
 
 import numpy as np
@@ -17,6 +19,7 @@ from sklearn.model_selection import train_test_split
 HERE = os.path.dirname(os.path.abspath(__file__))
 LICENCES = ["Apache-2.0", "Artistic", "BSD", "CC0-1.0", "GFDL-1.2", "GFDL-1.3", "GPL-1", "GPL-2", "GPL-3",
             "LGPL-2", "LGPL-2.1", "LGPL-3", "MPL-1.1", "MPL-2.0"]
+FAMILIES = ["Apache", "Artistic", "CC0", "GFDL", "GPL", "LGPL", "MPL"]
 
 
 def write(folder, header, rows, target, stratify):
@@ -56,6 +59,29 @@ def texts(folder):
             f.write(text)
 
 
+def passages(folder):
+    """Sentences of the licence texts, each once, with the family that it comes from; those of several families are left out. A
+    fifth, by a fixed seed, is the test part; the vocabulary is [UNK] and every word or sign that the training part has twice."""
+    families = {}
+    for name in LICENCES:
+        with open(os.path.join(os.sep, "usr", "share", "common-licenses", name), encoding="utf-8", errors="replace") as f:
+            text = "".join(c for c in " ".join(f.read().split()) if 32 <= ord(c) < 127).replace('"', "'")
+        for sentence in re.split(r"(?<=[.;:]) (?=[A-Z(])", text):
+            if 6 <= len(sentence.split()) <= 60:
+                families.setdefault(sentence, set()).add(name.split("-")[0])
+    rows = [(FAMILIES.index(min(f)), s) for s, f in families.items() if len(f) == 1 and min(f) in FAMILIES]
+    test = set(np.random.default_rng(0).permutation(len(rows))[:len(rows) // 5].tolist())
+    os.makedirs(folder, exist_ok=True)
+    for part in ("train", "test"):
+        with open(os.path.join(folder, part + ".csv"), "w", newline="") as f:
+            w = csv.writer(f, lineterminator="\n")
+            w.writerow(["family", "sentence"])
+            w.writerows(r for i, r in enumerate(rows) if (i in test) == (part == "test"))
+    words = collections.Counter(w for i, r in enumerate(rows) if i not in test for w in re.findall(r"[a-z0-9]+|[^a-z0-9 ]", r[1].lower()))
+    with open(os.path.join(folder, "vocab.txt"), "w") as f:
+        f.write("\n".join(["[UNK]"] + sorted(w for w, n in words.items() if n > 1)) + "\n")
+
+
 def main():
     out = sys.argv[1] if len(sys.argv) > 1 else HERE
     d = datasets.load_digits()                       # pixels are counts of ink, 0..16
@@ -68,6 +94,7 @@ def main():
     names = ["age", "sex", "bmi", "bp", "tc", "ldl", "hdl", "tch", "ltg", "glu"]
     write(os.path.join(out, "diabetes"), names + ["progression"], numbers(d.data), [number(v) for v in d.target], False)
     texts(os.path.join(out, "text"))
+    passages(os.path.join(out, "licences"))
 
 
 if __name__ == "__main__":
