@@ -2,7 +2,7 @@
  *
  *   y[b, t, e] = x[b, t, e] * cos(t * p[e])   is   c[t, e] = cos(t * p[e]),  y[b, t, e] = x[b, t, e] * c[t, e]
  *
- * so that rotary and sinusoidal positions, written where they are used, are tables. Only what uses the index that a
+ * so that sines of positions, written where they are used, are tables. Only what uses the index that a
  * kernel's vectors run along: anything else stays in a register while they run. A contraction visits each element of
  * its operands once, when it packs them, and keeps its maps. Reads have to stay inside their tensors whatever the
  * conditions around them say, since nothing asks these any more. The opposite of fuse, by the same costs; after it,

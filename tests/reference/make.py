@@ -61,6 +61,8 @@ OTHERS = [
     ("Momentum(lr = 0.05, mu = 0.9)", lambda p: torch.optim.SGD(p, 0.05, momentum=0.9)),
     ("Momentum(lr = 0.05, mu = 0.8, weight_decay = 0.1, nesterov = true)",
      lambda p: torch.optim.SGD(p, 0.05, momentum=0.8, weight_decay=0.1, nesterov=True)),
+    ("Sgd(lr = 0.05, momentum = 0.8, weight_decay = 0.1, nesterov = true)",
+     lambda p: torch.optim.SGD(p, 0.05, momentum=0.8, weight_decay=0.1, nesterov=True)),
     ("Adam(lr = 0.01, beta1 = 0.8, beta2 = 0.99)", lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.99), foreach=False)),
     ("Adam(lr = 0.01, weight_decay = 0.1)", lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.1, foreach=False)),
     ("AdamW(lr = 0.01, weight_decay = 0.1)", lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1, foreach=False)),
@@ -288,6 +290,28 @@ def warp(x):
 
 
 # NAME: the function, then its arguments' shapes. x, the first, has PyTorch's leading dimension.
+def turned(x, first):
+    """Each pair as a complex number, times one of its position."""
+    half = x.shape[-1] // 2
+    rate = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+    angle = (first + torch.arange(x.shape[1], dtype=torch.float64))[:, None, None] * rate
+    z = torch.complex(x[..., :half], x[..., half:]) * torch.polar(torch.ones_like(angle), angle)
+    return torch.cat([z.real, z.imag], -1)
+
+
+def sinusoids(n, d):
+    rate = 10000.0 ** (-2 * (torch.arange(d) // 2).double() / d)
+    angle = torch.arange(n, dtype=torch.float64)[:, None] * rate
+    return torch.where(torch.arange(d) % 2 == 0, angle.sin(), angle.cos())
+
+
+def focal(s, y, alpha, gamma):
+    """As torchvision's sigmoid_focal_loss has it."""
+    p, entropy = s.sigmoid(), F.binary_cross_entropy_with_logits(s, y, reduction="none")
+    right = p * y + (1 - p) * (1 - y)
+    return (alpha * y + (1 - alpha) * (1 - y)) * entropy * (1 - right) ** gamma
+
+
 LAYERS = {
     "conv1d": (lambda x, weight: F.conv1d(x, weight), dict(x=(3, 10), weight=(4, 3, 3))),
     "conv1d_stride": (lambda x, weight: F.conv1d(x, weight, stride=2, padding=2, dilation=2), dict(x=(2, 11), weight=(5, 2, 3))),
@@ -384,6 +408,12 @@ LAYERS = {
     "rnn": (lambda **a: recurrent(torch.nn.RNN, **a), gates(1)),
     "lstm": (lambda **a: recurrent(torch.nn.LSTM, **a), gates(4)),
     "gru": (lambda **a: recurrent(torch.nn.GRU, **a), gates(3)),
+    "mv": (lambda x, b: x @ b, dict(x=(3, 4), b=(4,))),
+    "grid_sample": (lambda x, grid: F.grid_sample(x, 0.7 * grid[None], align_corners=False), dict(x=(2, 5, 4), grid=(3, 4, 2))),
+    "grid_sample_corners": (lambda x, grid: F.grid_sample(x, 0.7 * grid[None], align_corners=True), dict(x=(2, 5, 4), grid=(3, 4, 2))),
+    "rotary": (lambda x: turned(x, 3), dict(x=(5, 2, 6))),
+    "sinusoidal": (lambda x: x + sinusoids(5, 7), dict(x=(5, 7))),
+    "sigmoid_focal_loss": (lambda x, y: focal(x, y[None].sigmoid(), 0.3, 1.5), dict(x=(6,), y=(6,))),
 }
 
 
