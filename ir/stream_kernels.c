@@ -216,12 +216,22 @@ static bool is_step(const Kernel *k) {
   return kind && !k->scan && !k->sums;
 }
 
+/* What is reduced is of one type, that of the products; a row's values are all reduced. */
+static bool has_suitable_type(const Joining *j, const Node *n) {
+  const Node *first = NULL;
+  for (int s = 0; s < j->steps.n && !first; s++)
+    if (j->steps.at[s]->contraction) first = j->steps.at[s]->members.at[0].node;
+  if (!n->nred) return n->rank > j->k->ngrid;
+  bool known = n->reducer == RED_sum || n->reducer == RED_max || n->reducer == RED_min;
+  return known && first && n->dtype == first->dtype && (n->dtype == DT_f32 || n->dtype == DT_f64);
+}
+
 static bool add_members(Joining *j) {
   for (int s = 0; s < j->steps.n; s++)
     for (int m = 0; m < j->steps.at[s]->members.n; m++) {
       Member member;
       if (!place_member(j, j->steps.at[s]->members.at[m].node, &member) || !reads_suit(j, &member)) return false;
-      if (j->sc->in_place[member.node->id]) return false;
+      if (j->sc->in_place[member.node->id] || !has_suitable_type(j, member.node)) return false;
       if (!same_wanted(j->sc, member.node, j->steps.at[0]->members.at[0].node)) return false;
       vec_push(j->sc->arena, &j->k->members, member);
     }
@@ -230,7 +240,7 @@ static bool add_members(Joining *j) {
 
 static bool describe_sums(Joining *j) {
   Stream *stream = j->k->stream;
-  int n = 0;
+  int n = 0, products = 0;
   stream->terms = NEW_ARRAY(j->sc->arena, StreamTerms, j->k->members.n);
   stream->contractions = NEW_ARRAY(j->sc->arena, Contraction *, j->k->members.n);
   for (int s = 0; s < j->steps.n; n += j->steps.at[s++]->members.n)
@@ -239,8 +249,9 @@ static bool describe_sums(Joining *j) {
     const Member *m = &j->k->members.at[i];
     if (stream->contractions[i] && !set_roles(j, m, stream->contractions[i])) return false;
     if (!set_terms(j, i)) return false;
+    products += stream->contractions[i] && !stream->terms[i].term;
   }
-  return true;
+  return products > 0;
 }
 
 /* Whether the kernels have become one. */
@@ -258,7 +269,12 @@ static bool join_stream(Joining *j) {
   return true;
 }
 
+/* The kernels stay by themselves, with the sides of their products as the classifier found them. */
 static void leave_stream(Joining *j) {
+  for (int s = 0; s < j->steps.n; s++) {
+    Kernel *k = j->steps.at[s];
+    if (k->contraction) classify(j->g, k->members.at[0].node, j->sc->arena, &k->contraction);
+  }
   for (int i = 0; i < j->sc->n; i++)
     if (j->g->nodes.at[i]->stream == j->number) j->g->nodes.at[i]->stream = 0;
 }

@@ -561,7 +561,9 @@ static void place_slices(Flow *f) {
 
 void text_stream(Text *t) {
   const Kernel *k = t->k;
-  Flow f = {.t = t, .k = k, .stream = k->stream, .type = k->members.at[0].node->dtype};
+  Flow f = {.t = t, .k = k, .stream = k->stream, .type = DT_f32};
+  for (int i = 0; i < k->members.n; i++)
+    if (k->stream->contractions[i]) f.type = member(&f, i)->node->dtype;
   f.name = type_name(f.type);
   f.product = NEW_ARRAY(t->arena, Product, k->members.n);
   f.sum = NEW_ARRAY(t->arena, const char *, k->members.n);

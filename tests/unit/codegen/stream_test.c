@@ -80,7 +80,38 @@ static void plan(void **state) {
   }
 }
 
+/* Numbers of streams that no pass gave: what cannot be one kernel is several. */
+static void by_hand(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "graph t\n%0 = input q : f32[40, 8]\n%1 = input k : f32[30, 8]\n"
+      "%2 = comp f32[40, 30] stream 1 [i0, i1] sum(r0 < 8: mul(%0[i0, r0], %1[i1, r0]))\n"
+      "%3 = comp i32[40] stream 1 [i0] argmax(r0 < 30: %2[i0, r0])\noutput y = %3\n",
+      "graph t\n%0 = input q : f32[40, 8]\n%1 = input k : f32[30, 8]\n"
+      "%2 = comp f32[40, 30] stream 1 [i0, i1] sum(r0 < 8: mul(%0[i0, r0], %1[i1, r0]))\n"
+      "%3 = comp f32[40] stream 1 [i0] sum(r0 < 30: %2[i0, r0])\n"
+      "%4 = comp f32[40] stream 1 [i0] exp(%3[i0])\noutput y = %4\n",
+      "graph t\n%0 = input q : f32[40, 8]\n%1 = input k : f32[30, 8]\n"
+      "%2 = comp f32[40, 30] stream 2 [i0, i1] sum(r0 < 8: mul(%0[i0, r0], %1[i1, r0]))\n"
+      "%3 = comp f32[40] stream 2 [i0] sum(r0 < 30: %2[i0, r0])\n"
+      "%4 = comp f32[40] stream 2 [i0] sum(r0 < 30: tanh(mul(%2[i0, r0], %3[i0])))\noutput y = %4\n",
+      "graph t\n%0 = input q : f32[40, 8]\n%1 = input k : f32[40, 8]\n"
+      "%2 = comp f32[40, 40] stream 1 [i0, i1] sum(r0 < 8: mul(%0[i0, r0], %1[i1, r0]))\n"
+      "%3 = comp f32[40] stream 1 [i0] max(r0 < 40: %2[r0, i0])\noutput y = %3\n",
+      "graph t\n%0 = input p : f32[40, 30]\n%1 = input v : f32[30, 8]\n"
+      "%2 = comp f32[40, 30] stream 1 [i0, i1] exp(%0[i0, i1])\n"
+      "%3 = comp f32[40, 8] stream 1 [i0, i1] sum(r0 < 30: mul(%2[i0, r0], %1[r0, i1]))\noutput y = %3\n",
+  };
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    Arena *a = arena_new();
+    KernelRun how = {.march = "native", .level = 2, .batch = 1, .chunks = 2, .seed = i};
+    const char *fault = kernel_run(read(a, texts[i]), &how);
+    if (fault) fail_msg("text %d: %s", (int)i, fault);
+    arena_free(a);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(streams), cmocka_unit_test(plan)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(streams), cmocka_unit_test(plan), cmocka_unit_test(by_hand)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
