@@ -342,11 +342,37 @@ static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
   out->launches = rows;
 }
 
+static void set_map(GraphDims *dims, Ir *ir, const CudaMap *m, int number, NnrtCudaMap *out) {
+  NnrtCudaMapDim *rows = NEW_ARRAY(dims->tables->arena, NnrtCudaMapDim, m->rank);
+  int bytes = dtype_bytes(m->type);
+  for (int d = 0; d < m->rank; d++) {
+    rows[d] = (NnrtCudaMapDim){.box = m->box[d]};
+    SET_POLY(dims, &rows[d], extent, m->extent[d]);
+    SET_POLY(dims, &rows[d], step, dim_mul(ir, m->step[d], dim_const(ir, bytes)));
+  }
+  *out = (NnrtCudaMap){.operand = m->operand,
+                       .type = cuda_map_type(m->type),
+                       .first = m->first * bytes,
+                       .number = number,
+                       .n_dims = m->rank,
+                       .dims = rows};
+}
+
+/* Maps are numbered through the graph. */
+static void set_maps(GraphDims *dims, Ir *ir, const CudaKernel *k, int *number, NnrtCudaLaunch *out) {
+  NnrtCudaMap *rows = NEW_ARRAY(dims->tables->arena, NnrtCudaMap, k->n_maps + 1);
+  for (int i = 0; i < k->n_maps; i++) set_map(dims, ir, &k->maps[i], (*number)++, &rows[i]);
+  out->n_maps = k->n_maps;
+  out->maps = rows;
+}
+
 static const NnrtCudaLaunch *cuda_launches(GraphDims *dims, const Schedule *s, bool on_90a) {
   NnrtCudaLaunch *rows = NEW_ARRAY(dims->tables->arena, NnrtCudaLaunch, s->kernels.n + 1);
+  int maps = 0;
   for (int i = 0; i < s->kernels.n; i++) {
     CudaKernel k = cuda_kernel(dims->tables->options->kernels, s, s->kernels.at[i], on_90a);
     rows[i] = (NnrtCudaLaunch){.symbol = k.symbol, .threads = k.threads, .stays = k.stays, .shared = k.shared};
+    set_maps(dims, s->graph->ir, &k, &maps, &rows[i]);
     SET_INTS(dims->tables, &rows[i], numbers, k.n_numbers, k.numbers);
     SET_POLY(dims, &rows[i], parts, k.parts);
     SET_POLY(dims, &rows[i], scratch, k.scratch);

@@ -38,6 +38,8 @@ typedef unsigned long long Address; /* on the device */
   DRIVER(cuGetErrorString, (int, const char **))                                                                     \
   DRIVER(cuModuleLoadData, (void **, const void *))                                                                  \
   DRIVER(cuModuleGetFunction, (void **, void *, const char *))                                                       \
+  DRIVER(cuTensorMapEncodeTiled, (void *, int, unsigned, void *, const uint64_t *, const uint64_t *,                 \
+                                  const unsigned *, const unsigned *, int, int, int, int))                           \
   DRIVER(cuFuncSetAttribute, (void *, int, int))                                                                     \
   DRIVER(cuMemAlloc_v2, (Address *, size_t))                                                                         \
   DRIVER(cuMemFree_v2, (Address))                                                                                    \
@@ -89,9 +91,10 @@ typedef struct Replay { /* the launches of a run, with the sizes that it was bou
   Address *buffers;     /* of graph->buffers */
   Address inputs;       /* of graph->inputs, one after the other: its own memory */
   int64_t in_bytes;
-  Stage ring[RING]; /* none before a run is late */
-  int64_t goes;     /* late ones */
-  void *exec;       /* NULL: a loop may end early, so each step is asked */
+  Stage ring[RING];       /* none before a run is late */
+  int64_t goes;           /* late ones */
+  void *exec;             /* NULL: a loop may end early, so each step is asked */
+  Address maps, *at_maps; /* of tensors: all, and where each is */
 } Replay;
 
 static struct {
@@ -208,13 +211,13 @@ static bool find_kernel(void **function, const char *symbol) {
   return false;
 }
 
-/* Places for the arguments of any launch: operands, dimensions, the step, scratch memory, numbers. */
+/* Places for the arguments of any launch: operands, dimensions, the step, scratch memory, maps, numbers. */
 static void reserve_arguments(const NnrtProgram *p) {
   int64_t most = 0;
   for (int64_t g = 0; g < nnrt_cuda.n_graphs; g++)
     for (int64_t i = 0; i < nnrt_cuda.graphs[g].n_launches; i++) {
-      int64_t n =
-          p->graphs[g].launches[i].n_buffers + p->graphs[g].n_dims + 2 + nnrt_cuda.graphs[g].launches[i].n_numbers;
+      const NnrtCudaLaunch *l = &launches_of(&nnrt_cuda.graphs[g])[i];
+      int64_t n = p->graphs[g].launches[i].n_buffers + p->graphs[g].n_dims + 2 + l->n_maps + l->n_numbers;
       if (n > most) most = n;
     }
   gpu.arguments = needed(calloc((size_t)most + 1, sizeof *gpu.arguments), "the kernels");
@@ -440,7 +443,62 @@ static void drop_stage(Stage *s) {
   must(gpu.cuEventDestroy_v2(s->done), "an event");
 }
 
+static const NnrtCudaLaunch *launch_of(const NnrtRun *r, int64_t i) {
+  return &launches_of(&nnrt_cuda.graphs[r->graph - r->model->program->graphs])[i];
+}
+
+/* ---- maps of tensors, of which kernels copy boxes ---- */
+
+typedef struct Map {
+  _Alignas(64) char bytes[128];
+} Map;
+
+/* Elements side by side first; rows of 128 bytes whose chunks are exchanged; outside is 0. One without elements is
+ * not asked for any. */
+static void encode(const NnrtRun *r, const NnrtCudaMap *m, Address base, Map *out) {
+  enum { RANK = 5, CHUNKS_EXCHANGED = 3, LINES_OF_128 = 2 };
+  uint64_t extent[RANK], step[RANK];
+  unsigned box[RANK], ones[RANK];
+  for (int64_t d = 0; d < m->n_dims; d++) {
+    int64_t n = poly(m->dims[d].extent, m->dims[d].n_extent, r);
+    extent[d] = n > 0 ? (uint64_t)n : 1;
+    if (d) step[d - 1] = (uint64_t)poly(m->dims[d].step, m->dims[d].n_step, r);
+    box[d] = (unsigned)m->dims[d].box;
+    ones[d] = 1;
+  }
+  must(gpu.cuTensorMapEncodeTiled(out, (int)m->type, (unsigned)m->n_dims,
+                                  (void *)(uintptr_t)(base + (Address)m->first), extent, step, box, ones, 0,
+                                  CHUNKS_EXCHANGED, LINES_OF_128, 0),
+       "a map");
+}
+
+/* Calls put for each map of the graph's kernels; how many there are. */
+static int64_t each_map(const NnrtRun *r, const Replay *x, Map *out) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < r->graph->n_launches; i++) {
+    const NnrtCudaLaunch *l = launch_of(r, i);
+    for (int64_t j = 0; j < l->n_maps; j++, n++)
+      if (out) encode(r, &l->maps[j], x->buffers[r->graph->launches[i].buffers[l->maps[j].operand]], &out[n]);
+  }
+  return n;
+}
+
+static void make_maps(const NnrtRun *r, Replay *x) {
+  int64_t n = each_map(r, x, NULL), bytes = n * (int64_t)sizeof(Map);
+  if (n == 0) return;
+  Map *maps = needed(aligned_alloc(sizeof(Map), (size_t)bytes), "maps");
+  each_map(r, x, maps);
+  x->maps = allocate(bytes, "maps");
+  x->at_maps = needed(calloc((size_t)n, sizeof *x->at_maps), "maps");
+  for (int64_t i = 0; i < n; i++) x->at_maps[i] = x->maps + (Address)(i * (int64_t)sizeof(Map));
+  upload(x->maps, maps, bytes);
+  finish();
+  free(maps);
+}
+
 static void drop(Replay *x) {
+  if (x->maps) must(gpu.cuMemFree_v2(x->maps), "maps");
+  free(x->at_maps);
   for (int i = 0; i < RING; i++) drop_stage(&x->ring[i]);
   if (x->inputs) must(gpu.cuMemFree_v2(x->inputs), "the inputs");
   if (x->exec) must(gpu.cuGraphExecDestroy(x->exec), "a graph");
@@ -481,12 +539,9 @@ static Replay *make_replay(const NnrtRun *r, Mirror *m) {
   x->buffers = needed(calloc((size_t)r->graph->n_buffers + 1, sizeof *x->buffers), "a run");
   memcpy(x->dims, r->dims, (size_t)r->graph->n_dims * sizeof *x->dims);
   place(x, r);
+  make_maps(r, x);
   gpu.replays = x;
   return x;
-}
-
-static const NnrtCudaLaunch *launch_of(const NnrtRun *r, int64_t i) {
-  return &launches_of(&nnrt_cuda.graphs[r->graph - r->model->program->graphs])[i];
 }
 
 static int64_t blocks_of(const NnrtRun *r, const NnrtCudaLaunch *l) {
@@ -521,6 +576,7 @@ static void launch(const NnrtRun *r, int64_t i, int64_t step) {
   for (int d = 0; d < r->n_open; d++) arguments[n++] = &r->dims[d];
   arguments[n++] = &step;
   arguments[n++] = &gpu.scratch;
+  for (int64_t j = 0; j < l->n_maps; j++) arguments[n++] = &gpu.going->at_maps[l->maps[j].number];
   for (int64_t j = 0; j < l->n_numbers; j++) arguments[n++] = (void *)(uintptr_t)&l->numbers[j];
   void *f = gpu.functions[r->graph - r->model->program->graphs][i];
   must(gpu.cuLaunchKernel(f, (unsigned)blocks, 1, 1, (unsigned)l->threads, 1, 1, (unsigned)l->shared, gpu.stream,

@@ -7,6 +7,18 @@
 
 enum { NNRT_CUDA_ARGUMENTS = 4000 }; /* of a kernel, 8 bytes each: the driver takes 32764 bytes */
 
+#define NNRT_CUDA_MAP_DIM_FIELDS(F)                                                                                  \
+  F(INTS, extent, ) /* poly */                                                                                       \
+  F(INTS, step, )   /* poly: bytes from one to the next */                                                           \
+  F(INT, box, )
+
+#define NNRT_CUDA_MAP_FIELDS(F) /* a tensor of which a kernel copies boxes */                                        \
+  F(INT, operand, )             /* of the launch's buffers */                                                        \
+  F(INT, type, )                /* the driver's number */                                                            \
+  F(INT, first, )               /* byte of the buffer */                                                             \
+  F(INT, number, )              /* among the graph's maps */                                                         \
+  F(TABLES, dims, NnrtCudaMapDim)
+
 #define NNRT_CUDA_LAUNCH_FIELDS(F) /* of NnrtGraph.launches, in its order */                                         \
   F(STRING, symbol, )                                                                                                \
   F(INT, threads, )  /* of a block */                                                                                \
@@ -14,6 +26,7 @@ enum { NNRT_CUDA_ARGUMENTS = 4000 }; /* of a kernel, 8 bytes each: the driver ta
   F(INT, shared, )   /* bytes of a block's shared memory */                                                          \
   F(INTS, parts, )   /* poly: what blocks take turns with */                                                         \
   F(INTS, scratch, ) /* poly: bytes for each block */                                                                \
+  F(TABLES, maps, NnrtCudaMap)                                                                                       \
   F(INTS, numbers, ) /* its last arguments */
 
 #define NNRT_CUDA_GRAPH_FIELDS(F)                                                                                    \
@@ -29,6 +42,8 @@ enum { NNRT_CUDA_ARGUMENTS = 4000 }; /* of a kernel, 8 bytes each: the driver ta
   F(TABLES, graphs, NnrtCudaGraph) /* of NnrtProgram.graphs */
 
 #define NNRT_CUDA_TABLES(TABLE)                                                                                      \
+  TABLE(NnrtCudaMapDim, NNRT_CUDA_MAP_DIM_FIELDS)                                                                    \
+  TABLE(NnrtCudaMap, NNRT_CUDA_MAP_FIELDS)                                                                           \
   TABLE(NnrtCudaLaunch, NNRT_CUDA_LAUNCH_FIELDS)                                                                     \
   TABLE(NnrtCudaGraph, NNRT_CUDA_GRAPH_FIELDS)                                                                       \
   TABLE(NnrtCudaImage, NNRT_CUDA_IMAGE_FIELDS)                                                                       \

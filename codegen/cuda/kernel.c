@@ -69,6 +69,7 @@ KernelText text_of_kernel(Arena *a, const Schedule *s, const Kernel *k, bool on_
   for (int i = 0; i < s->dims.n; i++) add_parameter(&x, a, "i64 ", text_printf(&t, "d%d", i));
   add_parameter(&x, a, "i64 ", "step");
   add_parameter(&x, a, "char *", "scratch");
+  for (int i = 0; i < t.how.n_maps; i++) add_parameter(&x, a, "const NnMap *", text_printf(&t, "map%d", i));
   x.how = t.how;
   x.body = text_printf(&t, "%s%s%s", guards_text(&t), t.head.text ? t.head.text : "", t.out.text);
   x.numbers = t.numbers;

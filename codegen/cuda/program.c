@@ -61,6 +61,7 @@ static void write_prelude(Buf *out) {
                 "typedef short i16;\n"
                 "typedef signed char i8;\n"
                 "typedef unsigned char u8;\n"
+                "typedef struct __align__(64) { u64 words[16]; } NnMap;\n"
                 "#define NN_KERNEL(threads) extern \"C\" __global__ void __launch_bounds__(threads, 1)\n"
                 "#define NN_UNROLL _Pragma(\"unroll\")\n"
                 "#define NN_ROLLED _Pragma(\"unroll 1\")\n"

@@ -40,6 +40,8 @@ Slices slices_of(Product *p, int threads);
 bool slice_is_copied(const Operand *o);
 /* All threads begin to bring slice `number` to the tile `to`. */
 void slice_begin(const Slices *x, const Operand *o, const char *number, const char *to);
+/* Whether o comes in boxes (box.c): then how. The coordinates are those of slice `slice` of the open tile. */
+bool box_of(const Slices *x, const Operand *o, CudaMap *map);
 const char *slices_count(const Slices *x);
 
 #endif

@@ -537,8 +537,16 @@ bool text_runs(Text *t, const Expr *x, const Var *v, int width) {
   return read_runs(t, x, v, width);
 }
 
+bool expr_is_guarded(const Expr *x) {
+  for (; x->kind != EXPR_READ; x = x->arg[0])
+    if (x->op == OP_select) return true;
+  return false;
+}
+
+int text_operand(Text *t, const Expr *read) { return operand_number(t, kernel_buffer(t->s, t->k, read->node)); }
+
 const char *text_buffer_of(Text *t, const Expr *x) {
-  return text_printf(t, "b%d", operand_number(t, kernel_buffer(t->s, t->k, text_plain_read(x)->node)));
+  return text_printf(t, "b%d", text_operand(t, text_plain_read(x)));
 }
 
 const char *text_address(Text *t, Expr *x, const char **when) {

@@ -102,6 +102,8 @@ const Expr *text_plain_read(const Expr *x);
 /* Whether `width` neighbours of such an x along v, the first at a multiple of width, lie side by side in memory, the
  * first at a multiple of width, under the same guards. */
 bool text_runs(Text *t, const Expr *x, const Var *v, int width);
+bool expr_is_guarded(const Expr *x);                /* such an x */
+int text_operand(Text *t, const Expr *read);        /* number of the kernel's operand that it reads */
 const char *text_buffer_of(Text *t, const Expr *x); /* where the buffer begins that it reads */
 /* The address of what it reads; *when: the condition under which it may be asked, NULL: always. */
 const char *text_address(Text *t, Expr *x, const char **when);

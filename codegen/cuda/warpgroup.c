@@ -24,7 +24,9 @@ typedef struct Groups {
   Slices s;
   int multiply; /* groups that multiply */
   int stages;
-  bool copied; /* some operand comes by copies */
+  const Operand *by_threads[2], *in_boxes[2]; /* which operands come how, by their number or that of a map */
+  int n_by_threads, n_in_boxes;
+  bool copied; /* some operand comes by copies of threads */
 } Groups;
 
 bool warpgroup_takes(const Product *p) {
@@ -55,7 +57,6 @@ static Groups groups_of(Product *p) {
   Groups x = {.p = p, .t = p->t, .s = slices_of(p, GROUP), .multiply = p->tile_m / UNIT_M};
   x.stages = (MOST_SHARED - BARRIERS) / ((p->tile_m + p->tile_n) * ROW);
   if (x.stages > MOST_STAGES) x.stages = MOST_STAGES;
-  x.copied = slice_is_copied(&x.s.a) || slice_is_copied(&x.s.b);
   p->rows = 2, p->columns = p->tile_n / 4; /* of a thread */
   return x;
 }
@@ -74,10 +75,46 @@ static void hand_over(Groups *x, int going, const char *turn) {
   text_line(x->t, "nn_arrive(&full[%s]);", stage_of(x, turn));
 }
 
-static void begin_slice(Groups *x, const Operand *o) {
-  const char *to = text_printf(x->t, "%s_next", o->name);
-  text_line(x->t, "char *%s = %s_tile + turn %% %d * %d;", to, o->name, x->stages, o->lines * ROW);
-  slice_begin(&x->s, o, "slice", to);
+static const char *place_of(Groups *x, const Operand *o) {
+  return text_printf(x->t, "(%s_tile + turn %% %d * %d)", o->name, x->stages, o->lines * ROW);
+}
+
+/* The tile has to be open: boxes are told by where it begins. */
+static void choose_ways(Groups *x) {
+  const Operand *both[] = {&x->s.a, &x->s.b};
+  x->n_by_threads = x->n_in_boxes = 0;
+  for (int i = 0; i < 2; i++) {
+    if (box_of(&x->s, both[i], &x->t->how.maps[x->n_in_boxes])) x->in_boxes[x->n_in_boxes++] = both[i];
+    else x->by_threads[x->n_by_threads++] = both[i];
+  }
+  x->t->how.n_maps = x->n_in_boxes;
+  x->copied = false;
+  for (int i = 0; i < x->n_by_threads; i++) x->copied |= slice_is_copied(x->by_threads[i]);
+}
+
+/* Across K a box is a panel of 64 lines. */
+static void bring_boxes(Groups *x, int number) {
+  Text *t = x->t;
+  const Operand *o = x->in_boxes[number];
+  const CudaMap *m = &t->how.maps[number];
+  int panels = o->way == ACROSS_K ? o->lines / 64 : 1;
+  for (int i = 0; i < panels; i++) {
+    const char *at = text_printf(t, "(int)(%s + %d)", m->coordinate[0], i * 64);
+    for (int d = 1; d < m->rank; d++) at = text_printf(t, "%s, (int)(%s)", at, m->coordinate[d]);
+    text_line(t, "nn_box_%d(%s + %d, map%d, &full[%s], %s);", m->rank, place_of(x, o), i * PANEL, number,
+              stage_of(x, "turn"), at);
+  }
+}
+
+static void begin_boxes(Groups *x) {
+  Text *t = x->t;
+  int bytes = 0;
+  for (int i = 0; i < x->n_in_boxes; i++) bytes += x->in_boxes[i]->lines * ROW;
+  if (x->n_in_boxes == 0) return;
+  text_open(t, "if (nn_thread() == 0)");
+  text_line(t, "nn_expect(&full[%s], %d);", stage_of(x, "turn"), bytes);
+  for (int i = 0; i < x->n_in_boxes; i++) bring_boxes(x, i);
+  text_close(t);
 }
 
 static void open_tiles(Groups *x) {
@@ -87,20 +124,29 @@ static void open_tiles(Groups *x) {
   x->s.b.first = x->p->n0;
 }
 
-static void bring(Groups *x) {
+static void bring_slice(Groups *x) {
   Text *t = x->t;
-  open_tiles(x);
-  text_line(t, "NN_ROLLED");
-  text_open(t, "for (int slice = 0; slice < %s; slice++, turn++)", slices_count(&x->s));
   text_line(t, "nn_wait(&empty[%s], 1 - %s);", stage_of(x, "turn"), round_of(x, "turn"));
-  begin_slice(x, &x->s.a);
-  begin_slice(x, &x->s.b);
+  begin_boxes(x);
+  if (x->n_by_threads == 0) return;
+  for (int i = 0; i < x->n_by_threads; i++)
+    slice_begin(&x->s, x->by_threads[i], "slice", place_of(x, x->by_threads[i]));
   if (x->copied) text_line(t, "nn_copies_commit();");
   text_open(t, "if (turn > 0)");
   hand_over(x, 1, "(turn - 1)");
   text_close(t);
+}
+
+static void bring(Groups *x) {
+  Text *t = x->t;
+  open_tiles(x);
+  choose_ways(x);
+  text_line(t, "NN_ROLLED");
+  text_open(t, "for (int slice = 0; slice < %s; slice++, turn++)", slices_count(&x->s));
+  bring_slice(x);
   text_close(t);
   text_close(t);
+  if (x->n_by_threads == 0) return;
   text_open(t, "if (turn > 0)");
   hand_over(x, 0, "(turn - 1)");
   text_close(t);
@@ -159,23 +205,37 @@ static void multiply_tiles(Groups *x) {
 
 /* ---- the whole ---- */
 
+/* Who says that a stage is full: each thread that brings something, and once for the boxes. */
 static void begin_barriers(Groups *x) {
   Text *t = x->t;
+  int full = (x->n_by_threads ? GROUP : 0) + (x->n_in_boxes ? 1 : 0);
   text_line(t, "u64 *full = (u64 *)nn_shared(), *empty = full + %d;", x->stages);
   text_open(t, "if (nn_thread() == 0)");
   text_open(t, "for (int i = 0; i < %d; i++)", x->stages);
-  text_line(t, "nn_barrier(&full[i], %d);", GROUP);
+  text_line(t, "nn_barrier(&full[i], %d);", full);
   text_line(t, "nn_barrier(&empty[i], %d);", x->multiply);
   text_close(t);
   text_line(t, "nn_barriers_begin();");
+  for (int i = 0; i < x->n_in_boxes; i++) text_line(t, "nn_map_begin(map%d);", i);
   text_close(t);
   text_line(t, "nn_sync();");
+}
+
+/* Which operands come in boxes is asked of a tile that is thrown away. */
+static void find_ways(Groups *x) {
+  Text *t = x->t;
+  size_t before = t->out.n;
+  open_tiles(x);
+  choose_ways(x);
+  text_close(t);
+  t->out.n = before;
 }
 
 void warpgroup_text(Product *p) {
   Text *t = p->t;
   Groups x = groups_of(p);
   int left = x.stages * p->tile_m * ROW;
+  find_ways(&x);
   t->how.products = STEPS;
   t->how.stays = true;
   t->how.threads = GROUP * (1 + x.multiply);
@@ -184,7 +244,9 @@ void warpgroup_text(Product *p) {
   begin_barriers(&x);
   text_open(t, "if (nn_thread() < %d)", GROUP);
   if (x.multiply == 2) text_line(t, "nn_registers_fewer();");
+  if (x.n_by_threads == 0) text_open(t, "if (nn_thread() == 0)");
   bring(&x);
+  if (x.n_by_threads == 0) text_close(t);
   text_close(t);
   text_open(t, "else");
   if (x.multiply == 2) text_line(t, "nn_registers_more();");

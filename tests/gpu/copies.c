@@ -30,6 +30,10 @@ void simulated_unseen(const void *at, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 4) unseen_by[(simulated_offset(at) + i) / 4] = (short)(1 + simulated_thread());
 }
 
+void simulated_made_known(const void *at, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 4) unseen_by[(simulated_offset(at) + i) / 4] = 0;
+}
+
 bool simulated_is_seen(const void *at, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 4)
     if (unseen_by[(simulated_offset(at) + i) / 4]) return false;

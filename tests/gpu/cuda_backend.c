@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/gpu/boxes.h"
 #include "tests/gpu/simulator.h"
 #include "tests/gpu/translate.h"
 
@@ -29,14 +30,37 @@ static const char *compile(const KernelRun *how, const Schedule *s, void **code)
   return error ? arena_printf(s->arena, "%s", error) : NULL;
 }
 
-void **cuda_arguments(const KernelStep *x, const CudaKernel *how, const void *operands, const void *scratch) {
-  int n = 0, count = x->k->operands.n + x->s->dims.n + 2 + how->n_numbers;
+void cuda_encode(const CudaMap *m, uint64_t base, CudaValue *value, const void *cx, DeviceEncode *encode, void *out) {
+  uint64_t extent[CUDA_MAP_RANK], stride[CUDA_MAP_RANK];
+  unsigned box[CUDA_MAP_RANK], ones[CUDA_MAP_RANK];
+  for (int d = 0; d < m->rank; d++) {
+    int64_t n = value(cx, m->extent[d]);
+    extent[d] = n > 0 ? (uint64_t)n : 1;
+    if (d) stride[d - 1] = (uint64_t)(value(cx, m->step[d]) * dtype_bytes(m->type));
+    box[d] = (unsigned)m->box[d];
+    ones[d] = 1;
+  }
+  base += (uint64_t)(m->first * dtype_bytes(m->type));
+  if (encode(out, cuda_map_type(m->type), (unsigned)m->rank, (void *)(uintptr_t)base, extent, stride, box, ones, 0, 3,
+             2, 0))
+    ice("a map that the driver refuses");
+}
+
+int64_t cuda_step_value(const void *cx, const Dim *d) {
+  const KernelStep *x = cx;
+  return x->value(x->how, d);
+}
+
+void **cuda_arguments(const KernelStep *x, const CudaKernel *how, const void *operands, const void *scratch,
+                      const uint64_t *maps) {
+  int n = 0, count = x->k->operands.n + x->s->dims.n + 2 + how->n_maps + how->n_numbers;
   const uint64_t *operand = operands;
   const void **at = NEW_ARRAY(x->s->arena, const void *, count);
   for (int i = 0; i < x->k->operands.n; i++) at[n++] = &operand[i];
   for (int i = 0; i < x->s->dims.n; i++) at[n++] = &x->dims[i];
   at[n++] = &x->step;
   at[n++] = scratch;
+  for (int i = 0; i < how->n_maps; i++) at[n++] = &maps[i];
   for (int i = 0; i < how->n_numbers; i++) at[n++] = &how->numbers[i];
   return (void **)(uintptr_t)at;
 }
@@ -51,7 +75,14 @@ static const char *run(void *made, const KernelStep *x) {
   char *scratch = guarded_memory(bytes), symbol[120];
   memset(scratch, POISON, bytes);
   snprintf(symbol, sizeof symbol, "%s_call", how.symbol);
-  SimulatedLaunch l = {.arguments = cuda_arguments(x, &how, x->operands, &scratch),
+  _Alignas(64) char maps[CUDA_MAPS][CUDA_MAP_BYTES];
+  uint64_t at[CUDA_MAPS];
+  for (int i = 0; i < how.n_maps; i++) {
+    cuda_encode(&how.maps[i], (uintptr_t)x->operands[how.maps[i].operand], cuda_step_value, x, cuTensorMapEncodeTiled,
+                maps[i]);
+    at[i] = (uintptr_t)maps[i];
+  }
+  SimulatedLaunch l = {.arguments = cuda_arguments(x, &how, x->operands, &scratch, at),
                        .blocks = blocks,
                        .threads = how.threads,
                        .shared = how.shared,

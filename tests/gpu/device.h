@@ -13,6 +13,10 @@ typedef short i16;
 typedef signed char i8;
 typedef unsigned char u8;
 
+typedef struct NnMap {
+  _Alignas(64) u64 words[16];
+} NnMap;
+
 #define NN_SIMULATED
 #define NN_KERNEL(threads) static void
 #define NN_UNROLL

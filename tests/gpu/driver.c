@@ -31,6 +31,8 @@ enum {
   F(cuModuleLoadData, (void **, const void *))                                                                       \
   F(cuModuleUnload, (void *))                                                                                        \
   F(cuModuleGetFunction, (void **, void *, const char *))                                                            \
+  F(cuTensorMapEncodeTiled, (void *, int, unsigned, void *, const uint64_t *, const uint64_t *, const unsigned *,    \
+                             const unsigned *, int, int, int, int))                                                  \
   F(cuFuncSetAttribute, (void *, int, int))                                                                          \
   F(cuMemAlloc_v2, (Address *, size_t))                                                                              \
   F(cuMemFree_v2, (Address))                                                                                         \
@@ -105,6 +107,7 @@ const char *device_open(void) {
   return error ? error : open_device();
 }
 
+DeviceEncode *device_encode(void) { return gpu.cuTensorMapEncodeTiled; }
 int device_processors(void) { return gpu.processors; }
 const char *device_arch(void) { return gpu.arch; }
 

@@ -20,6 +20,10 @@ typedef struct Launch {
 const char *device_open(void);
 const char *device_arch(void); /* sm_90a */
 int device_processors(void);
+/* cuTensorMapEncodeTiled. */
+typedef int DeviceEncode(void *, int, unsigned, void *, const uint64_t *, const uint64_t *, const unsigned *,
+                         const unsigned *, int, int, int, int);
+DeviceEncode *device_encode(void);
 void device_describe(void); /* prints its name, architecture and driver */
 
 /* NULL, or what NVRTC or the driver says. A module lives until device_unload. */

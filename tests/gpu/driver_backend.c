@@ -97,9 +97,17 @@ static const char *run(void *made, const KernelStep *x) {
   Pieces p = upload(x);
   Address scratch = device_memory(bytes), *operands = NEW_ARRAY(x->s->arena, Address, x->k->operands.n + 1);
   for (int i = 0; i < x->k->operands.n; i++) operands[i] = place_of(&p, x->operands[i]);
-  l.arguments = cuda_arguments(x, &how, operands, &scratch);
+  Address maps[CUDA_MAPS];
+  for (int i = 0; i < how.n_maps; i++) {
+    _Alignas(64) char map[CUDA_MAP_BYTES];
+    cuda_encode(&how.maps[i], operands[how.maps[i].operand], cuda_step_value, x, device_encode(), map);
+    maps[i] = device_memory(sizeof map);
+    device_write(maps[i], map, sizeof map);
+  }
+  l.arguments = cuda_arguments(x, &how, operands, &scratch, (const uint64_t *)maps);
   const char *fault = device_launch(code->module, &l);
   bool whole = device_free(scratch, bytes);
+  for (int i = 0; i < how.n_maps; i++) whole = device_free(maps[i], CUDA_MAP_BYTES) && whole;
   whole = download(&p) && whole;
   if (!fault && !whole) fault = "it wrote behind its memory";
   return fault ? arena_printf(x->s->arena, "kernel %s: %s", x->k->symbol, fault) : NULL;

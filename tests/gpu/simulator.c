@@ -103,6 +103,7 @@ static void prepare_fiber(Fiber *f) {
 /* ---- meetings ---- */
 
 int simulated_thread(void) { return sim.current; }
+uint64_t simulated_seed(void) { return sim.launch.seed; }
 int simulated_block(void) { return sim.block; }
 int simulated_blocks(void) { return sim.launch.blocks; }
 char *simulated_shared(void) { return sim.shared; }
@@ -231,12 +232,14 @@ static void run_block(int block) {
   races_block(block);
   simulated_copies_begin(sim.launch.threads);
   simulated_groups_begin();
+  simulated_boxes_begin();
   memset(sim.shared, POISON, (size_t)sim.launch.shared);
   for (int i = 0; i < sim.launch.threads; i++) prepare_fiber(&sim.fiber[i]);
   sim.current = sim.in_block = 0;
   memset(sim.in_warp, 0, sizeof sim.in_warp);
   memset(sim.in_group, 0, sizeof sim.in_group);
-  for (int i; (i = next_fiber()) >= 0;) enter_fiber(i);
+  for (int i; (i = next_fiber()) >= 0 || simulated_boxes_come();)
+    if (i >= 0) enter_fiber(i);
   for (int i = 0; i < sim.launch.threads && !sim.failed; i++)
     if (sim.fiber[i].state != ENDED) report();
 }

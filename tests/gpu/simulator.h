@@ -26,6 +26,7 @@ const char *simulate(const SimulatedLaunch *launch);
 
 /* ---- for the primitives' twins (primitives.c) ---- */
 int simulated_thread(void);
+uint64_t simulated_seed(void);
 int simulated_block(void);
 int simulated_blocks(void);
 char *simulated_shared(void);
@@ -50,6 +51,11 @@ void simulated_groups_begin(void);
 /* Bytes of shared memory that were written as threads write, and that other units do not see before nn_written. */
 void simulated_unseen(const void *at, int64_t bytes);
 bool simulated_is_seen(const void *at, int64_t bytes);
+void simulated_made_known(const void *at, int64_t bytes);
+/* Boxes (boxes.c): one of those that are on their way comes, if there is any; its bytes are there (warpgroups.c). */
+bool simulated_boxes_come(void);
+void simulated_boxes_begin(void);
+void simulated_arrived(void *barrier, int bytes);
 /* Where shared memory's byte `offset` is; and the other way. */
 char *simulated_at(int64_t offset);
 int64_t simulated_offset(const void *at);

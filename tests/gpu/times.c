@@ -10,7 +10,7 @@
 #include "codegen/cuda/cuda.h"
 #include "codegen/codegen.h"
 #include "ir/scalar.h"
-#include "tests/gpu/driver.h"
+#include "tests/gpu/cuda_backend.h"
 
 enum { TURNS = 4, RUNS = 20, MOST_BLOCKS = 4096 };
 
@@ -25,7 +25,7 @@ static const Way ways[] = {
     {"f32", DT_f32, false, 0, 68}, {"tf32", DT_f32, true, 0, 77}, {"bf16", DT_bf16, false, 14, 68}};
 
 typedef struct Operands {
-  Address a, b, c;
+  Address a, b, c, maps[CUDA_MAPS];
 } Operands;
 
 typedef struct Case {
@@ -59,6 +59,20 @@ static Schedule *schedule_product(Arena *a, const Way *w, int n) {
 
 static int64_t number(void *cx, DimAtom *symbol) { return (void)cx, (void)symbol, 1; }
 
+static Address *operand(const Kernel *k, int i, Operands *o) {
+  const Node *node = k->operands.at[i]->node;
+  return node->kind != NODE_input ? &o->c : !strcmp(node->name, "x") ? &o->a : &o->b;
+}
+
+static int64_t value(const void *cx, const Dim *d) { return (void)cx, dim_evaluate(d, number, NULL); }
+
+static void add_map(const Kernel *k, const CudaKernel *how, int i, Operands *o) {
+  _Alignas(64) char map[CUDA_MAP_BYTES];
+  cuda_encode(&how->maps[i], *operand(k, how->maps[i].operand, o), value, NULL, device_encode(), map);
+  o->maps[i] = device_memory(sizeof map);
+  device_write(o->maps[i], map, sizeof map);
+}
+
 /* The addresses of the launch's arguments are those of the case's operands of a turn. */
 static void prepare(Arena *a, Case *c) {
   Buf text = {0};
@@ -74,15 +88,14 @@ static void prepare(Arena *a, Case *c) {
   c->launch = (Launch){how.symbol, (int)(parts < most ? parts : most), how.threads, (int)how.shared, NULL};
   int n = k->operands.n;
   static int64_t step, scratch;
-  c->launch.arguments = NEW_ARRAY(a, void *, n + 2 + how.n_numbers);
+  c->launch.arguments = NEW_ARRAY(a, void *, n + 2 + how.n_maps + how.n_numbers);
   c->launch.arguments[n] = &step;
   c->launch.arguments[n + 1] = &scratch;
-  for (int i = 0; i < how.n_numbers; i++) c->launch.arguments[n + 2 + i] = (void *)(uintptr_t)&how.numbers[i];
-  for (int i = 0; i < n; i++) {
-    const Node *node = k->operands.at[i]->node;
-    Operands *o = &c->operands[0];
-    c->launch.arguments[i] = node->kind != NODE_input ? &o->c : !strcmp(node->name, "x") ? &o->a : &o->b;
-  }
+  for (int i = 0; i < how.n_maps; i++) c->launch.arguments[n + 2 + i] = &c->operands[0].maps[i];
+  for (int i = 0; i < how.n_numbers; i++)
+    c->launch.arguments[n + 2 + how.n_maps + i] = (void *)(uintptr_t)&how.numbers[i];
+  for (int i = 0; i < n; i++) c->launch.arguments[i] = operand(k, i, &c->operands[0]);
+  for (int i = 0; i < TURNS * how.n_maps; i++) add_map(k, &how, i % how.n_maps, &c->operands[i / how.n_maps]);
 }
 
 static void turn(Case *c) {
@@ -140,7 +153,7 @@ static void give_memory(Case *c) {
   }
   for (int i = 0; i < TURNS; i++) {
     Operands *o = &c->operands[i];
-    *o = (Operands){device_memory(c->bytes), device_memory(c->bytes), device_memory(c->bytes_out)};
+    *o = (Operands){.a = device_memory(c->bytes), .b = device_memory(c->bytes), .c = device_memory(c->bytes_out)};
     device_write(o->a, random, c->bytes);
     device_write(o->b, random, c->bytes);
   }
@@ -190,6 +203,8 @@ static int time_way(Arena *a, const Way *w, int size) {
   for (int i = 0; i < TURNS; i++) {
     bad += !device_free(c.operands[i].a, c.bytes) + !device_free(c.operands[i].b, c.bytes);
     bad += !device_free(c.operands[i].c, c.bytes_out);
+    for (int j = 0; j < CUDA_MAPS; j++)
+      if (c.operands[i].maps[j]) bad += !device_free(c.operands[i].maps[j], CUDA_MAP_BYTES);
   }
   return bad;
 }

@@ -15,8 +15,9 @@
 enum { BARRIERS = (227 << 10) / 8 };
 
 typedef struct Barrier { /* in 8 bytes of shared memory */
-  int16_t threads, pending;
-  int32_t round;
+  int32_t bytes;         /* that still come */
+  uint8_t threads, round;
+  int16_t pending;
 } Barrier;
 
 /* What who arrives at a barrier did, known to who waits for it; by its place. */
@@ -28,26 +29,43 @@ static Times *times_of(const void *at) {
 static Barrier *barrier_at(u64 *at) {
   Barrier *b = (Barrier *)at;
   if (!simulated_is_shared(at, sizeof *b, sizeof *b)) return NULL;
-  if (b->threads <= 0 || b->pending < 0) simulated_fault("a barrier that is none, or at which too many arrive");
+  if (b->bytes < 0 || b->threads == 0 || b->pending < 0)
+    simulated_fault("a barrier that is none, or at which too many arrive");
   return b;
 }
 
 void nn_barrier(u64 *at, int threads) {
   if (!simulated_is_shared(at, sizeof(Barrier), sizeof(Barrier))) return;
-  *(Barrier *)at = (Barrier){(int16_t)threads, (int16_t)threads, 0};
+  *(Barrier *)at = (Barrier){0, (uint8_t)threads, 0, (int16_t)threads};
   *times_of(at) = (Times){0};
 }
 
 void nn_barriers_begin(void) {}
 
-void nn_arrive(u64 *at) {
-  Barrier *b = barrier_at(at);
-  if (!b) return;
-  races_release(times_of(at));
-  if (--b->pending) return;
+static void end_round(u64 *at, Barrier *b) {
+  if (b->pending || b->bytes) return;
   b->pending = b->threads;
   b->round++;
   simulated_wake(at);
+}
+
+static void arrive(u64 *at, int bytes) {
+  Barrier *b = barrier_at(at);
+  if (!b) return;
+  races_release(times_of(at));
+  b->pending--;
+  b->bytes += bytes;
+  end_round(at, b);
+}
+
+void nn_arrive(u64 *at) { arrive(at, 0); }
+void nn_expect(u64 *at, int bytes) { arrive(at, bytes); }
+
+void simulated_arrived(void *at, int bytes) {
+  Barrier *b = barrier_at(at);
+  if (!b) return;
+  b->bytes -= bytes;
+  end_round(at, b);
 }
 
 void nn_wait(u64 *at, int parity) {

@@ -1,0 +1,101 @@
+/* box.c - operands that the unit for copies of boxes brings (TMA, sm_90a): reads without guards, whose place in
+ * memory is a sum of strides times the indices of K, of the lines and of the batch. A box is 64 elements of the index
+ * that runs with memory, times lines or steps of K; what of it is outside the tensor is 0. Other operands come by
+ * threads. */
+#include "codegen/cuda/slice.h"
+
+typedef struct Boxes {
+  const Slices *x;
+  const Operand *o;
+  CudaMap *map;
+  const Node *node;
+  Form **at;
+} Boxes;
+
+/* What the element's number grows by with v; NULL: it is not so simple. */
+static Dim *step_of(const Boxes *b, const Var *v) {
+  Ir *ir = b->x->p->t->ir;
+  Dim *step = dim_const(ir, 0), *stride = dim_const(ir, 1);
+  for (int i = b->node->rank - 1; i >= 0; i--) {
+    int64_t own = form_coefficient(b->at[i], v);
+    Form *rest = form_sub(ir, b->at[i], form_scale(ir, form_var(ir, (Var *)(uintptr_t)v), own));
+    if (form_uses(rest, v)) return NULL;
+    step = dim_add(ir, step, dim_mul(ir, stride, dim_const(ir, own)));
+    stride = dim_mul(ir, stride, node_kept_extent(ir, b->node, i));
+  }
+  return step;
+}
+
+/* Of indices that are counted through: one step from each position to the next. NULL: they lie otherwise. */
+static Dim *step_of_all(const Boxes *b, const Slots *s) {
+  Dim *step = s->n ? step_of(b, s->var[s->n - 1]) : NULL, *next = step;
+  for (int i = s->n - 2; i >= 0 && next; i--) {
+    next = dim_mul(b->x->p->t->ir, next, s->extent[i + 1]);
+    if (step_of(b, s->var[i]) != next) return NULL;
+  }
+  return next ? step : NULL;
+}
+
+static bool is_positive(const Dim *d) {
+  for (int i = 0; i < d->n; i++)
+    if (d->terms[i].coefficient <= 0) return false;
+  return d->n > 0;
+}
+
+static bool add_dimension(Boxes *b, Dim *extent, Dim *step, int box, const char *coordinate) {
+  CudaMap *m = b->map;
+  if (!step || !is_positive(step) || m->rank == CUDA_MAP_RANK) return false;
+  m->extent[m->rank] = extent;
+  m->step[m->rank] = step;
+  m->box[m->rank] = box;
+  m->coordinate[m->rank++] = coordinate;
+  return true;
+}
+
+/* Every index that it uses is one of the product's, and is added; what else there is, is one number. */
+static bool is_plain(const Boxes *b, int64_t *offset) {
+  Ir *ir = b->x->p->t->ir;
+  Dim *first = dim_const(ir, 0), *stride = dim_const(ir, 1);
+  for (int i = b->node->rank - 1; i >= 0; i--) {
+    const Form *f = b->at[i];
+    for (int j = 0; j < f->n; j++)
+      if (f->terms[j].atom->kind != ATOM_VAR) return false;
+    first = dim_add(ir, first, dim_mul(ir, stride, dim_const(ir, f->c0)));
+    stride = dim_mul(ir, stride, node_kept_extent(ir, b->node, i));
+  }
+  return dim_is_const(first, offset);
+}
+
+static bool add_batch(Boxes *b) {
+  Product *p = b->x->p;
+  for (int i = 0; i < p->batch.n; i++) {
+    int64_t c;
+    Dim *step = step_of(b, p->batch.var[i]);
+    if (step && dim_is_const(step, &c) && c == 0) continue;
+    if (!add_dimension(b, p->batch.extent[i], step, 1, text_form(p->t, form_var(p->t->ir, p->batch.var[i]))))
+      return false;
+  }
+  return true;
+}
+
+bool box_of(const Slices *x, const Operand *o, CudaMap *map) {
+  Text *t = x->p->t;
+  const Expr *read = text_plain_read(o->value);
+  if ((o->way != ALONG_K && o->way != ACROSS_K) || expr_is_guarded(o->value)) return false;
+  Boxes b = {.x = x, .o = o, .map = map, .at = read->at};
+  b.node = schedule_layout(t->s, read->node, &b.at);
+  *map = (CudaMap){.operand = text_operand(t, read), .type = x->type};
+  if (!is_plain(&b, &map->first)) return false;
+  Dim *of_k = step_of_all(&b, &x->p->k), *of_line = step_of_all(&b, o->line);
+  bool along = o->way == ALONG_K;
+  int lines = o->lines, across = along ? x->steps : 64;
+  const char *k = text_printf(t, "slice * %d", x->steps), *line = o->first;
+  if (!add_dimension(&b, along ? x->p->k.volume : o->line->volume, along ? of_k : of_line, across,
+                     along ? k : line) ||
+      !add_dimension(&b, along ? o->line->volume : x->p->k.volume, along ? of_line : of_k, along ? lines : x->steps,
+                     along ? line : k))
+    return false;
+  return add_batch(&b);
+}
+
+int cuda_map_type(DType t) { return t == DT_bf16 ? 9 : 6; }
