@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tests/gpu/device.h"
+#include "tests/gpu/races.h"
 #include "tests/gpu/simulator.h"
 
 enum { RANK = 5, MOST_BOX = 256, ROW = 128, POISON = 0xff, EXCHANGED = 3, INVALID = 1 };
@@ -113,6 +114,8 @@ static void ask(void *to, const NnMap *map, u64 *barrier, int rank, const int *a
   if (b->map->rank != rank) simulated_fault("a box of another rank than its map");
   else if (simulated_is_shared(to, box_bytes(b), 128)) {
     memset(to, POISON, (size_t)box_bytes(b));
+    races_write(simulated_thread(), to, (size_t)box_bytes(b));
+    simulated_hand_over(barrier);
     simulated_made_known(to, box_bytes(b));
     coming = b;
     if (simulated_seed() % 4 == 3) simulated_boxes_come();

@@ -15,12 +15,13 @@
 
 #include "codegen/cuda/cuda.h"
 #include "codegen/codegen.h"
+#include "tests/gpu/boxes.h"
 #include "tests/gpu/driver.h"
 #include "tests/gpu/simulator.h"
 #include "tests/gpu/translate.h"
 
 enum { THREADS = 256, BLOCKS = 4, COUNT = THREADS * BLOCKS, INPUTS = 3 /* of 8 bytes for each thread */ };
-enum { SHARED = 16 << 10, OUTPUT = 4 /* words of each thread */ };
+enum { MAPS = 4 /* of tensors of 2 to 5 dimensions */, SHARED = 20 << 10, OUTPUT = 4 /* words of each thread */ };
 
 typedef struct Primitive {
   const char *result, *name, *parameters, *body;
@@ -37,6 +38,7 @@ typedef struct Probe {
   const char *name, *type; /* type of what comes out; OUTPUT words of a thread hold it */
   const char *body; /* i: the thread of all, in: words (INPUTS * 2 * i on), out; shared: SHARED bytes of words */
   double allowed;   /* of the largest, or of its own size; 0: equal bits */
+  bool on_90a;      /* only there */
 } Probe;
 
 #define FACTORS                                                                                                      \
@@ -45,31 +47,68 @@ typedef struct Probe {
 #define SUMS     "for (int k = 0; k < 4; k++) ((float *)out)[4 * i + k] = sum[k];"
 #define WORDS(F) "u32 w[6]; for (int k = 0; k < 6; k++) w[k] = " F ";\n"
 
+/* A tile of 64 lines and one of 64 columns, in 8192 bytes each; both groups of warps multiply them. */
+#define TILES                                                                                                        \
+  "u64 *barrier = (u64 *)nn_shared(); char *tile = nn_shared() + 1024;\n"                                            \
+  "if (nn_thread() == 0) { nn_barrier(barrier, 256); nn_barriers_begin(); }\nnn_sync();\n"                           \
+  "for (int k = 0; k < 16; k++) nn_put(tile + 1024 * k + 4 * nn_thread(), nn_pair_bf16((float)(mine[k % 6] >> k) / " \
+  "4294967296.0f - 0.25f, (float)(mine[k % 5] & 255) / 256.0f - 0.5f));\n"                                           \
+  "nn_written(); nn_arrive(barrier); nn_wait(barrier, 0);\n"                                                         \
+  "float sum[32];\nNN_UNROLL\nfor (int k = 0; k < 32; k++) sum[k] = 0;\nnn_group_begin();\n"
+#define TILE_SUMS                                                                                                    \
+  "nn_group_commit(); nn_group_wait(0); NN_GROUP_SUMS_64(sum);\n"                                                    \
+  "NN_UNROLL\nfor (int k = 0; k < 4; k++) ((float *)out)[4 * i + k] = sum[9 * k + 1];\n"
+
 /* What takes more than arguments. */
 static const Probe probes[] = {
-    {"places", "u32", "out[4 * i] = (u32)(nn_thread() + (nn_block() << 10) + (nn_blocks() << 20));", 0},
+    {"places", "u32", "out[4 * i] = (u32)(nn_thread() + (nn_block() << 10) + (nn_blocks() << 20));", 0, false},
     {"shared", "u32",
-     "((u32 *)nn_shared())[nn_thread()] = mine[0]; nn_sync(); out[4 * i] = shared[(nn_thread() * 7 + 3) % 256];", 0},
+     "((u32 *)nn_shared())[nn_thread()] = mine[0]; nn_sync(); out[4 * i] = shared[(nn_thread() * 7 + 3) % 256];", 0,
+     false},
     {"copies", "u32",
      "u32 *to = shared + 8 * nn_thread();\n"
      "nn_copy_16(to, in + 4 * i, nn_thread() % 17); nn_copies_commit();\n"
      "nn_copy_4(to + 4, in + 4 * i + 1, nn_thread() % 5); nn_copies_commit();\n"
      "nn_copies_wait(1); out[4 * i] = to[0] ^ to[3]; out[4 * i + 1] = to[1] ^ to[2];\n"
      "nn_copies_wait(0); out[4 * i + 2] = to[4];",
-     0},
+     0, false},
     {"matrices", "u32",
      "for (int k = 0; k < 4; k++) shared[4 * nn_thread() + k] = in[4 * i + k];\nnn_sync();\n"
      "nn_matrices(out + 4 * i, shared + 4 * (nn_thread() ^ 5));",
-     0},
+     0, false},
     {"matrices_transposed", "u32",
      "for (int k = 0; k < 4; k++) shared[4 * nn_thread() + k] = in[4 * i + k];\nnn_sync();\n"
      "nn_matrices_transposed(out + 4 * i, shared + 4 * (nn_thread() ^ 9));",
-     0},
+     0, false},
     {"products_bf16", "f32",
-     FACTORS WORDS("nn_pair_bf16(f[k], f[(k + 1) % 6])") "nn_products_bf16(sum, w, w + 4);\n" SUMS, 1e-6},
+     FACTORS WORDS("nn_pair_bf16(f[k], f[(k + 1) % 6])") "nn_products_bf16(sum, w, w + 4);\n" SUMS, 1e-6, false},
     {"products_f16", "f32",
-     FACTORS WORDS("nn_pair_f16(f[k], f[(k + 1) % 6])") "nn_products_f16(sum, w, w + 4);\n" SUMS, 1e-6},
-    {"products_tf32", "f32", FACTORS WORDS("nn_tf32(f[k])") "nn_products_tf32(sum, w, w + 4);\n" SUMS, 1e-6},
+     FACTORS WORDS("nn_pair_f16(f[k], f[(k + 1) % 6])") "nn_products_f16(sum, w, w + 4);\n" SUMS, 1e-6, false},
+    {"products_tf32", "f32", FACTORS WORDS("nn_tf32(f[k])") "nn_products_tf32(sum, w, w + 4);\n" SUMS, 1e-6, false},
+    {"put", "u32",
+     "nn_put(shared + nn_thread(), mine[0]); nn_sync(); out[4 * i] = shared[(nn_thread() * 7 + 3) % 256];", 0, false},
+    {"group_products", "f32",
+     TILES
+     "NN_GROUP_PRODUCTS_64(\"bf16\", \"0\", \"0\", sum, nn_tile_word(tile + 32, 16), nn_tile_word(tile + 8192 + 32, "
+     "16));\n" TILE_SUMS,
+     1e-6, true},
+    {"group_products_across", "f32",
+     TILES
+     "NN_GROUP_PRODUCTS_64(\"f16\", \"1\", \"1\", sum, nn_tile_word(tile + 2048, 8192), nn_tile_word(tile + 8192 + "
+     "2048, 8192));\n" TILE_SUMS,
+     1e-6, true},
+    {"boxes", "u32",
+     "u64 *barrier = (u64 *)nn_shared(); char *to = nn_shared() + 1024;\n"
+     "if (nn_thread() == 0) {\n  nn_barrier(barrier, 1); nn_barriers_begin();\n"
+     "  for (int k = 0; k < 4; k++) nn_map_begin(maps + k);\n  nn_expect(barrier, 4096);\n"
+     "  nn_box_2(to, maps, barrier, 16, 3); nn_box_3(to + 1024, maps + 1, barrier, -8, 0, 1);\n"
+     "  nn_box_4(to + 2048, maps + 2, barrier, 8, -2, 3, 1); nn_box_5(to + 3072, maps + 3, barrier, 0, 1, 2, 1, "
+     "1);\n}\n"
+     "nn_sync(); nn_wait(barrier, 0);\n"
+     "for (int k = 0; k < 4; k++) out[4 * i + k] = *(u32 *)(to + 1024 * k + 4 * nn_thread());",
+     0, true},
+    {"registers", "u32", /* they change no value, and need a block of three groups */
+     "if (nn_blocks() > 1000) { nn_registers_fewer(); nn_registers_more(); } out[4 * i] = mine[0];", 0, true},
 };
 enum { PROBES = sizeof probes / sizeof *probes };
 
@@ -107,7 +146,8 @@ static bool probe_of(Arena *a, const Primitive *p, Probe *out) {
                    arena_printf(a, "*(%s *)(out + 4 * i) = %s(%s);", p->result, p->name, call.text + 2),
                    strstr(p->body, "__") || strstr(p->body, "asm") ? 0
                    : strcmp(p->result, "float")                    ? 1e-14
-                                                                   : 1e-6};
+                                                                   : 1e-6,
+                   false};
   buf_free(&call);
   return is_function;
 }
@@ -128,13 +168,17 @@ static void write_probes(Arena *a, Buf *text, const Probes *all) {
   cuda_write_program(text, cuda_program(a, 0, NULL));
   for (int i = 0; i < all->n; i++) {
     const Probe *p = &all->at[i];
-    buf_printf(
-        text,
-        "\nNN_KERNEL(%d) probe_%s(u32 *out, const u32 *in) {\n  const int i = nn_block() * %d + nn_thread();\n"
-        "  const u32 *mine = in + 6 * i;\n  u32 *shared = (u32 *)nn_shared();\n  (void)mine, (void)shared;\n%s\n}\n"
-        "#ifdef NN_SIMULATED\nvoid probe_%s_call(void **p) { probe_%s(*(u32 **)p[0], *(u32 **)p[1]); }\n"
-        "const int probe_%s_count = 2;\n#endif\n",
-        THREADS, p->name, THREADS, p->body, p->name, p->name, p->name);
+    if (p->on_90a) buf_puts(text, "\n#if defined(NN_SIMULATED) || defined(NN_WARPGROUPS)");
+    buf_printf(text,
+               "\nNN_KERNEL(%d) probe_%s(u32 *out, const u32 *in, const NnMap *maps) {\n  const int i = nn_block() * "
+               "%d + nn_thread();\n"
+               "  const u32 *mine = in + 6 * i;\n  u32 *shared = (u32 *)nn_shared();\n  (void)mine, (void)shared, "
+               "(void)maps;\n%s\n}\n"
+               "#ifdef NN_SIMULATED\nvoid probe_%s_call(void **p) { probe_%s(*(u32 **)p[0], *(u32 **)p[1], *(NnMap "
+               "**)p[2]); }\n"
+               "const int probe_%s_count = 3;\n#endif\n",
+               THREADS, p->name, THREADS, p->body, p->name, p->name, p->name);
+    if (p->on_90a) buf_puts(text, "#endif\n");
   }
 }
 
@@ -175,9 +219,20 @@ static void fill(uint32_t *words, int n) {
   }
 }
 
+/* The words at `base` as bf16: 2 x 2 x 4 x 8 x 72, or as many of these dimensions. */
+static void make_maps(DeviceEncode *encode, uint64_t base, char maps[MAPS][CUDA_MAP_BYTES]) {
+  static const uint64_t extent[] = {72, 8, 4, 2, 2}, stride[] = {144, 1152, 4608, 9216};
+  static const unsigned box[] = {64, 8, 1, 1, 1}, ones[] = {1, 1, 1, 1, 1};
+  for (int i = 0; i < MAPS; i++)
+    if (encode(maps[i], 9, (unsigned)i + 2, (void *)(uintptr_t)base, extent, stride, box, ones, 0, 3, 2, 0))
+      ice("a map that the driver refuses");
+}
+
 static const char *run_twin(void *code, const Probe *p, uint32_t *out, const uint32_t *in) {
   char symbol[160];
-  void *arguments[] = {&out, &in};
+  static _Alignas(64) char maps[MAPS][CUDA_MAP_BYTES];
+  void *at = maps, *arguments[] = {&out, &in, &at};
+  make_maps(cuTensorMapEncodeTiled, (uintptr_t)in, maps);
   SimulatedLaunch l = {.arguments = arguments, .blocks = BLOCKS, .threads = THREADS, .shared = SHARED};
   snprintf(symbol, sizeof symbol, "probe_%s_call", p->name);
   *(void **)&l.call = dlsym(code, symbol);
@@ -187,8 +242,11 @@ static const char *run_twin(void *code, const Probe *p, uint32_t *out, const uin
 static const char *run_device(void *module, const Probe *p, uint32_t *out, const uint32_t *in) {
   char symbol[160];
   size_t bytes_out = OUTPUT * COUNT * sizeof *out, bytes_in = 2 * INPUTS * COUNT * sizeof *in;
-  Address to = device_memory(bytes_out), from = device_memory(bytes_in);
-  void *arguments[] = {&to, &from};
+  static _Alignas(64) char maps[MAPS][CUDA_MAP_BYTES];
+  Address to = device_memory(bytes_out), from = device_memory(bytes_in), at = device_memory(sizeof maps);
+  void *arguments[] = {&to, &from, &at};
+  make_maps(device_encode(), from, maps);
+  device_write(at, maps, sizeof maps);
   snprintf(symbol, sizeof symbol, "probe_%s", p->name);
   device_write(from, in, bytes_in);
   device_write(to, out, bytes_out);
@@ -196,6 +254,7 @@ static const char *run_device(void *module, const Probe *p, uint32_t *out, const
   device_read(out, to, bytes_out);
   bool whole = device_free(to, bytes_out);
   whole = device_free(from, bytes_in) && whole;
+  whole = device_free(at, sizeof maps) && whole;
   return error || whole ? error : "it wrote behind its memory";
 }
 
@@ -217,7 +276,7 @@ static int compare(void *module, void *code, const Probe *p, const uint32_t *in)
 }
 
 static int check_primitives(Arena *a) {
-  static uint32_t in[2 * INPUTS * COUNT];
+  static _Alignas(64) uint32_t in[2 * INPUTS * COUNT];
   Probes all = all_probes(a);
   Buf text = {0};
   void *code, *module;
@@ -227,7 +286,8 @@ static int check_primitives(Arena *a) {
   if (!error) error = device_load(a, text.text, &module);
   if (error) ice("%s", error);
   fill(in, 2 * INPUTS * COUNT);
-  for (int i = 0; i < all.n; i++) bad += compare(module, code, &all.at[i], in);
+  for (int i = 0; i < all.n; i++)
+    if (!all.at[i].on_90a || !strcmp(device_arch(), "sm_90a")) bad += compare(module, code, &all.at[i], in);
   for (int i = 0; i < PRIMITIVES; i++) {
     bool asked = false;
     for (int j = 0; j < all.n && !asked; j++) {

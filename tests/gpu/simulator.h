@@ -56,6 +56,7 @@ void simulated_made_known(const void *at, int64_t bytes);
 bool simulated_boxes_come(void);
 void simulated_boxes_begin(void);
 void simulated_arrived(void *barrier, int bytes);
+void simulated_hand_over(void *barrier); /* what the thread did is known to who waits there */
 /* Where shared memory's byte `offset` is; and the other way. */
 char *simulated_at(int64_t offset);
 int64_t simulated_offset(const void *at);

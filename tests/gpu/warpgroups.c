@@ -15,9 +15,8 @@
 enum { BARRIERS = (227 << 10) / 8 };
 
 typedef struct Barrier { /* in 8 bytes of shared memory */
-  int32_t bytes;         /* that still come */
-  uint8_t threads, round;
-  int16_t pending;
+  int16_t threads, pending;
+  int32_t state; /* twice the bytes that still come, and the round's parity */
 } Barrier;
 
 /* What who arrives at a barrier did, known to who waits for it; by its place. */
@@ -29,23 +28,23 @@ static Times *times_of(const void *at) {
 static Barrier *barrier_at(u64 *at) {
   Barrier *b = (Barrier *)at;
   if (!simulated_is_shared(at, sizeof *b, sizeof *b)) return NULL;
-  if (b->bytes < 0 || b->threads == 0 || b->pending < 0)
+  if (b->state < 0 || b->threads <= 0 || b->pending < 0)
     simulated_fault("a barrier that is none, or at which too many arrive");
   return b;
 }
 
 void nn_barrier(u64 *at, int threads) {
   if (!simulated_is_shared(at, sizeof(Barrier), sizeof(Barrier))) return;
-  *(Barrier *)at = (Barrier){0, (uint8_t)threads, 0, (int16_t)threads};
+  *(Barrier *)at = (Barrier){(int16_t)threads, (int16_t)threads, 0};
   *times_of(at) = (Times){0};
 }
 
 void nn_barriers_begin(void) {}
 
 static void end_round(u64 *at, Barrier *b) {
-  if (b->pending || b->bytes) return;
+  if (b->pending || b->state > 1) return;
   b->pending = b->threads;
-  b->round++;
+  b->state ^= 1;
   simulated_wake(at);
 }
 
@@ -54,17 +53,19 @@ static void arrive(u64 *at, int bytes) {
   if (!b) return;
   races_release(times_of(at));
   b->pending--;
-  b->bytes += bytes;
+  b->state += 2 * bytes;
   end_round(at, b);
 }
 
 void nn_arrive(u64 *at) { arrive(at, 0); }
 void nn_expect(u64 *at, int bytes) { arrive(at, bytes); }
 
+void simulated_hand_over(void *barrier) { races_release(times_of(barrier)); }
+
 void simulated_arrived(void *at, int bytes) {
   Barrier *b = barrier_at(at);
   if (!b) return;
-  b->bytes -= bytes;
+  b->state -= 2 * bytes;
   end_round(at, b);
 }
 
@@ -72,7 +73,7 @@ void nn_wait(u64 *at, int parity) {
   for (;;) {
     const Barrier *b = barrier_at(at);
     if (!b) return;
-    if ((b->round & 1) != (parity & 1)) {
+    if ((b->state & 1) != (parity & 1)) {
       races_acquire(times_of(at));
       return;
     }
