@@ -359,6 +359,12 @@ Expr *expr_op1(Ir *ir, ScalarOp op, Expr *a) { return expr_op(ir, op, (Expr *[])
 Expr *expr_op2(Ir *ir, ScalarOp op, Expr *a, Expr *b) { return expr_op(ir, op, (Expr *[]){a, b}); }
 Expr *expr_select(Ir *ir, Expr *p, Expr *a, Expr *b) { return expr_op(ir, OP_select, (Expr *[]){p, a, b}); }
 
+/* To a wider float, which has all values of t. */
+static bool is_widened_from(const Expr *cast, DType t) {
+  return cast->arg[0]->dtype == t && dtype_is_float(t) && dtype_is_float(cast->dtype) &&
+         dtype_bytes(cast->dtype) > dtype_bytes(t);
+}
+
 Expr *expr_cast(Ir *ir, DType t, Expr *a) {
   if (a->dtype == t) return a;
   if (a->kind == EXPR_CONST)
@@ -366,6 +372,7 @@ Expr *expr_cast(Ir *ir, DType t, Expr *a) {
   if (a->kind == EXPR_INDEX && (t == DT_i32 || t == DT_i64)) return expr_index(ir, t, a->form);
   if (is_guarded(a) && dtype_is_float(a->dtype))
     return expr_select(ir, a->arg[0], expr_cast(ir, t, a->arg[1]), zero(ir, t));
+  if (is_op(a, OP_cast) && is_widened_from(a, t)) return a->arg[0];
   return make(ir, OP_cast, t, 1, &a);
 }
 

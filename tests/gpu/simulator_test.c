@@ -231,6 +231,26 @@ static void units(Choice *c) {
   }
 }
 
+/* A large product whose factors are rounded: they are read from copies, which come in boxes. */
+static void halves(Choice *c) {
+  char error[256] = "";
+  const char *text = "graph t\nproducts bf16\n%0 = input x : f32[160, 200]\n%1 = input w : f32[136, 200]\n"
+                     "%2 = comp f32[160, 136] [i0, i1] sum(r0 < 200: mul(cast(f32, cast(bf16, %0[i0, r0])), "
+                     "cast(f32, cast(bf16, %1[i1, r0]))))\noutput y = %2\n";
+  int copies = 0;
+  if (!take(c)) return;
+  Arena *a = arena_new();
+  Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+  if (!g) ice("%s", error);
+  KernelRun how = how_to(c);
+  how.gpu = how.on_90a = true;
+  note(c, "halves", kernel_run(g, &how));
+  for (int i = 0; i < g->nodes.n; i++)
+    copies += g->nodes.at[i]->kind == NODE_comp && g->nodes.at[i]->dtype == DT_bf16;
+  note(c, "halves", copies == 2 ? NULL : "the factors are not copied");
+  arena_free(a);
+}
+
 static void groups(Choice *c) {
   c->on_90a = true;
   units(c);
@@ -373,10 +393,10 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs}, {"rows", rows},           {"cases", cases},     {"products", products},
-               {"units", units},   {"groups", groups},       {"ties", ties},       {"attention", attention},
-               {"shapes", shapes}, {"angles", angles},       {"columns", columns}, {"scatters", scatters},
-               {"sorts", sorts},   {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs},       {"rows", rows},     {"cases", cases},         {"products", products},
+               {"units", units},         {"groups", groups}, {"halves", halves},       {"ties", ties},
+               {"attention", attention}, {"shapes", shapes}, {"angles", angles},       {"columns", columns},
+               {"scatters", scatters},   {"sorts", sorts},   {"random", random_graphs}};
   bool device = argc > 1 && !strcmp(argv[1], "device");
   const char *error = device ? device_open() : NULL;
   if (error) ice("%s", error);
