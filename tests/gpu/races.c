@@ -161,8 +161,8 @@ void __tsan_init(void);
 void __tsan_init(void) {}
 
 #define CALLED(name, how, bytes)                                                                                     \
-  void name(const void *at);                                                                                         \
-  void name(const void *at) { how(simulated_thread(), at, bytes); }
+  void name(void *at);                                                                                               \
+  void name(void *at) { how(simulated_thread(), at, bytes); }
 #define CALLED_ALL(bytes)                                                                                            \
   CALLED(__tsan_read##bytes, races_read, bytes)                                                                      \
   CALLED(__tsan_write##bytes, races_write, bytes)                                                                    \
@@ -174,7 +174,7 @@ CALLED_ALL(4)
 CALLED_ALL(8)
 CALLED_ALL(16)
 
-void __tsan_read_range(const void *at, size_t bytes);
-void __tsan_read_range(const void *at, size_t bytes) { races_read(simulated_thread(), at, bytes); }
-void __tsan_write_range(const void *at, size_t bytes);
-void __tsan_write_range(const void *at, size_t bytes) { races_write(simulated_thread(), at, bytes); }
+void __tsan_read_range(void *at, size_t bytes);
+void __tsan_read_range(void *at, size_t bytes) { races_read(simulated_thread(), at, bytes); }
+void __tsan_write_range(void *at, size_t bytes);
+void __tsan_write_range(void *at, size_t bytes) { races_write(simulated_thread(), at, bytes); }
