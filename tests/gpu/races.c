@@ -174,7 +174,7 @@ CALLED_ALL(4)
 CALLED_ALL(8)
 CALLED_ALL(16)
 
-void __tsan_read_range(void *at, size_t bytes);
-void __tsan_read_range(void *at, size_t bytes) { races_read(simulated_thread(), at, bytes); }
-void __tsan_write_range(void *at, size_t bytes);
-void __tsan_write_range(void *at, size_t bytes) { races_write(simulated_thread(), at, bytes); }
+void __tsan_read_range(void *at, long bytes);
+void __tsan_read_range(void *at, long bytes) { races_read(simulated_thread(), at, (size_t)bytes); }
+void __tsan_write_range(void *at, long bytes);
+void __tsan_write_range(void *at, long bytes) { races_write(simulated_thread(), at, (size_t)bytes); }
