@@ -225,6 +225,35 @@ static bool has_own_name(Elaborator *x, const Ast *a) {
   return true;
 }
 
+/* May b be read where a is meant? */
+static bool same_field(const Field *a, const Field *b) {
+  bool same = a->name == b->name && a->dtype == b->dtype && a->rank == b->rank;
+  same = same && (!a->bound || (b->bound && b->bound <= a->bound));
+  for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];
+  return same;
+}
+
+/* `validate` and `test` data stand for the training's first by their fields: those that an evaluation reads. */
+static void check_stand_in(Elaborator *x, const Train *t, int index, const char *setting) {
+  if (index < 0) return;
+  const DataSet *first = &x->program->data.at[t->data.at[0]], *other = &x->program->data.at[index];
+  for (int i = 0; i < t->eval->nodes.n; i++)
+    for (int k = 0; k < first->fields.n; k++) {
+      const Field *f = &first->fields.at[k];
+      Str name = t->eval->nodes.at[i]->name;
+      bool has = false;
+      if (t->eval->nodes.at[i]->kind != NODE_input || name != str_internf(x->strings, "%s.%s", first->name, f->name))
+        continue;
+      for (int j = 0; j < other->fields.n; j++) has = has || same_field(f, &other->fields.at[j]);
+      if (has) continue;
+      Diag *d = diag_add(x->diags, DIAG_SETTING, t->span, "`%s = %s`: `%s` has no such `%s` as `%s`", setting,
+                         other->name, other->name, f->name, first->name);
+      diag_place(d, f->span, "this is read");
+      diag_place(d, other->span, "here it is missing, or of another type");
+      return;
+    }
+}
+
 /* The data set of that name, which the training has not yet; NULL after a message. */
 static DataDecl *drawn_set(Elaborator *x, const Train *t, const Ast *name) {
   Value *v = name_lookup(x, NULL, name->name, name->span);
@@ -264,6 +293,9 @@ void elaborate_train(Elaborator *x, Decl *decl) {
   if (x->diags->errors == errors) {
     t.eval = walk_body(x, &t, data, a, first, MODE_EVAL);
     t.grads = walk_body(x, &t, data, a, first, MODE_GRADS);
+    graph_renew(t.eval); /* what is not read is not wanted */
+    check_stand_in(x, &t, t.validate_data, "validate");
+    check_stand_in(x, &t, t.test_data, "test");
     t.whole = why_whole(x, &t);
     if (!t.whole) t.update = walk_body(x, &t, data, a, first, MODE_UPDATE);
   }
