@@ -9,7 +9,7 @@
  * width. */
 Value emit_scalar(Build *b, ScalarOp op, DType arg, DType result, Value *a);
 
-/* A uniform draw for each lane (runtime/philox.h): key = seed ^ the draw's key, i64; step i32; place and element i64. */
+/* A uniform draw for each lane (runtime/philox.h): key = seed ^ the draw's, i64; step i32; place and element i64. */
 Value emit_random(Build *b, DType t, Value key, Value step, Value place, Value element);
 
 /* f16 and bf16 (narrow.c): f32 in registers, rounded after each operation; i16 in memory. */

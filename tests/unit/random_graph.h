@@ -1,8 +1,8 @@
 /* random_graph.h - a generator of random well-formed graphs with inputs, from a seed: maps, broadcasts, transposes,
  * reductions, contractions, windows, slices, strides, reshapes, concatenations, softmax-like groups, loops with
- * states, gathers and scatters with indices that are inside, attention, shapes with 1, primes and the edges of tiles, an open
- * batch, derivatives. For comparing the interpreter with the backends, passes with their input, and derivatives with
- * differences. */
+ * states, gathers and scatters with indices that are inside, attention, shapes with 1, primes and the edges of tiles,
+ * an open batch, derivatives. For comparing the interpreter with the backends, passes with their input, and
+ * derivatives with differences. */
 #ifndef NNC_TESTS_UNIT_RANDOM_GRAPH_H
 #define NNC_TESTS_UNIT_RANDOM_GRAPH_H
 
