@@ -115,7 +115,7 @@ static Expr *union_of_guards(Parts *p, const Part *x) {
 }
 
 static void add_term(Parts *p, Part *x, Guarded t) {
-  if (expr_is_zero(t.value)) return;
+  if (expr_is_number(t.value, 0)) return;
   for (int i = 0; i < x->n; i++)
     if (x->term[i].guard == t.guard) {
       x->term[i].value = expr_op2(p->ir, OP_add, x->term[i].value, t.value);
@@ -187,7 +187,7 @@ static void forward_one(void *cx, Expr *e) {
     for (int k = 0; k < e->n; k++) d[k] = scalar_passes(e, k) ? ptrmap_get(&f->of, e->arg[k]) : NULL;
     t = op_tangent(f->ir, e, e == f->body && f->value ? f->value : e, d);
   }
-  if (t && !expr_is_zero(t)) ptrmap_put(&f->of, e, t);
+  if (t && !expr_is_number(t, 0)) ptrmap_put(&f->of, e, t);
 }
 
 Expr *scalar_forward(Ir *ir, Expr *body, Expr *value, ReadTangent tangent) {

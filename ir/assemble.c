@@ -124,7 +124,7 @@ static bool add_parts(Assembly *a, Expr *e, Expr *way) {
   if (e->kind == EXPR_READ) return add_part(a, e, way);
   if (e->kind == EXPR_OP && e->op == OP_add) /* of slices that lie apart; add_part sees that they do */
     return add_parts(a, e->arg[0], way) && add_parts(a, e->arg[1], way);
-  if (e->kind != EXPR_OP || e->op != OP_select || e->arg[0]->reads) return expr_is_zero(e);
+  if (e->kind != EXPR_OP || e->op != OP_select || e->arg[0]->reads) return expr_is_number(e, 0);
   return add_parts(a, e->arg[1], expr_and(a->ir, way, e->arg[0])) &&
          add_parts(a, e->arg[2], expr_and(a->ir, way, expr_op1(a->ir, OP_not, e->arg[0])));
 }

@@ -41,11 +41,6 @@ static SlotSet slots_of(const Factoring *f, const Expr *e) {
   return set;
 }
 
-static bool is_zero(const Expr *e) {
-  double v;
-  return expr_is_const(e, &v) && v == 0;
-}
-
 static void scale_by(Factoring *f, Expr *e) { f->scale = f->scale ? expr_op2(f->ir, OP_mul, f->scale, e) : e; }
 
 static void add_masks(Factoring *f, Expr *p) {
@@ -73,7 +68,7 @@ static void split_factors(Factoring *f, Expr *e) {
   } else if (e->kind == EXPR_OP && e->op == OP_neg) {
     scale_by(f, expr_real(f->ir, e->dtype, -1));
     split_factors(f, e->arg[0]);
-  } else if (e->kind == EXPR_OP && e->op == OP_select && is_zero(e->arg[2])) {
+  } else if (e->kind == EXPR_OP && e->op == OP_select && expr_is_number(e->arg[2], 0)) {
     add_masks(f, e->arg[0]);
     split_factors(f, e->arg[1]);
   } else add_factor(f, e);
@@ -284,9 +279,7 @@ static bool runs_with_a_reduction(Graph *g, const Node *n, const Expr *read) {
 }
 
 static bool is_reduced(Graph *g, const Node *n, const Expr *read) {
-  for (int i = 0; i < n->nred; i++)
-    if (expr_uses(read, node_reduction_var(g, n, i))) return true;
-  return false;
+  return node_slots_used(g, n, read, n->rank, n->rank + n->nred);
 }
 
 /* The largest operand with a reduction index, or, where there is none, the largest of all. */

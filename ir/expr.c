@@ -158,13 +158,15 @@ bool expr_is_const(const Expr *e, double *value) {
   return true;
 }
 
-static bool is_number(const Expr *e, double v) {
+bool expr_is_number(const Expr *e, double v) {
   double x;
   return expr_is_const(e, &x) && x == v;
 }
 
 static bool is_op(const Expr *e, ScalarOp op) { return e->kind == EXPR_OP && e->op == op; }
-static bool is_guarded(const Expr *e) { return is_op(e, OP_select) && is_number(e->arg[2], 0); } /* select(p, a, 0) */
+static bool is_guarded(const Expr *e) {
+  return is_op(e, OP_select) && expr_is_number(e->arg[2], 0);
+} /* select(p, a, 0) */
 
 /* ---- operations ---- */
 
@@ -235,8 +237,8 @@ static Expr *index_op(Ir *ir, ScalarOp op, Expr *const *args, int n) {
 static Expr *zero(Ir *ir, DType t) { return expr_int(ir, t, 0); }
 
 static Expr *add_rule(Ir *ir, Expr *a, Expr *b) {
-  if (is_number(a, 0)) return b;
-  if (is_number(b, 0)) return a;
+  if (expr_is_number(a, 0)) return b;
+  if (expr_is_number(b, 0)) return a;
   if (is_op(b, OP_neg)) return expr_op2(ir, OP_sub, a, b->arg[0]);
   if (is_op(a, OP_neg)) return expr_op2(ir, OP_sub, b, a->arg[0]);
   if (is_guarded(a) && is_guarded(b) && a->arg[0] == b->arg[0])
@@ -247,8 +249,8 @@ static Expr *add_rule(Ir *ir, Expr *a, Expr *b) {
 }
 
 static Expr *sub_rule(Ir *ir, Expr *a, Expr *b) {
-  if (is_number(b, 0)) return a;
-  if (is_number(a, 0)) return expr_op1(ir, OP_neg, b);
+  if (expr_is_number(b, 0)) return a;
+  if (expr_is_number(a, 0)) return expr_op1(ir, OP_neg, b);
   if (is_op(b, OP_neg)) return expr_op2(ir, OP_add, a, b->arg[0]);
   if (a == b && dtype_is_int(a->dtype)) return zero(ir, a->dtype);
   return NULL;
@@ -256,9 +258,9 @@ static Expr *sub_rule(Ir *ir, Expr *a, Expr *b) {
 
 static Expr *mul_rule(Ir *ir, Expr *a, Expr *b) {
   if (b->kind == EXPR_CONST && a->kind != EXPR_CONST) return expr_op2(ir, OP_mul, b, a);
-  if (is_number(a, 0)) return zero(ir, a->dtype);
-  if (is_number(a, 1)) return b;
-  if (is_number(a, -1)) return expr_op1(ir, OP_neg, b);
+  if (expr_is_number(a, 0)) return zero(ir, a->dtype);
+  if (expr_is_number(a, 1)) return b;
+  if (expr_is_number(a, -1)) return expr_op1(ir, OP_neg, b);
   if (is_op(a, OP_neg) && is_op(b, OP_neg)) return expr_op2(ir, OP_mul, a->arg[0], b->arg[0]);
   if (is_op(b, OP_neg) && a->kind == EXPR_CONST) return expr_op2(ir, OP_mul, expr_op1(ir, OP_neg, a), b->arg[0]);
   if (is_guarded(a)) return expr_select(ir, a->arg[0], expr_op2(ir, OP_mul, a->arg[1], b), a->arg[2]);
@@ -272,8 +274,8 @@ static Expr *mul_rule(Ir *ir, Expr *a, Expr *b) {
 }
 
 static Expr *div_rule(Ir *ir, Expr *a, Expr *b) {
-  if (is_number(b, 1)) return a;
-  if (is_number(a, 0)) return a;
+  if (expr_is_number(b, 1)) return a;
+  if (expr_is_number(a, 0)) return a;
   if (is_guarded(a)) return expr_select(ir, a->arg[0], expr_op2(ir, OP_div, a->arg[1], b), a->arg[2]);
   return NULL;
 }
@@ -293,16 +295,16 @@ static bool implies(const Expr *all, const Expr *p) {
 }
 
 static Expr *and_rule(Ir *ir, Expr *a, Expr *b) {
-  if (is_number(a, 1)) return b;
-  if (is_number(b, 1)) return a;
-  if (is_number(a, 0) || is_number(b, 0)) return truth(ir, false);
+  if (expr_is_number(a, 1)) return b;
+  if (expr_is_number(b, 1)) return a;
+  if (expr_is_number(a, 0) || expr_is_number(b, 0)) return truth(ir, false);
   return implies(a, b) ? a : implies(b, a) ? b : NULL;
 }
 
 static Expr *or_rule(Ir *ir, Expr *a, Expr *b) {
-  if (is_number(a, 0)) return b;
-  if (is_number(b, 0)) return a;
-  if (is_number(a, 1) || is_number(b, 1)) return truth(ir, true);
+  if (expr_is_number(a, 0)) return b;
+  if (expr_is_number(b, 0)) return a;
+  if (expr_is_number(a, 1) || expr_is_number(b, 1)) return truth(ir, true);
   return implies(a, b) ? b : implies(b, a) ? a : NULL;
 }
 
@@ -316,8 +318,8 @@ static Expr *select_rule(Ir *ir, Expr *p, Expr *a, Expr *b) {
   if (p->kind == EXPR_CONST) return p->integer ? a : b;
   if (a == b) return a;
   if (is_op(p, OP_not)) return expr_select(ir, p->arg[0], b, a);
-  if (a->dtype == DT_bool && is_number(a, 1) && is_number(b, 0)) return p;
-  if (a->dtype == DT_bool && is_number(a, 0) && is_number(b, 1)) return expr_op1(ir, OP_not, p);
+  if (a->dtype == DT_bool && expr_is_number(a, 1) && expr_is_number(b, 0)) return p;
+  if (a->dtype == DT_bool && expr_is_number(a, 0) && expr_is_number(b, 1)) return expr_op1(ir, OP_not, p);
   if (is_op(a, OP_select) && implies(p, a->arg[0])) return expr_select(ir, p, a->arg[1], b);
   if (is_op(b, OP_select) && b->arg[0] == p) return expr_select(ir, p, a, b->arg[2]);
   if (is_op(a, OP_select) && a->arg[2] == b && !a->arg[0]->reads)
@@ -338,7 +340,7 @@ static Expr *simplify(Ir *ir, ScalarOp op, Expr *const *a) {
   case OP_not: return not_rule(ir, a[0]);
   case OP_select: return select_rule(ir, a[0], a[1], a[2]);
   case OP_stop: return is_op(a[0], OP_stop) ? a[0] : NULL;
-  case OP_floordiv: return dtype_is_int(a[0]->dtype) && is_number(a[1], 1) ? a[0] : NULL;
+  case OP_floordiv: return dtype_is_int(a[0]->dtype) && expr_is_number(a[1], 1) ? a[0] : NULL;
   default: return NULL;
   }
 }
@@ -382,7 +384,7 @@ Expr *expr_inside(Ir *ir, Form *f, Dim *extent) {
   if (form_proves_inside(ir, f, extent)) return NULL;
   Form *above = form_sub(ir, form_dim(ir, extent), form_add(ir, f, form_const(ir, 1)));
   Expr *p = expr_op2(ir, OP_and, expr_ge0(ir, f), expr_ge0(ir, above));
-  return is_number(p, 1) ? NULL : p;
+  return expr_is_number(p, 1) ? NULL : p;
 }
 
 /* ---- ranges of integer values ---- */
@@ -508,6 +510,12 @@ bool expr_uses(const Expr *e, const Var *v) {
   Use u = {v, false};
   expr_visit((Expr *)e, find_use, &u);
   return u.found;
+}
+
+bool expr_uses_any(const Expr *e, int n, Var *const *v) {
+  for (int i = 0; i < n; i++)
+    if (expr_uses(e, v[i])) return true;
+  return false;
 }
 
 /* ---- rewriting ---- */

@@ -164,8 +164,10 @@ Expr *expr_and(Ir *ir, Expr *a, Expr *b); /* either may be NULL: then the other 
 Expr *expr_inside(Ir *ir, Form *f, Dim *extent);
 
 bool expr_is_const(const Expr *e, double *value);
-Range expr_range(Ir *ir, Expr *e); /* of an integer or a bool */
+bool expr_is_number(const Expr *e, double value); /* that constant */
+Range expr_range(Ir *ir, Expr *e);                /* of an integer or a bool */
 bool expr_uses(const Expr *e, const Var *v);
+bool expr_uses_any(const Expr *e, int n, Var *const *v);
 bool expr_varies(Expr *e); /* any index or data is used: not one number for the whole kernel */
 
 /* Rewriting. `var` maps an index to a form (NULL: keep), `read` a read (its forms already rewritten) to an expression

@@ -202,7 +202,7 @@ static Form *value_of(void *cx, Var *v) {
 static Node *sum_node(Sweep *s, const VarList *result, VarList vars, Expr *body, Span at) {
   Sum sum = {body, vars};
   sum_normalise(s->ir, &sum);
-  if (expr_is_zero(sum.body)) return NULL;
+  if (expr_is_number(sum.body, 0)) return NULL;
   Reducer r = sum.vars.n ? RED_sum : RED_none;
   return graph_comp(s->g, result->n, result->at, r, sum.vars.n, sum.vars.at, sum.body, at);
 }

@@ -65,12 +65,6 @@ static Form *form_at(void *cx, Var *v) { return ((Slots *)cx)->at[v->slot]; }
 
 static Expr *at_slots(Slots *s, Expr *e) { return expr_map(&(ExprMap){.ir = s->ir, .var = form_at, .cx = s}, e); }
 
-static bool uses_any(Expr *e, int n, Var *const *vars) {
-  for (int i = 0; i < n; i++)
-    if (expr_uses(e, vars[i])) return true;
-  return false;
-}
-
 /* ---- one sum ---- */
 
 typedef struct Exchange {
@@ -104,7 +98,7 @@ static bool look_inside(Exchange *x, const Expr *read) {
   x->a = (Factors){.negative = all.negative, .failed = all.failed};
   x->b = (Factors){0};
   for (int i = 0; i < all.n; i++)
-    add_factor(uses_any(all.e[i], x->ncolumns, x->column) ? &x->b : &x->a, all.e[i], all.below[i]);
+    add_factor(expr_uses_any(all.e[i], x->ncolumns, x->column) ? &x->b : &x->a, all.e[i], all.below[i]);
   x->read = read;
   return !x->a.failed && x->a.n && x->b.n;
 }
@@ -141,9 +135,9 @@ static bool is_there(Exchange *x, const Node *y, Slots *s, Factors *of_n, Factor
     if (!take(&b, all.e[i], all.below[i]) && !take(of_n, all.e[i], all.below[i]))
       add_factor(of_y, all.e[i], all.below[i]);
   bool rest = all.failed || of_y->failed || b.n > 0;
-  for (int i = 0; i < of_n->n; i++) rest |= uses_any(of_n->e[i], x->ncolumns, x->column);
+  for (int i = 0; i < of_n->n; i++) rest |= expr_uses_any(of_n->e[i], x->ncolumns, x->column);
   for (int i = 0; i < of_y->n; i++)
-    rest |= uses_any(of_y->e[i], x->ncolumns, x->column) || uses_any(of_y->e[i], x->nsum, x->sum);
+    rest |= expr_uses_any(of_y->e[i], x->ncolumns, x->column) || expr_uses_any(of_y->e[i], x->nsum, x->sum);
   return !rest;
 }
 

@@ -15,15 +15,10 @@ typedef struct Reuse {
   bool other_use; /* of z, besides h and comparisons with 0 */
 } Reuse;
 
-static bool is_zero(const Expr *e) {
-  double v;
-  return expr_is_const(e, &v) && v == 0;
-}
-
 /* `x <= 0` or `x > 0`, with x a read; the read, or NULL. */
 static Expr *compared_with_zero(const Expr *e) {
   if (e->kind != EXPR_OP || (e->op != OP_le && e->op != OP_gt)) return NULL;
-  return is_zero(e->arg[1]) && e->arg[0]->kind == EXPR_READ ? e->arg[0] : NULL;
+  return expr_is_number(e->arg[1], 0) && e->arg[0]->kind == EXPR_READ ? e->arg[0] : NULL;
 }
 
 /* What h is the activation of: the node z, read at h's own position. NULL if h is none. */
@@ -32,7 +27,7 @@ static Node *activated(Graph *g, const Node *h) {
   if (h->kind != NODE_comp || h->reducer != RED_none || e->kind != EXPR_OP || e->op != OP_select) return NULL;
   Expr *z = compared_with_zero(e->arg[0]);
   bool negative = e->arg[0]->op == OP_le;
-  if (!z || e->arg[negative ? 2 : 1] != z || !is_zero(e->arg[negative ? 1 : 2])) return NULL;
+  if (!z || e->arg[negative ? 2 : 1] != z || !expr_is_number(e->arg[negative ? 1 : 2], 0)) return NULL;
   bool computed = z->node->kind == NODE_comp;
   return computed && read_is_identity(g, h, z) ? z->node : NULL;
 }

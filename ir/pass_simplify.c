@@ -65,12 +65,6 @@ static Node *comp_like(Simplify *s, const Node *like, Reducer r, const VarList *
   return n;
 }
 
-static bool uses_any(Expr *e, int n, Var *const *vars) {
-  for (int i = 0; i < n; i++)
-    if (expr_uses(e, vars[i])) return true;
-  return false;
-}
-
 typedef struct Inside {
   Ir *ir;
   bool all;
@@ -352,7 +346,7 @@ static Node *factor_out(Simplify *s, Node *n) {
   Factors all = {0}, out = {0}, in = {0};
   collect_factors(s, g.value, false, &all);
   for (int i = 0; i < all.n; i++) {
-    bool moves = !uses_any(all.at[i].e, n->nred, v.at + n->rank), has_read = false;
+    bool moves = !expr_uses_any(all.at[i].e, n->nred, v.at + n->rank), has_read = false;
     expr_visit(all.at[i].e, find_read, &has_read);
     if (g.guard && has_read) moves = false;
     Factors *to = moves ? &out : &in;
@@ -432,7 +426,7 @@ static bool is_mean_of(Simplify *s, Expr *m, Expr *x, const Node *n) {
 }
 
 static bool is_fixed(Simplify *s, const Node *n, const VarList *v, Expr *e) {
-  return !uses_any(through(s, e), n->nred, v->at + n->rank);
+  return !expr_uses_any(through(s, e), n->nred, v->at + n->rank);
 }
 
 /* e without its factors that hold none of n's reduction indices, also those in the maps that it reads. */

@@ -145,19 +145,14 @@ static double volume(Streams *s, const Node *n, const Expr *e, int first, int la
   return v;
 }
 
-static bool uses_any(Streams *s, const Node *n, const Expr *e, int first, int last) {
-  for (int i = first; i < last; i++)
-    if (expr_uses(e, node_slot_var(s->g, n, i))) return true;
-  return false;
-}
-
 /* Whether one operand has the row and no column, and the other the columns and not the row. */
 static bool has_sides(Streams *s, const Geometry *t, const Node *n, const Contraction *c) {
   int row = t->nbatch;
   for (int swap = 0; swap < 2; swap++) {
     const Expr *a = swap ? c->b : c->a, *b = swap ? c->a : c->b;
-    bool rows = uses_any(s, n, a, row, row + 1) && !uses_any(s, n, a, row + 1, t->rank);
-    if (rows && uses_any(s, n, b, row + 1, t->rank) && !uses_any(s, n, b, row, row + 1)) return true;
+    bool rows = node_slots_used(s->g, n, a, row, row + 1) && !node_slots_used(s->g, n, a, row + 1, t->rank);
+    if (rows && node_slots_used(s->g, n, b, row + 1, t->rank) && !node_slots_used(s->g, n, b, row, row + 1))
+      return true;
   }
   return false;
 }
@@ -173,7 +168,7 @@ static bool is_worth_it(Streams *s, const Geometry *t, const Node *n) {
   int slots = n->rank + n->nred;
   double operands = volume(s, n, c->a, 0, slots) + volume(s, n, c->b, 0, slots);
   for (int i = 0; i < t->nbatch; i++)
-    if (dim_nominal(t->extent[i]) > 1 && !uses_any(s, n, n->body, i, i + 1)) return false;
+    if (dim_nominal(t->extent[i]) > 1 && !node_slots_used(s->g, n, n->body, i, i + 1)) return false;
   return summed <= MOST_SUMMED && 2 * node_result_count(n) >= operands;
 }
 

@@ -20,19 +20,14 @@ typedef struct Parts {
 
 /* ---- guards ---- */
 
-bool expr_is_zero(const Expr *e) {
-  double v;
-  return expr_is_const(e, &v) && v == 0;
-}
-
 Guarded expr_guarded(Ir *ir, Expr *body) {
   Guarded g = {NULL, body};
   while (g.value->kind == EXPR_OP && g.value->op == OP_select) {
     Expr **a = g.value->arg;
-    if (expr_is_zero(a[2])) {
+    if (expr_is_number(a[2], 0)) {
       g.guard = expr_and(ir, g.guard, a[0]);
       g.value = a[1];
-    } else if (expr_is_zero(a[1])) {
+    } else if (expr_is_number(a[1], 0)) {
       g.guard = expr_and(ir, g.guard, expr_op1(ir, OP_not, a[0]));
       g.value = a[2];
     } else break;
@@ -291,7 +286,7 @@ bool sum_normalise(Ir *ir, Sum *s) {
     changed = true;
     budget--;
     split(&p, join(&p)); /* rebuilding drops what the new ranges prove */
-    if (expr_is_zero(p.value)) p.vars.n = 0;
+    if (expr_is_number(p.value, 0)) p.vars.n = 0;
     r = (size_t)-1;
   }
   s->body = join(&p);

@@ -21,7 +21,6 @@ typedef struct Guarded {
 } Guarded;
 Guarded expr_guarded(Ir *ir, Expr *body);
 Expr *expr_guard(Ir *ir, Expr *guard, Expr *value); /* the other way; guard may be NULL */
-bool expr_is_zero(const Expr *e);
 
 /* Calls f for every form in e: of reads, guards, index values and draws, and those below their quotients and data. */
 void expr_forms(Expr *e, void (*f)(void *cx, Form *form), void *cx);

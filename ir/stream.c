@@ -74,7 +74,7 @@ static Expr *walk(const Walk *w, Expr *e) {
     return expr_real(w->ir, e->dtype, 1);
   }
   if (e->kind != EXPR_OP) return NULL;
-  bool quotient = e->op == OP_div, guarded = e->op == OP_select && expr_is_zero(e->arg[2]);
+  bool quotient = e->op == OP_div, guarded = e->op == OP_select && expr_is_number(e->arg[2], 0);
   if (quotient && search(w, e->arg[1]).waits)
     return walk(
         w, expr_op2(w->ir, OP_mul, e->arg[0], expr_op2(w->ir, OP_div, expr_real(w->ir, e->dtype, 1), e->arg[1])));

@@ -32,9 +32,7 @@ static bool is_inside(const Joining *j, const Node *n) { return n->stream == j->
 /* ---- the grid ---- */
 
 static bool sums_over_read(Joining *j, const Node *n, const Expr *read) {
-  for (int i = 0; i < n->nred; i++)
-    if (expr_uses(read, node_reduction_var(j->g, n, i))) return true;
-  return false;
+  return node_slots_used(j->g, n, read, n->rank, n->rank + n->nred);
 }
 
 /* A read of a tile value by what is reduced over the columns; NULL: n reads none so. */

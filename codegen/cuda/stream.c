@@ -366,18 +366,13 @@ static void add_mask(Flow *f, const Expr *p, bool holds, Masks *masks) {
   vec_push(f->t->arena, masks, form);
 }
 
-static bool is_number(const Expr *e, double v) {
-  double x;
-  return expr_is_const(e, &x) && x == v;
-}
-
 /* Forms of which each, where it is below 0, makes e -inf. */
 static void lowest_below(Flow *f, Expr *e, Masks *masks) {
   Expr *map = own_map(f, e);
   if (map) lowest_below(f, map, masks);
   if (e->kind != EXPR_OP || e->op != OP_select) return;
   for (int side = 1; side <= 2; side++)
-    if (is_number(e->arg[side], -(double)INFINITY)) {
+    if (expr_is_number(e->arg[side], -(double)INFINITY)) {
       add_mask(f, e->arg[0], side == 2, masks);
       lowest_below(f, e->arg[3 - side], masks);
     }
@@ -393,7 +388,7 @@ static void zero_below(Flow *f, Expr *e, Masks *masks) {
   if (e->op == OP_cast && dtype_is_float(e->dtype)) zero_below(f, e->arg[0], masks);
   if (e->op == OP_exp && e->arg[0]->kind == EXPR_OP && e->arg[0]->op == OP_sub)
     lowest_below(f, e->arg[0]->arg[0], masks);
-  if (e->op != OP_select || !is_number(e->arg[2], 0)) return;
+  if (e->op != OP_select || !expr_is_number(e->arg[2], 0)) return;
   add_mask(f, e->arg[0], true, masks);
   zero_below(f, e->arg[1], masks);
 }
