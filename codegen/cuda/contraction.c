@@ -28,29 +28,32 @@ static void take_slots(Product *p, Slots *s, int n, const int *slot) {
 
 /* ---- tiles ---- */
 
-double product_rounds(const Product *p, int lines_m, int lines_n) {
+/* How often blocks take turns for a result in tiles of so many rows and columns. */
+static double rounds(const Product *p, int lines_m, int lines_n) {
   int processors = p->t->s->processors ? p->t->s->processors : PROCESSORS;
   double m = (double)dim_nominal(p->m.volume), n = (double)dim_nominal(p->n.volume);
   double tiles = ceil(m / lines_m) * ceil(n / lines_n) * (double)dim_nominal(p->batch.volume);
   return ceil(tiles / processors);
 }
 
-/* Time of the whole in steps of K: of a thread's step its products, and what it reads from shared memory for them; as
- * often as blocks take turns. */
-static double cost_of(const Product *p, int rows, int columns) {
-  return product_rounds(p, SIDE * rows, SIDE * columns) * (rows * columns + 2 * (rows + columns));
+void product_choose_tile(Product *p, const int *lines_m, const int *lines_n, int edge) {
+  double best = -1;
+  for (const int *m = lines_m; *m; m++)
+    for (const int *n = lines_n; *n; n++) {
+      double cost = rounds(p, *m, *n) * (*m * *n + edge * (*m + *n));
+      if (best >= 0 && cost >= best) continue;
+      best = cost;
+      p->tile_m = *m;
+      p->tile_n = *n;
+    }
 }
 
+/* SIDE threads read a line from shared memory, each in the time of two products. */
 static void choose_tile(Product *p) {
-  static const int sizes[] = {1, 2, 4, 8};
-  double best = -1;
-  for (int i = 0; i < 16; i++) {
-    double cost = cost_of(p, sizes[i / 4], sizes[i % 4]);
-    if (best >= 0 && cost >= best) continue;
-    best = cost;
-    p->rows = sizes[i / 4];
-    p->columns = sizes[i % 4];
-  }
+  static const int lines[] = {SIDE, 2 * SIDE, 4 * SIDE, 8 * SIDE, 0};
+  product_choose_tile(p, lines, lines, 2 * SIDE);
+  p->rows = p->tile_m / SIDE;
+  p->columns = p->tile_n / SIDE;
 }
 
 /* ---- slices ---- */
@@ -169,13 +172,11 @@ static void run_through_k(Product *p, const Slice *a, const Slice *b) {
 
 static void multiply_tile(Product *p) {
   Text *t = p->t;
-  int lines = SIDE * p->rows, size = dtype_bytes(type_of_sums(p->node->body->dtype)), left = lines * SLICE * size;
+  int size = dtype_bytes(type_of_sums(p->node->body->dtype)), left = p->tile_m * SLICE * size;
   t->how.threads = SIDE * SIDE;
-  t->how.shared = left + SIDE * p->columns * SLICE * size;
+  t->how.shared = left + p->tile_n * SLICE * size;
   text_line(t, "%s *left_slice = (%s *)nn_shared(), *right_slice = (%s *)(nn_shared() + %d);", p->type, p->type,
             p->type, left);
-  p->tile_m = lines;
-  p->tile_n = SIDE * p->columns;
   product_tiles(p);
   Slice a = {p->a, &p->m, "left_slice", p->m0, p->tile_m}, b = {p->b, &p->n, "right_slice", p->n0, p->tile_n};
   text_line(t, "%s sum[%d][%d];", p->type, p->rows, p->columns);
@@ -187,11 +188,7 @@ static void multiply_tile(Product *p) {
 
 /* ---- results ---- */
 
-bool product_mask_uses_k(const Product *p) {
-  for (int i = 0; p->mask && i < p->k.n; i++)
-    if (expr_uses(p->mask, p->k.var[i])) return true;
-  return false;
-}
+bool product_mask_uses_k(const Product *p) { return p->mask && expr_uses_any(p->mask, p->k.n, p->k.var); }
 
 void product_clear(Product *p, const char *name) {
   Text *t = p->t;

@@ -27,24 +27,9 @@ bool mma_takes(const Product *p) { return product_factors(p) != DT_f64 && !produ
 
 /* ---- tiles ---- */
 
-static double cost_of(const Product *p, int lines_m, int lines_n) {
-  return product_rounds(p, lines_m, lines_n) * (lines_m * lines_n + EDGE * (lines_m + lines_n));
-}
-
-static void choose_tile(Product *p) {
-  static const int sizes[] = {64, 128};
-  double best = -1;
-  for (int i = 0; i < 4; i++) {
-    double cost = cost_of(p, sizes[i / 2], sizes[i % 2]);
-    if (best >= 0 && cost >= best) continue;
-    best = cost;
-    p->tile_m = sizes[i / 2];
-    p->tile_n = sizes[i % 2];
-  }
-}
-
 static Mma mma_of(Product *p) {
-  choose_tile(p);
+  static const int lines[] = {64, 128, 0};
+  product_choose_tile(p, lines, lines, EDGE);
   bool large = p->tile_m == 128 && p->tile_n == 128;
   Mma x = {.p = p, .t = p->t, .s = slices_of(p, large ? 256 : 128), .a = {2, p->tile_m / 2}};
   x.b.warps = large ? 4 : 2;

@@ -27,8 +27,9 @@ typedef struct Product {
   const char *m0, *n0; /* where the tile begins, once it is open */
 } Product;
 
-/* How often blocks take turns for a result in tiles of so many rows and columns. */
-double product_rounds(const Product *p, int lines_m, int lines_n);
+/* tile_m and tile_n: of the sizes in lines_m and lines_n, each ended by 0, those of the least time: products against
+ * what the tile's edges bring, as often as blocks take turns. edge: products in the time in which a line comes. */
+void product_choose_tile(Product *p, const int *lines_m, const int *lines_n, int edge);
 typedef struct Slice { /* of one operand: [SLICE][lines] in shared memory */
   Expr *value;
   const Slots *line;

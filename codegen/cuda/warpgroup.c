@@ -36,24 +36,9 @@ bool warpgroup_takes(const Product *p) {
 
 /* ---- tiles ---- */
 
-static double cost_of(const Product *p, int lines_m, int lines_n) {
-  return product_rounds(p, lines_m, lines_n) * (lines_m * lines_n + EDGE * (lines_m + lines_n));
-}
-
-static void choose_tile(Product *p) {
-  static const int sizes_m[] = {64, 128}, sizes_n[] = {64, 128, 256};
-  double best = -1;
-  for (int i = 0; i < 6; i++) {
-    double cost = cost_of(p, sizes_m[i / 3], sizes_n[i % 3]);
-    if (best >= 0 && cost >= best) continue;
-    best = cost;
-    p->tile_m = sizes_m[i / 3];
-    p->tile_n = sizes_n[i % 3];
-  }
-}
-
 static Groups groups_of(Product *p) {
-  choose_tile(p);
+  static const int lines_m[] = {64, 128, 0}, lines_n[] = {64, 128, 256, 0};
+  product_choose_tile(p, lines_m, lines_n, EDGE);
   Groups x = {.p = p, .t = p->t, .s = slices_of(p, GROUP), .multiply = p->tile_m / UNIT_M};
   x.stages = (MOST_SHARED - BARRIERS) / ((p->tile_m + p->tile_n) * ROW);
   if (x.stages > MOST_STAGES) x.stages = MOST_STAGES;
