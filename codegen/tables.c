@@ -531,6 +531,7 @@ static void build_train(Tables *t) {
                           .batch = from->batch,
                           .seed = from->seed,
                           .validate = from->validate,
+                          .folds = from->folds,
                           .validate_data = from->validate_data,
                           .test_data = from->test_data,
                           .shuffle = from->shuffle,

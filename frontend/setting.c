@@ -48,6 +48,7 @@ static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
   int64_t n = 0;
   bool is_int = v->kind == VALUE_INT && dim_is_const(v->dim, &n);
   bool right = kind == 'i'   ? is_int && n > 0
+               : kind == 'k' ? is_int && n > 1
                : kind == 'n' ? is_int
                : kind == 'b' ? v->kind == VALUE_FLAG
                : kind == 'r' ? (is_int && n > 0) || (v->kind == VALUE_REAL && v->real > 0)
@@ -56,6 +57,7 @@ static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
   if (!right) {
     diag_add(x->diags, DIAG_SETTING, a->value->span, "`%s` is %s", a->name,
              kind == 'i'   ? "a positive integer"
+             : kind == 'k' ? "an integer, 2 or more"
              : kind == 'n' ? "an integer"
              : kind == 'b' ? "true or false"
              : kind == 'r' ? "a positive number"
@@ -73,6 +75,7 @@ static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
     else t->validate = v->real;
     break;
   case SETTING_test: t->test_data = v->data->index; break;
+  case SETTING_folds: t->folds = n; break;
   case SETTING_shuffle: t->shuffle = v->truth; break;
   case SETTING_accumulate: t->accumulate = n; break;
   case SETTING_clip_norm: t->clip_norm = is_int ? (double)n : v->real; break;
@@ -93,23 +96,27 @@ static const char *setting_meant(Str name) {
   return NULL;
 }
 
+/* `folds` says what validates, which `validate` may then not. */
+static void check_folds(Elaborator *x, const Train *t, const Ast *const *given) {
+  const Ast *folds = given[SETTING_folds], *validate = given[SETTING_validate];
+  if (!t->folds || !validate) return;
+  Diag *d = diag_add(x->diags, DIAG_SETTING, folds->span, "`folds` and `validate` both say what validates");
+  diag_place(d, validate->span, "this is the other");
+  diag_help(d, "of %lld folds each validates once; leave `validate` out", (long long)t->folds);
+}
+
 int read_settings(Elaborator *x, Train *t, Ast *body) {
+  const Ast *given[SETTING_COUNT] = {0};
   int i = 0;
   for (; i < body->items.n; i++) {
     Ast *a = body->items.at[i];
     if (a->kind != AST_DEFINE || a->type || (a->flags & AST_DRAW)) break;
     int which = setting_find(a->name);
     if (which >= 0) {
-      setting_value(x, t, which, a);
+      if (setting_value(x, t, which, a)) given[which] = a;
       continue;
     }
-    static const char *const later[] = {"folds"};
-    bool read = false, known = false;
-    for (size_t k = 0; k < sizeof later / sizeof *later; k++) known = known || !strcmp(a->name, later[k]);
-    if (known) {
-      say_not_compiled(x, a->name_span, arena_printf(x->arena, "the setting `%s`", a->name));
-      continue;
-    }
+    bool read = false;
     for (int k = i + 1; k < body->items.n; k++) read = read || mentions(body->items.at[k], a->name);
     if (read) break;
     Nearest near = {a->name, 4, NULL};
@@ -120,8 +127,9 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
     else if (strstr(" lr learning_rate optimizer weight_decay momentum ", arena_printf(x->arena, " %s ", a->name)))
       diag_help(d, "the optimizer has it: `minimize loss over net with Adam(lr = 1e-3)`");
     else
-      diag_help(d, "the settings are epochs, steps, batch, seed, validate, test, shuffle, accumulate, clip_norm and "
-                   "precision");
+      diag_help(d, "the settings are epochs, steps, batch, seed, validate, folds, test, shuffle, accumulate, "
+                   "clip_norm and precision");
   }
+  check_folds(x, t, given);
   return i;
 }

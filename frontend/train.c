@@ -225,6 +225,16 @@ static bool has_own_name(Elaborator *x, const Ast *a) {
   return true;
 }
 
+/* Folds begin with first weights each time, and leave none for another block. */
+static void check_folds_alone(Elaborator *x, const Train *t) {
+  const Train *other = x->program->train.n ? &x->program->train.at[0] : NULL;
+  if (!other || !(other->folds || t->folds)) return;
+  Diag *d = diag_add(x->diags, DIAG_SETTING, t->folds ? t->span : other->span,
+                     "a training with `folds` is measured from its first weights, so there is no other block");
+  diag_place(d, t->folds ? other->span : t->span, "the other block");
+  diag_help(d, "two programs: the second is given what the first learned by `train --weights FILE`");
+}
+
 /* May b be read where a is meant? */
 static bool same_field(const Field *a, const Field *b) {
   bool same = a->name == b->name && a->dtype == b->dtype && a->rank == b->rank;
@@ -288,6 +298,7 @@ void elaborate_train(Elaborator *x, Decl *decl) {
   x->train = x->program->train.n ? t.name : NULL;
   int errors = x->diags->errors;
   int first = read_settings(x, &t, a->body);
+  check_folds_alone(x, &t);
   if (!t.epochs && !t.steps) t.epochs = 1;
   t.step = walk_body(x, &t, data, a, first, MODE_STEP);
   if (x->diags->errors == errors) {

@@ -99,6 +99,7 @@ typedef struct Train {
   int64_t accumulate;                 /* steps whose gradients make one update */
   double clip_norm;                   /* of a gradient; 0: any */
   double validate;                    /* fraction; 0: none */
+  int64_t folds;                      /* each validates a training by the others; 0: none */
   int validate_data, test_data;       /* data sets; -1: none */
   bool shuffle;
   DType products; /* what factors of products are rounded to; f64: not at all */

@@ -69,29 +69,28 @@ static bool has_variables(const NnrtProgram *p) {
   return false;
 }
 
-static int load_file(NnrtCli *c, NnrtModel *m, const char *path, int64_t *seed) {
+static int load_file(NnrtCli *c, NnrtModel *m, const char *path, NnrtOrigin *origin) {
   NnrtSafetensors s;
   int status = nnrt_safetensors_open(&s, path, &c->error);
   if (status != NNRT_OK) return status;
   status = nnrt_checkpoint_load(m, &s, NNRT_LOAD_MODEL, &c->error);
-  const char *text = nnrt_safetensors_meta(&s, "seed");
-  if (text && seed) *seed = strtoll(text, NULL, 10);
+  if (origin) origin->read(origin, &s);
   nnrt_safetensors_close(&s);
   return status;
 }
 
-int nnrt_cli_load(NnrtCli *c, NnrtModel *m, int64_t *seed) {
+int nnrt_cli_load(NnrtCli *c, NnrtModel *m, NnrtOrigin *origin) {
   if (c->load) return c->load(c, m);
   const char *weights = nnrt_cli_text(c, NNRT_OPT_WEIGHTS), *run = nnrt_cli_text(c, NNRT_OPT_RUN_DIR);
   if (!weights && !has_variables(c->program)) return NNRT_OK;
-  if (weights) return load_file(c, m, weights, seed);
+  if (weights) return load_file(c, m, weights, origin);
   char path[4096];
   nnrt_cli_run_file(c, run, "best.safetensors", path, sizeof path);
   if (access(path, F_OK) != 0) nnrt_cli_run_file(c, run, "last.safetensors", path, sizeof path);
   if (access(path, F_OK) != 0)
     return nnrt_fail(&c->error, NNRT_EDATA, "%s: no weights: `%s train` makes them, --weights FILE names others",
                      path, c->program->name);
-  return load_file(c, m, path, seed);
+  return load_file(c, m, path, origin);
 }
 
 /* ---- help ---- */

@@ -6,6 +6,7 @@
 #include "runtime/json.h"
 #include "runtime/nnrt.h"
 #include "runtime/data.h"
+#include "runtime/safetensors.h"
 
 typedef enum NnrtOptionId {
 #define ROW(id, ...)   NNRT_OPT_##id,
@@ -80,9 +81,16 @@ int nnrt_cli_pool(NnrtCli *c, NnrtPool **pool);
 /* runs/MODEL, or the given run's folder; FILE in it. Returns text. */
 char *nnrt_cli_run_file(const NnrtCli *c, const char *run, const char *file, char *text, size_t room);
 
+/* What a file of weights says of the run that made them; `read` takes it. */
+typedef struct NnrtOrigin {
+  void (*read)(struct NnrtOrigin *o, const NnrtSafetensors *s);
+  int64_t seed;
+  int64_t fold, folds; /* which it did not see, of so many; 0: none */
+} NnrtOrigin;
+
 /* The weights that eval and the entries use: --weights, else best.safetensors of --run-dir or of the latest run, else
- * its last.safetensors. *seed (may be NULL) becomes the seed of the run that made them, where they state it. */
-int nnrt_cli_load(NnrtCli *c, NnrtModel *m, int64_t *seed);
+ * its last.safetensors. `origin`: may be NULL. */
+int nnrt_cli_load(NnrtCli *c, NnrtModel *m, NnrtOrigin *origin);
 
 /* Says c->error: one line on standard error, with --json an event too. Returns the exit code. */
 int nnrt_cli_fail(NnrtCli *c);

@@ -23,7 +23,7 @@ typedef struct Eval {
   NnrtStream *streams; /* of each data set of the training */
   NnrtShare *sets;     /* what is measured on */
   const char *which;   /* "test data", ... */
-  int64_t seed;        /* of the training run */
+  NnrtOrigin origin;   /* of the weights */
   NnrtEvaluation evaluation;
   double *values;
 } Eval;
@@ -38,8 +38,8 @@ static int open_stream(Eval *v, int k, int64_t data, bool held) {
   free(overrides);
   if (n && k == 0) v->which = "given data";
   if (n) held = false; /* all of it: the user chose these examples */
-  if (status == NNRT_OK)
-    status = nnrt_stream_divide(s, (uint64_t)v->seed, held ? v->table->validate : 0, k == 0, &v->cli->error);
+  NnrtHeld part = held ? (NnrtHeld){v->table->validate, v->origin.fold, v->table->folds} : (NnrtHeld){0};
+  if (status == NNRT_OK) status = nnrt_stream_divide(s, (uint64_t)v->origin.seed, part, k == 0, &v->cli->error);
   v->sets[k] = s->held ? nnrt_stream_validation(s) : (NnrtShare){&s->data, 0, s->places, s->n};
   v->sets[k].index = v->table->data[k];
   return status;
@@ -49,17 +49,30 @@ static int open_stream(Eval *v, int k, int64_t data, bool held) {
 static int open_data(Eval *v) {
   const NnrtTrain *t = v->table;
   bool test = t->test_data >= 0, other = !test && t->validate_data >= 0;
-  bool held = !test && !other && t->validate > 0;
-  v->which = test ? "test data" : other ? "validation data" : held ? "held-back part" : "training data";
+  bool parts = t->validate > 0 || v->origin.fold, held = !test && !other && parts;
+  v->which = test             ? "test data"
+             : other          ? "validation data"
+             : !held          ? "training data"
+             : v->origin.fold ? "weights' own fold"
+                              : "held-back part";
   v->streams = calloc((size_t)t->n_data, sizeof *v->streams);
   v->sets = calloc((size_t)t->n_data, sizeof *v->sets);
   if (!v->streams || !v->sets) return nnrt_fail_memory(&v->cli->error, 0, "the data");
   int status = NNRT_OK;
   for (int k = 0; status == NNRT_OK && k < (int)t->n_data; k++) {
     int64_t data = k ? t->data[k] : test ? t->test_data : other ? t->validate_data : t->data[0];
-    status = open_stream(v, k, data, k ? t->validate > 0 : held);
+    status = open_stream(v, k, data, k ? parts : held);
   }
   return status;
+}
+
+/* The seed by which the data were divided, and which fold the weights have not seen; more folds than there are are
+ * another program's. */
+static void read_origin(NnrtOrigin *o, const NnrtSafetensors *s) {
+  const char *seed = nnrt_safetensors_meta(s, "seed"), *fold = nnrt_safetensors_meta(s, "fold");
+  if (seed) o->seed = strtoll(seed, NULL, 10);
+  o->fold = fold ? strtoll(fold, NULL, 10) : 0;
+  if (o->fold < 0 || o->fold > o->folds) o->fold = 0;
 }
 
 static int run(Eval *v) {
@@ -68,12 +81,13 @@ static int run(Eval *v) {
   int status = nnrt_cli_natural(v->cli, NNRT_OPT_BATCH, 1, BATCH, &batch);
   if (status == NNRT_OK) status = nnrt_cli_pool(v->cli, &v->pool);
   if (status == NNRT_OK) status = nnrt_model_open(&v->model, v->cli->program, v->pool, e);
-  v->seed = v->table->seed;
-  if (status == NNRT_OK) status = nnrt_cli_load(v->cli, &v->model, &v->seed);
-  if (status == NNRT_OK) status = nnrt_cli_natural(v->cli, NNRT_OPT_SEED, 0, v->seed, &v->seed);
+  NnrtOrigin *o = &v->origin;
+  *o = (NnrtOrigin){read_origin, .seed = v->table->seed, .folds = v->table->folds};
+  if (status == NNRT_OK) status = nnrt_cli_load(v->cli, &v->model, o);
+  if (status == NNRT_OK) status = nnrt_cli_natural(v->cli, NNRT_OPT_SEED, 0, o->seed, &o->seed);
   if (status == NNRT_OK) status = open_data(v);
   if (status == NNRT_OK)
-    status = nnrt_evaluation_open(&v->evaluation, &v->model, v->table, v->sets, batch, v->seed, e);
+    status = nnrt_evaluation_open(&v->evaluation, &v->model, v->table, v->sets, batch, v->origin.seed, e);
   if (status != NNRT_OK) return status;
   v->values = calloc((size_t)v->evaluation.meter.n + 1, sizeof *v->values);
   if (!v->values) return nnrt_fail_memory(e, 0, "the metrics");

@@ -176,6 +176,7 @@ typedef enum NnrtRole {
   F(INT, batch, )                                                                                                    \
   F(INT, seed, )                                                                                                     \
   F(REAL, validate, )                                                                                                \
+  F(INT, folds, ) /* 0: none */                                                                                      \
   F(INT, validate_data, )                                                                                            \
   F(INT, test_data, )                                                                                                \
   F(INT, shuffle, )                                                                                                  \

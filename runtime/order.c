@@ -30,19 +30,18 @@ static int by_place(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-int nnrt_split(uint64_t seed, int64_t n, double fraction, int64_t *order, int64_t *validation, NnrtError *e) {
-  int64_t v = (int64_t)((double)n * fraction);
-  *validation = v = v < 0 ? 0 : v > n ? n : v;
+int nnrt_split(uint64_t seed, int64_t n, int64_t from, int64_t to, int64_t *order, NnrtError *e) {
   for (int64_t i = 0; i < n; i++) order[i] = i;
-  if (v == 0) return NNRT_OK;
+  if (from == to) return NNRT_OK;
   Hashed *all = malloc((size_t)n * sizeof *all);
   if (!all) return nnrt_fail_memory(e, (size_t)n * sizeof *all, "the split");
   uint64_t key = nnrt_draw_key(seed, "validate");
   for (int64_t i = 0; i < n; i++) all[i] = (Hashed){nnrt_draw_u64(key, 0, (uint64_t)i, 0), i};
   qsort(all, (size_t)n, sizeof *all, by_hash);
-  for (int64_t i = 0; i < n; i++) order[i < v ? n - v + i : i - v] = all[i].place;
+  int64_t rest = n - (to - from), *train = order, *held = order + rest;
+  for (int64_t i = 0; i < n; i++) *(i >= from && i < to ? held++ : train++) = all[i].place;
   free(all);
-  qsort(order, (size_t)(n - v), sizeof *order, by_place);
-  qsort(order + n - v, (size_t)v, sizeof *order, by_place);
+  qsort(order, (size_t)rest, sizeof *order, by_place);
+  qsort(order + rest, (size_t)(n - rest), sizeof *order, by_place);
   return NNRT_OK;
 }

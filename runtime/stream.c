@@ -6,16 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-int nnrt_stream_divide(NnrtStream *s, uint64_t seed, double fraction, bool first, NnrtError *e) {
-  int64_t all = s->data.count, other = s->other.count;
+/* By the order of their hashes, examples from *from on and before *to are held back. */
+static int held_range(const NnrtStream *s, NnrtHeld held, int64_t *from, int64_t *to, NnrtError *e) {
+  int64_t n = s->data.count;
+  *from = 0;
+  *to = held.fold ? 0 : (int64_t)((double)n * held.fraction);
+  if (!held.fold) return NNRT_OK;
+  if (n < held.folds)
+    return nnrt_fail(e, NNRT_EDATA, "data %s: %lld folds, and only %lld examples", s->data.table->name,
+                     (long long)held.folds, (long long)n);
+  *from = (int64_t)((__int128)n * (held.fold - 1) / held.folds);
+  *to = (int64_t)((__int128)n * held.fold / held.folds);
+  return NNRT_OK;
+}
+
+int nnrt_stream_divide(NnrtStream *s, uint64_t seed, NnrtHeld held, bool first, NnrtError *e) {
+  int64_t all = s->data.count, other = s->other.count, from = 0, to = 0;
   s->index = s->data.index;
   s->pass = -1;
   snprintf(s->name, sizeof s->name, first ? "shuffle" : "shuffle.%.140s", s->data.table->name);
   s->places = malloc(((size_t)all + (size_t)other) * sizeof *s->places);
   s->order = malloc((size_t)all * sizeof *s->order);
   if (!s->places || !s->order) return nnrt_fail_memory(e, (unsigned long long)all * 16, "the order of the data");
-  int status = nnrt_split(seed, all, other ? 0 : fraction, s->places, &s->held, e);
+  int status = other ? NNRT_OK : held_range(s, held, &from, &to, e);
+  if (status == NNRT_OK) status = nnrt_split(seed, all, from, to, s->places, e);
   if (status != NNRT_OK) return status;
+  s->held = to - from;
   s->n = all - s->held;
   if (other) s->held = other;
   for (int64_t i = 0; i < other; i++) s->places[s->n + i] = i;

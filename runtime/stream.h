@@ -27,9 +27,15 @@ typedef struct NnrtStream {
   char name[160];    /* of the draws that order it */
 } NnrtStream;
 
+/* What of a data set is held back for validation: a fraction of it, or one of so many folds. */
+typedef struct NnrtHeld {
+  double fraction;
+  int64_t fold, folds; /* from 1 on; 0: there are none */
+} NnrtHeld;
+
 /* Divides the examples of s->data: all train, or a part is held back, or s->other validates. `first`: s is the first
  * of its training. */
-int nnrt_stream_divide(NnrtStream *s, uint64_t seed, double fraction, bool first, NnrtError *e);
+int nnrt_stream_divide(NnrtStream *s, uint64_t seed, NnrtHeld held, bool first, NnrtError *e);
 void nnrt_stream_close(NnrtStream *s);
 
 /* The places of the training's n examples from `first` on, to places[n]. */

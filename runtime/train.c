@@ -47,7 +47,8 @@ static int open_stream(NnrtTraining *t, int k) {
   int status = open_data(t, &s->data, t->table->data[k], first);
   if (status == NNRT_OK && first && t->table->validate_data >= 0)
     status = open_data(t, &s->other, t->table->validate_data, false);
-  if (status == NNRT_OK) status = nnrt_stream_divide(s, (uint64_t)t->seed, t->table->validate, first, t->error);
+  NnrtHeld held = {t->table->validate, t->fold, t->table->folds};
+  if (status == NNRT_OK) status = nnrt_stream_divide(s, (uint64_t)t->seed, held, first, t->error);
   if (status != NNRT_OK) return status;
   t->sets[k] = (NnrtShare){&s->data, s->index, s->places, s->n};
   t->validation[k] = nnrt_stream_validation(s);
@@ -389,7 +390,7 @@ static int stopped(NnrtTraining *t) {
   if (status != NNRT_OK) return status;
   options_again(t->cli, again, sizeof again);
   return nnrt_fail(t->error, NNRT_STOPPED, "stopped by a signal after step %lld, saved: go on with --resume %s%s",
-                   (long long)t->step, t->run.path, again);
+                   (long long)t->step, t->fold ? t->folder : t->run.path, again);
 }
 
 static int loop(NnrtTraining *t, const sigset_t *signals) {
@@ -416,8 +417,9 @@ static int open_run(NnrtTraining *t, const NnrtSafetensors *resumed) {
   const char *given = nnrt_cli_text(t->cli, NNRT_OPT_RUN_DIR);
   char own[4096];
   bool several = t->cli->program->n_train > 1 && !t->cli->n_files; /* a folder each */
-  if (several && given) snprintf(own, sizeof own, "%s/%s", given, t->table->name);
-  if (!resumed) return nnrt_rundir_create(&t->run, model, several && given ? own : given, t->error);
+  if (t->fold) given = nnrt_fold_path(t->folder, t->fold, own, sizeof own);
+  else if (several && given) snprintf(own, sizeof own, "%s/%s", given, t->table->name), given = own;
+  if (!resumed) return nnrt_rundir_create(&t->run, model, given, t->error);
   int status = nnrt_training_resume(t, resumed);
   return status != NNRT_OK ? status : nnrt_rundir_cut(&t->run, t->step, t->error);
 }
@@ -425,8 +427,9 @@ static int open_run(NnrtTraining *t, const NnrtSafetensors *resumed) {
 static int prepare(NnrtTraining *t, NnrtSafetensors *resumed) {
   int status = read_settings(t);
   if (status == NNRT_OK && resumed) status = nnrt_training_resume_seed(t, resumed);
-  if (status == NNRT_OK && !t->goes_on) status = nnrt_cli_pool(t->cli, &t->pool);
-  if (status == NNRT_OK && !t->goes_on) status = nnrt_model_open(&t->model, t->cli->program, t->pool, t->error);
+  bool open = t->pool != NULL; /* by a block or a fold before */
+  if (status == NNRT_OK && !open) status = nnrt_cli_pool(t->cli, &t->pool);
+  if (status == NNRT_OK && !open) status = nnrt_model_open(&t->model, t->cli->program, t->pool, t->error);
   if (status == NNRT_OK) status = open_all_data(t);
   if (status == NNRT_OK) status = open_graphs(t);
   if (status == NNRT_OK && !resumed) status = fill_model(t);
@@ -436,7 +439,7 @@ static int prepare(NnrtTraining *t, NnrtSafetensors *resumed) {
   if (status == NNRT_OK && !resumed) status = nnrt_training_log_args(t);
   if (status != NNRT_OK) return status;
   const char *grads = nnrt_cli_text(t->cli, NNRT_OPT_SAVE_GRADS);
-  return grads ? save_grads(t, grads) : NNRT_OK;
+  return grads && t->fold <= 1 ? save_grads(t, grads) : NNRT_OK;
 }
 
 /* --verbose: what the training is, before it starts. */
@@ -448,14 +451,16 @@ static void describe(NnrtTraining *t) {
                     (long long)t->steps, (long long)t->seed, nnrt_pool_threads(t->pool));
 }
 
-static int train(NnrtTraining *t, NnrtSafetensors *resumed) {
+int nnrt_training_run(NnrtTraining *t, NnrtSafetensors *resumed) {
   bool quiet = t->progress.quiet = t->cli->quiet || t->cli->json;
   int status = prepare(t, resumed);
   if (status != NNRT_OK) return status;
   nnrt_progress_start(&t->progress, quiet, t->by_steps ? 0 : t->epochs, t->steps, t->step);
   if (t->cli->program->n_train > 1) nnrt_progress_say(&t->progress, "training %s", t->table->name);
+  if (t->fold)
+    nnrt_progress_say(&t->progress, "fold %lld of %lld", (long long)t->fold, (long long)t->table->folds);
   describe(t);
-  if (resumed && t->step >= t->steps)
+  if (resumed && t->step >= t->steps && !t->fold)
     nnrt_progress_say(&t->progress, "nothing is left to do: %lld steps are made, %lld were asked for; %s goes on",
                       (long long)t->step, (long long)t->steps,
                       t->by_steps ? "a larger --steps" : "a larger --epochs");
@@ -488,10 +493,28 @@ static void close_block(NnrtTraining *t) {
   free(t->best_block);
 }
 
+void nnrt_training_renew(NnrtTraining *t, const NnrtTrain *block) {
+  if (t->table) close_block(t);
+  *t = (NnrtTraining){.cli = t->cli,
+                      .error = &t->cli->error,
+                      .table = block,
+                      .best = NAN,
+                      .watched = -1,
+                      .first_block = t->first_block,
+                      .goes_on = t->goes_on,
+                      .run_seed = t->run_seed,
+                      .folder = t->folder,
+                      .fold = t->fold,
+                      .pool = t->pool,
+                      .model = t->model};
+  t->run.jsonl.fd = t->run.csv.fd = -1;
+}
+
 /* Goes on with the run that --resume names, which says what block it is of. */
 static int resume(NnrtTraining *t, const char *folder) {
   int status = nnrt_rundir_resume(&t->run, t->cli->program->name, folder, t->error);
   if (status != NNRT_OK) return status;
+  if (t->table->folds) return nnrt_training_folds(t, &t->run);
   char path[4096];
   NnrtSafetensors s;
   status = nnrt_safetensors_open(&s, nnrt_rundir_file(&t->run, "last.safetensors", path, sizeof path), t->error);
@@ -499,7 +522,7 @@ static int resume(NnrtTraining *t, const char *folder) {
   const char *block = nnrt_safetensors_meta(&s, "train");
   const NnrtTrain *found = block ? nnrt_cli_block(t->cli, block) : t->table;
   if (found) t->table = t->first_block = found;
-  status = found ? train(t, &s) : t->error->status;
+  status = found ? nnrt_training_run(t, &s) : t->error->status;
   nnrt_safetensors_close(&s);
   return status;
 }
@@ -508,23 +531,17 @@ static int resume(NnrtTraining *t, const char *folder) {
 static int train_blocks(NnrtTraining *t, const NnrtTrain *first, const NnrtTrain *last) {
   NnrtCli *cli = t->cli;
   const char *folder = nnrt_cli_text(cli, NNRT_OPT_RESUME);
-  int64_t seed = -1;
   int status = NNRT_OK;
+  t->run_seed = -1;
+  t->first_block = first;
   for (const NnrtTrain *block = first; status == NNRT_OK && block <= last; block = t->table + 1) {
-    NnrtModel model = t->model;
-    NnrtPool *pool = t->pool;
-    *t = (NnrtTraining){.cli = cli, .error = &cli->error, .table = block, .best = NAN, .watched = -1};
-    t->run.jsonl.fd = t->run.csv.fd = -1;
-    t->first_block = first;
-    t->goes_on = block > first;
-    t->run_seed = seed;
-    t->model = model;
-    t->pool = pool;
-    status = folder && block == first ? resume(t, folder) : train(t, NULL);
-    first = t->first_block;
+    nnrt_training_renew(t, block);
+    t->goes_on = block > t->first_block;
+    status = folder && !t->goes_on ? resume(t, folder)
+             : block->folds        ? nnrt_training_folds(t, NULL)
+                                   : nnrt_training_run(t, NULL);
     if (last < t->table) last = t->table;
-    if (folder) seed = t->seed;
-    if (status == NNRT_OK && t->table < last) close_block(t);
+    if (folder) t->run_seed = t->seed;
   }
   return status;
 }

@@ -66,6 +66,7 @@ static void put_settings(const NnrtTraining *t, NnrtLine *l) {
   if (t->n_sets > 1) nnrt_line_close(l, ']');
   nnrt_line_integer(l, "examples", t->n);
   nnrt_line_integer(l, "validation", t->n_validation);
+  if (t->fold) nnrt_line_integer(l, "fold", t->fold);
   nnrt_line_integer(l, "seed", t->seed);
   nnrt_line_integer(l, "batch", t->batch);
   if (!t->by_steps) nnrt_line_integer(l, "epochs", t->epochs);
@@ -138,6 +139,7 @@ static void put_epoch(const NnrtTraining *t, NnrtLine *l) {
   nnrt_line_string(l, "event", "epoch");
   nnrt_line_integer(l, "step", t->step);
   nnrt_line_integer(l, "epoch", t->epoch);
+  if (t->fold) nnrt_line_integer(l, "fold", t->fold);
   put_metrics(t, l);
   nnrt_line_close(l, '}');
 }
@@ -201,7 +203,7 @@ static int write_report(NnrtTraining *t) {
 
 int nnrt_training_log_result(NnrtTraining *t) {
   int status = write_report(t);
-  if (status != NNRT_OK) return status;
+  if (status != NNRT_OK || t->fold) return status;
   if (t->cli->json) {
     put_result(t, &t->cli->line, true);
     nnrt_cli_print_line(t->cli);

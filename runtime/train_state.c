@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FIXED_META = 9, VALUE_ROOM = 32, BEST_COPIED = 1 << 20 };
+enum { FIXED_META = 10, VALUE_ROOM = 32, BEST_COPIED = 1 << 20 };
 
 /* ---- saving ---- */
 
@@ -42,6 +42,7 @@ static void fill_meta(const NnrtTraining *t, Meta *m, bool best) {
   add_integer(m, "position", position);
   add_integer(m, "seed", t->seed);
   add_integer(m, "batch", t->batch);
+  if (t->fold) add_integer(m, "fold", t->fold);
   if (t->table->name) add_text(m, "train", t->table->name);
   add_text(m, "source", t->cli->program->build ? t->cli->program->build : "");
   if (!isnan(t->best)) {

@@ -1,5 +1,5 @@
 /* training.h - what the files of the verb `train` share: train.c (set-up, the loop), train_state.c (checkpoints,
- * resume), train_log.c (events, logs, progress). Internal. */
+ * resume), train_log.c (events, logs, progress), folds.c (cross-validation). Internal. */
 #ifndef NNRT_TRAINING_H
 #define NNRT_TRAINING_H
 
@@ -26,6 +26,8 @@ typedef struct NnrtTraining {
   bool goes_on;                 /* there was */
   int64_t run_seed;             /* of the run that was resumed before; -1: none was */
   const NnrtTrain *first_block; /* of those that are run one after the other */
+  int64_t fold;                 /* from 1; 0: the block has none */
+  const char *folder;           /* of all its folds */
   int n_sets;                   /* data sets, of which the first has */
   int64_t n, n_validation;      /* so many examples for training and for validation */
   NnrtStream *streams;          /* of each */
@@ -66,6 +68,20 @@ typedef struct NnrtTraining {
   NnrtProgress progress;
 } NnrtTraining;
 
+/* ---- train.c ---- */
+
+/* Trains the block, or its fold; `resumed`: goes on from this checkpoint of t->run. */
+int nnrt_training_run(NnrtTraining *t, NnrtSafetensors *resumed);
+/* Closes all but the model and what it runs on, and leaves t as it is before a block. */
+void nnrt_training_renew(NnrtTraining *t, const NnrtTrain *block);
+
+/* ---- folds.c ---- */
+
+/* Trains each fold of the block; `run`: goes on with this one, which is taken. */
+int nnrt_training_folds(NnrtTraining *t, NnrtRunDir *run);
+/* The folder of a fold. */
+char *nnrt_fold_path(const char *folder, int64_t fold, char *text, size_t room);
+
 /* ---- train_state.c ---- */
 
 /* Writes best.safetensors where a better one waits, then last.safetensors, and reports the save. */
@@ -86,7 +102,7 @@ int nnrt_training_log_step(NnrtTraining *t);
 /* t->values: to the logs, to the progress, with --json to standard output. */
 int nnrt_training_log_epoch(NnrtTraining *t);
 void nnrt_training_log_save(NnrtTraining *t, const char *path);
-/* The result on standard output, report.json in the run's folder. */
+/* report.json in the run's folder; and, but for a fold, the result on standard output. */
 int nnrt_training_log_result(NnrtTraining *t);
 
 /* The metrics of `values` by index: prefix "val_" from the validation on. */

@@ -4,6 +4,7 @@
 
 #include "runtime/order.h"
 #include "runtime/philox.h"
+#include "runtime/stream.h"
 
 static void known_answers(void **state) {
   (void)state;
@@ -84,23 +85,66 @@ static void shuffle_is_fair(void **state) {
 
 static void split(void **state) {
   (void)state;
-  int64_t order[100], v;
+  int64_t order[100];
   NnrtError e;
   uint8_t seen[100] = {0};
-  assert_int_equal(nnrt_split(1, 100, 0.25, order, &v, &e), NNRT_OK);
-  assert_int_equal(v, 25);
+  assert_int_equal(nnrt_split(1, 100, 0, 25, order, &e), NNRT_OK);
   for (int i = 0; i < 100; i++) {
     seen[order[i]]++;
     if (i && i != 75) assert_true(order[i] > order[i - 1]);
   }
   for (int i = 0; i < 100; i++) assert_int_equal(seen[i], 1);
-  assert_int_equal(nnrt_split(1, 3, 0, order, &v, &e), NNRT_OK);
-  assert_int_equal(v, 0);
+  assert_int_equal(nnrt_split(1, 3, 0, 0, order, &e), NNRT_OK);
+  for (int i = 0; i < 3; i++) assert_int_equal(order[i], i);
+}
+
+/* How many places have a smaller hash, equal ones in the order of the places: the rank by which folds are cut. */
+static int64_t rank_of(uint64_t seed, int64_t n, int64_t place) {
+  uint64_t key = nnrt_draw_key(seed, "validate"), own = nnrt_draw_u64(key, 0, (uint64_t)place, 0);
+  int64_t rank = 0;
+  for (int64_t i = 0; i < n; i++) {
+    uint64_t other = nnrt_draw_u64(key, 0, (uint64_t)i, 0);
+    rank += other < own || (other == own && i < place);
+  }
+  return rank;
+}
+
+static void folds(void **state) {
+  (void)state;
+  static const struct {
+    int64_t n, folds;
+  } cases[] = {{2, 2}, {7, 7}, {10, 3}, {97, 5}, {100, 10}};
+  const NnrtData table = {.name = "d"};
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    int64_t n = cases[c].n, all = cases[c].folds;
+    int times[100] = {0};
+    for (int64_t k = 1; k <= all; k++) {
+      NnrtStream s = {.data = {.table = &table, .count = n}};
+      NnrtError e;
+      assert_int_equal(nnrt_stream_divide(&s, 3, (NnrtHeld){.fold = k, .folds = all}, true, &e), NNRT_OK);
+      assert_int_equal(s.n + s.held, n);
+      assert_in_range(s.held, n / all, n / all + 1);
+      for (int64_t i = 0; i < n; i++) {
+        int64_t rank = rank_of(3, n, s.places[i]);
+        bool held = rank >= n * (k - 1) / all && rank < n * k / all;
+        assert_int_equal(held, i >= s.n);
+        times[s.places[i]] += held;
+      }
+      nnrt_stream_close(&s);
+    }
+    for (int64_t i = 0; i < n; i++) assert_int_equal(times[i], 1);
+  }
+  NnrtStream s = {.data = {.table = &table, .count = 4}};
+  NnrtError e;
+  assert_int_equal(nnrt_stream_divide(&s, 3, (NnrtHeld){.fold = 1, .folds = 5}, true, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "data d: 5 folds, and only 4 examples");
+  nnrt_stream_close(&s);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),   cmocka_unit_test(keys),
                                      cmocka_unit_test(uniform),         cmocka_unit_test(shuffle),
-                                     cmocka_unit_test(shuffle_is_fair), cmocka_unit_test(split)};
+                                     cmocka_unit_test(shuffle_is_fair), cmocka_unit_test(split),
+                                     cmocka_unit_test(folds)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
