@@ -40,24 +40,10 @@ static Mma mma_of(Product *p) {
 
 /* ---- products ---- */
 
-/* Fragment i of a warp: of a, 16 lines; of b, two of 8 lines. */
 static void load_fragments(Mma *x, const Operand *o, const Share *part) {
   Text *t = x->t;
-  bool left = o == &x->s.a;
-  const char *low = "nn_thread() % 8", *middle = "nn_thread() / 8 % 2", *high = "nn_thread() % 32 / 16";
-  const char *of_line = left ? middle : high, *of_k = left ? high : middle;
-  text_line(t, "NN_UNROLL");
-  text_open(t, "for (int i = 0; i < %d; i++)", part->lines / 16);
-  text_line(t, "const int line = warp_%s * %d + i * 16 + %s * 8;", o->name, part->lines, of_line);
-  if (o->way == ACROSS_K) {
-    text_line(t, "const int row = line / 64 * %d + step * 16 + %s * 8 + %s;", x->s.steps, of_k, low);
-    text_line(t, "nn_matrices_transposed(%s[i], nn_chunk(%s_now, row, line / 8 %% 8));", o->name, o->name);
-  } else text_line(t, "nn_matrices(%s[i], nn_chunk(%s_now, line + %s, step * 2 + %s));", o->name, o->name, low, of_k);
-  if (x->s.type == DT_f32) {
-    text_line(t, "NN_UNROLL");
-    text_line(t, "for (int w = 0; w < 4; w++) %s[i][w] = nn_tf32(nn_float_of(%s[i][w]));", o->name, o->name);
-  }
-  text_close(t);
+  slice_fragments(&x->s, o, text_printf(t, "%s_now", o->name), text_printf(t, "warp_%s * %d", o->name, part->lines),
+                  part->lines, "step", false);
 }
 
 static void multiply(Mma *x) {
@@ -76,8 +62,8 @@ static void multiply(Mma *x) {
   text_line(t, "NN_UNROLL");
   text_open(t, "for (int i = 0; i < %d; i++)", x->a.lines / UNIT_M);
   text_line(t, "NN_UNROLL");
-  text_line(t, "for (int j = 0; j < %d; j++) nn_products_%s(sum[i][j], left[i], right[j / 2] + j %% 2 * 2);",
-            x->b.lines / UNIT_N, x->s.type == DT_f32 ? "tf32" : dtype_name(x->s.type));
+  text_line(t, "for (int j = 0; j < %d; j++) %s(sum[i][j], left[i], right[j / 2] + j %% 2 * 2);", x->b.lines / UNIT_N,
+            slice_products(&x->s));
   text_close(t);
   text_close(t);
   t->how.products = steps * (x->a.lines / UNIT_M) * (x->b.lines / UNIT_N);

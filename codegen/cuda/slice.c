@@ -69,10 +69,11 @@ static Item each_item(const Slices *x, const Operand *o, const char *number, con
   int width = (o->way == ALONG_K || o->way == ACROSS_K ? CHUNK : WORD) / dtype_bytes(x->type);
   int rows = o->way == ACROSS_K ? x->steps : o->lines, of_row = (o->way == ACROSS_K ? o->lines : x->steps) / width;
   const char *l = text_name(t, 'x'), *k = text_name(t, 'x');
-  int items = rows * of_row / x->threads;
+  int all = rows * of_row, items = (all + x->threads - 1) / x->threads;
   text_line(t, items <= MOST_UNROLLED ? "NN_UNROLL" : "NN_UNROLL_4"); /* or registers run short */
   text_open(t, "for (int u = 0; u < %d; u++)", items);
   text_line(t, "const int item = nn_thread() + u * %d;", x->threads);
+  if (all % x->threads) text_line(t, "if (item >= %d) break;", all);
   if (o->lines_first && o->way != ACROSS_K) text_line(t, "const int row = item %% %d, part = item / %d;", rows, rows);
   else text_line(t, "const int row = item / %d, part = item %% %d;", of_row, of_row);
   const char *row = "row", *part = text_printf(t, "part * %d", width);
@@ -135,4 +136,33 @@ static void put_values(const Slices *x, const Operand *o, const char *number, co
 void slice_begin(const Slices *x, const Operand *o, const char *number, const char *to) {
   if (slice_is_copied(o)) copy_items(x, o, number, to);
   else put_values(x, o, number, to);
+}
+
+/* ---- fragments ---- */
+
+void slice_fragments(const Slices *x, const Operand *o, const char *tile, const char *first, int lines,
+                     const char *step, bool spread) {
+  Text *t = x->p->t;
+  bool left = o == &x->a;
+  const char *low = "nn_thread() % 8", *middle = "nn_thread() / 8 % 2", *high = "nn_thread() % 32 / 16";
+  const char *of_line = left ? middle : high, *of_k = left ? high : middle;
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int i = 0; i < %d; i++)", lines / 16);
+  text_line(t, "const int line = %s + i * 16 + %s * 8;", first, of_line);
+  if (o->way == ACROSS_K) {
+    text_line(t, "const int row = line / 64 * %d + %s * 16 + %s * 8 + %s;", x->steps, step, of_k, low);
+    text_line(t, "nn_matrices_transposed(%s[i], nn_chunk(%s, row, line / 8 %% 8));", o->name, tile);
+  } else {
+    const char *of_8 = spread ? "nn_thread() % 8 / 2 + nn_thread() % 2 * 4" : low;
+    text_line(t, "nn_matrices(%s[i], nn_chunk(%s, line + %s, %s * 2 + %s));", o->name, tile, of_8, step, of_k);
+  }
+  if (x->type == DT_f32) {
+    text_line(t, "NN_UNROLL");
+    text_line(t, "for (int w = 0; w < 4; w++) %s[i][w] = nn_tf32(nn_float_of(%s[i][w]));", o->name, o->name);
+  }
+  text_close(t);
+}
+
+const char *slice_products(const Slices *x) {
+  return text_printf(x->p->t, "nn_products_%s", x->type == DT_f32 ? "tf32" : dtype_name(x->type));
 }

@@ -38,6 +38,13 @@ DType product_factors(const Product *p);
 /* Of a, b: tiles of p->tile_m and p->tile_n lines. */
 Slices slices_of(Product *p, int threads);
 bool slice_is_copied(const Operand *o);
+/* The fragments of 16 lines each that units take at a step of the slice in `tile`, into NAME[lines / 16][4]: of a, of
+ * lines from `first` on, 16 rows; of b, two of 8 columns. spread: columns 0, 4, 1, 5, ... of each 8, so that what a
+ * thread gets of their sums is at t and t + 4, as it has to be in a fragment of tf32's rows. */
+void slice_fragments(const Slices *x, const Operand *o, const char *tile, const char *first, int lines,
+                     const char *step, bool spread);
+/* sum[i][j] += of fragments left[i], right: the instruction's name. */
+const char *slice_products(const Slices *x);
 /* All threads begin to bring slice `number` to the tile `to`. */
 void slice_begin(const Slices *x, const Operand *o, const char *number, const char *to);
 /* Whether o comes in boxes (box.c): then how. The coordinates are those of slice `slice` of the open tile. */

@@ -1,51 +1,25 @@
 /* stream.c - a product's rows and what is made of them, in one pass over the columns. A block has a tile of rows. For
- * one tile of columns after the other its 16 x 16 threads make the products in registers, apply the maps, and add
- * what follows: to maxima and sums of the rows, and, through a tile of weights in shared memory, to products with the
- * columns' values.
+ * one tile of columns after the other it makes the products in registers (flow_units.c, flow_threads.c), applies the
+ * maps, and adds what follows: to maxima and sums of the rows, and to products with the columns' values. Tiles of
+ * which masks leave nothing are not made (flow_masks.c).
  *
  * Sums that wait for a maximum are kept relative to the maximum so far, and multiplied by exp(by so far - by now)
  * when it grows; while it is still -inf there is nothing in them. A row all of whose columns are -inf ends as it
  * would without this: `by - by` is added to it, which is 0, or NaN. (Milakov, Gimelshein 2018, arXiv:1805.02867; Dao
- * 2023, arXiv:2307.08691.) All sums are in an order that depends on nothing but the shapes.
- *
- * Tiles whose masks leave nothing (above the diagonal, outside a window) are not made: an index form below 0 at the
- * corner where it is largest is so in all of the tile. */
-#include "codegen/cuda/product.h"
+ * 2023, arXiv:2307.08691.) All sums are in an order that depends on nothing but the shapes. */
+#include "codegen/cuda/flow.h"
 
 #include "ir/cost.h"
 
 #include <math.h>
 
-enum { MOST_MASKS = 8 };
-
-typedef struct Rows { /* a member that is one value of a row */
-  const char *name;   /* [rows of a thread] */
-  const char *next;   /* a maximum's with this tile's columns */
-} Rows;
-
-typedef struct Flow {
-  Text *t;
-  const Kernel *k;
-  const Stream *stream;
-  DType type;
-  const char *name;  /* of the type */
-  int rows, columns; /* of a thread */
-  Slots batch, row, column;
-  const char *m0, *c0; /* where the tiles begin */
-  Product *product;    /* by member: one made here, or one with the columns' values */
-  const char **sum;    /* by member: [rows][columns] of a thread */
-  Rows *of_row;        /* by member */
-  int shared;          /* bytes of slices */
-} Flow;
-
-static const Member *member(const Flow *f, int i) { return &f->k->members.at[i]; }
-static bool is_over_columns(const Flow *f, int i) {
-  return f->product[i].node && member(f, i)->node->rank > f->k->ngrid && f->stream->terms[i].term;
+const Member *flow_member(const Flow *f, int i) { return &f->k->members.at[i]; }
+bool is_over_columns(const Flow *f, int i) {
+  return f->product[i].node && flow_member(f, i)->node->rank > f->k->ngrid && f->stream->terms[i].term;
 }
-static bool is_made_here(const Flow *f, int i) { return f->product[i].node && !f->stream->terms[i].term; }
-static bool is_of_row(const Flow *f, int i) { return member(f, i)->node->rank == f->k->ngrid; }
+bool is_made_here(const Flow *f, int i) { return f->product[i].node && !f->stream->terms[i].term; }
+bool is_of_row(const Flow *f, int i) { return flow_member(f, i)->node->rank == f->k->ngrid; }
 static bool is_extreme(const Node *n) { return n->reducer == RED_max || n->reducer == RED_min; }
-static int pitch(const Flow *f) { return SIDE * f->rows + 1; } /* of weights: columns are not a power of two apart */
 
 /* ---- indices ---- */
 
@@ -59,7 +33,7 @@ static void add_slot(Flow *f, Slots *s, Dim *extent) {
 /* The columns' extents, from a member that has them. */
 static void find_columns(Flow *f) {
   for (int i = 0; i < f->k->members.n; i++) {
-    const Node *n = member(f, i)->node;
+    const Node *n = flow_member(f, i)->node;
     if (f->stream->contractions[i] && !f->stream->terms[i].term) {
       for (int d = f->k->ngrid; d < n->rank; d++) add_slot(f, &f->column, n->shape[d]);
       return;
@@ -68,9 +42,8 @@ static void find_columns(Flow *f) {
   ice("kernel %s makes no product", f->k->symbol);
 }
 
-/* Forms for the slots of member i's node; those of a sum's own indices are in *own. */
-static Form **slots_of(Flow *f, int i, Slots *own) {
-  const Member *m = member(f, i);
+Form **flow_slots(Flow *f, int i, Slots *own) {
+  const Member *m = flow_member(f, i);
   const Node *n = m->node;
   Ir *ir = f->t->ir;
   bool summed = f->stream->terms[i].term || (is_of_row(f, i) && n->nred);
@@ -87,13 +60,14 @@ static Form **slots_of(Flow *f, int i, Slots *own) {
   return at;
 }
 
+/* All but what depends on the tiles. */
 static void describe_product(Flow *f, int i) {
   Product *p = &f->product[i];
   Slots own = {0};
   const Contraction *c = f->stream->contractions[i];
   bool summed = f->stream->terms[i].term;
-  *p = (Product){.t = f->t, .c = c, .node = member(f, i)->node, .type = f->name, .rows = f->rows};
-  p->at = slots_of(f, i, &own);
+  *p = (Product){.t = f->t, .c = c, .node = flow_member(f, i)->node, .type = f->name};
+  p->at = flow_slots(f, i, &own);
   p->batch = f->batch;
   p->m = f->row;
   p->n = summed ? own : f->column;
@@ -101,18 +75,13 @@ static void describe_product(Flow *f, int i) {
   p->a = expr_at_slots(f->t->ir, summed ? f->stream->terms[i].term : c->a, p->at);
   p->b = expr_at_slots(f->t->ir, c->b, p->at);
   p->mask = c->tile_mask ? expr_at_slots(f->t->ir, c->tile_mask, p->at) : NULL;
-  int64_t n = dim_nominal(p->n.volume);
-  p->columns = summed ? 1 : f->columns;
-  while (summed && SIDE * p->columns < n) p->columns *= 2;
-  p->tile_m = SIDE * p->rows;
-  p->tile_n = SIDE * p->columns;
   p->m0 = f->m0;
   p->n0 = summed ? "0" : f->c0;
   f->sum[i] = text_name(f->t, 'a');
 }
 
 static Expr *read_of(Flow *f, int i, Form **at) {
-  const Node *n = member(f, i)->node;
+  const Node *n = flow_member(f, i)->node;
   return expr_read(f->t->ir, (Node *)(uintptr_t)n, at);
 }
 
@@ -129,7 +98,7 @@ static void each_row(Flow *f) {
   const char *m = text_name(t, 'x');
   text_line(t, "NN_UNROLL");
   text_open(t, "for (int r = 0; r < %d; r++)", f->rows);
-  text_line(t, "const %s %s = %s + nn_thread() / %d + r * %d;", text_index_type(f->row.volume), m, f->m0, SIDE, SIDE);
+  text_line(t, "const %s %s = %s + %s;", text_index_type(f->row.volume), m, f->m0, f->row_at);
   text_positions(t, m, 1, f->row.var, f->row.extent);
 }
 
@@ -139,8 +108,7 @@ static void each_column(Flow *f) {
   const char *n = text_name(t, 'x');
   text_line(t, "NN_UNROLL");
   text_open(t, "for (int c = 0; c < %d; c++)", f->columns);
-  text_line(t, "const %s %s = %s + nn_thread() %% %d + c * %d;", text_index_type(f->column.volume), n, f->c0, SIDE,
-            SIDE);
+  text_line(t, "const %s %s = %s + %s;", text_index_type(f->column.volume), n, f->c0, f->column_at);
   text_open(t, "if (%s < %s && %s < %s)", text_form(t, form_var(t->ir, f->row.var[0])), text_dim(t, f->row.volume), n,
             text_dim(t, f->column.volume));
   text_positions(t, n, f->column.n, f->column.var, f->column.extent);
@@ -148,10 +116,19 @@ static void each_column(Flow *f) {
 
 /* ---- values of a row and a column ---- */
 
+void flow_open_sum(Flow *f, int i) {
+  Product *p = &f->product[i];
+  if (f->units) text_line(f->t, "float %s[%d][4];", f->sum[i], p->columns / 2);
+  else text_line(f->t, "%s %s[%d][%d];", f->name, f->sum[i], p->rows, p->columns);
+  product_clear(p, flow_sum(f, i));
+}
+
+const char *flow_sum(Flow *f, int i) { return text_printf(f->t, "%s%s", f->sum[i], f->sum_at); }
+
 static const char *finished_product(Flow *f, int i) {
   Text *t = f->t;
   const Product *p = &f->product[i];
-  const char *v = text_printf(t, "%s[r][c]", f->sum[i]);
+  const char *v = flow_sum(f, i);
   if (p->mask) v = text_printf(t, "(%s ? %s : 0)", text_expr(t, p->mask), v);
   if (p->c->scale) {
     const char *scale = text_expr(t, expr_at_slots(t->ir, p->c->scale, p->at));
@@ -164,10 +141,10 @@ static const char *finished_product(Flow *f, int i) {
 static void know_tile(Flow *f) {
   Text *t = f->t;
   for (int i = 0; i < f->k->members.n; i++) {
-    const Node *n = member(f, i)->node;
+    const Node *n = flow_member(f, i)->node;
     Slots own = {0};
     if (is_over_columns(f, i) || is_of_row(f, i)) continue;
-    Form **at = f->product[i].node ? f->product[i].at : slots_of(f, i, &own);
+    Form **at = f->product[i].node ? f->product[i].at : flow_slots(f, i, &own);
     const char *name = text_name(t, 'v');
     const char *v = f->product[i].node ? finished_product(f, i) : text_expr(t, expr_at_slots(t->ir, n->body, at));
     text_line(t, "const %s %s = %s;", type_name(n->dtype), name, v);
@@ -175,31 +152,31 @@ static void know_tile(Flow *f) {
   }
 }
 
-static Expr *at_member(Flow *f, int i, Expr *e) {
+Expr *at_member(Flow *f, int i, Expr *e) {
   Slots own = {0};
-  return expr_at_slots(f->t->ir, e, f->product[i].node ? f->product[i].at : slots_of(f, i, &own));
+  return expr_at_slots(f->t->ir, e, f->product[i].node ? f->product[i].at : flow_slots(f, i, &own));
 }
 
 static int index_of(const Flow *f, const Node *n) {
   for (int i = 0; i < f->k->members.n; i++)
-    if (member(f, i)->node == n) return i;
+    if (flow_member(f, i)->node == n) return i;
   ice("kernel %s has no such member", f->k->symbol);
 }
 
 /* ---- sums of a row ---- */
 
-/* The 16 threads of a row get what all of them have. */
+/* The threads of a row get what all of them have. */
 static void join_row(Flow *f, const char *value, const char *op) {
   Text *t = f->t;
   const char *type = dtype_name(f->type);
-  text_line(t, "for (int o = %d; o > 0; o /= 2) %s = nn_%s_%s(%s, nn_butterfly_%s(%s, o));", SIDE / 2, value, op,
-            type, value, type, value);
+  text_line(t, "for (int o = %d; o > 0; o /= 2) %s = nn_%s_%s(%s, nn_butterfly_%s(%s, o));", f->sharers / 2, value,
+            op, type, value, type, value);
 }
 
 static void find_extremes(Flow *f) {
   Text *t = f->t;
   for (int i = 0; i < f->k->members.n; i++) {
-    const Node *n = member(f, i)->node;
+    const Node *n = flow_member(f, i)->node;
     if (!is_of_row(f, i) || !is_extreme(n)) continue;
     const char *op = n->reducer == RED_max ? "max" : "min";
     f->of_row[i].next = text_name(t, 'n');
@@ -248,7 +225,7 @@ static void correct_sums(Flow *f) {
     if (is_of_row(f, i)) text_line(t, "%s[r] *= %s;", f->of_row[i].name, keep);
     else {
       text_line(t, "NN_UNROLL");
-      text_line(t, "for (int c = 0; c < %d; c++) %s[r][c] *= %s;", f->product[i].columns, f->sum[i], keep);
+      text_line(t, "for (int c = 0; c < %d; c++) %s *= %s;", f->product[i].columns, flow_sum(f, i), keep);
     }
     text_close(t);
   }
@@ -273,22 +250,20 @@ static const char *term_of(Flow *f, int i) {
   return v;
 }
 
-/* Terms of the rows' sums, and the weights of the first product with the columns' values. */
+/* Terms of the rows' sums from member `from` on, and the weights of a product with the columns' values. */
 static void add_terms(Flow *f, int from, int product) {
   Text *t = f->t;
-  const char *weight = text_printf(t, "weights[(nn_thread() %% %d + c * %d) * %d + nn_thread() / %d + r * %d]", SIDE,
-                                   SIDE, pitch(f), SIDE, SIDE);
   each_row(f);
   if (product >= 0) {
     text_line(t, "NN_UNROLL");
-    text_line(t, "for (int c = 0; c < %d; c++) %s = 0;", f->columns, weight);
+    text_line(t, "for (int c = 0; c < %d; c++) %s = 0;", f->columns, f->weight);
   }
   each_column(f);
   know_tile(f);
   for (int i = from; i < f->k->members.n; i++) {
     if (i != product && !(is_of_row(f, i) && f->stream->terms[i].term)) continue;
     const char *v = term_of(f, i);
-    if (i == product) text_line(t, "%s = %s;", weight, v);
+    if (i == product) text_line(t, "%s = %s;", f->weight, v);
     else text_line(t, "%s[r] += %s;", f->of_row[i].name, v);
   }
   text_close(t);
@@ -296,158 +271,22 @@ static void add_terms(Flow *f, int from, int product) {
   text_close(t);
 }
 
-/* ---- products ---- */
-
-static Slice slice_of(Expr *value, const Slots *line, const char *name, const char *first, int lines) {
-  return (Slice){value, line, name, first, lines};
+void flow_reduce(Flow *f) {
+  find_extremes(f);
+  correct_sums(f);
+  for (int i = 0; i < f->k->members.n; i++)
+    if (is_over_columns(f, i)) return;
+  add_terms(f, 0, -1);
 }
 
-static void make_product(Flow *f, int i) {
-  Text *t = f->t;
-  Product *p = &f->product[i];
-  text_line(t, "%s %s[%d][%d];", f->name, f->sum[i], p->rows, p->columns);
-  product_clear(p, text_printf(t, "%s[r][c]", f->sum[i]));
-  Slice a = slice_of(p->a, &p->m, "left_slice", p->m0, p->tile_m);
-  Slice b = slice_of(p->b, &p->n, "right_slice", p->n0, p->tile_n);
-  text_open(t, "for (i64 k0 = 0; k0 < %s; k0 += %d)", text_dim(t, p->k.volume), SLICE);
-  product_load(p, &a, "k0");
-  product_load(p, &b, "k0");
-  text_line(t, "nn_sync();");
-  product_multiply(p, &a, &b, f->sum[i]);
-  text_line(t, "nn_sync();");
-  text_close(t);
-}
-
-/* sum += weights * the columns' values, slice by slice. */
-static void add_product(Flow *f, int i) {
-  Text *t = f->t;
-  Product *p = &f->product[i];
-  Slice a = slice_of(NULL, &p->m, text_printf(t, "(weights + part * %d)", SLICE * pitch(f)), p->m0, pitch(f));
-  Slice b = slice_of(p->b, &p->n, "right_slice", p->n0, p->tile_n);
-  text_open(t, "for (int part = 0; part < %d; part++)", SIDE * f->columns / SLICE);
-  const char *k0 = text_name(t, 'k');
-  text_line(t, "const i64 %s = %s + part * %d;", k0, f->c0, SLICE);
-  product_load(p, &b, k0);
-  text_line(t, "nn_sync();");
-  product_multiply(p, &a, &b, f->sum[i]);
-  text_line(t, "nn_sync();");
-  text_close(t);
-}
-
-/* ---- masks ---- */
-
-typedef Vec(Form *) Masks;
-
-static void zero_below(Flow *f, Expr *e, Masks *masks);
-
-static Expr *own_map(Flow *f, Expr *e) {
-  if (e->kind != EXPR_READ) return NULL;
-  for (int i = 0; i < f->k->members.n; i++) {
-    const Node *n = member(f, i)->node;
-    Slots own = {0};
-    if (n == e->node && n->reducer == RED_none) return expr_at_slots(f->t->ir, n->body, slots_of(f, i, &own));
-  }
-  return NULL;
-}
-
-/* Forms below 0 where `rest` of a select is not taken. */
-static void add_mask(Flow *f, const Expr *p, bool holds, Masks *masks) {
-  if (p->kind == EXPR_OP && p->op == OP_and && holds) {
-    add_mask(f, p->arg[0], holds, masks);
-    add_mask(f, p->arg[1], holds, masks);
-  }
-  if (p->kind != EXPR_GE0 || form_has_data(p->form)) return;
-  Ir *ir = f->t->ir;
-  Form *form = holds ? p->form : form_sub(ir, form_const(ir, -1), p->form);
-  for (int i = 0; i < form->n; i++)
-    if (form->terms[i].atom->kind == ATOM_DIV) return;
-  for (int i = 0; i < masks->n; i++)
-    if (masks->at[i] == form) return;
-  vec_push(f->t->arena, masks, form);
-}
-
-/* Forms of which each, where it is below 0, makes e -inf. */
-static void lowest_below(Flow *f, Expr *e, Masks *masks) {
-  Expr *map = own_map(f, e);
-  if (map) lowest_below(f, map, masks);
-  if (e->kind != EXPR_OP || e->op != OP_select) return;
-  for (int side = 1; side <= 2; side++)
-    if (expr_is_number(e->arg[side], -(double)INFINITY)) {
-      add_mask(f, e->arg[0], side == 2, masks);
-      lowest_below(f, e->arg[3 - side], masks);
-    }
-}
-
-/* Forms of which each, where it is below 0, makes e 0. */
-static void zero_below(Flow *f, Expr *e, Masks *masks) {
-  Expr *map = own_map(f, e);
-  if (map) zero_below(f, map, masks);
-  if (e->kind != EXPR_OP) return;
-  if (e->op == OP_mul || e->op == OP_div || e->op == OP_neg) zero_below(f, e->arg[0], masks);
-  if (e->op == OP_mul) zero_below(f, e->arg[1], masks);
-  if (e->op == OP_cast && dtype_is_float(e->dtype)) zero_below(f, e->arg[0], masks);
-  if (e->op == OP_exp && e->arg[0]->kind == EXPR_OP && e->arg[0]->op == OP_sub)
-    lowest_below(f, e->arg[0]->arg[0], masks);
-  if (e->op != OP_select || !expr_is_number(e->arg[2], 0)) return;
-  add_mask(f, e->arg[0], true, masks);
-  zero_below(f, e->arg[1], masks);
-}
-
-/* Those that leave nothing to any sum. */
-static Masks common_masks(Flow *f) {
-  Masks common = {0};
-  bool first = true;
-  for (int i = 0; i < f->k->members.n; i++) {
-    Masks own = {0};
-    bool term = f->stream->terms[i].term, extreme = is_of_row(f, i) && member(f, i)->node->reducer == RED_max;
-    if (is_of_row(f, i) && !term && !extreme) return (Masks){0};
-    if (!term && !extreme) continue;
-    if (term) zero_below(f, at_member(f, i, f->stream->terms[i].term), &own);
-    else lowest_below(f, at_member(f, i, member(f, i)->node->body), &own);
-    int kept = 0;
-    for (int k = 0; k < common.n; k++)
-      for (int l = 0; l < own.n; l++)
-        if (common.at[k] == own.at[l]) {
-          common.at[kept++] = common.at[k];
-          break;
-        }
-    if (first) common = own;
-    else common.n = kept;
-    first = false;
-  }
-  return common;
-}
-
-/* The row or column of the tile where a form with this coefficient is largest. */
-static const char *corner(Flow *f, const Slots *s, const char *from, int lines, int64_t coefficient) {
-  Text *t = f->t;
-  if (coefficient <= 0) return from;
-  const char *end = text_name(t, 'x'), *type = text_index_type(s->volume), *volume = text_dim(t, s->volume);
-  text_line(t, "const %s %s = %s + %d < %s ? %s + %d : %s - 1;", type, end, from, lines, volume, from, lines - 1,
-            volume);
-  return end;
-}
-
-static void leave_empty_tiles(Flow *f) {
-  Text *t = f->t;
-  Masks masks = common_masks(f);
-  for (int i = 0; i < masks.n && i < MOST_MASKS && f->column.n == 1; i++) {
-    Form *form = masks.at[i];
-    text_open(t, "%s", "");
-    int64_t of_row = form_coefficient(form, f->row.var[0]), of_column = form_coefficient(form, f->column.var[0]);
-    text_bind(t, f->row.var[0], corner(f, &f->row, f->m0, SIDE * f->rows, of_row));
-    text_bind(t, f->column.var[0], corner(f, &f->column, f->c0, SIDE * f->columns, of_column));
-    text_line(t, "if (%s < 0) continue;", text_form(t, form));
-    text_close(t);
-  }
-}
+void flow_weigh(Flow *f, int i, bool first) { add_terms(f, first ? 0 : i, i); }
 
 /* ---- the whole ---- */
 
 static void begin_sums(Flow *f) {
   Text *t = f->t;
   for (int i = 0; i < f->k->members.n; i++) {
-    const Node *n = member(f, i)->node;
+    const Node *n = flow_member(f, i)->node;
     if (is_of_row(f, i)) {
       double first = n->reducer == RED_max ? -(double)INFINITY : n->reducer == RED_min ? (double)INFINITY : 0;
       f->of_row[i].name = text_name(t, 'm');
@@ -456,30 +295,9 @@ static void begin_sums(Flow *f) {
       text_line(t, "for (int r = 0; r < %d; r++) %s[r] = %s;", f->rows, f->of_row[i].name,
                 text_number(t, f->type, first, 0));
     } else if (is_over_columns(f, i)) {
-      text_line(t, "%s %s[%d][%d];", f->name, f->sum[i], f->rows, f->product[i].columns);
-      product_clear(&f->product[i], text_printf(t, "%s[r][c]", f->sum[i]));
+      flow_open_sum(f, i);
     }
   }
-}
-
-static void run_through_columns(Flow *f) {
-  Text *t = f->t;
-  bool terms = false;
-  text_open(t, "for (i64 %s = 0; %s < %s; %s += %d)", f->c0, f->c0, text_dim(t, f->column.volume), f->c0,
-            SIDE * f->columns);
-  leave_empty_tiles(f);
-  for (int i = 0; i < f->k->members.n; i++)
-    if (is_made_here(f, i)) make_product(f, i);
-  find_extremes(f);
-  correct_sums(f);
-  for (int i = 0; i < f->k->members.n; i++) {
-    if (!is_over_columns(f, i)) continue;
-    add_terms(f, terms ? i : 0, i);
-    terms = true;
-    add_product(f, i);
-  }
-  if (!terms) add_terms(f, 0, -1);
-  text_close(t);
 }
 
 /* Adds `by - by` to a finished sum: NaN where there was no maximum. */
@@ -509,13 +327,13 @@ static void finish_rows(Flow *f) {
   text_open(t, "if (%s < %s)", text_form(t, form_var(t->ir, f->row.var[0])), text_dim(t, f->row.volume));
   for (int i = 0; i < f->k->members.n; i++) {
     if (!is_of_row(f, i)) continue;
-    const Member *m = member(f, i);
+    const Member *m = flow_member(f, i);
     const char *v = text_printf(t, "%s[r]", f->of_row[i].name);
     if (f->stream->terms[i].term) text_line(t, "%s = %s;", v, completed(f, i, v));
     text_known(t, read_of(f, i, grid_forms(f)), v);
     if (m->storage == STORE_buffer)
-      text_line(t, "if (nn_thread() %% %d == 0) %s = %s;", SIDE, text_place(t, m->buffer, m->node, grid_forms(f)),
-                text_stored(t, m->node->dtype, v));
+      text_line(t, "if (nn_thread() %% %d == 0) %s = %s;", f->sharers,
+                text_place(t, m->buffer, m->node, grid_forms(f)), text_stored(t, m->node->dtype, v));
   }
   text_close(t);
   text_close(t);
@@ -524,41 +342,21 @@ static void finish_rows(Flow *f) {
 static void finish_product(Flow *f, int i) {
   Text *t = f->t;
   Product *p = &f->product[i];
-  const Member *m = member(f, i);
-  product_each(p, text_printf(t, "nn_thread() / %d + r * %d", SIDE, SIDE),
-               text_printf(t, "nn_thread() %% %d + c * %d", SIDE, SIDE));
+  const Member *m = flow_member(f, i);
+  product_each(p, f->row_at, f->free_at);
   for (int k = 0; k < f->k->members.n; k++)
     if (is_of_row(f, k)) text_known(t, read_of(f, k, grid_forms(f)), text_printf(t, "%s[r]", f->of_row[k].name));
-  const char *v = completed(f, i, text_printf(t, "%s[r][c]", f->sum[i]));
+  const char *v = completed(f, i, flow_sum(f, i));
   text_line(t, "%s = %s;", text_place(t, m->buffer, m->node, p->at), text_stored(t, m->node->dtype, v));
   text_close(t);
   text_close(t);
-}
-
-static int tile_lines(DType type, const Dim *extent) {
-  int64_t n = dim_nominal(extent);
-  return n <= SIDE ? 1 : n <= 2 * SIDE || type == DT_f64 ? 2 : 4;
-}
-
-static void place_slices(Flow *f) {
-  Text *t = f->t;
-  int size = dtype_bytes(f->type), left = SLICE * SIDE * f->rows * size, widest = SIDE * f->columns, weights = 0;
-  for (int i = 0; i < f->k->members.n; i++) {
-    if (f->product[i].node && f->product[i].tile_n > widest) widest = f->product[i].tile_n;
-    if (is_over_columns(f, i)) weights = SIDE * f->columns * pitch(f) * size;
-  }
-  int right = SLICE * widest * size;
-  t->how.shared = left + right + weights;
-  text_line(t, "%s *left_slice = (%s *)nn_shared(), *right_slice = (%s *)(nn_shared() + %d);", f->name, f->name,
-            f->name, left);
-  if (weights) text_line(t, "%s *weights = (%s *)(nn_shared() + %d);", f->name, f->name, left + right);
 }
 
 void text_stream(Text *t) {
   const Kernel *k = t->k;
   Flow f = {.t = t, .k = k, .stream = k->stream, .type = DT_f32};
   for (int i = 0; i < k->members.n; i++)
-    if (k->stream->contractions[i]) f.type = member(&f, i)->node->dtype;
+    if (k->stream->contractions[i]) f.type = flow_member(&f, i)->node->dtype;
   f.name = type_name(f.type);
   f.product = NEW_ARRAY(t->arena, Product, k->members.n);
   f.sum = NEW_ARRAY(t->arena, const char *, k->members.n);
@@ -569,19 +367,17 @@ void text_stream(Text *t) {
   for (int i = 0; i < k->ngrid - 1; i++) add_slot(&f, &f.batch, k->grid[i]);
   add_slot(&f, &f.row, k->grid[k->ngrid - 1]);
   find_columns(&f);
-  f.rows = tile_lines(f.type, f.row.volume);
-  f.columns = tile_lines(f.type, f.column.volume);
   for (int i = 0; i < k->members.n; i++)
     if (k->stream->contractions[i]) describe_product(&f, i);
-  t->how.threads = SIDE * SIDE;
-  place_slices(&f);
-  Dim *tiles = dim_ceil_div(t->ir, f.row.volume, SIDE * f.rows);
+  if (!units_choose(&f)) threads_choose(&f);
+  (f.units ? units_place : threads_place)(&f);
+  Dim *tiles = dim_ceil_div(t->ir, f.row.volume, f.tile_rows);
   const char *part = text_parts(t, dim_mul(t->ir, tiles, f.batch.volume)), *count = text_dim(t, tiles);
   const char *type = text_index_type(f.row.volume);
-  text_line(t, "const %s %s = (%s)(%s %% %s) * %d;", type, f.m0, type, part, count, SIDE * f.rows);
+  text_line(t, "const %s %s = (%s)(%s %% %s) * %d;", type, f.m0, type, part, count, f.tile_rows);
   text_positions(t, text_printf(t, "(%s / %s)", part, count), f.batch.n, f.batch.var, f.batch.extent);
   begin_sums(&f);
-  run_through_columns(&f);
+  (f.units ? units_run : threads_run)(&f);
   finish_rows(&f);
   for (int i = 0; i < k->members.n; i++)
     if (is_over_columns(&f, i)) finish_product(&f, i);

@@ -14,6 +14,7 @@
  *   sorts    rows that a block puts in order
  *   ties     searches among equals
  *   attention  in streams, with masks, shared heads, and its derivatives
+ *   flows    the same on units that multiply matrices
  *   angles   sin, cos and tan of large numbers
  *   random   random graphs, some with derivatives, in f32 and f64
  *
@@ -335,21 +336,48 @@ static void random_graphs(Choice *c) {
   }
 }
 
+static void run_stream(Choice *c, const StreamCase *x, const KernelRun *how) {
+  char error[256] = "";
+  Arena *a = arena_new();
+  const char *text = stream_text(a, x);
+  Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+  Graph *plain = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+  DiagSink diags = {.arena = a};
+  if (!g || !pipeline_run(plain, &diags, &(PipelineOptions){.level = 0})) ice("%s", error);
+  KernelRun own = *how;
+  own.reference = plain;
+  note(c, x->name, kernel_run(g, &own));
+  arena_free(a);
+}
+
 static void attention(Choice *c) {
   for (int i = 0; i < stream_case_count; i++) {
-    char error[256] = "";
     if (!take(c)) continue;
-    Arena *a = arena_new();
-    const char *text = stream_text(a, &stream_cases[i]);
-    Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
-    Graph *plain = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
-    DiagSink diags = {.arena = a};
-    if (!g || !pipeline_run(plain, &diags, &(PipelineOptions){.level = 0})) ice("%s", error);
     KernelRun how = how_to(c);
     how.batch = 2;
-    how.reference = plain;
-    note(c, stream_cases[i].name, kernel_run(g, &how));
-    arena_free(a);
+    run_stream(c, &stream_cases[i], &how);
+  }
+}
+
+/* The same on units for matrices, in bf16 and in tf32: heads of one and of several slices, results of more than 64
+ * numbers, tiles that end anywhere. */
+static void flows(Choice *c) {
+  static const StreamCase large[] = {
+      {"64", "f32", 1, 1, 130, 130, 64, 64, MASK_causal, false, true, false},
+      {"128", "f32", 1, 1, 70, 100, 128, 72, MASK_none, false, true, false},
+      {"odd", "f32", 2, 2, 45, 83, 50, 33, MASK_window, false, true, false},
+      {"256", "f32", 1, 1, 40, 40, 256, 256, MASK_causal, false, false, false},
+  };
+  const int n_large = sizeof large / sizeof *large;
+  for (int i = 0; i < 2 * (n_large + stream_case_count); i++) {
+    StreamCase x = i / 2 < n_large ? large[i / 2] : stream_cases[i / 2 - n_large];
+    if (strcmp(x.dtype, "f32") != 0 || !take(c)) continue;
+    KernelRun how = how_to(c);
+    how.batch = i / 2 < n_large ? 1 : 2;
+    how.tf32 = i % 2;
+    how.allowed = i % 2 ? 4e-3 : 2e-2; /* scores of tf32 are off by some 2^-10, and exponentials as much */
+    x.narrow = i % 2 == 0;
+    run_stream(c, &x, &how);
   }
 }
 
@@ -393,10 +421,10 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs},       {"rows", rows},     {"cases", cases},         {"products", products},
-               {"units", units},         {"groups", groups}, {"halves", halves},       {"ties", ties},
-               {"attention", attention}, {"shapes", shapes}, {"angles", angles},       {"columns", columns},
-               {"scatters", scatters},   {"sorts", sorts},   {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs},       {"rows", rows},         {"cases", cases},   {"products", products},
+               {"units", units},         {"groups", groups},     {"halves", halves}, {"ties", ties},
+               {"attention", attention}, {"flows", flows},       {"shapes", shapes}, {"angles", angles},
+               {"columns", columns},     {"scatters", scatters}, {"sorts", sorts},   {"random", random_graphs}};
   bool device = argc > 1 && !strcmp(argv[1], "device");
   const char *error = device ? device_open() : NULL;
   if (error) ice("%s", error);

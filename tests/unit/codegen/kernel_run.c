@@ -191,7 +191,7 @@ static int64_t first_apart(const Tensor *want, const void *got, double allowed) 
 #define ROUNDINGS 16
 
 static const char *compare_floats(Run *r, const char *name, const Tensor *want, const void *got) {
-  double allowed = (want->dtype == DT_f64 ? 1e-12 : 1e-5) * largest(want);
+  double allowed = fmax(want->dtype == DT_f64 ? 1e-12 : 1e-5, r->how->allowed) * largest(want);
   if (first_apart(want, got, allowed) < 0) return NULL;
   if (!r->how->strict) allowed = fmax(allowed, ROUNDINGS * rounding(r, want));
   int64_t i = first_apart(want, got, allowed);

@@ -44,6 +44,7 @@ struct KernelRun {
   int processors;   /* Schedule.processors */
   bool on_90a;      /* kernels for sm_90a where there are some */
   bool tf32;        /* products may round their factors (Schedule.tf32) */
+  double allowed;   /* of the largest value, where more than roundings is; 0: no more */
   bool show;        /* print the reference, the schedule and the code */
 };
 
