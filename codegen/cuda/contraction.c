@@ -8,9 +8,11 @@
 
 #include <math.h>
 
+#include "codegen/cuda/lanes.h"
 #include "ir/cost.h"
 
 enum { PROCESSORS = 132, BAND = 8 /* rows of tiles */ };
+enum { ALWAYS_SHARED = 48 << 10 /* bytes that every launch may have */, PAD = 16 /* bytes of a staged row */ };
 
 static Dim *slot_extent(const Node *n, int s) { return s < n->rank ? n->shape[s] : n->red[s - n->rank]; }
 
@@ -82,40 +84,107 @@ static const char *converted(Product *p, const Expr *x, const char *v) {
   return x->dtype == p->node->body->dtype ? v : text_printf(p->t, "(%s)%s", p->type, v);
 }
 
+static int type_bytes(const Product *p) { return dtype_bytes(type_of_sums(p->node->body->dtype)); }
+
+/* The operand's neighbours along its line, or along K, in memory. */
+static bool choose_lanes(Product *p, const Slice *s, const Slots *slots, Lanes *l) {
+  if (slots->n == 0) return false;
+  *l = lanes_along(p->t, slots->var[slots->n - 1]);
+  lanes_read(l, s->value);
+  return lanes_choose(l) > 1;
+}
+
+/* Of width elements from `line` and `step` on: one value, or those of all lanes in an array. */
+static const char *loaded(Product *p, const Slice *s, const char *k0, Lanes *l) {
+  Text *t = p->t;
+  const char *x = text_name(t, 'x'), *k = text_name(t, 'x'), *v = text_name(t, 'v');
+  text_line(t, "const i64 %s = %s + line, %s = %s + step;", x, s->first, k, k0);
+  if (l) text_line(t, "NN_WIDE %s %s[%d] = {0};", p->type, v, l->width);
+  else text_line(t, "%s %s = 0;", p->type, v);
+  text_open(t, "if (%s < %s && %s < %s)", x, text_dim(t, s->line->volume), k, text_dim(t, p->k.volume));
+  text_positions(t, x, s->line->n, s->line->var, s->line->extent);
+  text_positions(t, k, p->k.n, p->k.var, p->k.extent);
+  if (l) lanes_open(l, text_form(t, form_var(t->ir, l->var)));
+  const char *place = l ? text_printf(t, "%s[%s]", v, l->lane) : v;
+  text_line(t, "%s = %s;", place, converted(p, s->value, text_expr(t, s->value)));
+  if (l) lanes_close(l);
+  text_close(t);
+  return v;
+}
+
+static void put_loaded(Product *p, const Slice *s, const Lanes *l, bool along_k, const char *v) {
+  Text *t = p->t;
+  const char *to = text_printf(t, "%s[step * %d + line]", s->name, s->lines);
+  if (!l) text_line(t, "%s = %s;", to, v);
+  else if (!along_k) text_move(t, text_printf(t, "&%s", to), v, l->width * type_bytes(p));
+  for (int i = 0; l && along_k && i < l->width; i++)
+    text_line(t, "%s[(step + %d) * %d + line] = %s[%d];", s->name, i, s->lines, v, i);
+}
+
 void product_load(Product *p, const Slice *s, const char *k0) {
   Text *t = p->t;
+  Lanes of_line, of_k, *l = NULL;
   bool along_k = !runs_along(p, s, s->line) && runs_along(p, s, &p->k);
-  int inner = along_k ? SLICE : s->lines;
-  text_open(t, "for (int x = nn_thread(); x < %d; x += %d)", SLICE * s->lines, SIDE * SIDE);
-  text_line(t, "const int line = x %s %d, step = x %s %d;", along_k ? "/" : "%", inner, along_k ? "%" : "/", inner);
-  const char *l = text_name(t, 'x'), *k = text_name(t, 'x'), *v = text_name(t, 'v');
-  text_line(t, "const i64 %s = %s + line, %s = %s + step;", l, s->first, k, k0);
-  text_line(t, "%s %s = 0;", p->type, v);
-  text_open(t, "if (%s < %s && %s < %s)", l, text_dim(t, s->line->volume), k, text_dim(t, p->k.volume));
-  text_positions(t, l, s->line->n, s->line->var, s->line->extent);
-  text_positions(t, k, p->k.n, p->k.var, p->k.extent);
-  text_line(t, "%s = %s;", v, converted(p, s->value, text_expr(t, s->value)));
-  text_close(t);
-  text_line(t, "%s[step * %d + line] = %s;", s->name, s->lines, v);
+  if (!along_k && choose_lanes(p, s, s->line, &of_line)) l = &of_line;
+  else if (along_k && choose_lanes(p, s, &p->k, &of_k)) l = &of_k;
+  int width = l ? l->width : 1, items = SLICE * s->lines / width, inner = (along_k ? SLICE : s->lines) / width;
+  if (l) text_line(t, "NN_UNROLL");
+  text_open(t, "for (int u = 0; u < %d; u++)", (items + SIDE * SIDE - 1) / (SIDE * SIDE));
+  text_line(t, "const int x = nn_thread() + u * %d;", SIDE * SIDE);
+  if (items < SIDE * SIDE) text_line(t, "if (x >= %d) break;", items);
+  const char *many = text_printf(t, " * %d", width), *one = "";
+  text_line(t, "const int line = x %s %d%s, step = x %s %d%s;", along_k ? "/" : "%", inner, along_k ? one : many,
+            along_k ? "%" : "/", inner, along_k ? many : one);
+  put_loaded(p, s, l, along_k, loaded(p, s, k0, l));
   text_close(t);
 }
 
 /* ---- products ---- */
 
-/* Where a thread's rows and columns are in the tile. */
-static const char *row_text(Text *t) { return text_printf(t, "nn_thread() / %d + r * %d", SIDE, SIDE); }
-static const char *column_text(Text *t) { return text_printf(t, "nn_thread() %% %d + c * %d", SIDE, SIDE); }
+/* Of n lines of a thread so many are read from shared memory at once. */
+static int beside(const Product *p, int n) {
+  int most = 16 / type_bytes(p);
+  return n < most ? n : most;
+}
 
-/* One step of K: a thread's rows and columns from shared memory. */
+/* Where line `number` of the thread's is in the tile. */
+static const char *line_text(Text *t, const char *thread, const char *number, int beside) {
+  if (beside == 1) return text_printf(t, "%s + %s * %d", thread, number, SIDE);
+  return text_printf(t, "%s * %d + %s / %d * %d + %s %% %d", thread, beside, number, beside, beside * SIDE, number,
+                     beside);
+}
+
+static const char *row_text(const Product *p) {
+  return line_text(p->t, text_printf(p->t, "nn_thread() / %d", SIDE), "r", beside(p, p->rows));
+}
+
+static const char *column_text(const Product *p) {
+  return line_text(p->t, text_printf(p->t, "nn_thread() %% %d", SIDE), "c", beside(p, p->columns));
+}
+
+/* A thread's n lines of the step, from shared memory. */
+static void load_lines(Product *p, const Slice *s, const char *to, const char *thread, int n) {
+  Text *t = p->t;
+  int together = s->beside ? s->beside : 1;
+  if (together == 1) {
+    text_line(t, "NN_UNROLL");
+    text_line(t, "for (int i = 0; i < %d; i++) %s[i] = %s[step * %d + %s];", n, to, s->name, s->lines,
+              line_text(t, thread, "i", 1));
+    return;
+  }
+  for (int i = 0; i < n; i += together)
+    text_move(t, text_printf(t, "%s + %d", to, i),
+              text_printf(t, "&%s[step * %d + %s * %d + %d]", s->name, s->lines, thread, together, i * SIDE),
+              together * type_bytes(p));
+}
+
+/* One step of K. */
 static void load_step(Product *p, const Slice *a, const Slice *b) {
   Text *t = p->t;
-  text_line(t, "%s left[%d], right[%d];", p->type, p->rows, p->columns);
-  text_line(t, "NN_UNROLL");
-  text_line(t, "for (int r = 0; r < %d; r++) left[r] = %s[step * %d + nn_thread() / %d + r * %d];", p->rows, a->name,
-            a->lines, SIDE, SIDE);
-  text_line(t, "NN_UNROLL");
-  text_line(t, "for (int c = 0; c < %d; c++) right[c] = %s[step * %d + nn_thread() %% %d + c * %d];", p->columns,
-            b->name, b->lines, SIDE, SIDE);
+  text_line(t, "NN_WIDE %s left[%d];", p->type, p->rows);
+  text_line(t, "NN_WIDE %s right[%d];", p->type, p->columns);
+  load_lines(p, a, "left", text_printf(t, "(nn_thread() / %d)", SIDE), p->rows);
+  load_lines(p, b, "right", text_printf(t, "(nn_thread() %% %d)", SIDE), p->columns);
 }
 
 static void add_products(Product *p, const char *sum) {
@@ -143,7 +212,7 @@ static void add_masked(Product *p, const char *k0) {
   text_line(t, "const i64 %s = %s + step;", k, k0);
   text_line(t, "if (%s >= %s) break;", k, text_dim(t, p->k.volume));
   text_positions(t, k, p->k.n, p->k.var, p->k.extent);
-  product_each(p, row_text(t), column_text(t));
+  product_each(p, row_text(p), column_text(p));
   const char *holds = text_expr(t, p->mask);
   text_line(t, "if (%s) sum[r][c] += left[r] * right[c];", holds);
   text_close(t);
@@ -170,19 +239,23 @@ static void run_through_k(Product *p, const Slice *a, const Slice *b) {
   text_close(t);
 }
 
+/* The results go through the slices' memory, when these are done with. */
 static void multiply_tile(Product *p) {
   Text *t = p->t;
-  int size = dtype_bytes(type_of_sums(p->node->body->dtype)), left = p->tile_m * SLICE * size;
+  int left = p->tile_m * SLICE * type_bytes(p), both = left + p->tile_n * SLICE * type_bytes(p);
   t->how.threads = SIDE * SIDE;
-  t->how.shared = left + p->tile_n * SLICE * size;
+  Stage stage = product_stage(p, p->tile_m, ALWAYS_SHARED, "nn_shared()");
+  int64_t staged = stage_bytes(p, &stage);
+  t->how.shared = staged > both ? staged : both;
   text_line(t, "%s *left_slice = (%s *)nn_shared(), *right_slice = (%s *)(nn_shared() + %d);", p->type, p->type,
             p->type, left);
   product_tiles(p);
-  Slice a = {p->a, &p->m, "left_slice", p->m0, p->tile_m}, b = {p->b, &p->n, "right_slice", p->n0, p->tile_n};
+  Slice a = {p->a, &p->m, "left_slice", p->m0, p->tile_m, beside(p, p->rows)};
+  Slice b = {p->b, &p->n, "right_slice", p->n0, p->tile_n, beside(p, p->columns)};
   text_line(t, "%s sum[%d][%d];", p->type, p->rows, p->columns);
   product_clear(p, "sum[r][c]");
   run_through_k(p, &a, &b);
-  product_finish(p, row_text(t), column_text(t), "sum[r][c]");
+  product_finish(p, &stage, row_text(p), column_text(p), "sum[r][c]");
   text_close(t);
 }
 
@@ -213,6 +286,27 @@ void product_each(Product *p, const char *row, const char *column) {
   text_line(t, "if (%s >= %s || %s >= %s) continue;", m, text_dim(t, p->m.volume), n, text_dim(t, p->n.volume));
 }
 
+/* ---- the maps after a product ---- */
+
+static int part_columns(const Product *p, const Stage *s) { return p->tile_n / s->parts; }
+
+/* Elements from one row of the stage to the next. */
+static int pitch(const Product *p, const Stage *s) { return part_columns(p, s) + PAD / type_bytes(p); }
+
+int64_t stage_bytes(const Product *p, const Stage *s) { return (int64_t)s->lines * pitch(p, s) * type_bytes(p); }
+
+Stage product_stage(const Product *p, int lines, int64_t most, const char *memory) {
+  Stage s = {.threads = p->t->how.threads,
+             .thread = "nn_thread()",
+             .first = "0",
+             .sync = "nn_sync();",
+             .lines = lines,
+             .parts = 1,
+             .memory = memory};
+  while (stage_bytes(p, &s) > most) s.parts *= 2;
+  return s;
+}
+
 /* The value at a result's position: masked, scaled, the maps after it, stored. */
 static void finish(Product *p, const char *v) {
   Text *t = p->t;
@@ -233,11 +327,81 @@ static void finish(Product *p, const char *v) {
   }
 }
 
-void product_finish(Product *p, const char *m, const char *n, const char *sum) {
-  product_each(p, m, n);
-  finish(p, sum);
-  text_close(p->t);
-  text_close(p->t);
+/* What is read and stored at a result's position. */
+static Lanes result_lanes(Product *p, const Slots *s) {
+  Text *t = p->t;
+  Lanes l = {.width = 1};
+  if (s->n == 0) return l;
+  l = lanes_along(t, s->var[s->n - 1]);
+  for (int i = 0; i < t->k->members.n; i++) lanes_make(&l, t->k->members.at[i].node);
+  if (!product_mask_uses_k(p)) lanes_read(&l, p->mask);
+  if (p->c->scale) lanes_read(&l, expr_at_slots(t->ir, p->c->scale, p->at));
+  for (int i = 0; i < t->k->members.n; i++) {
+    const Member *m = &t->k->members.at[i];
+    if (i) lanes_read(&l, expr_at_slots(t->ir, m->node->body, p->at));
+    if (m->storage == STORE_buffer) lanes_store(&l, m->buffer, m->node, p->at, NULL);
+  }
+  lanes_choose(&l);
+  return l;
+}
+
+static bool result_lies_along(Product *p, const Slots *s) {
+  const Member *last = &p->t->k->members.at[p->t->k->members.n - 1];
+  return s->n && text_lies_along(p->t, last->node, p->at, s->var[s->n - 1], 1);
+}
+
+static void put_part(Product *p, const Stage *s, const char *m, const char *n, const char *sum) {
+  Text *t = p->t;
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int r = 0; r < %d; r++)", p->rows);
+  text_line(t, "NN_UNROLL");
+  const char *when = s->parts > 1 ? text_printf(t, "if (c / %d == part) ", p->columns / s->parts) : "";
+  const char *from = s->parts > 1 ? text_printf(t, " - part * %d", part_columns(p, s)) : "";
+  text_line(t, "for (int c = 0; c < %d; c++) %sstage[(%s) * %d + %s%s] = %s;", p->columns, when, m, pitch(p, s), n,
+            from, sum);
+  text_close(t);
+}
+
+/* The stage's rows, or its columns, some neighbours at a time. */
+static void finish_part(Product *p, const Stage *s) {
+  Text *t = p->t;
+  bool along_m = !result_lies_along(p, &p->n) && result_lies_along(p, &p->m);
+  Lanes l = result_lanes(p, along_m ? &p->m : &p->n);
+  int lines = along_m ? s->lines / l.width : s->lines,
+      columns = along_m ? part_columns(p, s) : part_columns(p, s) / l.width;
+  int inner = along_m ? lines : columns;
+  text_line(t, "NN_ROLLED");
+  text_open(t, "for (int item = %s; item < %d; item += %d)", s->thread, lines * columns, s->threads);
+  text_line(t, "const int row = item %s %d%s, column = item %s %d%s;", along_m ? "%" : "/", inner,
+            along_m ? text_printf(t, " * %d", l.width) : "", along_m ? "/" : "%", inner,
+            along_m ? "" : text_printf(t, " * %d", l.width));
+  const char *m = text_name(t, 'x'), *n = text_name(t, 'x');
+  text_line(t, "const %s %s = %s + %s + row;", text_index_type(p->m.volume), m, p->m0, s->first);
+  text_line(t, "const %s %s = %s + column%s;", text_index_type(p->n.volume), n, p->n0,
+            s->parts > 1 ? text_printf(t, " + part * %d", part_columns(p, s)) : "");
+  text_line(t, "if (%s >= %s || %s >= %s) continue;", m, text_dim(t, p->m.volume), n, text_dim(t, p->n.volume));
+  text_positions(t, m, p->m.n, p->m.var, p->m.extent);
+  text_positions(t, n, p->n.n, p->n.var, p->n.extent);
+  const char *at = text_printf(t, "stage[row * %d + column", pitch(p, s));
+  if (l.width > 1) lanes_open(&l, text_form(t, form_var(t->ir, l.var)));
+  finish(p, l.width == 1 ? text_printf(t, "%s]", at)
+                         : text_printf(t, "%s + %s * %d]", at, l.lane, along_m ? pitch(p, s) : 1));
+  if (l.width > 1) lanes_close(&l);
+  text_close(t);
+}
+
+void product_finish(Product *p, const Stage *s, const char *m, const char *n, const char *sum) {
+  Text *t = p->t;
+  text_line(t, "%s *stage = (%s *)(%s);", p->type, p->type, s->memory);
+  if (s->parts > 1) {
+    text_line(t, "NN_ROLLED");
+    text_open(t, "for (int part = 0; part < %d; part++)", s->parts);
+  }
+  put_part(p, s, m, n, sum);
+  text_line(t, "%s", s->sync);
+  finish_part(p, s);
+  text_line(t, "%s", s->sync);
+  if (s->parts > 1) text_close(t);
 }
 
 /* ---- tiles of the result ---- */

@@ -50,7 +50,7 @@ void threads_place(Flow *f) {
 }
 
 static Slice slice_of(Expr *value, const Slots *line, const char *name, const char *first, int lines) {
-  return (Slice){value, line, name, first, lines};
+  return (Slice){.value = value, .line = line, .name = name, .first = first, .lines = lines};
 }
 
 static void make_product(Flow *f, int i) {

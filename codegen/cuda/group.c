@@ -8,7 +8,7 @@
  * has some neighbours in the grid, and as many threads for each as it can.
  *
  * Sums over positions: a block has all positions of a unit, one after the other. */
-#include "codegen/cuda/text.h"
+#include "codegen/cuda/lanes.h"
 
 #include "ir/cost.h"
 
@@ -34,8 +34,7 @@ static Form **slots_of(Group *g, const Member *m, Form **row) {
 static void keep_result(Group *g, const Member *m, Form **at, const char *v) {
   Text *t = g->t;
   const char *place = NULL;
-  if (m->storage == STORE_buffer) place = text_place(t, m->buffer, m->node, at);
-  else if (m->storage == STORE_row) place = text_row_place(t, m->node, at);
+  if (m->storage != STORE_register) place = text_place(t, m->buffer, m->node, at);
   text_known(t, expr_read(t->ir, m->node, at), v);
   const char *unless = g->active && m->storage == STORE_buffer ? text_printf(t, "if (%s) ", g->active) : "";
   if (place) text_line(t, "%s%s = %s;", unless, place, text_stored(t, m->node->dtype, v));
@@ -46,8 +45,7 @@ static void keep_plain(Group *g, const Member *m, Form **at, const char *v) {
   Text *t = g->t;
   text_known(t, expr_read(t->ir, m->node, at), v);
   if (m->storage == STORE_register) return;
-  const char *place =
-      m->storage == STORE_row ? text_row_place(t, m->node, at) : text_place(t, m->buffer, m->node, at);
+  const char *place = text_place(t, m->buffer, m->node, at);
   const char *stored = text_stored(t, m->node->dtype, v);
   if (!g->shared) {
     text_line(t, "%s = %s;", place, stored);
@@ -58,15 +56,21 @@ static void keep_plain(Group *g, const Member *m, Form **at, const char *v) {
   text_line(t, "if (%s == 0%s) %s = %s;", g->thread, also, place, stored);
 }
 
+/* Of a sum over positions: whether this is the first, whose terms begin it. */
+static const char *is_first(Group *g, const Member *m, Form **at) {
+  Text *t = g->t;
+  Form *before = form_const(t->ir, 0);
+  for (int i = 0; i < m->node->nred; i++) before = form_add(t->ir, before, at[m->node->rank + i]);
+  return text_printf(t, "%s == 0", text_form(t, before));
+}
+
 /* A sum over positions: the first's terms, then each other's, in order. */
 static void add_to_result(Group *g, const Member *m, Form **at, const char *v) {
   Text *t = g->t;
   DType d = m->node->dtype;
-  Form *before = form_const(t->ir, 0);
-  for (int i = 0; i < m->node->nred; i++) before = form_add(t->ir, before, at[m->node->rank + i]);
   const char *place = text_place(t, m->buffer, m->node, at);
   const char *sum = text_printf(t, "nn_add_%s(%s, %s)", dtype_name(type_of_sums(d)), text_loaded(t, d, place), v);
-  const char *value = text_printf(t, "(%s == 0 ? %s : %s)", text_form(t, before), v, text_rounded(t, d, sum));
+  const char *value = text_printf(t, "(%s ? %s : %s)", is_first(g, m, at), v, text_rounded(t, d, sum));
   text_line(t, "%s = %s;", place, text_stored(t, d, value));
 }
 
@@ -95,16 +99,41 @@ static void row_element(Row *r) {
   }
 }
 
-/* Element by element: e is the row-major position. */
+/* What a loop's members read and store at their slots. */
+static void use_lanes(Lanes *l, Group *g, const RowLoop *loop, Form **row) {
+  for (int i = 0; i < loop->n; i++) lanes_make(l, g->k->members.at[loop->members[i]].node);
+  for (int i = 0; i < loop->n; i++) {
+    const Member *m = &g->k->members.at[loop->members[i]];
+    Form **at = slots_of(g, m, row);
+    lanes_read(l, expr_at_slots(g->t->ir, m->node->body, at));
+    if (m->storage != STORE_register && !member_reduces(m))
+      lanes_store(l, m->buffer, m->node, at, m->summed ? is_first(g, m, at) : NULL);
+  }
+}
+
+/* Element by element, or some neighbours at a time: e is the row-major position. */
 static void shared_row(Row *r) {
   Text *t = r->g->t;
-  const char *e = text_name(t, 'e'), *size = text_product(t, r->l->nd, r->l->extent);
-  const char *first = r->g->thread;
+  Var *v = r->index[r->l->nd - 1];
+  Lanes lanes = lanes_along(t, v);
+  if (r->g->width == 1) {
+    use_lanes(&lanes, r->g, r->l, r->at);
+    lanes_choose(&lanes);
+  }
+  const char *e = text_name(t, 'e'), *size = text_product(t, r->l->nd, r->l->extent), *first = r->g->thread;
+  if (lanes.width > 1) first = text_printf(t, "%s * %d", first, lanes.width);
   if (r->g->active) first = text_printf(t, "%s ? %s : (i64)%s", r->g->active, first, size);
-  text_open(t, "for (i64 %s = %s; %s < %s; %s += %d)", e, first, e, size, e, t->how.threads / r->g->width);
+  if (lanes.width > 1) text_line(t, "NN_ROLLED");
+  text_open(t, "for (i64 %s = %s; %s < %s; %s += %d)", e, first, e, size, e,
+            t->how.threads / r->g->width * lanes.width);
   text_positions(t, e, r->l->nd, r->index, r->l->extent);
   r->position = e;
+  if (lanes.width > 1) {
+    lanes_open(&lanes, text_form(t, form_var(t->ir, v)));
+    r->position = text_printf(t, "(%s + %s)", e, lanes.lane);
+  }
   row_element(r);
+  if (lanes.width > 1) lanes_close(&lanes);
   text_close(t);
 }
 
@@ -288,6 +317,32 @@ static const char *open_positions(Group *g, Dim *positions) {
   return p;
 }
 
+/* Maps alone: a thread has some neighbours of the last grid index at a time. */
+static Lanes map_lanes(Group *g, const RowLoops *loops) {
+  const Kernel *k = g->k;
+  Var *v = k->ngrid > k->times ? g->grid[k->ngrid - 1] : NULL;
+  Lanes lanes = {.width = 1};
+  if (g->shared || k->sums || !v) return lanes;
+  for (int i = 0; i < loops->n; i++)
+    if (loops->at[i].nd) return lanes;
+  lanes = lanes_along(g->t, v);
+  for (int i = 0; i < loops->n; i++) use_lanes(&lanes, g, &loops->at[i], NULL);
+  lanes_choose(&lanes);
+  return lanes;
+}
+
+static void map_by_lanes(Group *g, const RowLoops *loops, Lanes *lanes) {
+  Text *t = g->t;
+  const Kernel *k = g->k;
+  Var *v = g->grid[k->ngrid - 1];
+  const char *part = text_threads(t, dim_ceil_div(t->ir, positions_of_step(t, k), lanes->width), t->how.threads);
+  text_positions(t, text_printf(t, "(%s * %d)", part, lanes->width), k->ngrid, g->grid, k->grid);
+  lanes_open(lanes, text_form(t, form_var(t->ir, v)));
+  position(g, loops);
+  lanes_close(lanes);
+  text_close(t);
+}
+
 void text_group(Text *t) {
   const Kernel *k = t->k;
   Group g = {.t = t, .k = k, .width = 1, .grid = NEW_ARRAY(t->arena, Var *, k->ngrid + 1)};
@@ -301,6 +356,11 @@ void text_group(Text *t) {
   RowLoops loops = kernel_row_loops(t->s, k, MOST, MOST);
   if (k->sums) {
     units(&g, &loops);
+    return;
+  }
+  Lanes lanes = map_lanes(&g, &loops);
+  if (lanes.width > 1) {
+    map_by_lanes(&g, &loops, &lanes);
     return;
   }
   text_positions(t, open_positions(&g, positions_of_step(t, k)), k->ngrid, g.grid, k->grid);

@@ -116,7 +116,8 @@ void mma_text(Product *p) {
   static const char *const sum = "sum[r / 2][c / 2][r % 2 * 2 + c % 2]";
   product_clear(p, sum);
   run_through_k(&x);
-  product_finish(p, text_printf(t, "warp_left * %d + nn_thread() %% 32 / 4 + r * 8", x.a.lines),
+  Stage stage = product_stage(p, p->tile_m, t->how.shared, "nn_shared()");
+  product_finish(p, &stage, text_printf(t, "warp_left * %d + nn_thread() %% 32 / 4 + r * 8", x.a.lines),
                  text_printf(t, "warp_right * %d + nn_thread() %% 4 * 2 + c / 2 * 8 + c %% 2", x.b.lines), sum);
   text_close(t);
 }

@@ -1,6 +1,9 @@
 /* The part of every kernel's text that is the same on the device and in the simulator. For each row of scalar.def and
  * each type the function nn_ROW_TYPE; f16 and bf16 are f32 in registers, rounded after each operation. */
 
+/* of an array in registers, whose neighbours come and go together */
+#define NN_WIDE __attribute__((aligned(16)))
+
 #define NN_COMPARISONS(T, S)                                                                                         \
   static inline bool nn_eq_##S(T x, T y) { return x == y; }                                                          \
   static inline bool nn_ne_##S(T x, T y) { return x != y; }                                                          \

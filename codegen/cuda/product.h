@@ -33,12 +33,13 @@ void product_choose_tile(Product *p, const int *lines_m, const int *lines_n, int
 typedef struct Slice { /* of one operand: [SLICE][lines] in shared memory */
   Expr *value;
   const Slots *line;
-  const char *name, *first; /* line of the tile's beginning */
+  const char *name, *first; /* line of the tile's beginning: a multiple of SIDE */
   int lines;
+  int beside; /* a thread's lines are so many side by side, then others SIDE times as far on; 0: 1 */
 } Slice;
 
-/* By SIDE x SIDE threads: the slice from k0 on; and a thread's rows and columns of products of two slices, those
- * SIDE apart, added to sum[][]. */
+/* By SIDE x SIDE threads: the slice from k0 on, a multiple of SLICE; and a thread's rows and columns of products of
+ * two slices, added to sum[][]. */
 void product_load(Product *p, const Slice *s, const char *k0);
 void product_multiply(Product *p, const Slice *a, const Slice *b, const char *sum);
 bool product_mask_uses_k(const Product *p);
@@ -47,9 +48,21 @@ bool product_mask_uses_k(const Product *p);
 void product_tiles(Product *p);
 /* sum[rows][columns]... = 0, where `name` is the element of row r and column c. */
 void product_clear(Product *p, const char *name);
-/* The maps after the product, and stores, for each row r and column c of a thread, which are at m0 + m and n0 + n of
- * the tile; `sum` is the value there. m, n, sum: of r and c. */
-void product_finish(Product *p, const char *m, const char *n, const char *sum);
+/* Where threads put a part of the tile's columns, to take the maps after the product side by side. */
+typedef struct Stage {
+  int threads;              /* that have these lines, and meet by `sync` */
+  const char *thread;       /* number among them */
+  const char *first, *sync; /* first: row of the tile that is theirs */
+  int lines;
+  int parts; /* all of the columns in so many: those of a thread are c / (columns / parts) == part */
+  const char *memory;
+} Stage;
+/* As many parts as fit in `most` bytes of shared memory, at `memory`. */
+Stage product_stage(const Product *p, int lines, int64_t most, const char *memory);
+int64_t stage_bytes(const Product *p, const Stage *s);
+/* The maps after the product, and stores: of each row r and column c of a thread, which are at m and n of the tile
+ * without s->first; `sum` is the value there. m, n, sum: of r and c. */
+void product_finish(Product *p, const Stage *s, const char *m, const char *n, const char *sum);
 /* For each row r and column c of a thread, with m and n bound: closed by two text_close. */
 void product_each(Product *p, const char *m, const char *n);
 

@@ -1,5 +1,5 @@
 /* text.c - lines, index forms and scalar expressions at a position. See text.h. */
-#include "codegen/cuda/text.h"
+#include "codegen/cuda/lanes.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -149,6 +149,8 @@ static const char *keep(Text *t, const void *key, const Guard *guard, const char
 }
 
 void text_known(Text *t, Expr *x, const char *name) { keep(t, x, NULL, name); }
+
+bool text_is_known(const Text *t, const Expr *x) { return find_memo(t, x, NULL) != NULL; }
 
 /* A constant of the text. */
 static const char *define(Text *t, const char *type, const char *value) {
@@ -334,12 +336,20 @@ static const char *row_element(Text *t, const KeptRow *row, const char *at) {
   return text_printf(t, "%s[(%s) * %d]", row->name, at, row->apart);
 }
 
-const char *text_place(Text *t, const Buffer *b, const Node *n, Form **at) {
-  return element(t, b, n, address(t, n, at, NULL));
+/* Where the element `at` of the memory that n is in lies; b NULL: found by n. */
+static const char *place(Text *t, const Buffer *b, const Node *n, const char *at) {
+  const KeptRow *row = kept_row(t, n);
+  if (row) return row_element(t, row, at);
+  return element(t, b ? b : kernel_buffer(t->s, t->k, n), n, at);
 }
 
-const char *text_row_place(Text *t, const Node *n, Form **at) {
-  return row_element(t, kept_row(t, n), address(t, n, at, NULL));
+const char *text_element(Text *t, const Buffer *b, const Node *n, Form **at) {
+  return place(t, b, n, address(t, n, at, NULL));
+}
+
+const char *text_place(Text *t, const Buffer *b, const Node *n, Form **at) {
+  const char *lane = t->lanes ? lanes_place(t->lanes, n, at) : NULL;
+  return lane ? lane : text_element(t, b, n, at);
 }
 
 /* ---- guards ---- */
@@ -378,10 +388,7 @@ static bool has_risky_read(Text *t, Expr *x) {
 
 static const char *read_text(Text *t, Expr *x, Guard *guard) {
   if (guard && read_is_inside(t->ir, x)) guard = NULL;
-  const KeptRow *row = kept_row(t, x->node);
-  const char *at = address(t, x->node, x->at, guard);
-  const char *place = row ? row_element(t, row, at) : element(t, kernel_buffer(t->s, t->k, x->node), x->node, at);
-  const char *v = text_loaded(t, x->dtype, place);
+  const char *v = text_loaded(t, x->dtype, place(t, NULL, x->node, address(t, x->node, x->at, guard)));
   return guard ? text_printf(t, "%s ? %s : %s", guard->name, v, text_number(t, x->dtype, 0, 0)) : v;
 }
 
@@ -499,7 +506,7 @@ const Expr *text_plain_read(const Expr *x) {
   return x;
 }
 
-static bool all_multiples(const Dim *d, int64_t of) {
+bool dim_is_multiple(const Dim *d, int64_t of) {
   for (int i = 0; i < d->n; i++)
     if (d->terms[i].coefficient % of) return false;
   return true;
@@ -516,25 +523,27 @@ static bool is_aligned(Text *t, Form *f, const Var *v, int64_t stride, int width
   return true;
 }
 
-static bool read_runs(Text *t, const Expr *read, const Var *v, int width) {
-  Form **at = read->at;
-  const Node *n = schedule_layout(t->s, read->node, &at);
+bool text_lies_along(Text *t, const Node *n, Form **at, const Var *v, int width) {
+  const KeptRow *row = kept_row(t, n);
+  if (row && row->apart > 1) return false;
+  if (!row) n = schedule_layout(t->s, n, &at);
   Dim *stride = dim_const(t->ir, 1);
   int64_t c, step = 0;
   for (int i = n->rank - 1; i >= 0; i--) {
+    if (row && row->is_grid[i]) continue;
     if (dim_is_const(stride, &c)) {
       if (!is_aligned(t, at[i], v, c, width, &step)) return false;
-    } else if (form_uses(at[i], v) || !all_multiples(stride, width)) return false;
+    } else if (form_uses(at[i], v) || !dim_is_multiple(stride, width)) return false;
     stride = dim_mul(t->ir, stride, node_kept_extent(t->ir, n, i));
   }
   return step == 1;
 }
 
 bool text_runs(Text *t, const Expr *x, const Var *v, int width) {
-  if (!all_multiples(v->extent, width)) return false;
+  if (!dim_is_multiple(v->extent, width)) return false;
   for (; x->kind != EXPR_READ; x = x->op == OP_select ? x->arg[1] : x->arg[0])
     if (x->op == OP_select && expr_uses(x->arg[0], v)) return false;
-  return read_runs(t, x, v, width);
+  return text_lies_along(t, x->node, x->at, v, width);
 }
 
 bool expr_is_guarded(const Expr *x) {

@@ -47,6 +47,8 @@ typedef struct Number {
 typedef Vec(Number) Numbers;
 enum { MARK = 1, MARK_END = 2 };
 
+typedef struct Lanes Lanes; /* lanes.h */
+
 enum { SCOPES = 64 };
 
 typedef struct Text {
@@ -63,6 +65,7 @@ typedef struct Text {
   bool in_head;
   bool on_90a; /* the kernel for sm_90a */
   Vec(KeptRow) kept;
+  const Lanes *lanes; /* those that are open, or NULL */
   Numbers numbers;
   struct {
     int bound, memo, guards;
@@ -84,14 +87,17 @@ const char *text_product(Text *t, int n, Dim *const *extent); /* of dimensions; 
 const char *text_form(Text *t, Form *f);
 const char *text_expr(Text *t, Expr *x);
 void text_known(Text *t, Expr *x, const char *name); /* x has that value, in this scope */
+bool text_is_known(const Text *t, const Expr *x);
 /* Binds an index for each extent to its part of the row-major position `flat`. */
 void text_positions(Text *t, const char *flat, int n, Var *const *index, Dim *const *extent);
 /* `for`, over all values of v from 0 on; closed by text_close. */
 void text_loop(Text *t, const Var *v);
 
-/* n[at...] in buffer: what stands left of an assignment, and v as it is stored. */
+/* n[at...] in buffer b, or NULL: in a row that is kept, or the kernel's buffer of n. What stands left of an
+ * assignment, and v as it is stored. */
 const char *text_place(Text *t, const Buffer *b, const Node *n, Form **at);
-const char *text_row_place(Text *t, const Node *n, Form **at);
+/* The same in memory, also where lanes are open. */
+const char *text_element(Text *t, const Buffer *b, const Node *n, Form **at);
 const char *text_stored(Text *t, DType type, const char *v);
 const char *text_loaded(Text *t, DType type, const char *place);
 
@@ -102,6 +108,9 @@ const Expr *text_plain_read(const Expr *x);
 /* Whether `width` neighbours of such an x along v, the first at a multiple of width, lie side by side in memory, the
  * first at a multiple of width, under the same guards. */
 bool text_runs(Text *t, const Expr *x, const Var *v, int width);
+/* The same of n[at...], in its buffer or in a row that is kept. */
+bool text_lies_along(Text *t, const Node *n, Form **at, const Var *v, int width);
+bool dim_is_multiple(const Dim *d, int64_t of);     /* for all values of open dimensions */
 bool expr_is_guarded(const Expr *x);                /* such an x */
 int text_operand(Text *t, const Expr *read);        /* number of the kernel's operand that it reads */
 const char *text_buffer_of(Text *t, const Expr *x); /* where the buffer begins that it reads */

@@ -27,6 +27,7 @@ typedef struct Groups {
   const Operand *by_threads[2], *in_boxes[2]; /* which operands come how, by their number or that of a map */
   int n_by_threads, n_in_boxes;
   bool copied; /* some operand comes by copies of threads */
+  Stage stage; /* of a group's results */
 } Groups;
 
 bool warpgroup_takes(const Product *p) {
@@ -180,11 +181,9 @@ static void multiply_tiles(Groups *x) {
   text_close(t);
   give_back(x, 0, text_printf(t, "%s > 0", slices_count(&x->s)));
   text_line(t, "NN_GROUP_SUMS_%d(sum);", x->p->tile_n);
-  product_finish(
-      x->p,
-      text_printf(t, "(nn_thread() / %d - 1) * %d + nn_thread() %% %d / 32 * 16 + nn_thread() %% 32 / 4 + r * 8",
-                  GROUP, UNIT_M, GROUP),
-      "nn_thread() % 4 * 2 + c / 2 * 8 + c % 2", sum);
+  product_finish(x->p, &x->stage,
+                 text_printf(t, "nn_thread() %% %d / 32 * 16 + nn_thread() %% 32 / 4 + r * 8", GROUP),
+                 "nn_thread() % 4 * 2 + c / 2 * 8 + c % 2", sum);
   text_close(t);
 }
 
@@ -216,15 +215,31 @@ static void find_ways(Groups *x) {
   t->out.n = before;
 }
 
+/* A group's results go through memory of its own behind the tiles: what is there is not read by other units. */
+static int64_t place_results(Groups *x, int tiles) {
+  Text *t = x->t;
+  x->stage = product_stage(x->p, UNIT_M, (MOST_SHARED - tiles) / x->multiply, "");
+  int64_t each = stage_bytes(x->p, &x->stage);
+  const char *group = text_printf(t, "(nn_thread() / %d - 1)", GROUP);
+  x->stage.threads = GROUP;
+  x->stage.thread = text_printf(t, "nn_thread() %% %d", GROUP);
+  x->stage.first = text_printf(t, "%s * %d", group, UNIT_M);
+  x->stage.sync = "nn_group_sync();";
+  x->stage.memory = text_printf(t, "nn_shared() + %d + %s * %d", tiles, group, (int)each);
+  return each;
+}
+
 void warpgroup_text(Product *p) {
   Text *t = p->t;
   Groups x = groups_of(p);
-  int left = x.stages * p->tile_m * ROW;
+  int left = x.stages * p->tile_m * ROW
+  , tiles = BARRIERS + left + x.stages * p->tile_n * ROW;
   find_ways(&x);
   t->how.products = STEPS;
   t->how.stays = true;
   t->how.threads = GROUP * (1 + x.multiply);
-  t->how.shared = BARRIERS + left + x.stages * p->tile_n * ROW;
+  int64_t each = place_results(&x, tiles);
+  t->how.shared = tiles + x.multiply * each;
   text_line(t, "char *left_tile = nn_shared() + %d, *right_tile = left_tile + %d;", BARRIERS, left);
   begin_barriers(&x);
   text_open(t, "if (nn_thread() < %d)", GROUP);

@@ -65,6 +65,15 @@ static const Probe probes[] = {
     {"shared", "u32",
      "((u32 *)nn_shared())[nn_thread()] = mine[0]; nn_sync(); out[4 * i] = shared[(nn_thread() * 7 + 3) % 256];", 0,
      false},
+    {"moves", "u32",
+     "NN_WIDE u32 w[4]; nn_move_16(w, in + 4 * i); nn_move_8(w, in + 4 * i + 2); nn_move_4(w + 2, in + 4 * i + 1);\n"
+     "nn_move_16(out + 4 * i, w);",
+     0, false},
+    {"group_sync", "u32",
+     "shared[nn_thread()] = mine[0]; nn_group_sync(); out[4 * i] = shared[nn_thread() / 128 * 128 + (nn_thread() * 7 "
+     "+ "
+     "3) % 128];",
+     0, false},
     {"copies", "u32",
      "u32 *to = shared + 8 * nn_thread();\n"
      "nn_copy_16(to, in + 4 * i, nn_thread() % 17); nn_copies_commit();\n"

@@ -16,6 +16,20 @@ static void nothing(int first, int last) { (void)first, (void)last; }
 
 void nn_sync(void) { simulated_meeting(true, "nn_sync", NULL, nothing); }
 
+void nn_group_sync(void) { simulated_group_meeting("nn_group_sync", NULL, nothing); }
+
+static void move(void *to, const void *from, size_t bytes) {
+  if (((uintptr_t)to | (uintptr_t)from) % bytes)
+    simulated_fault("neighbours are moved that do not begin at a multiple");
+  races_read(simulated_thread(), from, bytes);
+  memcpy(to, from, bytes);
+  races_write(simulated_thread(), to, bytes);
+}
+
+void nn_move_16(void *to, const void *from) { move(to, from, 16); }
+void nn_move_8(void *to, const void *from) { move(to, from, 8); }
+void nn_move_4(void *to, const void *from) { move(to, from, 4); }
+
 /* ---- exchanges within a warp ---- */
 
 typedef struct Exchange {
