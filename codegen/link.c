@@ -28,6 +28,15 @@ static const char *const cuda_options[] = {
     "-Wl,--wrap=nnrt_run_go",          "-Wl,--wrap=nnrt_run_launch",    "-Wl,--wrap=nnrt_loop_ends",
     "-Wl,--wrap=nnrt_run_most_late",   "-Wl,--wrap=nnrt_run_arrive"};
 
+/* What decodes pictures, a part of the program, since it is used here alone. */
+static const char *const image_options[] = {"-l:libpng16.a", "-l:libjpeg.a", "-l:libz.a"};
+
+#ifdef NNRT_IMAGES
+const bool link_has_images = true;
+#else
+const bool link_has_images = false;
+#endif
+
 typedef Vec(const char *) Words;
 
 /* The command's words; quotes are not understood. */
@@ -63,7 +72,7 @@ static void print_command(const Words *words) {
   fputs("\n", stderr);
 }
 
-static const char *run_command(Arena *a, const Words *words) {
+static const char *run_command(Arena *a, const Words *words, bool images) {
   pid_t child;
   char **arguments = NEW_ARRAY(a, char *, words->n);
   for (int i = 0; i + 1 < words->n; i++) arguments[i] = arena_strndup(a, words->at[i], strlen(words->at[i]));
@@ -79,9 +88,10 @@ static const char *run_command(Arena *a, const Words *words) {
   while (waitpid(child, &status, 0) < 0)
     if (errno != EINTR) return arena_printf(a, "the linker was lost: %s", strerror(errno));
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return NULL;
-  return arena_printf(a,
-                      "linking with `%s` failed; it needs the C library's files (Debian: apt install gcc libc6-dev)",
-                      words->at[0]);
+  return arena_printf(
+      a, "linking with `%s` failed; it needs the C library's files%s (Debian: apt install gcc libc6-dev%s)",
+      words->at[0], images ? " and those of libpng and libjpeg" : "",
+      images ? " libpng-dev libjpeg62-turbo-dev" : "");
 }
 
 static void link_line(Arena *a, Words *words, const Words *objects, const char *archive, const char *output,
@@ -95,6 +105,8 @@ static void link_line(Arena *a, Words *words, const Words *objects, const char *
     vec_push(a, words, cuda_options[i]);
   for (int i = 0; i < objects->n; i++) vec_push(a, words, objects->at[i]);
   vec_push(a, words, archive);
+  for (size_t i = 0; o->images && i < sizeof image_options / sizeof *image_options; i++)
+    vec_push(a, words, image_options[i]);
   vec_push(a, words, "-lm");
   vec_push(a, words, NULL);
 }
@@ -121,7 +133,7 @@ const char *link_program(Arena *a, const Buf *objects, int n, const char *output
     error = arena_printf(a, "cannot read %s: %s", archive, strerror(errno));
   if (!error) link_line(a, &words, &paths, archive, output, o);
   if (!error && o->print_only) print_command(&words);
-  if (!error && !o->print_only) error = run_command(a, &words);
+  if (!error && !o->print_only) error = run_command(a, &words, o->images);
   for (int i = 0; i < n; i++)
     if (fds[i] >= 0) close(fds[i]);
   if (archive_fd >= 0) close(archive_fd);

@@ -695,6 +695,9 @@ static Value *say_no_instance(Elaborator *x, Env *e, const Ast *name, const Valu
 
 Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   Str naming = x->naming;
+  bool resized;
+  Value *picture = image_resized(x, e, NULL, a, &resized);
+  if (resized) return picture;
   if (a->callee->kind == AST_NAME && !env_find(e, a->callee->name) && !decl_find(x, x->module, a->callee->name)) {
     bool is;
     x->naming = NULL;

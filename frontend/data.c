@@ -5,7 +5,7 @@
 
 /* The source's part that a field reads: an input `raw.<k>` of the field's graph, over the batch. `shape`: of a row,
  * of which an example may be a window. */
-static Value *raw_part(Elaborator *x, RawColumn c, int rank, Dim **shape, Span at) {
+Value *data_raw_part(Elaborator *x, RawColumn c, int rank, Dim **shape, Span at) {
   Field *f = x->field;
   int k = -1;
   for (int i = 0; i < f->raw.n; i++) {
@@ -74,6 +74,7 @@ Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
   bool many = !strcmp(a->callee->name, "columns"), texts = !strcmp(a->callee->name, "tokens");
   *is = x->field && (many || texts || !strcmp(a->callee->name, "column"));
   if (!*is) return NULL;
+  if (has_images(x->set)) return image_part(x, a->callee->name, a->span);
   if (texts) return text_column(x, e, a);
   if (has_tokens(x->set)) {
     say_tokens_only(x, a->span);
@@ -92,24 +93,24 @@ Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
     return data_part(x, first->text, a->span);
   if (!many && first->kind == AST_STRING) {
     c.name = first->text;
-    return raw_part(x, c, 0, NULL, a->span);
+    return data_raw_part(x, c, 0, NULL, a->span);
   }
   if (!column_number(x, e, first, &c.from)) return NULL;
   c.to = c.from + 1;
-  if (!many) return raw_part(x, c, 0, NULL, a->span);
+  if (!many) return data_raw_part(x, c, 0, NULL, a->span);
   if (!column_number(x, e, a->args->items.at[1]->value, &c.to)) return NULL;
   if (c.to <= c.from) {
     diag_add(x->diags, DIAG_COLUMN, a->span, "columns(%d, %d) holds no column", c.from, c.to);
     return NULL;
   }
   Dim *shape[1] = {dim_const(x->ir, c.to - c.from)};
-  return raw_part(x, c, 1, shape, a->span);
+  return data_raw_part(x, c, 1, shape, a->span);
 }
 
 /* How many tokens there are, at most `size`. */
 static Value *length_part(Elaborator *x, RawColumn c, Dim *size, Span at) {
   c.length = true;
-  Value *v = raw_part(x, c, 0, NULL, at);
+  Value *v = data_raw_part(x, c, 0, NULL, at);
   if (v) v->bound = dim_add(x->ir, size, dim_const(x->ir, 1));
   return v;
 }
@@ -126,7 +127,7 @@ static Value *token_part(Elaborator *x, RawColumn c, Span at) {
   Dim *size[1] = {window ? dim_const(x->ir, x->set->window) : f->rank ? field_dim(x, f, 0) : dim_const(x->ir, 1)};
   c.dtype = DT_i32;
   c.single = window;
-  Value *v = raw_part(x, c, !window, size, at);
+  Value *v = data_raw_part(x, c, !window, size, at);
   if (!v) return NULL;
   v->bound = dim_const(x->ir, x->set->tokens);
   if (!window) v->length = length_part(x, c, size[0], at);
@@ -137,6 +138,7 @@ static Value *token_part(Elaborator *x, RawColumn c, Span at) {
 Value *data_part(Elaborator *x, Str name, Span at) {
   Field *f = x->field;
   Dim *shape[8];
+  if (has_images(x->set)) return image_part(x, name, at);
   if (has_tokens(x->set)) {
     if (strcmp(name, "tokens") != 0) {
       say_tokens_only(x, at);
@@ -148,7 +150,7 @@ Value *data_part(Elaborator *x, Str name, Span at) {
   for (int i = lead; i < f->rank; i++) shape[i - lead] = dim_const(x->ir, f->shape[i]);
   int rank = f->rank - lead;
   RawColumn c = {.dtype = f->dtype, .from = -1, .to = -1, .name = name, .single = !rank};
-  return raw_part(x, c, rank, shape, at);
+  return data_raw_part(x, c, rank, shape, at);
 }
 
 static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) {
@@ -289,26 +291,25 @@ Str path_at_run_time(Elaborator *x, Str path) {
 }
 
 static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
-  static const char *const formats[] = {"csv", "npy", "idx", "text", "tokens", "safetensors"};
-  static const char *const later[] = {"images"};
-  bool known = false, planned = false;
-  if (from->kind == AST_CALL && from->callee->kind == AST_NAME)
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-      planned = planned || !strcmp(later[i], from->callee->name);
-  if (planned) {
-    say_not_compiled(x, from->span, arena_printf(x->arena, "data from `%s`", from->callee->name));
-    return false;
-  }
+  static const char *const formats[] = {"csv", "npy", "idx", "text", "tokens", "safetensors", "images"};
+  bool known = false;
   if (from->kind == AST_CALL && from->callee->kind == AST_NAME)
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
       known = known || !strcmp(formats[i], from->callee->name);
   if (!known) {
     Diag *g = diag_add(x->diags, DIAG_SOURCE, from->span, "this is no source of data that this version of nnc reads");
-    diag_help(g, "csv(\"file.csv\"), npy(x = \"x.npy\", y = \"y.npy\"), idx(...), safetensors(\"file.safetensors\"), "
-                 "tokens(\"file.bin\", size = 256, window = 65) or text(\"file.txt\", window = 65)");
+    diag_help(
+        g, "csv(\"file.csv\"), npy(x = \"x.npy\", y = \"y.npy\"), idx(...), safetensors(\"file.safetensors\"), "
+           "tokens(\"file.bin\", size = 256, window = 65), images(\"folder/\") or text(\"file.txt\", window = 65)");
     return false;
   }
   d->format = from->callee->name;
+  if (has_images(d) && !x->options->images) {
+    Diag *g = diag_add(x->diags, DIAG_SOURCE, from->span, "this nnc was built without what reads pictures");
+    diag_help(g,
+              "install libpng and libjpeg (Debian: apt install libpng-dev libjpeg62-turbo-dev) and build nnc again");
+    return false;
+  }
   SourceOptions t = {.files.lower = true};
   for (int i = 0; i < from->args->items.n; i++) {
     Ast *a = from->args->items.at[i];
@@ -317,6 +318,11 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
     if (option) continue;
     if (a->value->kind != AST_STRING) {
       diag_add(x->diags, DIAG_SOURCE, a->span, "a file's path is wanted here");
+      return false;
+    }
+    if (a->name && has_images(d)) {
+      Diag *g = diag_add(x->diags, DIAG_SOURCE, a->span, "pictures are in one folder");
+      diag_help(g, "images(\"%s\")", a->value->text);
       return false;
     }
     if (a->name) vec_push(x->arena, &d->files, (ColumnFile){a->name, path_at_run_time(x, a->value->text)});

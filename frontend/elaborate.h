@@ -33,6 +33,7 @@ typedef struct ElaborateOptions {
   const Definition *definitions;
   const char *folder; /* where data files with relative paths are looked for; NULL: where the program runs */
   VocabularyReader *vocabulary; /* NULL: texts are not read */
+  bool images;                  /* pictures can be read */
   bool check_grads;             /* `test` blocks bring what finite differences are held against: frontend/test.c */
   bool check_library;           /* check the library's generic code too (tests) */
 } ElaborateOptions;

@@ -542,6 +542,9 @@ Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   case AST_APPLY: v = elaborate_apply(x, e, a); break;
   case AST_COMPREHENSION: v = elaborate_comprehension(x, e, &a->items, a->body, expected, a->span); break;
   case AST_PIPE: {
+    bool resized;
+    v = image_resized(x, e, a->left, a->right, &resized);
+    if (resized) break;
     Value *piped = elaborate_expr(x, e, a->left);
     if (!piped) break;
     Value *l = NEW(x->arena, Value);

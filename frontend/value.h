@@ -596,6 +596,12 @@ bool has_tokens(const DataSet *d);                              /* its one colum
 Env *text_names(Elaborator *x, const DataSet *d, Span at);      /* what its fields see: V, the vocabulary's size */
 Value *data_column(Elaborator *x, Env *e, Ast *call, bool *is); /* column(...), columns(...) in a field */
 Value *data_part(Elaborator *x, Str name, Span at);             /* the source's part of a name, in a field */
+Value *data_raw_part(Elaborator *x, RawColumn c, int rank, Dim **shape,
+                     Span at);                       /* as an input of the field's graph */
+bool has_images(const DataSet *d);                   /* they are pictures: images.c */
+Value *image_part(Elaborator *x, Str name, Span at); /* `pixels`, `class` */
+/* resize(pixels, height, width), or with pixels before a |>, in a field; *is: it is that. */
+Value *image_resized(Elaborator *x, Env *e, const Ast *piped, const Ast *call, bool *is);
 Dim *field_dim(Elaborator *x, const Field *f, int i);
 Env *data_names(Elaborator *x, const DataSet *d, Span at);
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);

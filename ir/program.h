@@ -68,7 +68,7 @@ typedef struct ColumnFile { /* `from npy(x = "train-x.npy")` */
 
 typedef struct DataSet {
   Str name;
-  Str format; /* its reader's name: csv, npy, idx, text, tokens, safetensors */
+  Str format; /* its reader's name: csv, npy, idx, text, tokens, safetensors, images */
   Str path;   /* NULL where files go by column */
   Vec(ColumnFile) files;
   int64_t window, stride; /* rows (tokens) of an example, and from one example to the next; 0: a row each */

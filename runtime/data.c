@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 1024 }; /* examples that pass through a field's graph at a time */
+enum { CHUNK = 1024, CHUNK_BYTES = 16 << 20 }; /* examples that pass through a field's graph at a time, at most */
 
 /* ---- the files ---- */
 
@@ -61,7 +61,8 @@ typedef struct Reading { /* a field on its way from the source through its graph
   const NnrtSource *source;
   NnrtRun run;
   NnrtView *views; /* of field->raw */
-  void **raw;      /* CHUNK rows of each */
+  void **raw;      /* `chunk` rows of each */
+  int64_t chunk;   /* examples at a time */
   int64_t longest; /* where examples have lengths of their own */
 } Reading;
 
@@ -95,6 +96,17 @@ static int find_views(Reading *r, NnrtError *e) {
   return status;
 }
 
+/* As many examples at a time as there is room for, and one at least. */
+static int64_t chunk_of(const Reading *r, int64_t bytes) {
+  for (int64_t k = 0; k < r->field->n_raw; k++) {
+    int64_t width = r->views[k].width, row;
+    if (__builtin_mul_overflow(width, nnrt_dtype((NnrtDtype)r->field->raw[k].dtype)->bytes, &row)) row = CHUNK_BYTES;
+    if (row > bytes) bytes = row;
+  }
+  int64_t n = CHUNK_BYTES / (bytes > 0 ? bytes : 1);
+  return n < 1 ? 1 : n < CHUNK ? n : CHUNK;
+}
+
 static int open_raw(Reading *r, int k, NnrtError *e) {
   int status = NNRT_OK;
   const NnrtColumn *c = &r->field->raw[k];
@@ -116,8 +128,8 @@ static int open_raw(Reading *r, int k, NnrtError *e) {
                      nnrt_source_place(r->source, v, 0, 0, place), r->field->name,
                      nnrt_shape_text(v->shape, v->rank, have, sizeof have),
                      nnrt_shape_text(shape + 1, rank, want, sizeof want));
-  r->raw[k] = nnrt_allocate(CHUNK * (v->lengths ? 1 : v->width) * nnrt_dtype((NnrtDtype)c->dtype)->bytes);
-  if (!r->raw[k]) return nnrt_fail_memory(e, (unsigned long long)(CHUNK * v->width), r->field->name);
+  r->raw[k] = nnrt_allocate(r->chunk * (v->lengths ? 1 : v->width) * nnrt_dtype((NnrtDtype)c->dtype)->bytes);
+  if (!r->raw[k]) return nnrt_fail_memory(e, (unsigned long long)(r->chunk * v->width), r->field->name);
   nnrt_run_input(&r->run, port, r->raw[k]);
   return NNRT_OK;
 }
@@ -189,8 +201,8 @@ static int64_t kept_bytes(const NnrtDataset *d, int field) {
 static int read_chunks(NnrtDataset *d, Reading *r, int k, char *given, NnrtError *e) {
   NnrtDtype type = (NnrtDtype)r->field->dtype;
   int64_t row = kept_bytes(d, k), elements = d->bytes[k] / nnrt_dtype(type)->bytes;
-  for (int64_t first = 0; first < d->count; first += CHUNK) {
-    int64_t n = d->count - first < CHUNK ? d->count - first : CHUNK;
+  for (int64_t first = 0; first < d->count; first += r->chunk) {
+    int64_t n = d->count - first < r->chunk ? d->count - first : r->chunk;
     char *to = d->fields[k] + first * row;
     int status = read_chunk(r, first, n, given ? given : to, d->bytes[k], e);
     if (status != NNRT_OK) return status;
@@ -221,11 +233,12 @@ static int read_field(NnrtDataset *d, NnrtModel *m, const NnrtSource *s, int k, 
   if (!r.views || !r.raw) status = nnrt_fail_memory(e, (size_t)f->n_raw * sizeof *r.views, f->name);
   if (status == NNRT_OK) status = find_views(&r, e);
   if (status == NNRT_OK) status = allocate_field(d, &r, k, e);
+  if (status == NNRT_OK) r.chunk = chunk_of(&r, d->bytes[k]);
   for (int i = 0; status == NNRT_OK && i < f->n_raw; i++) status = open_raw(&r, i, e);
   bool converts = d->kept[k] != (NnrtDtype)f->dtype;
-  char *given = converts && status == NNRT_OK ? nnrt_allocate(CHUNK * d->bytes[k]) : NULL;
+  char *given = converts && status == NNRT_OK ? nnrt_allocate(r.chunk * d->bytes[k]) : NULL;
   if (converts && status == NNRT_OK && !given)
-    status = nnrt_fail_memory(e, (unsigned long long)(CHUNK * d->bytes[k]), f->name);
+    status = nnrt_fail_memory(e, (unsigned long long)(r.chunk * d->bytes[k]), f->name);
   if (status == NNRT_OK) status = read_chunks(d, &r, k, given, e);
   free(given);
   close_reading(&r);

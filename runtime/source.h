@@ -33,6 +33,7 @@ typedef struct NnrtView {
   int64_t shape[NNRT_MAX_RANK];
   int64_t window; /* rows of an example, its first dimension; 0: it is one row */
   bool lengths;   /* not the elements, but how many there are */
+  bool resized;   /* pictures, which are made of this size */
   bool ragged;    /* examples differ in length, the one dimension; the rest of a shorter one is 0 */
 } NnrtView;
 

@@ -218,8 +218,14 @@ static int write_form(Build *b, CpuForm form, EmitKind kind) {
 
 static const char *link_to(Build *b, const Buf *objects, const char *path) {
   const BuildOptions *o = b->options;
-  const LinkOptions link = {
-      .cc = o->cc, .runtime = o->runtime, .is_static = o->is_static, .print_only = o->print_link, .cuda = o->cuda};
+  bool images = false;
+  for (int i = 0; i < b->program->data.n; i++) images |= !strcmp(b->program->data.at[i].format, "images");
+  const LinkOptions link = {.images = images,
+                            .cc = o->cc,
+                            .runtime = o->runtime,
+                            .is_static = o->is_static,
+                            .print_only = o->print_link,
+                            .cuda = o->cuda};
   return link_program(b->session->arena, objects, b->compilation->modules.n, path, &link);
 }
 
@@ -281,6 +287,7 @@ int build_load(Session *s, const BuildOptions *o, Program **program) {
   size_t n;
   ElaborateOptions meaning = o->meaning;
   meaning.vocabulary = vocabulary_read;
+  meaning.images = link_has_images;
   const char *error = input_read(s->arena, o->file, &text, &n);
   if (error) return driver_error(EXIT_ENVIRONMENT, "%s", error);
   Str path = str_internz(s->strings, o->file);

@@ -1,6 +1,9 @@
 /* rt_files.c - libFuzzer target for every file that the runtime reads. The first byte picks the format, the rest is
  * the file. Whatever it is, it is read or refused with one line of text; nothing else. */
 #define _GNU_SOURCE
+#ifdef NNRT_IMAGES
+#include "runtime/image.h"
+#endif
 #include "runtime/safetensors.h"
 #include "tests/unit/runtime/rt_letters.h"
 
@@ -28,6 +31,18 @@ static void read_source(const char *format, const char *path, NnrtError *e) {
   nnrt_source_close(&s);
 }
 
+static void read_picture(const uint8_t *data, size_t size, NnrtError *e) {
+#ifdef NNRT_IMAGES
+  NnrtImage image;
+  float planes[4 * 5 * 7];
+  if (nnrt_image_read(&image, &(NnrtFile){.data = data, .size = size}, "picture", false, e) != NNRT_OK) return;
+  nnrt_image_planes(&image, 4, 5, 7, planes, e);
+  nnrt_image_free(&image);
+#else
+  (void)data, (void)size, (void)e;
+#endif
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const char *const formats[] = {"csv", "npy", "idx", "safetensors", "text", "tokens"};
   if (size == 0) return 0;
@@ -37,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!nnrt_write_all(fd, data + 1, size - 1)) abort();
   NnrtError e = {0};
   const char *format = formats[data[0] % 6];
+  if (data[0] >= 128) read_picture(data + 1, size - 1, &e);
   if (strcmp(format, "safetensors") != 0) {
     read_source(format, path, &e);
   } else {

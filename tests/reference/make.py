@@ -16,6 +16,7 @@ Written, and committed so that the tests need no PyTorch (under 2 MB in all):
                                   architectures.py
   trainings.tsv                    which of their tensors PyTorch's own f32 misses, and by how much
   cases.safetensors                the cases of the algebra with second derivatives: cases.py says what it holds
+  images.safetensors               pictures of tests/data/images as Pillow decodes and PyTorch resizes them: images_reference.py
   tokenizers.safetensors           odd texts as tokens of the vocabularies in tests/data/tokenizers: tokenizers_reference.py
   precision.safetensors            a training whose products have factors in bf16: precision.py says what it holds
   layers.safetensors               convolutions, pooling, norms, attention ... with the derivatives of each argument, f64
@@ -35,6 +36,7 @@ from torch import nn
 
 import architectures
 import cases
+import images_reference
 import precision
 import tokenizers_reference
 import trainings
@@ -620,6 +622,7 @@ def models(out):
 def main():
     torch.set_num_threads(1)
     out = sys.argv[1] if len(sys.argv) > 1 else HERE
+    save_file(images_reference.make(), os.path.join(out, "images.safetensors"))
     save_file(tokenizers_reference.make(), os.path.join(out, "tokenizers.safetensors"))
     examples(out)
     library(out)
