@@ -514,12 +514,11 @@ void emit_store_at(Emit *e, const Buffer *buffer, const Node *n, Form **at, Valu
 /* Row elements of many grid positions lie beside each other: [element][position]. */
 static Lanes spread(Emit *e, const Kept *row, Lanes at) {
   if (!row->lanes) return at;
-  if (at.step) ice("a row is read across its own lanes");
   if (at.vector) {
     Value v = imul(&e->b, at.vector, int_like_const(at.vector, row->lanes));
     return (Lanes){.vector = iadd(&e->b, v, iota(&e->b, element_of(LLVMTypeOf(v)), e->lanes, 1))};
   }
-  return (Lanes){.base = imul(&e->b, at.base, index64(&e->b, row->lanes)), .step = 1};
+  return (Lanes){.base = imul(&e->b, at.base, index64(&e->b, row->lanes)), .step = at.step * row->lanes + 1};
 }
 
 void emit_store_row(Emit *e, const Node *n, Form **at, Value v) {
