@@ -27,14 +27,48 @@ static bool stride_of(Elaborator *x, int rank, Dim **shape, int i, int64_t *stri
 }
 
 /* The number of an element, row by row; NULL: a stride is no number. */
-static Form *flat_place(Elaborator *x, int rank, Dim **shape, Var **vars) {
+Form *flat_place(Elaborator *x, int rank, Dim **shape, Form **at) {
   Form *f = form_const(x->ir, 0);
   int64_t stride;
   for (int i = 0; i < rank; i++) {
     if (!stride_of(x, rank, shape, i, &stride)) return NULL;
-    f = form_add(x->ir, f, form_scale(x->ir, form_var(x->ir, vars[i]), stride));
+    f = form_add(x->ir, f, form_scale(x->ir, at[i], stride));
   }
   return f;
+}
+
+/* The indices of the element of that number; false: a dimension after the first is open. In generic code any. */
+static bool places_of(Elaborator *x, int rank, Dim **shape, Form *flat, Form **at) {
+  for (int i = 0; i < rank; i++) {
+    int64_t stride, extent;
+    if (x->generic) {
+      at[i] = form_const(x->ir, 0);
+      continue;
+    }
+    if (!flat || !stride_of(x, rank, shape, i, &stride) || (i && !dim_is_const(shape[i], &extent))) return false;
+    at[i] = form_floordiv(x->ir, flat, stride);
+    if (i) at[i] = form_mod(x->ir, at[i], extent);
+  }
+  return true;
+}
+
+static Value *say_open(Elaborator *x, Span at) {
+  return fault(x, DIAG_WRONG_SHAPE, at, "these dimensions become one, and are open beyond the first",
+               "say by indices where each element comes from");
+}
+
+Value *value_as_vector(Elaborator *x, const Value *v, int n, Span at) {
+  Var *vars[MAX_RANK];
+  Form *from[MAX_RANK];
+  vars[0] = var_fresh(x->ir, product(x, n, v->shape));
+  if (!places_of(x, n, v->shape, form_var(x->ir, vars[0]), from)) return say_open(x, at);
+  for (int i = n; i < v->rank; i++) {
+    vars[i - n + 1] = var_fresh(x->ir, v->shape[i]);
+    from[i] = form_var(x->ir, vars[i - n + 1]);
+  }
+  Value *r = value_tensor(x, v->rank - n + 1, vars, value_element(x, v, from), at);
+  if (r) r->bound = v->bound;
+  return r;
 }
 
 /* The new shape, in which one -1 stands for what is left. False after a message. */
@@ -78,17 +112,10 @@ Value *call_reshape(Elaborator *x, Env *e, Ast *a, Value *piped) {
   Form *at[MAX_RANK];
   if (!new_shape(x, v, n - 1, args + 1, shape)) return NULL;
   for (int i = 0; i < n - 1; i++) vars[i] = var_fresh(x->ir, shape[i]);
-  Form *flat = flat_place(x, n - 1, shape, vars);
-  for (int i = 0; i < v->rank && !x->generic; i++) {
-    int64_t stride, extent;
-    bool known = flat && stride_of(x, v->rank, v->shape, i, &stride) && (!i || dim_is_const(v->shape[i], &extent));
-    if (!known)
-      return fault(x, DIAG_WRONG_SHAPE, a->span, "`reshape` of dimensions that are open beyond the first",
-                   "say by indices where each element comes from");
-    at[i] = form_floordiv(x->ir, flat, stride);
-    if (i) at[i] = form_mod(x->ir, at[i], extent);
-  }
-  for (int i = 0; i < v->rank && x->generic; i++) at[i] = form_const(x->ir, 0);
+  Form *flat = flat_place(x, n - 1, shape, form_vars(x->ir, n - 1, vars));
+  if (!places_of(x, v->rank, v->shape, flat, at))
+    return fault(x, DIAG_WRONG_SHAPE, a->span, "`reshape` of dimensions that are open beyond the first",
+                 "say by indices where each element comes from");
   Value *r = value_tensor(x, n - 1, vars, value_element(x, v, at), a->span);
   if (r) r->bound = v->bound;
   return r;

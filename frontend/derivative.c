@@ -1,11 +1,12 @@
 /* derivative.c - grad(e, x) and jvp(e, x, v): which node is derived by which.
  *
- * Inside a lifted function or index notation, e stands for one element of a tensor over the stack's indices. It is
- * taken to depend on its own part of x alone, so both are derived as wholes, over those indices, and the result's
- * part is taken. */
+ * Inside a lifted function or index notation, e stands for one element of a tensor over the stack's indices. Their
+ * sum is derived by a tensor of which each element has a part of its own, x itself or copies of it (ir/each.h), and
+ * the result's part is taken. */
 #include "frontend/value.h"
 
 #include "ir/derive.h"
+#include "ir/each.h"
 #include "ir/tangent.h"
 
 /* What is derived by: a node of which the first dimensions are taken by forms. */
@@ -30,30 +31,30 @@ int indices_used(Elaborator *x, const Value *v, Var **out) {
   return n;
 }
 
-static bool takes_index(const Variable *v, const Var *index) {
-  for (int k = 0; k < v->nprefix; k++)
-    if (form_as_var(v->prefix[k]) == index) return true;
-  return false;
+static int dimension_taken(const Variable *v, const Var *index) {
+  for (int d = 0; d < v->nprefix; d++)
+    if (form_as_var(v->prefix[d]) == index) return d;
+  return -1;
 }
 
-/* Sets *out to what is derived by, which has to have each of the n indices of what is derived. False after a
- * message. */
-static bool find_variable(Elaborator *x, const Ast *a, const Value *v, int n, Var **used, Variable *out) {
+static bool takes_index(const Variable *v, const Var *index) { return dimension_taken(v, index) >= 0; }
+
+/* Sets *out to what is derived by. False after a message. */
+static bool find_variable(Elaborator *x, const Ast *a, const Value *v, Variable *out) {
+  Span at = a->args->items.at[1]->span;
   if (!is_float_tensor(v)) {
-    diag_add(x->diags, DIAG_GRAD, a->args->items.at[1]->span,
-             "a float tensor is wanted, by which to derive, and this is %s", value_type_text(x, v));
+    diag_add(x->diags, DIAG_GRAD, at, "a float tensor is wanted, by which to derive, and this is %s",
+             value_type_text(x, v));
     return false;
   }
   bool element = !v->rank && v->expr->kind == EXPR_READ;
   if (v->rank) *out = (Variable){v->node, v->prefix, v->nprefix};
-  else *out = element ? (Variable){v->expr->node, v->expr->at, v->expr->node->rank} : (Variable){NULL, NULL, 0};
-  bool own = out->node != NULL;
-  for (int i = 0; own && i < n; i++) own = takes_index(out, used[i]);
-  if (own) return true;
-  Diag *d = diag_add(x->diags, DIAG_GRAD, a->span, "%s has an index that what it is derived by does not have",
-                     a->args->items.n == 2 ? "the scalar" : "the value");
-  diag_help(d, a->args->items.n == 2 ? "derive outside of the index notation, of a sum"
-                                     : "derive outside of the index notation");
+  else if (element) *out = (Variable){v->expr->node, v->expr->at, v->expr->node->rank};
+  if (v->rank || element) return true;
+  Diag *d = diag_add(x->diags, DIAG_GRAD, at,
+                     "this is computed from an element where it stands, and nothing else "
+                     "depends on it");
+  diag_help(d, "derive by a tensor or an element of one");
   return false;
 }
 
@@ -85,9 +86,7 @@ static int steps_used(const Elaborator *x, int n, Var *const *used) {
 static bool find_part(Elaborator *x, const Ast *a, const Variable *by, Node *end, int steps, Var **used,
                       StepPart *p) {
   int *dim = NEW_ARRAY(x->arena, int, steps);
-  for (int k = 0; k < steps; k++)
-    for (int d = 0; d < by->nprefix; d++)
-      if (form_as_var(by->prefix[d]) == used[k]) dim[k] = d;
+  for (int k = 0; k < steps; k++) dim[k] = dimension_taken(by, used[k]);
   *p = (StepPart){x->graph, by->node, end, steps, dim};
   const Node *stray = derive_strays(p);
   if (!stray) return true;
@@ -107,31 +106,64 @@ static Node *part_gradient(Elaborator *x, const Ast *a, const Variable *by, Node
   return derive_part(&p, shape);
 }
 
-/* The derivative of the scalar s by v. */
-static Value *gradient(Elaborator *x, const Ast *a, Value *s, Value *v) {
-  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
-  int n = indices_used(x, s, used);
-  Variable by;
-  if (!find_variable(x, a, v, n, used, &by)) return NULL;
-  Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
-  by.node = tensor_when(x, total, by.node);
-  if (goes_through_repeat(x, total, by.node, a->span)) return NULL;
-  int steps = steps_used(x, n, used);
-  Node *d = steps ? part_gradient(x, a, &by, total, steps, used) : graph_grad(x->graph, total, by.node, a->span);
-  if (!d) return NULL;
-  Value *r = value_node(x, d, a->span);
-  return by.nprefix ? value_take(x, r, by.nprefix, by.prefix) : r;
+/* ---- by what several elements share ---- */
+
+/* What a loop carries has no copies before the loop is closed. False after a message. */
+static bool has_copies(Elaborator *x, const Ast *a, const Variable *by) {
+  if (by->node->kind != NODE_carry || by->node->nin) return true;
+  Diag *d =
+      diag_add(x->diags, DIAG_GRAD, a->span, "the scalar has an index that what it is derived by does not have");
+  diag_help(d, "derive outside of the index notation, of a sum");
+  return false;
 }
 
-typedef struct Derived { /* by each parameter of a model */
-  const Ast *ast;        /* the call */
-  Value *value;
-} Derived;
+/* `total`, a sum over the n indices `used`, and the variables so that the part of each variable that has these
+ * indices is what this one element depends on. NULL after a message. */
+static Node *make_apart(Elaborator *x, const Ast *a, Node *total, int n, Var **used, int count, Variable *by) {
+  Shared *shared = NEW_ARRAY(x->arena, Shared, count);
+  bool all = true;
+  for (int i = 0; i < count; i++) {
+    int *own = NEW_ARRAY(x->arena, int, n);
+    bool lacks = false;
+    for (int k = 0; k < n; k++) lacks = (own[k] = dimension_taken(&by[i], used[k])) < 0 || lacks;
+    if (lacks && !has_copies(x, a, &by[i])) return NULL;
+    shared[i] = (Shared){.node = by[i].node, .own = own};
+    all = all && !lacks;
+  }
+  if (all && steps_used(x, n, used)) return total;
+  total = derive_each(x->graph, total, count, shared);
+  for (int i = 0; i < count; i++) {
+    Form **prefix = NEW_ARRAY(x->arena, Form *, n + by[i].nprefix + 1);
+    int added = 0;
+    for (int k = 0; k < n; k++)
+      if (shared[i].added & 1u << k) prefix[added++] = form_var(x->ir, used[k]);
+    for (int d = 0; d < by[i].nprefix; d++) prefix[added + d] = by[i].prefix[d];
+    by[i] = (Variable){shared[i].copy, prefix, added + by[i].nprefix};
+  }
+  return total;
+}
 
-static Value *gradient_of_leaf(Elaborator *x, int n, Value **leaf, const void *cx, Span at) {
-  const Derived *d = cx;
-  (void)n, (void)at;
-  return gradient(x, d->ast, d->value, leaf[0]);
+/* The derivatives of the scalar s by each of `count` values. False after a message. */
+static bool gradients(Elaborator *x, const Ast *a, Value *s, int count, Value **v, Value **out) {
+  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
+  Variable *by = NEW_ARRAY(x->arena, Variable, count + 1);
+  int n = indices_used(x, s, used), steps = steps_used(x, n, used);
+  for (int i = 0; i < count; i++)
+    if (!find_variable(x, a, v[i], &by[i])) return false;
+  Node *total = n ? graph_comp(x->graph, 0, NULL, RED_sum, n, used, s->expr, a->span) : value_whole(x, s);
+  for (int i = 0; i < count; i++) {
+    by[i].node = tensor_when(x, total, by[i].node);
+    if (goes_through_repeat(x, total, by[i].node, a->span)) return false;
+  }
+  if (n && !(total = make_apart(x, a, total, n, used, count, by))) return false;
+  for (int i = 0; i < count; i++) {
+    Node *d =
+        steps ? part_gradient(x, a, &by[i], total, steps, used) : graph_grad(x->graph, total, by[i].node, a->span);
+    if (!d) return false;
+    Value *r = value_node(x, d, a->span);
+    out[i] = by[i].nprefix ? value_take(x, r, by[i].nprefix, by[i].prefix) : r;
+  }
+  return true;
 }
 
 Value *call_grad(Elaborator *x, Env *e, Ast *a) {
@@ -150,11 +182,11 @@ Value *call_grad(Elaborator *x, Env *e, Ast *a) {
     diag_help(d, "sum or mean it; `jvp(y, x, v)` derives a tensor, along one direction");
     return NULL;
   }
-  if (!value_is_structure(v)) return gradient(x, a, s, v);
-  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
-  if (!indices_used(x, s, used))
-    s = value_node(x, value_whole(x, s), a->span); /* one, whose gradients share a sweep */
-  return structure_map(x, 1, &v, gradient_of_leaf, &(Derived){a, s}, a->span);
+  Value *of = value_is_structure(v) ? structure_of(x, v, a->span) : NULL;
+  int count = of ? of->n : 1;
+  Value **by = of ? of->items : &v, **out = NEW_ARRAY(x->arena, Value *, count + 1);
+  if (!gradients(x, a, s, count, by, out)) return NULL;
+  return of ? structure_with(x, of, out, a->span) : out[0];
 }
 
 /* ---- forward ---- */
@@ -242,7 +274,7 @@ static Value *tangent(Elaborator *x, const Ast *a, Value *y, Value *variable, Va
   Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
   int n = indices_used(x, y, used);
   Variable by;
-  if (!find_variable(x, a, variable, n, used, &by)) return NULL;
+  if (!find_variable(x, a, variable, &by)) return NULL;
   if (!(v = value_coerce(x, value_runtime(x, v), variable->dtype, a->args->items.at[2]->span))) return NULL;
   if (!direction_fits(x, a, v, variable)) return NULL;
   Node *value = node_over(x, y, n, used);
@@ -261,6 +293,11 @@ static Value *tangent(Elaborator *x, const Ast *a, Value *y, Value *variable, Va
       steps ? tangent_along(x->graph, value, by.node, along) : graph_jvp(x->graph, value, by.node, along, a->span);
   return value_take(x, value_node(x, r, a->span), n, prefix);
 }
+
+typedef struct Derived { /* by each parameter of a model */
+  const Ast *ast;        /* the call */
+  Value *value;
+} Derived;
 
 static Value *tangent_of_leaf(Elaborator *x, int n, Value **leaf, const void *cx, Span at) {
   const Derived *d = cx;

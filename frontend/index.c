@@ -115,7 +115,8 @@ static void search(RangeSearch *s, Ast *a) {
     for (int i = 0; i < a->items.n; i++)
       here = here || (a->items.at[i]->kind == AST_NAME && a->items.at[i]->name == s->name);
     Value *v = here ? quiet_base(s, a->base) : NULL;
-    s->structure = s->structure || (v && value_is_structure(v));
+    s->structure = s->structure || (v && value_is_structure(v) && !v->lead);
+    if (v && v->lead && v->n) v = v->items[0];
     for (int i = 0; v && v->kind == VALUE_TENSOR && i < a->items.n && i < v->rank; i++) {
       Ast *k = a->items.at[i];
       if (k->kind == AST_NAME && k->name == s->name) found(s, v, i, k->span);
@@ -316,9 +317,26 @@ static Value *array_item(Elaborator *x, Env *e, Ast *a, Value *base) {
   return NULL;
 }
 
+static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwise);
+
+/* Of values for each parameter and each of some indices: those of one. */
+static Value *structure_taken(Elaborator *x, Env *e, Ast *a, const Value *base, Ast *otherwise) {
+  Value **items = NEW_ARRAY(x->arena, Value *, base->n + 1);
+  for (int i = 0; i < base->n; i++)
+    if (!(items[i] = index_of(x, e, a, base->items[i], otherwise))) return NULL;
+  Value *v = structure_with(x, base, items, a->span);
+  for (int i = 0; i < a->items.n; i++) v->lead -= a->items.at[i]->kind != AST_SLICE;
+  return v;
+}
+
 Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
   Value *base = elaborate_expr(x, e, a->base);
   if (!base) return NULL;
+  if (base->kind == VALUE_STRUCTURE && a->items.n <= base->lead) return structure_taken(x, e, a, base, otherwise);
+  return index_of(x, e, a, base, otherwise);
+}
+
+static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwise) {
   bool several = base->kind == VALUE_STRUCTURE && base->of->kind == VALUE_ARRAY;
   if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE || several) return array_item(x, e, a, base);
   if (base->kind != VALUE_TENSOR || base->rank < a->items.n) {
@@ -450,6 +468,7 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
   x->stack.n = mark;
   if (!v) return NULL;
   if (v->kind == VALUE_FLAG) v = value_runtime(x, v);
+  if (v->kind == VALUE_STRUCTURE) return value_abstract(x, v, n, vars);
   if (!value_is_number(v)) {
     diag_add(x->diags, DIAG_WRONG_TYPE, body->span, "an element is a number, and this is %s", value_type_text(x, v));
     return NULL;
@@ -532,8 +551,19 @@ static bool reducible(Elaborator *x, const ReduceWord *w, DType t, Span at, cons
   return false;
 }
 
+static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars, Value *v, Expr *cond, Span at);
+
+static Value *reduce_structure(Elaborator *x, const ReduceWord *w, int n, Var **vars, const Value *v, Expr *cond,
+                               Span at) {
+  Value **items = NEW_ARRAY(x->arena, Value *, v->n + 1);
+  for (int i = 0; i < v->n; i++)
+    if (!(items[i] = reduce_named(x, w, n, vars, v->items[i], cond, at))) return NULL;
+  return structure_with(x, v, items, at);
+}
+
 /* word(vars where cond: v), v over vars and perhaps dimensions of its own. */
 static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars, Value *v, Expr *cond, Span at) {
+  if (v->kind == VALUE_STRUCTURE) return reduce_structure(x, w, n, vars, v, cond, at);
   v = value_runtime(x, v);
   if (v->kind != VALUE_TENSOR) {
     diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s of %s", w->name, value_type_text(x, v));
@@ -649,13 +679,30 @@ static Value *left_out(Elaborator *x, Value *v, Expr *cond, int n, Var **vars, F
   return value_scalar(x, expr_select(x->ir, expr_map(&m, cond), v->expr, expr_real(x->ir, v->dtype, 0)), v->span);
 }
 
+/* The parameter that takes argument i; NULL: it is not known to be a tensor's. */
+static const Ast *parameter_of(const Value *callee, const CallArg *args, int i) {
+  const Function *f = callee->kind == VALUE_FUNCTION ? callee->function : NULL;
+  const AstList *params = f && f->ast ? &f->ast->params->items : NULL;
+  for (int p = 0; params && p < params->n; p++)
+    if (args[i].name ? params->at[p]->name == args[i].name : p == i) return params->at[p];
+  return NULL;
+}
+
+/* Whether a vector is wanted where there are several indices, which then count its elements row by row. */
+static bool wants_vector(const Value *callee, const CallArg *args, int i, int n) {
+  const Ast *p = parameter_of(callee, args, i);
+  bool pack = false;
+  int wanted = p && p->type && p->type->kind == AST_TYPE ? type_rank(p->type, &pack) : 0;
+  return n > 1 && wanted > 0 && !pack && wanted == args[i].value->rank - n + 1;
+}
+
 /* A function of the user's or the library's along indices: the arguments that mention a binder become tensors over
  * them. */
 static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *callee, int n, Var **vars, Env **outer,
                              int mark) {
   int nargs = a->args->items.n;
   CallArg *args = NEW_ARRAY(x->arena, CallArg, nargs);
-  bool fails;
+  bool fails, one_vector = false;
   Expr *cond = condition(x, inner, a->where, &fails);
   bool masks = callee->kind == VALUE_FUNCTION &&
                (!strcmp(callee->function->name, "softmax") || !strcmp(callee->function->name, "logsumexp"));
@@ -687,15 +734,18 @@ static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *c
     if (v && along && v->kind == VALUE_TENSOR) {
       int keep = x->stack.n;
       x->stack.n = mark;
-      args[i].value = value_abstract(x, v, n, vars);
+      args[i].value = v = value_abstract(x, v, n, vars);
+      bool flat = v && wants_vector(callee, args, i, n);
+      if (flat) args[i].value = value_as_vector(x, v, n, arg->span);
       if (!args[i].value) fails = true;
+      one_vector = one_vector || flat;
       x->stack.n = keep;
     }
   }
   x->stack.n = mark;
   if (fails) return NULL;
   Value *r = call_value(x, callee, nargs, args, a->span);
-  if (!r || r->kind != VALUE_TENSOR || r->rank < n) return r;
+  if (!r || r->kind != VALUE_TENSOR || r->rank < (one_vector ? 1 : n)) return r;
   /* The dimensions are kept: each binder must be an index that is bound already. */
   Form *at[8];
   for (int k = 0; k < n; k++) {
@@ -709,7 +759,11 @@ static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *c
     }
     at[k] = value_form(x, outer[k]->value);
   }
-  r = value_take(x, r, n, at);
+  Dim *extents[8];
+  for (int k = 0; k < n; k++) extents[k] = vars[k]->extent;
+  Form *place = one_vector ? flat_place(x, n, extents, at) : NULL;
+  if (one_vector && !place) place = form_const(x->ir, 0); /* generic code; else there would be no vector */
+  r = one_vector ? value_take(x, r, 1, &place) : value_take(x, r, n, at);
   return cond && !r->rank ? left_out(x, r, cond, n, vars, at) : r;
 }
 

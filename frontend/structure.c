@@ -59,6 +59,7 @@ Value *structure_with(Elaborator *x, const Value *like, Value **items, Span at) 
   v->names = like->names;
   v->tensors = like->tensors;
   v->of = like->of;
+  v->lead = like->lead;
   v->items = items;
   return v;
 }
@@ -97,7 +98,7 @@ static Value *part(Elaborator *x, const Value *s, Value *of, const char *path, S
         items[i] = s->items[k];
     l.names.at[i] = str_internz(x->strings, l.names.at[i] + below);
   }
-  Value like = {.n = l.values.n, .names = l.names.at, .tensors = l.tensors.at, .of = of};
+  Value like = {.n = l.values.n, .names = l.names.at, .tensors = l.tensors.at, .of = of, .lead = s->lead};
   return structure_with(x, &like, items, at);
 }
 
@@ -130,7 +131,13 @@ Value *structure_item(Elaborator *x, Value *s, int i, Span at) {
   return part(x, s, s->of->items[i], str_internf(x->strings, "%d.", i), at);
 }
 
+static void say_lead(Elaborator *x, const Value *s, Span at) {
+  Diag *d = diag_add(x->diags, DIAG_STRUCTURES, at, "one of %s is wanted", value_type_text(x, s));
+  diag_help(d, "name which, as `[b] => f(g[b])`");
+}
+
 Value *structure_call(Elaborator *x, Value *s, Function *f, int n, CallArg *args, Span at) {
+  if (s->lead) return say_lead(x, s, at), NULL;
   Value **before = NEW_ARRAY(x->arena, Value *, s->n + 1);
   for (int i = 0; i < s->n; i++)
     if (s->tensors[i] >= 0) before[i] = tensor_assign(x, s->tensors[i], s->items[i]);
@@ -227,7 +234,7 @@ Value *structure_reduce(Elaborator *x, Str name, Value *v, Span at) {
 
 bool structure_is_of(const Value *v, const Decl *model) {
   const Value *of = v->kind == VALUE_STRUCTURE ? v->of : v;
-  return of->kind == VALUE_INSTANCE && of->instance->model->ast == model->ast;
+  return of->kind == VALUE_INSTANCE && of->instance->model->ast == model->ast && !v->lead;
 }
 
 /* `float[N]`: one dimension that is a name. */
@@ -241,6 +248,7 @@ static const Ast *vector_of(const Ast *type) {
 Value *structure_match(Elaborator *x, Env **e, Ast *type, Value *v, Span at, const char *what) {
   const Ast *n = vector_of(type);
   Value *s = structure_of(x, v, at);
+  if (s->lead) return say_lead(x, s, at), NULL;
   Value *number = s->n ? s->items[0] : NULL;
   bool fits = n && number;
   if (fits) {

@@ -207,6 +207,7 @@ Value *value_abstract(Elaborator *x, Value *v, int n, Var **vars) {
     *t = *v;
     t->items = NEW_ARRAY(x->arena, Value *, v->n);
     for (int i = 0; i < v->n; i++) t->items[i] = v->items[i] ? value_abstract(x, v->items[i], n, vars) : NULL;
+    t->lead += n;
     return t;
   }
   v = value_runtime(x, v);
@@ -340,6 +341,7 @@ void value_describe(Elaborator *x, Buf *out, const Value *v) {
   case VALUE_STRUCTURE:
     if (v->of->kind == VALUE_INSTANCE) buf_printf(out, "the parameters of a %s", v->of->instance->model->name);
     else buf_puts(out, "the parameters of several instances");
+    if (v->lead && v->n) buf_printf(out, " for each of %s", shape_text(x, v->lead, v->items[0]->shape));
     break;
   case VALUE_FUNCTION: buf_printf(out, "the function `%s`", v->function->name); break;
   case VALUE_MODEL: buf_printf(out, "the model `%s`", v->model->name); break;

@@ -65,6 +65,7 @@ struct Value {
             an Env */
   Value **items;
   Str *names;   /* TUPLE: of the parts, entries may be NULL; or NULL. STRUCTURE: of the parameters, from `of` on */
+  int lead;     /* STRUCTURE: dimensions that each value has in front of its parameter's */
   Value *of;    /* STRUCTURE: the instance or the array whose parameters these are. FUNCTION: what its instance's
                    parameters are in the call; NULL: what they are anyway */
   int *tensors; /* STRUCTURE: the parameters, in Program.tensors; -1 in generic code */
@@ -401,7 +402,9 @@ Value *call_concat(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *call_stack(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *call_iota(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped);
-Value *call_len(Elaborator *x, Env *e, Ast *a); /* length.c */
+Value *value_as_vector(Elaborator *x, const Value *v, int n, Span at); /* v with its first n dimensions as one */
+Form *flat_place(Elaborator *x, int rank, Dim **shape, Form **at);     /* where in it; NULL: a stride is no number */
+Value *call_len(Elaborator *x, Env *e, Ast *a);                        /* length.c */
 /* The length of v with its first n dimensions taken: NULL where there is none, or it is one of these. */
 Value *length_taken(Elaborator *x, const Value *v, int n, Form **at);
 int indices_used(Elaborator *x, const Value *v, Var **out); /* of the stack, by v, outermost first; how many */

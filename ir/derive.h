@@ -12,6 +12,9 @@ bool derive_depends(const Graph *g, Node *scalar, const Node *x);
 /* By node id: whether derive_depends(g, scalar, node). */
 bool *derive_sources(Arena *a, const Graph *g, Node *scalar);
 
+/* By node id: whether `scalar` depends on one of `from` by way of it; these and itself count where it does. */
+bool *derive_path(Arena *a, const Graph *g, int n, Node *const *from, Node *scalar);
+
 /* Of loops whose bodies are being built: what is derived in a step is derived at once, since a node that asks and
  * sums over the steps could not stand in the loop. Carries that are not closed are constants to it, as to the step.
  */

@@ -178,6 +178,10 @@ void node_operands(const Node *n, void (*f)(void *cx, Node *operand), void *cx);
  * Returns whether anything changed. Passes build new nodes with the builders above, set forward, and call this. */
 bool graph_renew(Graph *g);
 
+/* All nodes, those that nobody needs too, in topological order with ids renewed: while a graph is built, a carry that
+ * a derivative made may have its first value behind it. */
+void graph_put_in_order(Graph *g);
+
 /* Finds g->scans and every node's, without changing the order. graph_renew and graph_read do so themselves. */
 void graph_find_scans(Graph *g);
 /* The same for the nodes `n`, as a list in an order as Scan states, operands first. What is no loop keeps its order

@@ -77,7 +77,7 @@ static void note_reached(void *cx, Node *source) {
 
 /* Marks what depends on the nodes marked already, up to and with `last`. Again from the top as long as a carry is
  * reached through what stands after it. */
-static void spread(Graph *g, Reach *r, int last) {
+static void spread(const Graph *g, Reach *r, int last) {
   for (bool again = true; again;) {
     again = false;
     for (int i = 0; i <= last; i++) {
@@ -119,6 +119,15 @@ bool derive_depends(const Graph *g, Node *scalar, const Node *x) {
   bool depends = derive_sources(scratch, g, scalar)[x->id];
   arena_free(scratch);
   return depends;
+}
+
+bool *derive_path(Arena *a, const Graph *g, int n, Node *const *from, Node *scalar) {
+  Reach r = {NEW_ARRAY(a, bool, g->nodes.n), g->nodes.n};
+  for (int i = 0; i < n; i++) r.reached[from[i]->id] = true;
+  spread(g, &r, scalar->id);
+  const bool *feeds = derive_sources(a, g, scalar);
+  for (int i = 0; i < g->nodes.n; i++) r.reached[i] = r.reached[i] && feeds[i];
+  return r.reached;
 }
 
 /* ---- one sweep: the adjoints of everything between one scalar and its variables ---- */
@@ -492,11 +501,11 @@ const Node *derive_strays(const StepPart *p) {
 
 Node *derive_part(const StepPart *p, Dim **shape) {
   Arena *scratch = arena_new();
+  graph_put_in_order(p->g);
   Sweep s = sweep_start(p->g, scratch);
   s.part_of = p->x;
   s.part = shape;
   s.reach.reached[p->x->id] = true;
-  graph_find_scans(p->g);
   sweep(&s, p->end);
   Node *r = s.adjoint[p->x->id];
   arena_free(scratch);
@@ -518,6 +527,7 @@ static bool settle(Graph *g, PassContext *cx, bool changed) {
 
 bool pass_derive(Graph *g, PassContext *cx) {
   bool changed = false;
+  graph_put_in_order(g);
   for (;;) {
     /* The first in topological order: what it derives holds no derivative that is not answered yet. */
     Node *first = NULL;

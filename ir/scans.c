@@ -138,6 +138,13 @@ void graph_find_scans(Graph *g) {
   scans_place(g);
 }
 
+void graph_put_in_order(Graph *g) {
+  NodeOrder order = scans_order(g, g->nodes.n, g->nodes.at);
+  for (int i = 0; i < order.n; i++) order.at[i]->id = i;
+  for (int i = 0; i < order.n; i++) g->nodes.at[i] = order.at[i];
+  scans_place(g);
+}
+
 /* ---- questions ---- */
 
 static bool shape_fits(const Node *carry, const Node *n, bool init) {

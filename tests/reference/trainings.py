@@ -703,8 +703,51 @@ def semi():
     return t
 
 
+class ConvolvedRnn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.out = nn.Conv1d(3, 4, 3, padding=1), nn.LayerNorm(5), nn.Linear(5, 3)
+        self.rnn = nn.RNN(4, 5)
+
+    def forward(self, x):
+        """The steps by hand: vmap does not go through nn.RNN."""
+        s, w, h = self.conv(x.T).T, self.rnn, torch.zeros(5).to(x.dtype)
+        for t in range(6):
+            h = torch.tanh(F.linear(s[t], w.weight_ih_l0, w.bias_ih_l0) + F.linear(h, w.weight_hh_l0, w.bias_hh_l0))
+        return self.out(self.norm(h))
+
+
+def private():
+    """Gradients of each example, by vmap."""
+    t = Training(32)
+    net = t.model("net", ConvolvedRnn())
+    t.normal("x", 6, 3), t.integers("y", 3)
+    t.start()
+    scores = lambda p, x: torch.func.functional_call(net, p, (x,))
+    loss = lambda p, x, y: F.cross_entropy(scores(p, x), y)
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    length = lambda g: torch.sqrt(sum((v ** 2).sum() for v in g.values()))
+    now = lambda: {k: v.detach() for k, v in net.named_parameters()}
+    optimizer = torch.optim.SGD(net.parameters(), 0.1, foreach=False)
+    for b in t.batches():
+        g = each(now(), b["x"], b["y"])
+        cut = torch.clamp(0.8 / torch.func.vmap(length)(g), max=1)
+        mean = {k: torch.einsum("b,b...->...", cut, v) / len(cut) for k, v in g.items()}
+        t.step(optimizer, sum((mean[k] * v).sum() for k, v in net.named_parameters()), "net")
+    p, d = now(), t.data
+    g = each(p, d["x"], d["y"])
+    rest = lambda w, x, y: length(torch.func.grad(loss)({**p, "out.weight": w}, x, y))
+    by_bias = lambda f: torch.func.vmap(torch.func.jacrev(lambda b, x: f(scores({**p, "out.bias": b}, x))), in_dims=(None, 0))
+    curved = torch.func.vmap(torch.func.grad(rest), in_dims=(None, 0, 0))(p["out.weight"], d["x"], d["y"])
+    t.got["value/length"] = torch.func.vmap(length)(g).numpy()
+    t.got["value/common"] = sum(torch.einsum("b...,...->b", v, p[k]) for k, v in g.items()).numpy()
+    t.got["value/curved"] = curved.flatten(1).norm(dim=1).numpy()
+    t.got["value/classes"] = (by_bias(lambda s: s)(p["out.bias"], d["x"]) - by_bias(lambda s: s.softmax(0))(p["out.bias"], d["x"])).numpy()
+    return t
+
+
 TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate, structures, optimizers,
-             bilstm, unbiased, seq2seq, gpt, bert, ctc, vit, unet, residual, inception, semi]
+             bilstm, unbiased, seq2seq, gpt, bert, ctc, vit, unet, residual, inception, semi, private]
 
 
 def rounded(exact, f):
