@@ -286,7 +286,7 @@ static void look_again(Streams *s, Consumer *c) {
 
 /* Whether all that reads n reads it as a tile value. */
 static bool is_tile_to_all(Streams *s, const Node *n, const bool *accepts) {
-  if (s->is_read_else[n->id] || accepts[n->id]) return false;
+  if (s->is_read_else[n->id]) return false;
   for (int i = 0; i < s->readers[n->id].n; i++) {
     const Node *reader = s->readers[n->id].at[i];
     if (!accepts[reader->id] && !s->is_tile[reader->id]) return false;
@@ -294,9 +294,23 @@ static bool is_tile_to_all(Streams *s, const Node *n, const bool *accepts) {
   return true;
 }
 
+/* What is a tile to some of its readers only, or, where there is no such, takes tile values itself: its sums need
+ * those no more where they are taken back. Whether there was any. */
+static bool take_from(Streams *s, const bool *accepts) {
+  bool changed = false;
+  for (int takes = 0; takes < 2 && !changed; takes++)
+    for (int i = 0; i < s->n; i++) {
+      bool fits = takes ? !accepts[i] : is_tile_to_all(s, s->g->nodes.at[i], accepts);
+      if (!s->is_tile[i] || fits) continue;
+      s->may_be[i] = false;
+      changed = true;
+    }
+  return changed;
+}
+
 /* One round: false where nothing was taken back. */
 static bool take_back(Streams *s) {
-  bool *accepts = NEW_ARRAY(s->scratch, bool, s->n), changed = false;
+  bool *accepts = NEW_ARRAY(s->scratch, bool, s->n);
   memset(s->is_tile, 0, sizeof(bool) * (size_t)s->n);
   memset(s->is_read_else, 0, sizeof(bool) * (size_t)s->n);
   for (int i = 0; i < s->consumers.n; i++) {
@@ -305,12 +319,7 @@ static bool take_back(Streams *s) {
     accepts[c->n->id] = c->accepted;
     for (int k = 0; k < c->tiles.n && c->accepted; k++) s->is_tile[c->tiles.at[k]->node->id] = true;
   }
-  for (int i = 0; i < s->n; i++)
-    if (s->is_tile[i] && !is_tile_to_all(s, s->g->nodes.at[i], accepts)) {
-      s->may_be[i] = false;
-      changed = true;
-    }
-  return changed;
+  return take_from(s, accepts);
 }
 
 static bool may_be_value(const Streams *s, const Node *n) {

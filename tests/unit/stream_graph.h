@@ -7,12 +7,13 @@
 typedef enum StreamMask { MASK_none, MASK_causal, MASK_window, MASK_lengths, MASK_some } StreamMask;
 
 typedef struct StreamCase {
-  const char *name, *dtype;
-  int heads, shared; /* heads of queries; how many of these have the keys and values of one */
+  const char *name, *dtype; /* bf16: what is given, as factors of f32 */
+  int heads, shared;        /* heads of queries; how many of these have the keys and values of one */
   int queries, keys, width, values;
   StreamMask mask;
-  bool bias, derived,
-      narrow; /* a bias for each query and key, which is an input; the gradients by q, k, v; factors in bf16 */
+  bool bias, derived, narrow; /* a bias for each query and key, which is an input; the gradients by q, k, v; factors
+                                 in bf16 */
+  bool projected;             /* products are made of the results: their gradients are products, too */
 } StreamCase;
 
 extern const StreamCase stream_cases[];
