@@ -3,7 +3,8 @@
  *
  * In, out: a graph without grad, after layout. Tiles read each element many times; a copy is written once, by the
  * kernel that makes the tensor where it can, halves all these reads, and comes to the units for matrices as it lies.
- * Values that fusion put into the product stay there. Every product rounds the same numbers as before. */
+ * Values that fusion put into the product stay there, and tiles of streams are no tensors. Every product rounds the
+ * same numbers as before. */
 #include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/pass.h"
@@ -13,6 +14,7 @@ enum { LARGE = 1 << 22 /* multiplications: of fewer, a copy takes longer than it
 typedef struct Halves {
   Graph *g;
   Arena *scratch;
+  int stream;              /* of the node that is looked at */
   Node **copy;             /* by node id; NULL: none yet */
   ExprList rounded, plain; /* reads of a body: those that a cast narrows, and those that anything else uses */
 } Halves;
@@ -28,7 +30,8 @@ static void look_at(void *cx, Expr *x) {
   for (int i = 0; x->kind == EXPR_OP && i < x->n; i++) {
     Expr *a = x->arg[i];
     bool narrows = x->op == OP_cast && x->dtype == h->g->products;
-    if (a->kind == EXPR_READ && a->node->rank > 0) vec_push(h->scratch, narrows ? &h->rounded : &h->plain, a);
+    if (a->kind != EXPR_READ || a->node->rank == 0 || (h->stream && a->node->stream == h->stream)) continue;
+    vec_push(h->scratch, narrows ? &h->rounded : &h->plain, a);
   }
 }
 
@@ -50,6 +53,7 @@ static void read_copies(Halves *h, Node *n) {
   Contraction *c;
   if (node_point_count(n) < LARGE || classify(h->g, n, h->scratch, &c) != KERNEL_contraction) return;
   h->rounded = h->plain = (ExprList){0};
+  h->stream = n->stream;
   expr_visit(n->body, look_at, h);
   Expr *body = expr_map(&(ExprMap){.ir = h->g->ir, .read = read_copy, .cx = h}, n->body);
   if (body != n->body) n->forward = graph_with_body(h->g, n, body, NULL);
@@ -63,7 +67,7 @@ bool pass_halve(Graph *g, PassContext *cx) {
   for (int i = 0; i < count; i++) h.copy[i] = NULL;
   for (int i = 0; i < count; i++) {
     Node *n = g->nodes.at[i];
-    if (n->kind == NODE_comp && !n->stream) read_copies(&h, n);
+    if (n->kind == NODE_comp) read_copies(&h, n);
   }
   arena_free(h.scratch);
   return graph_renew(g);

@@ -18,6 +18,7 @@ enum {
   MOST_LINES = 64,        /* of which fragments are in registers at a time */
   MOST_SHARED = 96 << 10, /* bytes: what every sm_80 and later has for a block */
   MOST_REGISTERS = 152,   /* of a thread, for sums and weights */
+  MANY_REGISTERS = 112,   /* that leave few for what brings operands */
 };
 
 struct Units {
@@ -90,6 +91,7 @@ static bool try_tile(Flow *f, int warps, int columns) {
   f->tile_columns = columns;
   for (int i = 0; i < f->k->members.n; i++)
     if (f->product[i].node) set_tile(f, i);
+  for (int i = 0; i < f->k->members.n; i++) u->slices[i].tight = registers(f) > MANY_REGISTERS;
   return u->left + STAGES * u->stage <= MOST_SHARED && registers(f) <= MOST_REGISTERS;
 }
 
@@ -141,7 +143,7 @@ void units_place(Flow *f) {
 /* All slices of one operand of product i, from `number` on, begin to come to `to`. */
 static void bring(Flow *f, int i, const Operand *o, const char *number, const char *to, int bytes) {
   Text *t = f->t;
-  text_line(t, "NN_UNROLL");
+  text_line(t, f->units->slices[i].tight ? "NN_ROLLED" : "NN_UNROLL");
   text_open(t, "for (int s = 0; s < %d; s++)", slices_of_product(f, i));
   slice_begin(&f->units->slices[i], o, number, text_printf(t, "(%s + s * %d)", to, bytes));
   text_close(t);
@@ -181,8 +183,9 @@ static void multiply_step(Flow *f, int i, bool spread, const char *at) {
   Slices *x = &u->slices[i];
   int of_slice = x->steps / unit_k(u), lines = f->product[i].tile_n;
   const char *tile = text_printf(t, "(now_tile + %d + step / %d * %d)", u->right_at[i], of_slice, slice_bytes(x));
-  for (int from = 0; from < lines; from += MOST_LINES) {
-    int n = lines - from < MOST_LINES ? lines - from : MOST_LINES;
+  int most = x->tight ? 16 : MOST_LINES;
+  for (int from = 0; from < lines; from += most) {
+    int n = lines - from < most ? lines - from : most;
     text_open(t, "%s", "");
     text_line(t, "u32 right[%d][4];", n / 16);
     slice_fragments(x, &x->b, tile, text_printf(t, "%d", from), n, text_printf(t, "step %% %d", of_slice), spread);

@@ -30,6 +30,7 @@ typedef struct Slices {
   DType type;  /* of the factors; f32: tf32 */
   int steps;   /* of K in a slice */
   int threads; /* that bring them */
+  bool tight;  /* there are few registers for it: one piece after the other */
   Operand a, b;
 } Slices;
 

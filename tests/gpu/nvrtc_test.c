@@ -215,6 +215,19 @@ static void check_products(Matrix *m, const CudaJob *job, const char *symbol) {
   m->bad++;
 }
 
+/* Whether the text has a kernel for the architecture: others are for sm_90a, or for all but it. */
+static bool has_kernel(const CudaJob *job) {
+  bool on_90a = !strcmp(job->arch, "sm_90a");
+  for (const char *k = job->text; (k = strstr(k, "\nNN_KERNEL(")); k++) {
+    const char *line = k;
+    while (line > job->text && line[-1] != '\n') line--;
+    bool only = !strncmp(line, "#if defined(NN_WARPGROUPS)", 26),
+         not = !strncmp(line, "#if !defined(NN_WARPGROUPS)", 27);
+    if (on_90a ? !not : !only) return true;
+  }
+  return false;
+}
+
 static void look_at(Matrix *m, int i) {
   const CudaJob *job = &m->jobs.at[i];
   const char *program = m->programs.at[i], *note = job->log ? strstr(job->log, "(C75") : NULL;
@@ -223,7 +236,7 @@ static void look_at(Matrix *m, int i) {
   if (job->error || strncmp(job->arch, "sm_", 3) != 0) return;
   if (m->list) printf("cubin %s %s %s\n", kept_path(m, job, "code"), job->arch, program);
   CudaUses uses = nvrtc_uses(m->arena, job->log);
-  if (uses.n == 0) printf("%s, %s: no kernel\n", program, job->arch), m->bad++;
+  if (uses.n == 0 && has_kernel(job)) printf("%s, %s: no kernel\n", program, job->arch), m->bad++;
   for (int k = 0; k < uses.n; k++) {
     const CudaUse *u = &uses.at[k];
     if (m->counts) print_counts(job, u->symbol);
