@@ -20,7 +20,9 @@ static CpuModule *module_new(Arena *a, const char *name, const char *march, int 
   m->arena = a;
   m->level = level;
   m->first = m;
-  *error = cpu_machine_new(march, level, &m->machine, &m->target);
+  *error = cpu_target(march, &m->target);
+  if (!*error) *error = cpu_llvm_open(a);
+  if (!*error) *error = cpu_machine_new(march, level, &m->machine);
   if (*error) return NULL;
   m->context = LLVMContextCreate();
   m->module = LLVMModuleCreateWithNameInContext(name, m->context);
@@ -33,9 +35,10 @@ static CpuModule *module_new(Arena *a, const char *name, const char *march, int 
 
 CpuModule *cpu_module_new(Arena *a, const char *name, const char *march, int level, const char **error) {
   static bool installed; /* the handler is LLVM's global, and there is one */
-  if (!installed) LLVMInstallFatalErrorHandler(fatal);
-  installed = true;
-  return module_new(a, name, march, level, error);
+  CpuModule *m = module_new(a, name, march, level, error);
+  if (m && !installed) LLVMInstallFatalErrorHandler(fatal);
+  installed |= m != NULL;
+  return m;
 }
 
 CpuModule *cpu_module_beside(CpuModule *m, const char *march, int level) {

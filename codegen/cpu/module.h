@@ -38,7 +38,10 @@ void cpu_set_nounwind(CpuModule *m, LLVMValueRef function);
 /* Of a function that kernels call, whose name tells all of its body. */
 void cpu_set_helper(CpuModule *m, LLVMValueRef function);
 
-/* target.c. The caller disposes the machine. */
-const char *cpu_machine_new(const char *march, int level, LLVMTargetMachineRef *machine, Target *t);
+/* llvm.c. Before any function of LLVM is called; again is free. Returns NULL, or a sentence on what is missing. */
+const char *cpu_llvm_open(Arena *a);
+
+/* target.c. Of a march that cpu_target takes; the caller disposes the machine. */
+const char *cpu_machine_new(const char *march, int level, LLVMTargetMachineRef *machine);
 
 #endif

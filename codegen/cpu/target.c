@@ -23,12 +23,12 @@ static int64_t cache_bytes(int name, int64_t otherwise) {
   return n > 0 ? n : otherwise;
 }
 
-static Target native_target(const char *features) {
+static Target native_target(void) {
   Target t = {.vector_bytes = 16, .registers = 16};
-  t.fma = strstr(features, "+fma") != NULL;
-  if (strstr(features, "+avx2") && t.fma) t.vector_bytes = 32;
-  if (strstr(features, "+avx512f") && strstr(features, "+avx512dq") && strstr(features, "+avx512bw") &&
-      strstr(features, "+avx512vl")) {
+  t.fma = __builtin_cpu_supports("fma");
+  if (__builtin_cpu_supports("avx2") && t.fma) t.vector_bytes = 32;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl")) {
     t.vector_bytes = 64;
     t.registers = 32;
   }
@@ -54,21 +54,26 @@ static const char *machine_new(const char *cpu, const char *features, int level,
   return *machine ? NULL : "LLVM could not make a code generator for this cpu";
 }
 
-const char *cpu_machine_new(const char *march, int level, LLVMTargetMachineRef *machine, Target *t) {
-  if (strcmp(march, "native") == 0) {
-    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
-    *t = native_target(features);
-    const char *error = machine ? machine_new(cpu, features, level, machine) : NULL;
-    LLVMDisposeMessage(cpu);
-    LLVMDisposeMessage(features);
-    return error;
-  }
+/* The row of a march's name; NULL of one that there is not, and of native. */
+static const March *march_named(const char *name) {
   for (size_t i = 0; i < sizeof marches / sizeof *marches; i++)
-    if (strcmp(march, marches[i].name) == 0) {
-      *t = marches[i].target;
-      return machine ? machine_new(marches[i].cpu, "", level, machine) : NULL;
-    }
-  return "-march is one of native, x86-64-v2, x86-64-v3, x86-64-v4";
+    if (!strcmp(name, marches[i].name)) return &marches[i];
+  return NULL;
 }
 
-const char *cpu_target(const char *march, Target *t) { return cpu_machine_new(march, 0, NULL, t); }
+const char *cpu_target(const char *march, Target *t) {
+  const March *m = march_named(march);
+  if (!m && strcmp(march, "native")) return "-march is one of native, x86-64-v2, x86-64-v3, x86-64-v4";
+  *t = m ? m->target : native_target();
+  return NULL;
+}
+
+const char *cpu_machine_new(const char *march, int level, LLVMTargetMachineRef *machine) {
+  const March *m = march_named(march);
+  if (m) return machine_new(m->cpu, "", level, machine);
+  char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
+  const char *error = machine_new(cpu, features, level, machine);
+  LLVMDisposeMessage(cpu);
+  LLVMDisposeMessage(features);
+  return error;
+}
