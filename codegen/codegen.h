@@ -17,14 +17,18 @@ typedef struct CpuModule CpuModule;
  * a sentence that lists the names. */
 const char *cpu_target(const char *march, Target *t);
 
+/* Begins to get ready for the first module, while the caller does other things, other than to fork. */
+void cpu_llvm_begin(void);
+
 /* An empty module for one object. `level` is -O: 0 is the same code, translated with less care. On a mistake (an
  * unknown march, LLVM without x86) returns NULL and a sentence in *error. */
 CpuModule *cpu_module_new(Arena *a, const char *name, const char *march, int level, const char **error);
 /* Another module for the same program, at its own level, with a context and an arena of its own: the two can be
- * translated at the same time. A kernel that one of those beside each other has is made in none of the others. */
+ * translated at the same time. A kernel that one of those beside each other has is made in none of the others, nor
+ * what kernels call. */
 CpuModule *cpu_module_beside(CpuModule *m, const char *march, int level);
 void cpu_module_free(CpuModule *m);
-int64_t cpu_module_size(const CpuModule *m); /* instructions so far, to share out work */
+int64_t cpu_module_size(const CpuModule *m); /* instructions of kernels so far, to share out work */
 const Target *cpu_module_target(const CpuModule *m);
 
 /* Adds the function k->symbol (once: kernels of equal symbol are the same code):
@@ -40,8 +44,13 @@ typedef enum CpuForm { CPU_LLVM, CPU_ASSEMBLY, CPU_OBJECT } CpuForm;
 
 /* Verifies, optimises (once) and appends the module in the given form to out. NULL, or LLVM's message wrapped. */
 const char *cpu_module_write(CpuModule *m, CpuForm form, Buf *out);
-/* The objects of n modules, each made by a thread of its own. */
-const char *cpu_modules_write(CpuModule *const *m, int n, Buf *objects);
+
+/* Objects made by as many threads as there are processors, while other modules are written. */
+typedef struct CpuTeam CpuTeam;
+CpuTeam *cpu_team_new(Arena *a);                  /* `a` is used by the caller's thread alone */
+void cpu_team_give(CpuTeam *t, CpuModule *m);     /* m is the team's until it has finished */
+const char *cpu_team_finish(CpuTeam *t);          /* waits for all, helping; again is free. NULL, or a message */
+const Buf *cpu_module_object(const CpuModule *m); /* after that; freed with the module */
 
 /* ---- constants, for tables ---- */
 

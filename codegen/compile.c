@@ -44,41 +44,44 @@ static const char *target_features(const Target *t) {
   return "";
 }
 
-/* Gradients for --save-grads are a look at a model, taken once: their kernels are translated with less care, unless
- * nnc was told that batches will be taken in pieces. */
+/* The first values are made once, and their draws are a function beside the kernels; gradients for --save-grads are a
+ * look at a model, taken once, unless nnc was told that batches will be taken in pieces: such kernels are translated
+ * with less care. */
 static bool is_seldom_run(const Compilation *c, const Graph *g) {
   const Program *p = c->program;
+  if (g == p->init) return true;
   for (int i = 0; i < p->train.n; i++)
     if (p->train.at[i].grads == g) return c->options->micro_batch == 0;
   return false;
 }
 
-static void make_modules(Compilation *c, CpuModule *first) {
-  const CompileOptions *o = c->options;
-  vec_push(c->arena, &c->modules, first);
-  for (int i = 1; i < o->modules; i++)
-    vec_push(c->arena, &c->modules, cpu_module_beside(first, o->march, o->passes.level));
+/* ---- modules ---- */
+
+/* Instructions of kernels in a module: many modules keep all threads at work to the end, and each costs a little. The
+ * number is fixed, and with it the program's bytes. */
+enum { MODULE_SIZE = 2000 };
+
+static void give(Compilation *c, CpuModule *m) {
+  if (c->team) cpu_team_give(c->team, m);
 }
 
-/* Each kernel to the module that has the least. */
-static void emit_kernels(Compilation *c, const Schedule *s) {
-  for (int k = 0; k < s->kernels.n; k++) {
-    CpuModule *least = c->modules.at[0];
-    for (int i = 1; i < c->modules.n; i++)
-      if (cpu_module_size(c->modules.at[i]) < cpu_module_size(least)) least = c->modules.at[i];
-    cpu_emit_kernel(least, s, s->kernels.at[k]);
-  }
-}
-
-/* After all others, whose kernels they may have too. */
-static void emit_seldom_run(Compilation *c) {
+/* Kernels of graphs that are seldom run, or of the others: into modules of their own where a team translates them. */
+static void emit_kernels(Compilation *c, bool seldom) {
   const CompileOptions *o = c->options;
-  CpuModule *m = c->modules.at[0];
-  if (c->modules.n > 1) vec_push(c->arena, &c->modules, m = cpu_module_beside(m, o->march, 0));
+  CpuModule *first = c->modules.at[0], *m = NULL;
   for (int i = 0; i < c->schedules.n; i++) {
     const Schedule *s = c->schedules.at[i];
-    for (int k = 0; is_seldom_run(c, s->graph) && k < s->kernels.n; k++) cpu_emit_kernel(m, s, s->kernels.at[k]);
+    for (int k = 0; is_seldom_run(c, s->graph) == seldom && k < s->kernels.n; k++) {
+      if (!m && c->team)
+        vec_push(c->arena, &c->modules, cpu_module_beside(first, o->march, seldom ? 0 : o->passes.level));
+      m = c->modules.at[c->modules.n - 1];
+      cpu_emit_kernel(m, s, s->kernels.at[k]);
+      if (!c->team || cpu_module_size(m) < MODULE_SIZE) continue;
+      give(c, m);
+      m = NULL;
+    }
   }
+  if (m) give(c, m);
 }
 
 const char *compile_code(Compilation *c) {
@@ -86,10 +89,10 @@ const char *compile_code(Compilation *c) {
   const CompileOptions *o = c->options;
   CpuModule *first = cpu_module_new(c->arena, c->program->name, o->march, o->passes.level, &error);
   if (!first) return error;
-  make_modules(c, first);
-  for (int i = 0; i < c->schedules.n; i++)
-    if (!is_seldom_run(c, c->schedules.at[i]->graph)) emit_kernels(c, c->schedules.at[i]);
-  emit_seldom_run(c);
+  vec_push(c->arena, &c->modules, first);
+  if (o->objects) c->team = cpu_team_new(c->arena);
+  emit_kernels(c, false);
+  emit_kernels(c, true); /* after all others, whose kernels they may have too */
   NnrtCuda cuda = {.n_images = c->images.n, .images = c->images.at};
   const TablesOptions tables = {.only = o->only,
                                 .cpu = target_features(cpu_module_target(first)),
@@ -105,7 +108,16 @@ const char *compile_code(Compilation *c) {
   return NULL;
 }
 
+const char *compile_objects(Compilation *c, Objects *objects) {
+  if (!c->team) c->team = cpu_team_new(c->arena);
+  cpu_team_give(c->team, c->modules.at[0]);
+  const char *error = cpu_team_finish(c->team);
+  for (int i = 0; i < c->modules.n && !error; i++) vec_push(c->arena, objects, *cpu_module_object(c->modules.at[i]));
+  return error;
+}
+
 void compile_end(Compilation *c) {
+  if (c->team) cpu_team_finish(c->team);
   for (int i = c->modules.n - 1; i >= 0; i--) cpu_module_free(c->modules.at[i]);
   c->modules.n = 0;
 }

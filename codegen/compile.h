@@ -4,7 +4,7 @@
  *     compile_passes(c)       the graphs rewritten: derive, simplify, fuse
  *     compile_schedules(c)    kernels, buffers and places
  *     compile_code(c)         every kernel once, in one module or several; the program's tables
- *     cpu_modules_write(c->modules.at, c->modules.n, objects)
+ *     compile_objects(c, &objects)
  *     compile_end(c) */
 #ifndef NNC_CODEGEN_COMPILE_H
 #define NNC_CODEGEN_COMPILE_H
@@ -22,9 +22,11 @@ typedef struct CompileOptions {
   int64_t
       micro_batch; /* examples of a piece, unless the program's option says otherwise; -1: auto, 0: whole batches */
   const Sources *sources;
-  bool tf32;   /* Schedule.tf32 */
-  int modules; /* that are translated at the same time; 0 and 1: one for everything */
+  bool tf32;    /* Schedule.tf32 */
+  bool objects; /* are made while kernels are still emitted, of several modules; else one module has everything */
 } CompileOptions;
+
+typedef Vec(Buf) Objects;
 
 typedef struct Compilation {
   Arena *arena;
@@ -34,6 +36,7 @@ typedef struct Compilation {
   GraphList graphs;          /* those that the program needs */
   Vec(Schedule *) schedules; /* one for each graph, in order */
   Vec(CpuModule *) modules;  /* the first has the tables */
+  CpuTeam *team;             /* that translates them; NULL: none does */
   CudaProgram *kernels;      /* of GPUs; NULL: none */
   Vec(NnrtCudaImage) images; /* code for GPUs, the best first; none: the program runs on the processor alone */
   NnrtProgram *tables;
@@ -52,6 +55,9 @@ const char *compile_schedules(Compilation *c);
 /* Makes the modules, emits every kernel and then the tables, which hold what emission found out. NULL or a sentence.
  */
 const char *compile_code(Compilation *c);
+
+/* The objects of all modules, which live until compile_end. NULL, or a message. */
+const char *compile_objects(Compilation *c, Objects *objects);
 
 void compile_end(Compilation *c);
 

@@ -87,7 +87,7 @@ static void wake_sleepers(NnrtPool *p) {
   futex(&p->wakes, FUTEX_WAKE, INT32_MAX);
 }
 
-static int processors(void) {
+int nnrt_processors(void) {
   cpu_set_t set;
   CPU_ZERO(&set);
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -108,7 +108,7 @@ static void start_workers(NnrtPool *p) {
 
 int nnrt_pool_open(NnrtPool **pool, int threads, NnrtError *e) {
   *pool = NULL;
-  if (threads == 0) threads = processors();
+  if (threads == 0) threads = nnrt_processors();
   if (threads < 1) return nnrt_fail(e, NNRT_EINVAL, "%d threads", threads);
   if (threads > MAX_THREADS) threads = MAX_THREADS;
   NnrtPool *p = aligned_alloc(64, (sizeof *p + 63) / 64 * 64);

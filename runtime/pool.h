@@ -12,6 +12,8 @@ typedef struct NnrtPool NnrtPool;
 /* Chunk `chunk` of a job; `thread` in [0, threads) is the calling thread's number, for memory of its own. */
 typedef void NnrtChunk(void *context, int64_t chunk, int thread);
 
+int nnrt_processors(void); /* that the process may use */
+
 /* threads >= 1, the caller's included; 0: as many as the process may use processors. With 1 nothing is started. */
 int nnrt_pool_open(NnrtPool **pool, int threads, NnrtError *e);
 void nnrt_pool_close(NnrtPool *pool); /* NULL is allowed */

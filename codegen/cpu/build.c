@@ -246,19 +246,15 @@ Value convert_int(Build *b, Value x, Type element, bool is_signed) {
 
 /* ---- helpers ---- */
 
-static Value make_helper(Build *b, const char *name, HelperBody body, Type result, Type *types, int n) {
+static void write_helper(Build *b, Value function, HelperBody body, int n) {
   Build inner;
   build_open(&inner, b->m);
-  Type type = LLVMFunctionType(result, types, (unsigned)n, false);
-  inner.function = LLVMAddFunction(b->m->module, name, type);
-  cpu_set_helper(b->m, inner.function);
-  LLVMPositionBuilderAtEnd(inner.b, LLVMAppendBasicBlockInContext(b->c, inner.function, ""));
+  inner.function = function;
+  LLVMPositionBuilderAtEnd(inner.b, LLVMAppendBasicBlockInContext(b->c, function, ""));
   Value args[4];
-  for (int i = 0; i < n; i++) args[i] = LLVMGetParam(inner.function, (unsigned)i);
+  for (int i = 0; i < n; i++) args[i] = LLVMGetParam(function, (unsigned)i);
   LLVMBuildRet(inner.b, body(&inner, args));
-  Value f = inner.function;
   build_close(&inner);
-  return f;
 }
 
 /* Arguments and result are of one type, which is part of the helper's name. */
@@ -266,7 +262,9 @@ Value call_helper(Build *b, const char *name, HelperBody body, Value *args, int 
   Type t = LLVMTypeOf(args[0]), types[4];
   for (int i = 0; i < n; i++) types[i] = t;
   const char *full = arena_printf(b->m->arena, "nnc.%s.%dx%d", name, lanes_of(args[0]), bits_of(t));
-  Value f = LLVMGetNamedFunction(b->m->module, full);
-  if (!f) f = make_helper(b, full, body, t, types, n);
-  return LLVMBuildCall2(b->b, LLVMGlobalGetValueType(f), f, args, (unsigned)n, "");
+  Type type = LLVMFunctionType(t, types, (unsigned)n, false);
+  bool is_new;
+  Value f = cpu_helper(b->m, full, type, &is_new);
+  if (is_new) write_helper(b, f, body, n);
+  return LLVMBuildCall2(b->b, type, f, args, (unsigned)n, "");
 }

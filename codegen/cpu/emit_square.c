@@ -36,22 +36,17 @@ static void square_body(Product *p, bool masked, Value *a) {
 }
 
 /* The function's code is written where the kernel's was: its builder stands aside meanwhile. */
-static LLVMValueRef define_square(Product *p, const char *name, bool masked) {
+static void write_square(Product *p, LLVMValueRef f, bool masked) {
   Emit *e = p->e;
   Build kernel = e->b;
   build_open(&e->b, kernel.m);
-  Build *b = &e->b;
-  Type types[ARGUMENTS] = {b->ptr, b->i64, b->i64, b->i64, b->ptr, b->i64};
-  LLVMValueRef f = LLVMAddFunction(b->m->module, name, LLVMFunctionType(b->none, types, ARGUMENTS, false));
-  cpu_set_helper(b->m, f);
-  LLVMPositionBuilderAtEnd(b->b, LLVMAppendBasicBlockInContext(b->c, f, ""));
+  LLVMPositionBuilderAtEnd(e->b.b, LLVMAppendBasicBlockInContext(e->b.c, f, ""));
   Value args[ARGUMENTS];
   for (int i = 0; i < ARGUMENTS; i++) args[i] = LLVMGetParam(f, (unsigned)i);
   square_body(p, masked, args);
-  LLVMBuildRetVoid(b->b);
-  build_close(b);
+  LLVMBuildRetVoid(e->b.b);
+  build_close(&e->b);
   e->b = kernel;
-  return f;
 }
 
 /* The scalar work for rows that are not there hides behind the shuffles, and so do masks that the processor has
@@ -62,10 +57,13 @@ void emit_square(Product *p, const Square *s) {
   bool masked = s->count || has_mask_registers(p);
   const char *name =
       arena_printf(e->arena, "nnc.square.%dx%d%s", e->lanes, (int)p->size * 8, masked ? ".masked" : "");
-  LLVMValueRef f = LLVMGetNamedFunction(b->m->module, name);
-  if (!f) f = define_square(p, name, masked);
+  Type types[ARGUMENTS] = {b->ptr, b->i64, b->i64, b->i64, b->ptr, b->i64};
+  Type type = LLVMFunctionType(b->none, types, ARGUMENTS, false);
+  bool is_new;
+  LLVMValueRef f = cpu_helper(b->m, name, type, &is_new);
+  if (is_new) write_square(p, f, masked);
   Value lanes = index64(b, e->lanes);
   Value args[ARGUMENTS] = {s->from, index64(b, s->stride),   s->last ? s->last : lanes, s->count ? s->count : lanes,
                            s->to,   index64(b, s->to_stride)};
-  LLVMBuildCall2(b->b, LLVMGlobalGetValueType(f), f, args, ARGUMENTS, "");
+  LLVMBuildCall2(b->b, type, f, args, ARGUMENTS, "");
 }

@@ -1,6 +1,9 @@
-/* llvm.c - LLVM's library is loaded when the first code is made: loading takes longer than checking most programs. */
+/* llvm.c - LLVM's library is loaded when the first code is made: loading takes longer than checking most programs.
+ * Who knows that there will be code has it loaded meanwhile, by a thread of its own. */
 #include <dlfcn.h>
-#include <stdlib.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <llvm-c/Target.h>
 
 #include "codegen/cpu/module.h"
 
@@ -12,17 +15,33 @@ static const char *const names[] = {
 
 extern void *llvm_functions[sizeof names / sizeof *names]; /* llvm.S */
 
-const char *cpu_llvm_open(Arena *a) {
-  static void *library;
-  if (library) return NULL;
-  library = dlopen(LLVM_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
+static enum { NOT_BEGUN, BEGUN, DONE } state;
+static pthread_t loader;
+static char missing[512]; /* what is; empty if nothing */
+
+static void *load(void *unused) {
+  void *library = dlopen(LLVM_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
   if (!library)
-    return arena_printf(a, "LLVM is not here (%s); install it (Debian: apt install libllvm%d)", dlerror(),
-                        LLVM_VERSION);
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (!(llvm_functions[i] = dlsym(library, names[i]))) {
-      library = NULL;
-      return arena_printf(a, "the library that was loaded as LLVM lacks %s", names[i]);
-    }
-  return NULL;
+    snprintf(missing, sizeof missing, "LLVM is not here (%s); install it (Debian: apt install libllvm%d)", dlerror(),
+             LLVM_VERSION);
+  for (size_t i = 0; library && !*missing && i < sizeof names / sizeof *names; i++)
+    if (!(llvm_functions[i] = dlsym(library, names[i])))
+      snprintf(missing, sizeof missing, "the library that was loaded as LLVM lacks %s", names[i]);
+  if (*missing) return unused;
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+  return unused;
+}
+
+void cpu_llvm_begin(void) {
+  if (state == NOT_BEGUN && pthread_create(&loader, NULL, load, NULL) == 0) state = BEGUN;
+}
+
+const char *cpu_llvm_open(void) {
+  if (state == BEGUN) pthread_join(loader, NULL);
+  if (state == NOT_BEGUN) load(NULL);
+  state = DONE;
+  return *missing ? missing : NULL;
 }

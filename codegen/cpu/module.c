@@ -3,10 +3,8 @@
  * The kernels come vectorised and unrolled from emit_*.c; LLVM's own pipelines double the time and gain nothing, so
  * only the passes that shorten straight-line code run. -O0 differs in these passes and in the care of instruction
  * selection: the code that is given to LLVM is the same. */
-#include <pthread.h>
 #include <string.h>
 #include <llvm-c/Analysis.h>
-#include <llvm-c/Comdat.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/ErrorHandling.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -21,7 +19,7 @@ static CpuModule *module_new(Arena *a, const char *name, const char *march, int 
   m->level = level;
   m->first = m;
   *error = cpu_target(march, &m->target);
-  if (!*error) *error = cpu_llvm_open(a);
+  if (!*error) *error = cpu_llvm_open();
   if (!*error) *error = cpu_machine_new(march, level, &m->machine);
   if (*error) return NULL;
   m->context = LLVMContextCreate();
@@ -51,11 +49,14 @@ CpuModule *cpu_module_beside(CpuModule *m, const char *march, int level) {
 }
 
 void cpu_module_free(CpuModule *m) {
+  buf_free(&m->object);
   LLVMDisposeModule(m->module);
   LLVMContextDispose(m->context);
   LLVMDisposeTargetMachine(m->machine);
   if (m->first != m) arena_free(m->arena);
 }
+
+const Buf *cpu_module_object(const CpuModule *m) { return &m->object; }
 
 int64_t cpu_module_size(const CpuModule *m) { return m->size; }
 
@@ -65,14 +66,18 @@ void cpu_set_nounwind(CpuModule *m, LLVMValueRef function) {
                           LLVMCreateEnumAttribute(m->context, kind, 0));
 }
 
-/* The modules of a program have helpers in common, of which one copy is linked; where they were translated with less
- * care they stay by themselves. */
-void cpu_set_helper(CpuModule *m, LLVMValueRef function) {
-  cpu_set_nounwind(m, function);
-  LLVMSetLinkage(function, m->level ? LLVMLinkOnceODRLinkage : LLVMInternalLinkage);
-  if (!m->level) return;
-  LLVMSetVisibility(function, LLVMHiddenVisibility);
-  LLVMSetComdat(function, LLVMGetOrInsertComdat(m->module, LLVMGetValueName(function)));
+LLVMValueRef cpu_helper(CpuModule *m, const char *name, LLVMTypeRef type, bool *is_new) {
+  CpuModule *first = m->first;
+  LLVMValueRef f = LLVMGetNamedFunction(m->module, name);
+  *is_new = !f;
+  if (f) return f;
+  for (int i = 0; i < first->helpers.n; i++)
+    if (!strcmp(first->helpers.at[i], name)) *is_new = false;
+  if (*is_new) vec_push(first->arena, &first->helpers, arena_strndup(first->arena, name, strlen(name)));
+  f = LLVMAddFunction(m->module, name, type);
+  cpu_set_nounwind(m, f);
+  LLVMSetVisibility(f, LLVMHiddenVisibility);
+  return f;
 }
 
 const Target *cpu_module_target(const CpuModule *m) { return &m->target; }
@@ -118,37 +123,4 @@ const char *cpu_module_write(CpuModule *m, CpuForm form, Buf *out) {
   buf_write(out, LLVMGetBufferStart(memory), LLVMGetBufferSize(memory));
   LLVMDisposeMemoryBuffer(memory);
   return NULL;
-}
-
-/* ---- several at the same time ---- */
-
-typedef struct Translation {
-  CpuModule *module;
-  Buf *object;
-  const char *error;
-} Translation;
-
-static void *translate(void *argument) {
-  Translation *t = argument;
-  t->error = cpu_module_write(t->module, CPU_OBJECT, t->object);
-  return NULL;
-}
-
-const char *cpu_modules_write(CpuModule *const *m, int n, Buf *objects) {
-  Translation *all = NEW_ARRAY(m[0]->arena, Translation, n);
-  pthread_t *threads = NEW_ARRAY(m[0]->arena, pthread_t, n);
-  for (int i = 0; i < n; i++) {
-    all[i] = (Translation){m[i], &objects[i], NULL};
-    if (i && pthread_create(&threads[i], NULL, translate, &all[i]) != 0) {
-      threads[i] = 0;
-      translate(&all[i]); /* no thread to be had: one after the other */
-    }
-  }
-  translate(&all[0]);
-  const char *error = all[0].error;
-  for (int i = 1; i < n; i++) {
-    if (threads[i]) pthread_join(threads[i], NULL);
-    if (!error) error = all[i].error;
-  }
-  return error;
 }

@@ -38,10 +38,6 @@ static Target native_target(void) {
 }
 
 static const char *machine_new(const char *cpu, const char *features, int level, LLVMTargetMachineRef *machine) {
-  LLVMInitializeX86TargetInfo();
-  LLVMInitializeX86Target();
-  LLVMInitializeX86TargetMC();
-  LLVMInitializeX86AsmPrinter();
   LLVMTargetRef target = NULL;
   char *message = NULL;
   if (LLVMGetTargetFromTriple("x86_64-unknown-linux-gnu", &target, &message)) {

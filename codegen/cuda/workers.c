@@ -3,13 +3,14 @@
 #include "codegen/cuda/workers.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "runtime/pool.h"
 
 typedef struct Record { /* before the texts of these sizes, in this order */
   int job;
@@ -81,15 +82,9 @@ static void collect(Arena *a, Worker *w, CudaJobs jobs) {
   fclose(w->made);
 }
 
-static int processors(void) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 void cuda_translate(Arena *a, Nvrtc *n, CudaJobs jobs, int processes) {
   if (jobs.n == 0) return;
-  int started = 0, most = processes ? processes : processors();
+  int started = 0, most = processes ? processes : nnrt_processors();
   if (most > jobs.n) most = jobs.n;
   Worker *workers = NEW_ARRAY(a, Worker, most);
   atomic_int *next = mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

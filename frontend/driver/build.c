@@ -147,7 +147,9 @@ static int build_passes(Build *b) {
   if (o->only && !entry_exists(b->program, o->only)) return no_entry(b->program, o->only);
   o->sources = &b->session->sources;
   b->dump_after = o->passes.dump_after;
-  o->modules = wants_any(b, EMIT_llvm, EMIT_obj) ? 1 : 2; /* a program's code is shown as one text */
+  o->objects = wants(b, EMIT_exe) && !wants_any(b, EMIT_llvm, EMIT_obj); /* a program's code is shown as one text */
+  if (o->objects && !b->options->cuda)
+    cpu_llvm_begin(); /* a process that translates for GPUs is a copy of one thread */
   if (wants(b, EMIT_grad)) o->passes.dump_after = "all";
   o->passes.dump = pass_dump;
   o->passes.timed = pass_timed;
@@ -216,7 +218,7 @@ static int write_form(Build *b, CpuForm form, EmitKind kind) {
   return emit(b, kind, &text);
 }
 
-static const char *link_to(Build *b, const Buf *objects, const char *path) {
+static const char *link_to(Build *b, const Objects *objects, const char *path) {
   const BuildOptions *o = b->options;
   bool images = false;
   for (int i = 0; i < b->program->data.n; i++) images |= !strcmp(b->program->data.at[i].format, "images");
@@ -226,12 +228,12 @@ static const char *link_to(Build *b, const Buf *objects, const char *path) {
                             .is_static = o->is_static,
                             .print_only = o->print_link,
                             .cuda = o->cuda};
-  return link_program(b->session->arena, objects, b->compilation->modules.n, path, &link);
+  return link_program(b->session->arena, objects->at, objects->n, path, &link);
 }
 
 /* Links to a temporary name, so that an interrupted link leaves no half of a program. The name is tried first: a
  * folder that cannot be written is not the linker's to explain. */
-static int link_executable(Build *b, const Buf *objects, const char *path) {
+static int link_executable(Build *b, const Objects *objects, const char *path) {
   Arena *a = b->session->arena;
   const char *temporary = output_temporary(a, path), *error;
   if (b->options->print_link) {
@@ -246,18 +248,16 @@ static int link_executable(Build *b, const Buf *objects, const char *path) {
 
 static int build_executable(Build *b) {
   double start = now();
-  Compilation *c = b->compilation;
-  Buf *objects = NEW_ARRAY(b->session->arena, Buf, c->modules.n);
-  const char *error = cpu_modules_write(c->modules.at, c->modules.n, objects);
+  Objects objects = {0};
+  const char *error = compile_objects(b->compilation, &objects);
   if (error) ice("%s", error);
   show_time(b->options, "llvm", now() - start);
   start = now();
   int status = 0;
   for (int i = 0; i < b->options->emit.n && !status; i++) {
     const EmitRequest *r = &b->options->emit.at[i];
-    if (r->kind == EMIT_exe) status = link_executable(b, objects, request_path(b, r));
+    if (r->kind == EMIT_exe) status = link_executable(b, &objects, request_path(b, r));
   }
-  for (int i = 0; i < c->modules.n; i++) buf_free(&objects[i]);
   show_time(b->options, "link", now() - start);
   return status;
 }
