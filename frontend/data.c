@@ -69,6 +69,16 @@ static Value *text_column(Elaborator *x, Env *e, Ast *a) {
   return token_part(x, c, a->span);
 }
 
+static Value *length_part(Elaborator *x, RawColumn c, Dim *size, Span at);
+
+/* What has the field's open dimension for its first, each example its own, with its length. */
+static Value *own_length(Elaborator *x, RawColumn c, Dim **shape, int rank, Span at) {
+  shape[0] = field_dim(x, x->field, 0);
+  Value *v = data_raw_part(x, c, rank, shape, at);
+  if (v) v->length = length_part(x, c, shape[0], at);
+  return v;
+}
+
 /* column(3), column("name"), columns(0, 64), tokens("name"). *is: the call is one of these. */
 Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
   bool many = !strcmp(a->callee->name, "columns"), texts = !strcmp(a->callee->name, "tokens");
@@ -104,12 +114,14 @@ Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
     return NULL;
   }
   Dim *shape[1] = {dim_const(x->ir, c.to - c.from)};
+  if (x->field->open) return own_length(x, c, shape, 1, a->span);
   return data_raw_part(x, c, 1, shape, a->span);
 }
 
 /* How many tokens there are, at most `size`. */
 static Value *length_part(Elaborator *x, RawColumn c, Dim *size, Span at) {
   c.length = true;
+  c.dtype = DT_i32;
   Value *v = data_raw_part(x, c, 0, NULL, at);
   if (v) v->bound = dim_add(x->ir, size, dim_const(x->ir, 1));
   return v;
@@ -150,7 +162,7 @@ Value *data_part(Elaborator *x, Str name, Span at) {
   for (int i = lead; i < f->rank; i++) shape[i - lead] = dim_const(x->ir, f->shape[i]);
   int rank = f->rank - lead;
   RawColumn c = {.dtype = f->dtype, .from = -1, .to = -1, .name = name, .single = !rank};
-  return data_raw_part(x, c, rank, shape, at);
+  return f->open ? own_length(x, c, shape, rank, at) : data_raw_part(x, c, rank, shape, at);
 }
 
 static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) {
@@ -171,7 +183,7 @@ static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) 
   f->length = v->length != NULL;
   if (f->open && !f->length) {
     Diag *d = diag_add(x->diags, DIAG_FIELD, a->span, "what this computes has no length of its own");
-    diag_help(d, "`%s` is the tokens as they are; compute with them where they are used", f->name);
+    diag_help(d, "`%s` is what the source has as it is; compute with it where it is used", f->name);
     return;
   }
   v = value_abstract(x, v, 1, &b);
@@ -219,8 +231,10 @@ Env *data_names(Elaborator *x, const DataSet *d, Span at) {
 }
 
 static bool refuse_open(Elaborator *x, Span at) {
-  Diag *d = diag_add(x->diags, DIAG_FIELD, at, "only a text's line, or a cell with a text, has a length of its own");
-  diag_help(d, "i32<V>[S] of such a one; of all else the sizes are numbers");
+  Diag *d = diag_add(x->diags, DIAG_FIELD, at, "this is no length that each example may have of its own");
+  diag_help(d,
+            "the first dimension alone may be open, as `S` in i32<V>[S] of a text's lines, f32[S] of a csv's columns "
+            "or f32[S, 3] of an array, without windows");
   return false;
 }
 
@@ -242,10 +256,13 @@ static int64_t open_number(const DataSet *d, const Dim *dim) {
   return 0; /* is_length refuses it */
 }
 
-/* Whether a field of this type, with an open dimension, is the tokens of a line or cell. */
-static bool is_length(Elaborator *x, const DataSet *d, const Type *t, Span at) {
-  bool plain = t->rank == 1 && t->dtype == DT_i32 && dim_as_symbol(t->shape[0]) != NULL;
-  return (plain && d->tokens && !d->window) || refuse_open(x, at);
+/* Whether a field of this type, whose dimension i is open, may be what the source has: tokens of a line or cell,
+ * numbers of a row, an array. */
+static bool is_length(Elaborator *x, const DataSet *d, const Type *t, int i, Span at) {
+  bool array = !has_tokens(d) && strcmp(d->format, "csv") != 0;
+  bool plain = i == 0 && dim_as_symbol(t->shape[0]) != NULL && (t->rank == 1 || array);
+  bool typed = !has_tokens(d) || t->dtype == DT_i32;
+  return (plain && typed && !d->window && !has_images(d)) || refuse_open(x, at);
 }
 
 static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
@@ -269,7 +286,7 @@ static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
     if (!dim_is_const(t.shape[i], &f.shape[i])) {
       f.open = t.shape[i];
       f.shape[i] = open_number(d, f.open);
-      if (!is_length(x, d, &t, a->type->span)) return;
+      if (!is_length(x, d, &t, i, a->type->span)) return;
     }
   if (t.bound) dim_is_const(t.bound, &f.bound);
   for (int i = 0; i < d->fields.n; i++)
@@ -338,10 +355,12 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
   return source_complete(x, &t, d, from);
 }
 
-static bool has_texts(const DataSet *d) {
+/* Cells that are texts, or the numbers of rows that differ in length. */
+static bool has_cells(const DataSet *d) {
   for (int i = 0; i < d->fields.n; i++)
     for (int k = 0; k < d->fields.at[i].raw.n; k++)
-      if (d->fields.at[i].raw.at[k].text) return true;
+      if (d->fields.at[i].raw.at[k].text || (!strcmp(d->format, "csv") && d->fields.at[i].raw.at[k].length))
+        return true;
   return false;
 }
 
@@ -352,7 +371,7 @@ void elaborate_data(Elaborator *x, Decl *decl) {
   v->data->index = x->program->data.n;
   if (source_args(x, &d, a->from))
     for (int i = 0; i < a->body->items.n; i++) data_field_declare(x, &d, a->body->items.at[i]);
-  if (has_texts(&d)) d.format = str_internz(x->strings, "csv_texts"); /* a reader of its own: most tables have none */
+  if (has_cells(&d)) d.format = str_internz(x->strings, "csv_cells"); /* a reader of its own: most tables have none */
   vec_push(x->arena, &x->program->data, d);
 }
 

@@ -12,7 +12,7 @@ typedef struct Reader {
   const char *path;
   const char *at, *end;
   int64_t line; /* of `at` */
-  const NnrtCsvTexts *texts;
+  const NnrtCsvCells *cells;
   NnrtError *e;
 } Reader;
 
@@ -103,18 +103,17 @@ static void trim(FieldText *f) {
 
 /* ---- the first pass ---- */
 
-static bool is_text(const Reader *r, int column) { return r->texts && r->texts->is_text(r->texts->cx, r->c, column); }
-
 /* The first row: how many fields, and whether it is a header (any field that should be a number is none). */
 static int read_first(Reader *r, bool *header, size_t *bytes) {
   FieldText f;
-  *header = r->texts && r->texts->named;
+  *header = r->cells && r->cells->named;
   for (*bytes = 0, r->c->columns = 0, f.last = false; !f.last; r->c->columns++) {
     int status = take_field(r, &f);
     if (status != NNRT_OK) return status;
     double v;
     trim(&f);
-    if (!nnrt_number(f.text, f.n, &v) && !is_text(r, r->c->columns)) *header = true;
+    bool number = nnrt_number(f.text, f.n, &v);
+    if (!number && !(r->cells && r->cells->may_hold(r->cells->cx, r->c, r->c->columns, f.n == 0))) *header = true;
     *bytes += f.n + 1;
     if (r->c->columns == 1 << 24) return refuse(r, r->line, "more than 16 million columns");
   }
@@ -157,7 +156,7 @@ static int count_rows(Reader *r) {
       int status = take_field(r, &f);
       if (status != NNRT_OK) return status;
     }
-    if (n != c->columns)
+    if (n != c->columns && !(r->cells && r->cells->may_lack(r->cells->cx, c, n)))
       return nnrt_fail(r->e, NNRT_EDATA, "%s:%lld: %d fields, but %d in the first row", r->path, (long long)line, n,
                        c->columns);
   }
@@ -198,14 +197,15 @@ static int read_rows(Reader *r) {
   double *to = c->values;
   for (int64_t row = 0; next_row(r); row++) {
     int status = note_line(r, row, r->line);
+    FieldText f = {0};
     for (int k = 0; status == NNRT_OK && k < c->columns; k++) {
-      FieldText f;
       int64_t line = r->line;
-      status = take_field(r, &f);
+      if (f.last) f.n = 0; /* the row lacks it */
+      else status = take_field(r, &f);
       if (status != NNRT_OK) break;
-      if (is_text(r, k)) {
+      if (r->cells && r->cells->has(r->cells->cx, c, k)) {
         *to++ = 0;
-        status = r->texts->take(r->texts->cx, c, k, &(NnrtCell){f.text, f.n, f.doubled, line}, r->e);
+        status = r->cells->take(r->cells->cx, c, k, &(NnrtCell){f.text, f.n, f.doubled, line}, r->e);
         continue;
       }
       trim(&f);
@@ -237,13 +237,13 @@ static int read_table(Reader *r) {
   return read_rows(r);
 }
 
-int nnrt_csv_open(NnrtCsv *c, const char *path, const NnrtCsvTexts *texts, NnrtError *e) {
+int nnrt_csv_open(NnrtCsv *c, const char *path, const NnrtCsvCells *cells, NnrtError *e) {
   *c = (NnrtCsv){0};
   NnrtFile file;
   int status = nnrt_file_open(&file, path, e);
   if (status != NNRT_OK) return status;
   const char *text = (const char *)file.data;
-  Reader r = {.c = c, .path = path, .at = text, .end = text + file.size, .line = 1, .texts = texts, .e = e};
+  Reader r = {.c = c, .path = path, .at = text, .end = text + file.size, .line = 1, .cells = cells, .e = e};
   status = read_table(&r);
   nnrt_file_close(&file);
   if (status != NNRT_OK) nnrt_csv_close(c);

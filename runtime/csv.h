@@ -27,18 +27,21 @@ typedef struct NnrtCell { /* of a column of texts: as it stands in the file, ins
   int64_t line;
 } NnrtCell;
 
-/* Columns that are not read as numbers, their values being 0. */
-typedef struct NnrtCsvTexts {
+/* Columns that are not just numbers: texts, and numbers that a row may lack, its cells being empty, or not there with
+ * all that follow. In the table their values are 0. */
+typedef struct NnrtCsvCells {
   void *cx;
   bool named; /* one of them by a name: the first row is a header, whatever stands in it */
-  bool (*is_text)(void *cx, const NnrtCsv *c, int column); /* by its number, and its name once it is known */
+  bool (*has)(void *cx, const NnrtCsv *c, int column); /* by its number, and its name once it is known */
+  bool (*may_hold)(void *cx, const NnrtCsv *c, int column, bool empty); /* what is no number, below a header */
+  bool (*may_lack)(void *cx, NnrtCsv *c, int n); /* may a row have n fields? Where the first had less, c grows */
   int (*take)(void *cx, const NnrtCsv *c, int column, const NnrtCell *cell, NnrtError *e); /* row by row */
-} NnrtCsvTexts;
+} NnrtCsvCells;
 
-/* texts: NULL, there are none. NNRT_EDATA with "PATH:LINE: what is wrong"; after a failure nothing is to be freed.
+/* cells: NULL, all are numbers. NNRT_EDATA with "PATH:LINE: what is wrong"; after a failure nothing is to be freed.
  * Needs 8 bytes a number, and the file mapped. A blank line is skipped. An empty file, and one of a header alone, are
  * refused. */
-int nnrt_csv_open(NnrtCsv *c, const char *path, const NnrtCsvTexts *texts, NnrtError *e);
+int nnrt_csv_open(NnrtCsv *c, const char *path, const NnrtCsvCells *cells, NnrtError *e);
 void nnrt_csv_close(NnrtCsv *c);
 
 int64_t nnrt_csv_line(const NnrtCsv *c, int64_t row);

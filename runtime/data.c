@@ -91,7 +91,7 @@ static int find_views(Reading *r, NnrtError *e) {
   for (int k = 0; status == NNRT_OK && k < r->field->n_raw; k++) {
     NnrtView *v = &r->views[k];
     status = nnrt_source_view(r->source, &r->field->raw[k], v, e);
-    if (status == NNRT_OK && v->ragged && v->width > r->longest) r->longest = v->width;
+    if (v->shape[0] > r->longest) r->longest = v->shape[0];
   }
   return status;
 }
@@ -291,6 +291,17 @@ void nnrt_data_close(NnrtDataset *d) {
   *d = (NnrtDataset){0};
 }
 
+int64_t nnrt_data_inner(int64_t rank, const int64_t *shape) {
+  int64_t n = 1;
+  for (int64_t i = 1; i < rank; i++) n *= shape[i];
+  return n;
+}
+
+int64_t nnrt_data_elements(const NnrtDataset *d, int field, int64_t rows) {
+  const NnrtField *f = &d->table->fields[field];
+  return rows * nnrt_data_inner(f->n_shape, f->shape);
+}
+
 static int32_t longest_of(const int32_t *length, const int64_t *places, int64_t n, int32_t most) {
   for (int64_t i = 0; i < n; i++) {
     int32_t own = length[places ? places[i] : i];
@@ -336,11 +347,11 @@ static int give_statistics(const NnrtDataset *d, NnrtRun *r, int port, const int
   const NnrtPort *p = &r->graph->inputs[port];
   int field = nnrt_data_field(d, p->name), open = p->n_shape > 1 ? nnrt_port_open(r, p, 1) : -1;
   if (field < 0) return NNRT_OK;
-  int64_t longest = nnrt_data_longest(d, field, NULL, d->count);
-  int64_t bytes = n * (longest > 0 ? longest * nnrt_dtype((NnrtDtype)p->dtype)->bytes : d->bytes[field]);
+  int64_t longest = nnrt_data_longest(d, field, NULL, d->count), width = nnrt_data_elements(d, field, longest);
+  int64_t bytes = n * (longest > 0 ? width * nnrt_dtype((NnrtDtype)p->dtype)->bytes : d->bytes[field]);
   *at = nnrt_allocate(bytes);
   if (!*at) return nnrt_fail_memory(e, (unsigned long long)bytes, d->table->name);
-  nnrt_data_gather(d, field, places, n, longest, *at);
+  nnrt_data_gather(d, field, places, n, longest > 0 ? width : -1, *at);
   if (longest > 0 && open > 0) sizes[open] = longest;
   nnrt_run_input(r, port, *at);
   return NNRT_OK;

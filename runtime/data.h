@@ -32,6 +32,9 @@ int nnrt_data_statistics(const NnrtDataset *d, NnrtModel *m, const int64_t *plac
 /* How long the longest of the examples is, at least 1, where examples have lengths of their own, in all fields with
  * the same one; else -1. */
 int64_t nnrt_data_longest(const NnrtDataset *d, int field, const int64_t *places, int64_t n);
+/* How many elements are in one of the first dimension. */
+int64_t nnrt_data_inner(int64_t rank, const int64_t *shape);
+int64_t nnrt_data_elements(const NnrtDataset *d, int field, int64_t rows); /* of a field, in so many */
 /* Copies rows `places` of a field (NULL: the first n) into `to`; `width` >= 0: so many elements of each, or
  * with zeros behind it. */
 void nnrt_data_gather(const NnrtDataset *d, int field, const int64_t *places, int64_t n, int64_t width, void *to);

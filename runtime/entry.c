@@ -157,16 +157,19 @@ static int take_field(NnrtEntryCall *x, NnrtEntryValue *v, const char *file) {
   return status;
 }
 
+/* Which file argument k is read from, where each has one: a length comes with what it is of. */
+static int file_of(const NnrtEntryCall *x, int k) { return x->table->lengths ? x->table->lengths->file(x, k) : k; }
+
 /* FILES: each holds every argument (csv), or, where the data has a file for each column, one argument each. */
 static int take_files(NnrtEntryCall *x) {
+  int all = file_of(x, x->n_arguments - 1) + 1;
   const NnrtArgument *first = x->n_arguments ? x->arguments[0].table : NULL;
-  bool one_each = first && first->data >= 0 && x->cli->program->data[first->data].n_files && x->n_arguments > 1;
-  if (one_each && x->cli->n_files && x->cli->n_files != x->n_arguments)
-    return nnrt_fail(x->error, NNRT_EUSAGE, "%s takes %d files, one for each argument", x->table->name,
-                     x->n_arguments);
+  bool one_each = first && first->data >= 0 && x->cli->program->data[first->data].n_files && all > 1;
+  if (one_each && x->cli->n_files && x->cli->n_files != all)
+    return nnrt_fail(x->error, NNRT_EUSAGE, "%s takes %d files, one for each argument", x->table->name, all);
   for (int i = 0; i < x->cli->n_files; i++)
     for (int k = 0; k < x->n_arguments; k++) {
-      if (one_each && i != k) continue;
+      if (one_each && i != file_of(x, k)) continue;
       int status = take_field(x, &x->arguments[k], x->cli->files[i]);
       if (status != NNRT_OK) return status;
     }

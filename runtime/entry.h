@@ -49,6 +49,7 @@ typedef struct NnrtLengths {
   /* Once all arguments are there: makes them as long as each other, and fills in the lengths of those given as
    * tensors or texts. */
   int (*settle)(NnrtEntryCall *x);
+  int (*file)(const NnrtEntryCall *x, int k); /* which of the files argument k is read from, where each has one */
 } NnrtLengths;
 extern const NnrtLengths nnrt_lengths;
 

@@ -18,6 +18,8 @@ static int resize(NnrtEntryCall *x, NnrtEntryValue *v, int64_t n, int64_t width)
   return NNRT_OK;
 }
 
+static int64_t inner(const NnrtEntryValue *v) { return nnrt_data_inner(v->table->n_shape, v->table->shape); }
+
 static int take(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtDataset *d) {
   int64_t width = d->bytes[v->table->field] / nnrt_dtype(v->dtype)->bytes;
   int status = resize(x, v, v->n + d->count, width > v->width ? width : v->width);
@@ -34,12 +36,12 @@ static int share_sizes(NnrtEntryCall *x, bool widen) {
     NnrtEntryValue *v = &x->arguments[k];
     const NnrtPort *p = v->port < 0 ? NULL : &x->run.graph->inputs[v->port];
     bool open = p && v->data && !v->file && v->table->n_shape && v->table->shape[0] < 0;
-    int d = open ? nnrt_port_open(&x->run, p, (int)p->n_shape - 1) : -1;
+    int d = open ? nnrt_port_open(&x->run, p, (int)(p->n_shape - v->table->n_shape)) : -1;
     if (d < 0) continue;
     const NnrtDim *named = &x->run.graph->dims[d];
-    int64_t least = (v->width - named->rest + named->scale - 1) / named->scale;
+    int64_t least = (v->width / inner(v) - named->rest + named->scale - 1) / named->scale;
     if (!widen && least > x->open[d]) x->open[d] = least;
-    int64_t width = x->open[d] * named->scale + named->rest;
+    int64_t width = (x->open[d] * named->scale + named->rest) * inner(v);
     if (widen && v->width < width) status = resize(x, v, v->n, width);
   }
   return status;
@@ -68,4 +70,10 @@ static int settle(NnrtEntryCall *x) {
   return status;
 }
 
-const NnrtLengths nnrt_lengths = {take, settle};
+static int file(const NnrtEntryCall *x, int k) {
+  int n = k;
+  for (int i = 0; i < k; i++) n -= nnrt_entry_has_length(x, i);
+  return n;
+}
+
+const NnrtLengths nnrt_lengths = {take, settle, file};

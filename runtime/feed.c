@@ -46,7 +46,9 @@ static int connect(NnrtFeed *f, int port, NnrtError *e) {
       return nnrt_fail(e, NNRT_EINVAL, "graph %s reads \"%s\", which nothing gives", f->run.graph->name, name);
     const NnrtPort *input = &f->run.graph->inputs[port];
     int64_t longest = nnrt_data_longest(d, p->field, NULL, d->count);
-    int64_t bytes = longest > 0 ? longest * nnrt_dtype((NnrtDtype)input->dtype)->bytes : d->bytes[p->field];
+    int64_t bytes = longest > 0
+                        ? nnrt_data_elements(d, p->field, longest) * nnrt_dtype((NnrtDtype)input->dtype)->bytes
+                        : d->bytes[p->field];
     bytes *= f->batch;
     p->open = longest > 0 && input->n_shape > 1 ? nnrt_port_open(&f->run, input, 1) : -1;
     if (p->open > 0 && longest > f->sizes[p->open]) f->sizes[p->open] = longest;
@@ -108,9 +110,9 @@ int nnrt_feed_run(NnrtFeed *f, const int64_t *const *places, int64_t n, int64_t 
   for (int s = 0; s < f->n_sets; s++) memcpy(f->places + s * f->batch, places[s], (size_t)n * sizeof *f->places);
   for (int64_t i = 0; i < f->run.graph->n_inputs; i++) {
     const NnrtFeedPort *p = &f->ports[i];
-    if (p->set >= 0)
-      nnrt_data_gather(f->sets[p->set].data, p->field, places[p->set], n, p->open > 0 ? f->sizes[p->open] : -1,
-                       p->gathered);
+    const NnrtDataset *d = p->set < 0 ? NULL : f->sets[p->set].data;
+    int64_t width = d && p->open > 0 ? nnrt_data_elements(d, p->field, f->sizes[p->open]) : -1;
+    if (d) nnrt_data_gather(d, p->field, places[p->set], n, width, p->gathered);
   }
   int status = resizes ? nnrt_run_bind(&f->run, f->sizes, e) : NNRT_OK;
   if (status != NNRT_OK) return status;

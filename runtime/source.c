@@ -89,7 +89,7 @@ int nnrt_source_fill(const NnrtSource *s, const NnrtView *v, int64_t example, Nn
 }
 
 int64_t nnrt_source_length(const NnrtSource *s, const NnrtView *v, int64_t example) {
-  return v->ragged ? s->reader->length(s, v, example) : v->width;
+  return v->ragged ? s->reader->length(s, v, example) : v->shape[0];
 }
 
 static int read_lengths(const NnrtSource *s, const NnrtView *v, int64_t first, int64_t n, NnrtDtype t, void *to,

@@ -76,7 +76,7 @@ int nnrt_source_view(const NnrtSource *s, const NnrtColumn *c, NnrtView *v, Nnrt
 int nnrt_source_read(const NnrtSource *s, const NnrtView *v, int64_t first, int64_t n, NnrtDtype t, void *to,
                      NnrtError *e);
 
-/* How many elements of the one dimension an example has. */
+/* How many elements of the first dimension an example has. */
 int64_t nnrt_source_length(const NnrtSource *s, const NnrtView *v, int64_t example);
 
 /* Where element `i` of an example stands, for messages: `train.csv:17: column "y"`, `train-y.npy: row 16`,
