@@ -24,6 +24,7 @@ const char *compile_schedules(Compilation *c) {
   Target target;
   const char *error = cpu_target(c->options->march, &target);
   if (error) return error;
+  target.gpu = c->options->passes.gpu;
   for (int i = 0; i < c->graphs.n; i++) {
     Schedule *s = schedule(c->graphs.at[i], &target, c->arena, c->options->passes.level);
     s->tf32 = c->options->tf32;

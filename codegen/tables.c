@@ -270,6 +270,13 @@ static Dim *point_flops(Ir *ir, const Node *n) {
   return count;
 }
 
+static Dim *kernel_flops(Ir *ir, const Kernel *k) {
+  if (!k->contraction) return NULL;
+  Dim *flops = point_flops(ir, k->members.at[0].node);
+  for (int i = 1; i <= k->beside.n; i++) flops = dim_add(ir, flops, point_flops(ir, k->members.at[i].node));
+  return flops;
+}
+
 /* Of a kernel in loops, a whole run's number for one step. */
 static Dim *of_step(const Schedule *s, const Kernel *k, Dim *all) {
   for (int l = k->loop; l >= 0; l = s->loops.at[l].up) {
@@ -334,7 +341,7 @@ static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
     SET_INTS(t, row, buffers, buffers.n, buffers.at);
     SET_POLY(dims, row, units, k->step_units);
     SET_POLY(dims, row, work, of_step(s, k, k->work));
-    Dim *flops = k->contraction ? point_flops(s->graph->ir, k->members.at[0].node) : NULL;
+    Dim *flops = kernel_flops(s->graph->ir, k);
     SET_POLY(dims, row, flops, flops ? of_step(s, k, flops) : NULL);
     SET_POLY(dims, row, scratch, k->scratch);
   }

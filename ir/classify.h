@@ -13,6 +13,10 @@ KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c);
  * (besides the steps of loops). That says nothing about sizes. */
 Expr *product_rounded(Graph *g, const Node *n, DType t);
 
+/* tile.c: whether contractions c of n and d of other may have the same tiles and blocks of rows and columns, with K
+ * in one block each: then their tiles can be made in turn. */
+bool tiles_alike(Graph *g, const Node *n, const Contraction *c, const Node *other, const Contraction *d);
+
 /* Whether every index form of `read`'s is just index i of n, for i in order, and the shapes are equal: read stands
  * for the element at n's own position. */
 bool read_is_identity(Graph *g, const Node *n, const Expr *read);

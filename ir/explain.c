@@ -92,12 +92,17 @@ static bool same_conditions(const Kernel *a, const Kernel *b) {
   return same;
 }
 
+static bool is_product(const Kernel *k, const Node *n) {
+  for (int i = 0; k->contraction && i <= k->beside.n; i++)
+    if (k->members.at[i].node == n) return true;
+  return false;
+}
+
 static const char *reason(const Explained *x, const Kernel *k, const Node *n, const Kernel *other, const Node *reader,
                           const Expr *read) {
   if (!same_conditions(k, other)) return "does not run under the same conditions";
   if (k->loop != other->loop) return "runs step by step, and this does not, or not in the same loop";
-  if (other->kind == KERNEL_contraction && reader == other->members.at[0].node)
-    return "packs it as an operand of its sums, and reads each of its values many times";
+  if (is_product(other, reader)) return "packs it as an operand of its sums, and reads each of its values many times";
   if (reader->kind == NODE_scatter || reader->kind == NODE_sort) return "needs all of it before it begins";
   if (reader->nred && !same_grid(k, other)) return "sums over it: here it would be made once, there for every term";
   if (!read_is_identity(x->s->graph, reader, read)) return "reads it at other places than this writes";
@@ -181,9 +186,11 @@ static void print_kernel(const Explained *x, const Kernel *k, int line) {
   buf_printf(out, "    %s kernel %d: %s over ", x->s->graph->name, k->id, kernel_kind_name(k->kind));
   dims_print(out, k->ngrid, k->grid);
   if (k->contraction) {
-    const Node *n = k->members.at[0].node;
-    buf_puts(out, ", sums over ");
-    dims_print(out, n->nred, n->red);
+    for (int i = 0; i <= k->beside.n; i++) {
+      const Node *n = k->members.at[i].node;
+      buf_puts(out, i ? " and " : ", sums over ");
+      dims_print(out, n->nred, n->red);
+    }
     buf_printf(out, " in tiles of %d by %d vectors", k->contraction->mr, k->contraction->nr);
   }
   if (k->stream)

@@ -315,10 +315,21 @@ static bool reads_suit_a_tile(Scheduler *sc, const Node *d) {
   return true;
 }
 
+/* Of contractions side by side, a map finishes one. */
+static bool finishes_one(Scheduler *sc, const Kernel *k, const Node *d) {
+  int product = -1;
+  for (int i = 0; i < k->members.n; i++) {
+    if (!reads_value(sc, d, k->members.at[i].node)) continue;
+    if (product >= 0 && product != member_product(k, i)) return false;
+    product = member_product(k, i);
+  }
+  return true;
+}
+
 static bool try_epilogue(Scheduler *sc, Kernel *k, Kernel *other) {
   const Node *d = other->members.at[0].node;
   if (!is_map(d) || !same_shape(k, d) || !reads_a_member(sc, k, d)) return false;
-  if (!reads_at_own_position(sc, k, d) || !reads_suit_a_tile(sc, d)) return false;
+  if (!reads_at_own_position(sc, k, d) || !reads_suit_a_tile(sc, d) || !finishes_one(sc, k, d)) return false;
   int *slots = NEW_ARRAY(sc->arena, int, d->rank + 1);
   identity_slots(slots, d->rank);
   return absorb(sc, k, other, slots);
@@ -422,8 +433,8 @@ static void mark_readers_of_kernel(Scheduler *sc, const Kernel *k, bool *candida
 }
 
 /* The nodes that the rules can take into k: what its members read, what reads them, and, for maps and reductions that
- * share a read, what else reads their operands; for small sums of columns what else reads what one kernel made. Of
- * one value or of none at all, any. */
+ * share a read, what else reads their operands; for small sums of columns what else reads
+ * what one kernel made. Of one value or of none at all, any. */
 static void mark_candidates(Scheduler *sc, const Kernel *k, bool *candidate) {
   memset(candidate, k->ngrid == 0, sizeof *candidate * (size_t)sc->n);
   for (int m = 0; m < k->members.n; m++) {
@@ -465,6 +476,7 @@ void group_kernels(Scheduler *sc) {
   sc->streams = false;
   join_streams(sc);
   set_all_places(sc);
+  join_beside(sc);
   grow(sc, KERNEL_contraction, try_epilogue);
   grow(sc, KERNEL_row, try_join);
   grow(sc, KERNEL_row, try_sum);

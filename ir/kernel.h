@@ -25,7 +25,9 @@
  * full: n = 0, reductions to one value and maps of rank 0, sorted by level.
  *
  * contraction: members.at[0] is the contraction, the others are maps over its result (rank n, grid_slot[k] = k),
- * which read it and each other at their own position only.
+ * which read it and each other at their own position only. Or several contractions come first (Kernel.beside), of
+ * rank n and with the same roles of result indices, which do not read each other, and each map is over one of them
+ * (member_product): they write every other element of the same lines of memory, so one kernel makes all.
  *
  * scatter: one member; a unit zeroes its rows of the buffer, goes through all sources and adds those that fall there,
  * in order.
@@ -166,9 +168,11 @@ struct Kernel {
   Vec(Member)
       members; /* contraction: members.at[0] is the contraction, the rest its epilogue (maps over its result) */
   Contraction *contraction;
-  Vec(Buffer *) operands;  /* every buffer read or written, in the order the code gets their addresses */
-  Vec(KernelGuard) guards; /* its results are read nowhere, and its next values are the old ones, unless all hold */
-  Dim *scratch;            /* bytes of scratch memory that one thread needs; the number 0 for none */
+  Vec(Contraction *) beside; /* those of members 1 .. beside.n; with the first one's tiles and blocks of rows and
+                                columns, and K in one block */
+  Vec(Buffer *) operands;    /* every buffer read or written, in the order the code gets their addresses */
+  Vec(KernelGuard) guards;   /* its results are read nowhere, and its next values are the old ones, unless all hold */
+  Dim *scratch;              /* bytes of scratch memory that one thread needs; the number 0 for none */
   /* The pieces that the grid can be cut into; the backend's begin..end counts these, row-major. All kinds but
    * contraction and full: the positions of grid indices 0 .. cut-1, times blocks of `block` positions of
    * index `cut` (the last may be short); a unit holds all of the indices after `cut`. cut < ngrid, or 0 where ngrid
@@ -226,6 +230,7 @@ typedef struct Target {
   int registers;    /* vector registers: 32 or 16 */
   bool fma;
   int64_t l1, l2; /* bytes */
+  bool gpu;       /* kernels run on a GPU, too: none has contractions side by side */
 } Target;
 
 /* Groups, classifies, tiles (schedule.c) and places (plan_memory.c) what the pipeline left of g. The graph must hold
@@ -259,6 +264,8 @@ bool member_in_row(const Kernel *k, const Member *m, int slot);
 int member_row_rank(const Kernel *k, const Member *m); /* 0: one value at a position */
 Dim **member_row_extents(Arena *a, const Kernel *k, const Member *m);
 bool member_reads(const Member *reader, const Node *node);
+int member_product(const Kernel *k, int member); /* of a contraction kernel: which of its contractions, by member, the
+                                                    member is, or finishes */
 /* Forms for all slots of m's node: the grid's, and row[] for the others in order; NULL where row is. */
 Form **member_slots(Ir *ir, Arena *a, const Kernel *k, const Member *m, Form **grid, Form **row);
 Form **fresh_forms(Ir *ir, Arena *a, int n, Dim **extent); /* an index of its own for each */

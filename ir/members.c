@@ -111,6 +111,13 @@ static bool reads_other_than(Expr *body, const Node *node, const Expr *allowed) 
   return s.found;
 }
 
+int member_product(const Kernel *k, int member) {
+  if (member <= k->beside.n) return member;
+  for (int i = 0; i < member && k->beside.n; i++)
+    if (member_reads(&k->members.at[member], k->members.at[i].node)) return member_product(k, i);
+  return 0;
+}
+
 bool member_reads(const Member *reader, const Node *node) { return reads_other_than(reader->node->body, node, NULL); }
 
 static const Member *member_of(const Plan *p, int i) { return &p->k->members.at[p->run.members[i]]; }

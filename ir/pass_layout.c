@@ -35,8 +35,10 @@ typedef struct Copy {
   const Node *of;
   int order[MAX_RANK]; /* the copy's dimension d is order[d] of the original */
   int panels;          /* or the dimension that it has in panels; -1: none */
-  int readers;         /* contractions that it would help */
-  Node *node;          /* NULL before it is made */
+  int readers;         /* contractions that it would help; those side by side count as one */
+  const Node *reader;  /* the last of them */
+  const Contraction *product;
+  Node *node; /* NULL before it is made */
 } Copy;
 
 typedef struct Layout {
@@ -44,6 +46,7 @@ typedef struct Layout {
   Arena *scratch;
   Vec(Copy) copies;
   bool placing; /* after readers were counted */
+  bool gpu;
 } Layout;
 
 typedef struct Lines { /* the indices that move along one operand's lines */
@@ -158,6 +161,52 @@ static Expr *read_copy(void *cx, Expr *read) {
   return expr_read(m->ir, m->to, at);
 }
 
+/* ---- readers ---- */
+
+/* Whether w reads part at every so many-th of its own last indices. */
+static bool takes_turns(Layout *s, const Node *w, const Node *part) {
+  ExprList reads = node_reads(s->scratch, w);
+  for (int i = 0; i < reads.n; i++) {
+    const Expr *read = reads.at[i];
+    const Form *last = read->node == part ? read->at[part->rank - 1] : NULL;
+    for (int t = 0; last && t < last->n; t++)
+      if (last->terms[t].atom->kind == ATOM_DIV) return true;
+  }
+  return false;
+}
+
+/* The map after n, at n's own positions; n: there is none. */
+static const Node *finished(Layout *s, const Node *n) {
+  for (int i = n->id + 1; i < s->g->nodes.n; i++) {
+    const Node *map = s->g->nodes.at[i];
+    if (map->kind != NODE_comp || map->reducer != RED_none) continue;
+    ExprList reads = node_reads(s->scratch, map);
+    for (int r = 0; r < reads.n; r++)
+      if (reads.at[r]->node == n && read_is_identity(s->g, map, reads.at[r])) return map;
+  }
+  return n;
+}
+
+/* Whether the scheduler makes one kernel of the two (beside.c): that packs the rows of both at once. */
+static bool are_beside(Layout *s, const Node *n, const Contraction *c, const Node *other, const Contraction *d) {
+  if (s->gpu || !tiles_alike(s->g, n, c, other, d)) return false;
+  n = finished(s, n);
+  other = finished(s, other);
+  for (int i = n->id + 1; i < s->g->nodes.n; i++) {
+    const Node *w = s->g->nodes.at[i];
+    if (w->kind == NODE_comp && w->reducer == RED_none && takes_turns(s, w, n) && takes_turns(s, w, other))
+      return true;
+  }
+  return false;
+}
+
+static void count_reader(Layout *s, Copy *copy, const Node *n, const Contraction *c) {
+  if (copy->reader && are_beside(s, n, c, copy->reader, copy->product)) return;
+  copy->readers++;
+  copy->reader = n;
+  copy->product = c;
+}
+
 /* n's body with that operand, which meets `others` lines, read from a copy; `body` itself where it stays, or where
  * readers are still counted. */
 static Expr *with_copy(Layout *s, const Lines *l, const Contraction *c, Expr *operand, double others, Expr *body) {
@@ -167,7 +216,7 @@ static Expr *with_copy(Layout *s, const Lines *l, const Contraction *c, Expr *op
   if (nominal(s->g, l->n, c->k, c->nk) < SHORT_SUM || others < FEW || others > MANY) return body;
   if (packed_elements(l, read) < SMALL || !lies_badly(l, c, read) || !order_of(l, read, order)) return body;
   Copy *copy = find_copy(s, read->node, order);
-  copy->readers += !s->placing;
+  if (!s->placing) count_reader(s, copy, l->n, c);
   if (!s->placing || copy->readers < SHARED) return body;
   if (!copy->node) make_copy(s, copy, read->node, l->n->span);
   Moved m = {s->g->ir, read->node, order, copy->node};
@@ -271,8 +320,7 @@ static void place_operands(Layout *s, Node *n) {
 }
 
 bool pass_layout(Graph *g, PassContext *cx) {
-  (void)cx;
-  Layout s = {.g = g, .scratch = arena_new()};
+  Layout s = {.g = g, .scratch = arena_new(), .gpu = cx->gpu};
   const int count = g->nodes.n;
   for (int i = 0; i < count; i++)
     if (g->nodes.at[i]->kind == NODE_comp && !g->nodes.at[i]->scan && !g->nodes.at[i]->stream)

@@ -387,10 +387,40 @@ static Dim *extent_of_slots(Scheduler *sc, const Kernel *k, const int *slots, in
   return d;
 }
 
+static Contraction *contraction_of(const Kernel *k, int member) {
+  return member ? k->beside.at[member - 1] : k->contraction;
+}
+
+static int64_t terms_of(const Kernel *k, int member) {
+  int64_t terms = 1;
+  const Node *n = k->members.at[member].node;
+  for (int i = 0; i < n->nred; i++) terms *= dim_nominal(n->red[i]);
+  return terms;
+}
+
+/* Those side by side have the tiles that suit the one with the longest sums. */
+static void choose_tiles(Scheduler *sc, Kernel *k, int64_t rows) {
+  int longest = 0;
+  int64_t terms = 0;
+  for (int i = 0; i <= k->beside.n; i++) {
+    terms += terms_of(k, i);
+    if (terms_of(k, i) > terms_of(k, longest)) longest = i;
+  }
+  Contraction *c = contraction_of(k, longest);
+  tile_contraction(sc->target, k->members.at[longest].node, c, sc->g, rows, terms - terms_of(k, longest));
+  for (int i = 0; i <= k->beside.n; i++) {
+    Contraction *other = contraction_of(k, i);
+    if (i == longest) continue;
+    other->mr = c->mr, other->nr = c->nr, other->last_nr = c->last_nr;
+    other->mc = c->mc, other->nc = c->nc;
+    other->k_cut = 0, other->k_block = (int)dim_nominal(k->members.at[i].node->red[0]);
+  }
+}
+
 Dim *share_rows(Scheduler *sc, Kernel *k, int64_t rows) {
   Ir *ir = sc->g->ir;
   Contraction *c = k->contraction;
-  tile_contraction(sc->target, k->members.at[0].node, c, sc->g, rows);
+  choose_tiles(sc, k, rows);
   Dim *m = dim_ceil_div(ir, extent_of_slots(sc, k, c->m, c->nm), c->mc);
   Dim *n = dim_ceil_div(ir, extent_of_slots(sc, k, c->n, c->nn), c->nc);
   Dim *blocks = dim_mul(ir, m, n);
@@ -507,7 +537,7 @@ static void set_work(Scheduler *sc, Kernel *k) {
   Dim *picoseconds = dim_const(ir, 0);
   for (int i = 0; i < k->members.n; i++) {
     const Node *n = k->members.at[i].node;
-    bool products = k->stream ? k->stream->contractions[i] != NULL : k->contraction && i == 0;
+    bool products = k->stream ? k->stream->contractions[i] != NULL : k->contraction && i <= k->beside.n;
     int64_t each = products ? 10 * 64 / sc->target->vector_bytes : point_picoseconds(sc, n);
     picoseconds = dim_add(ir, picoseconds, dim_mul(ir, point_count(sc->g, n), dim_const(ir, each)));
   }

@@ -17,9 +17,11 @@ static void print_place(Buf *out, Span span, const Sources *sources) {
 
 static void print_contraction(Buf *out, const Kernel *k) {
   const Contraction *c = k->contraction;
-  const Node *n = k->members.at[0].node;
-  buf_puts(out, " k ");
-  dims_print(out, n->nred, n->red);
+  for (int i = 0; i <= k->beside.n; i++) {
+    const Node *n = k->members.at[i].node;
+    buf_puts(out, i ? " and " : " k ");
+    dims_print(out, n->nred, n->red);
+  }
   buf_printf(out, " tile %dx%d", c->mr, c->nr);
 }
 

@@ -1,5 +1,5 @@
 /* scheduler.h - what the parts of the scheduler share: settle.c (stores and outputs), assemble.c, group.c, tile.c,
- * schedule.c, order.c, in_place.c, dedupe.c. Nobody else includes it. */
+ * beside.c, schedule.c, order.c, in_place.c, dedupe.c. Nobody else includes it. */
 #ifndef NNC_IR_SCHEDULER_H
 #define NNC_IR_SCHEDULER_H
 
@@ -65,6 +65,7 @@ void group_kernels(Scheduler *sc);
 bool absorb(Scheduler *sc, Kernel *k, Kernel *other, const int *slots);
 /* group_sums.c: takes the sum that is the only member of `other`, over positions of row kernel k, into k. */
 bool try_sum(Scheduler *sc, Kernel *k, Kernel *other);
+void join_beside(Scheduler *sc); /* beside.c: contractions that write the same lines, each a kernel so far */
 
 bool same_wanted(const Scheduler *sc, const Node *a, const Node *b); /* by the conditions that leave kernels out */
 
@@ -89,8 +90,8 @@ void cut_at(Scheduler *sc, Kernel *k, int cut, int64_t block);
 void fold_loops(Scheduler *sc);
 
 /* tile.c: the register tile and cache blocks of a contraction; rows: of a block, the rows' one index staying m. 0: as
- * the model says. */
-void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, int64_t rows);
+ * the model says. beside: elements of K that other contractions have, whose rows are packed beside these. */
+void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, int64_t rows, int64_t beside);
 
 /* order.c: kernels in another order where that needs less memory. */
 void order_for_memory(Scheduler *sc);

@@ -4,6 +4,7 @@
  * registers stay free, or LLVM spills. Among the tiles that fit, the one with the least estimated time: multiply-adds
  * with the padding at the edges, loads, and a penalty for fewer accumulators than the latency of a multiply-add
  * hides. */
+#include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/scheduler.h"
 
@@ -11,13 +12,15 @@ enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, SMALL = 1 << 20 };
 
 /* Blocks. K in pieces of KC, if it is longer than WHOLE_K: each piece costs a pass over the sums that wait, which
  * those of a WHOLE_IMAGE are worth. What is copied and stays, packed rows and waiting sums, has at most COPIED
- * elements (the second cache); rows read where they lie may come from further away. UNITS pieces for threads to
+ * elements (the second cache); rows read where they lie may come from further away, and so do those that BESIDE
+ * contractions have together, of which each reads its own once for a panel. UNITS pieces for threads to
  * share, where there are WORTH multiply-adds for each. */
 enum {
   KC = 1024,
   WHOLE_IMAGE = 128,
   WHOLE_K = 2048,
   COPIED = 1024 * 1024,
+  BESIDE = 2 * COPIED,
   UNITS = 4,
   WORTH = 1 << 19,
   OPEN_ROWS = 256,
@@ -34,6 +37,8 @@ enum {
 #define RUNS      0.4
 #define GATHERS   1.2
 #define SCATTERED 4.0
+/* Where what lies between the elements is packed at once, for others. */
+#define AT_ONCE 1.0
 
 /* What it costs where packed rows, in vectors, leave all lanes empty, and where a tile's rows, read where they lie,
  * are in two lines at some k. */
@@ -61,11 +66,16 @@ static Extent extent_of(Graph *g, const Node *n, const int *slots, int count) {
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* A vector of B that comes from `far`, where a panel is larger than NEAR (the first cache), counts twice. */
-static double tile_time(int mr, int nr, int64_t m, int64_t vectors, bool far) {
-  double tiles = (double)ceil_div(m, mr) * (double)ceil_div(vectors, nr);
+static double tile_time(int mr, int nr, bool far) {
   double fmas = mr * nr, loads = mr + (far ? 2 : 1) * nr;
   double busy = fmas < BUSY_ACCUMULATORS ? BUSY_ACCUMULATORS : fmas;
-  return tiles * (busy + 0.25 * loads);
+  return busy + 0.25 * loads;
+}
+
+/* All tiles; those of the last columns have `last` vectors. */
+static double tiles_time(int mr, int nr, int last, int64_t m, int64_t vectors, bool far) {
+  double others = (double)(ceil_div(vectors, nr) - 1);
+  return (double)ceil_div(m, mr) * (others * tile_time(mr, nr, far) + tile_time(mr, last, far));
 }
 
 static int spare_registers(const Target *t) { return t->registers >= 32 ? 3 : t->fma ? 1 : 5; }
@@ -125,7 +135,7 @@ static double packing(Graph *g, const Node *n, const Contraction *c, int64_t kc,
 typedef struct Blocking {
   Extent m, n;
   double work; /* multiply-adds */
-  int64_t k, kc, batch, step;
+  int64_t k, kc, beside, batch, step;
   double a, b;    /* packing */
   bool b_at_once; /* of all columns of a block, not of a panel at a time */
 } Blocking;
@@ -149,7 +159,8 @@ static double loss(const Blocking *b, int64_t mc, int64_t nc) {
 }
 
 static bool fits(const Blocking *b, int64_t mc, int64_t nc) {
-  return (b->a == 0 || mc * b->kc <= COPIED) && (b->kc >= b->k || mc * nc <= COPIED);
+  bool rows_fit = b->a == 0 || (mc * b->kc <= COPIED && mc * (b->kc + b->beside) <= BESIDE);
+  return rows_fit && (b->kc >= b->k || mc * nc <= COPIED);
 }
 
 /* Parts of about 1/parts of the extent, in whole steps. */
@@ -254,7 +265,7 @@ static int last_panel(Extent columns, int nr, int lanes, double work) {
   return rest && saves && !columns.open ? (int)rest : nr;
 }
 
-void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, int64_t rows) {
+void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, int64_t rows, int64_t beside) {
   int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
   if (!rows && better_as_rows(g, n, c)) exchange_sides(c);
   Extent m = extent_of(g, n, c->m, c->nm), columns = extent_of(g, n, c->n, c->nn), k = extent_of(g, n, c->k, c->nk);
@@ -268,22 +279,57 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, 
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
       bool far = (width || in_place) && k.value * nr * t->vector_bytes > NEAR;
       if (width % (nr * lanes) || rows % mr) continue;
-      double time = tile_time(mr, nr, m.value, vectors, far) * (1 + growth * mr * nr);
+      int last = last_panel(columns, nr, lanes, each);
+      double time = tiles_time(mr, nr, last, m.value, vectors, far) * (1 + growth * mr * nr);
       if (in_lanes) time *= 1 + EMPTY * (lanes % mr) / lanes + (in_place && lanes % mr ? CROSSES : 0);
       if (best && time >= best) continue;
       best = time;
       c->mr = mr;
       c->nr = nr;
+      c->last_nr = last;
     }
-  c->last_nr = last_panel(columns, c->nr, lanes, each);
   Blocking b = {.m = m, .n = columns, .k = k.value};
   b.kc = block_k(g, n, c, k, lanes);
   b.a = packing(g, n, c, b.kc, c->a);
+  if (beside && b.a > AT_ONCE) b.a = AT_ONCE;
   b.b = width ? 0 : packing(g, n, c, b.kc, c->b);
   b.b_at_once = c->b->kind == EXPR_READ && runs_across(g, n, c, c->b, c->n, c->nn);
   if (m.open && m.value < OPEN_ROWS) b.m.value = OPEN_ROWS;
+  b.beside = beside;
   b.batch = known_positions(g, n, c);
   b.work = (double)b.batch * (double)b.m.value * (double)columns.value * (double)k.value;
   b.step = c->m[c->nm - 1] > c->n[c->nn - 1] ? row_step(g, n, c) : c->mr;
   block_rows_and_columns(&b, c, (int64_t)c->nr * lanes, rows);
+}
+
+/* ---- side by side ---- */
+
+static bool same_slots(const int *a, int na, const int *b, int nb) {
+  for (int i = 0; na == nb && i < na; i++)
+    if (a[i] != b[i]) return false;
+  return na == nb;
+}
+
+static bool same_roles(const Contraction *c, const Contraction *d) {
+  return same_slots(c->batch, c->nbatch, d->batch, d->nbatch) && same_slots(c->m, c->nm, d->m, d->nm) &&
+         same_slots(c->n, c->nn, d->n, d->nn);
+}
+
+/* Tiles in whole vectors that need no transposition, and no sums that wait. */
+static bool is_simple(Graph *g, const Node *n, const Contraction *c) {
+  Extent k = extent_of(g, n, c->k, c->nk);
+  bool same_types = c->a->dtype == n->dtype && c->b->dtype == n->dtype && n->body->dtype == n->dtype;
+  for (int i = 1; i < c->nm; i++)
+    if (!dim_is_const(slot_extent(g, n, c->m[i]), NULL)) return false;
+  for (int i = 1; i < c->nn; i++)
+    if (!dim_is_const(slot_extent(g, n, c->n[i]), NULL)) return false;
+  return same_types && (n->dtype == DT_f32 || n->dtype == DT_f64) && !c->tile_mask && !k.open && k.value <= WHOLE_K &&
+         c->m[c->nm - 1] < c->n[c->nn - 1] && !better_as_rows(g, n, c);
+}
+
+bool tiles_alike(Graph *g, const Node *n, const Contraction *c, const Node *other, const Contraction *d) {
+  if (n->rank != other->rank || n->dtype != other->dtype || !same_roles(c, d)) return false;
+  for (int i = 0; i < n->rank; i++)
+    if (n->shape[i] != other->shape[i]) return false;
+  return is_simple(g, n, c) && is_simple(g, other, d);
 }

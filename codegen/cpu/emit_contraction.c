@@ -8,7 +8,10 @@
  * result is the sum over K in one order, whatever tile it falls in.
  *
  * A long K is cut into blocks along one of its indices (those before it then have one value in a block): partial sums
- * wait in scratch memory, and the maps follow in a pass of their own. */
+ * wait in scratch memory, and the maps follow in a pass of their own.
+ *
+ * Contractions side by side have their rows packed at once, and their tiles made in turn for each panel of columns.
+ */
 #include "codegen/cpu/product.h"
 
 enum { FEW_ROWS = 4 };
@@ -71,9 +74,9 @@ int64_t partial_pitch(const Product *p) { return p->nc + 16; }
 /* Rows in whole vectors: they may be read as squares. */
 static int64_t partial_elements(const Product *p) { return round_up(p->mc, p->e->lanes) * partial_pitch(p); }
 
-static void plan_scratch(Product *p) {
+static void plan_blocks(Product *p) {
   Emit *e = p->e;
-  int64_t k = 0, m = 0, used = 0, block = p->c->k_block * p->k_inner;
+  int64_t k = 0, m = 0, block = p->c->k_block * p->k_inner;
   bool known = dim_is_const(p->k.flat->extent, &k), packs = p->a.way != PACK_none || p->b.way != PACK_none;
   p->turned = p->c->m[p->c->nm - 1] > p->c->n[p->c->nn - 1];
   p->blocked = p->turned || p->c->k_cut > 0 || (packs && (!known || k > block));
@@ -84,12 +87,27 @@ static void plan_scratch(Product *p) {
   p->pitch = round_up(p->kc, TOGETHER * e->lanes) + 16;
   if (p->a.way == PACK_k) p->a.stride = p->pitch, p->a.k_stride = 1;
   if (p->a.way == PACK_lines || p->a.way == PACK_copy) p->a.stride = 1, p->a.k_stride = e->lanes;
+  if (p->blocked && (p->next || p->first != p)) ice("contractions side by side whose sums wait");
+}
+
+/* Side by side, all have their rows packed at the same time, but one panel of columns after the other. */
+static void plan_scratch(Product *first) {
+  Emit *e = first->e;
+  int64_t rows = 0, most = 0;
   emit_enter(e, 0);
-  p->a.buffer = reserve(p, &used, packed_a_bytes(p));
-  p->b.buffer = reserve(p, &used, packed_b_bytes(p));
-  p->columns = reserve(p, &used, columns_bytes(p));
-  p->partial = reserve(p, &used, p->blocked ? partial_elements(p) * p->size : 0);
-  e->scratch_bytes = used;
+  for (Product *p = first; p; p = p->next) {
+    plan_blocks(p);
+    p->a.buffer = reserve(p, &rows, packed_a_bytes(p));
+  }
+  first->in_turn = rows <= cpu_module_target(e->m)->l2 / 2;
+  for (Product *p = first; p; p = p->next) {
+    int64_t used = rows;
+    p->b.buffer = reserve(p, &used, packed_b_bytes(p));
+    p->columns = reserve(p, &used, columns_bytes(p));
+    p->partial = reserve(p, &used, p->blocked ? partial_elements(p) * p->size : 0);
+    if (used > most) most = used;
+  }
+  e->scratch_bytes = most;
   e->scratch_times = 0;
 }
 
@@ -309,12 +327,16 @@ static void panel(Product *p, Value n0, int vectors, bool masked) {
   Value at = p->m_from;
   if (!known || m >= mr) at = row_tiles(p, at, mr, n0, vectors, masked);
   if (known && (m <= p->c->mc || p->c->mc % mr == 0)) {
-    int64_t rest = (m % p->c->mc) % mr;
+    int64_t rest = (m <= p->c->mc ? m : m % p->c->mc) % mr;
     if (rest) row_tiles(p, at, (int)rest, n0, vectors, masked);
     return;
   }
   if (mr > FEW_ROWS) at = row_tiles(p, at, FEW_ROWS, n0, vectors, masked);
   if (mr > 1) row_tiles(p, at, 1, n0, vectors, masked);
+}
+
+static void panel_of_each(Product *first, Value n0, int vectors, bool masked) {
+  for (Product *p = first; p; p = p->next) panel(p, n0, vectors, masked);
 }
 
 bool has_mask_registers(const Product *p) { return cpu_module_target(p->e->m)->vector_bytes == 64; }
@@ -399,12 +421,15 @@ static void block(Product *p) {
     else panels(p, finish_panel);
     return;
   }
-  p->k_from = index64(&e->b, 0);
-  p->k_to = emit_dim(e, p->k.flat->extent);
+  for (Product *q = p; q; q = q->next) {
+    q->k_from = index64(&e->b, 0);
+    q->k_to = emit_dim(e, q->k.flat->extent);
+  }
   emit_enter(e, e->depth);
-  if (p->a.way != PACK_none) pack_unless(p, p->same_rows, pack_a);
+  if (p->next || p->a.way != PACK_none) pack_unless(p, p->same_rows, pack_rows);
   if (p->b.way == PACK_copy) pack_unless(p, p->same_columns, pack_all_b);
-  panels(p, panel);
+  if (p->in_turn) panels(p, panel_of_each);
+  for (Product *q = p; q && !p->in_turn; q = q->next) panels(q, panel);
 }
 
 /* ---- units: batch positions, times blocks of mc rows, times blocks of nc columns ---- */
@@ -450,6 +475,10 @@ static void units(Product *p) {
     emit_enter(e, e->depth);
     emit_bind(e, p->batch[i], lanes_scalar(split(p, &at, extent)));
   }
+  for (Product *q = p->next; q; q = q->next) {
+    q->n_from = p->n_from, q->n_to = p->n_to;
+    q->m_from = p->m_from, q->m_to = p->m_to;
+  }
   block(p);
   loop_close(e, &l, NULL);
 }
@@ -465,7 +494,7 @@ static void emit_plain_sum(Emit *e) {
   whole.kind = KERNEL_column;
   whole.cut = whole.times;
   whole.block = INT32_MAX;
-  for (int i = 0; i < whole.members.n; i++) whole.members.at[i].level = i ? 1 : 0;
+  for (int i = 0; i < whole.members.n; i++) whole.members.at[i].level = i > whole.beside.n ? whole.beside.n + 1 : i;
   Value step = emit_dim(e, whole.step_units), more = isub(b, step, index64(b, 1));
   emit_enter(e, 0);
   e->begin = LLVMBuildUDiv(b->b, iadd(b, e->begin, more), step, "");
@@ -492,31 +521,65 @@ static void bind_batch(Product *p) {
   }
 }
 
-void emit_contraction(Emit *e) {
-  Product p = {.e = e, .c = e->k->contraction, .main = &e->k->members.at[0]};
-  p.node = p.main->node;
-  p.t = p.node->body->dtype;
-  p.size = dtype_bytes(p.t);
-  p.at = NEW_ARRAY(e->arena, Form *, p.node->rank + p.node->nred + 1);
-  bind_batch(&p);
-  bool flat = flatten(&p, &p.m, p.c->m, p.c->nm, 0) && flatten(&p, &p.n, p.c->n, p.c->nn, 0);
-  flat = flat && flatten(&p, &p.k, p.c->k, p.c->nk, p.c->k_cut);
-  const char *why = flat ? unfit(&p) : "an extent inside the tile is open";
-  if (why) {
-    e->note = why;
-    emit_plain_sum(e);
-    return;
+static void find_members(Product *p, int product) {
+  const Kernel *k = p->e->k;
+  p->members = NEW_ARRAY(p->e->arena, const Member *, k->members.n);
+  for (int i = 0; i < k->members.n; i++)
+    if (member_product(k, i) == product) p->members[p->nmembers++] = &k->members.at[i];
+}
+
+/* Member `member`; over the same rows and columns as `first`, if there is one. NULL, or why tiles can't do it. */
+static const char *open_product(Emit *e, Product *p, Product *first, int member) {
+  Kernel *k = e->k;
+  *p = (Product){.e = e, .c = member ? k->beside.at[member - 1] : k->contraction, .main = &k->members.at[member]};
+  p->first = first ? first : p;
+  find_members(p, member);
+  p->node = p->main->node;
+  p->t = p->node->body->dtype;
+  p->size = dtype_bytes(p->t);
+  p->at = NEW_ARRAY(e->arena, Form *, p->node->rank + p->node->nred + 1);
+  bool flat = true;
+  if (first) {
+    p->m = first->m, p->n = first->n, p->batch = first->batch;
+    for (int i = 0; i < p->node->rank; i++) p->at[i] = first->at[i];
+  } else {
+    bind_batch(p);
+    flat = flatten(p, &p->m, p->c->m, p->c->nm, 0) && flatten(p, &p->n, p->c->n, p->c->nn, 0);
   }
-  p.k_inner = p.k.place[p.c->k_cut];
-  place_operands(&p);
-  for (int i = 1; i < e->k->members.n; i++) p.epilogue += count_nodes(e->k->members.at[i].node->body);
-  plan_scratch(&p);
-  p.in_pieces = !p.turned && finished_in_pieces(&p);
-  Type tile = LLVMArrayType2(type_of(&e->b, p.t, e->lanes),
-                             (uint64_t)(p.c->mr * p.c->nr > e->lanes ? p.c->mr * p.c->nr : e->lanes));
+  flat = flat && flatten(p, &p->k, p->c->k, p->c->nk, p->c->k_cut);
+  return flat ? unfit(p) : "an extent inside the tile is open";
+}
+
+static void reserve_tile(Product *first) {
+  Emit *e = first->e;
+  int64_t vectors = first->c->mr * first->c->nr;
+  Type tile = LLVMArrayType2(type_of(&e->b, first->t, e->lanes), (uint64_t)(vectors > e->lanes ? vectors : e->lanes));
   LLVMPositionBuilderBefore(e->b.b, LLVMGetBasicBlockTerminator(e->entry));
-  p.spill = LLVMBuildAlloca(e->b.b, tile, "");
-  LLVMSetAlignment(p.spill, 64);
+  Value spill = LLVMBuildAlloca(e->b.b, tile, "");
+  LLVMSetAlignment(spill, 64);
+  for (Product *p = first; p; p = p->next) p->spill = spill;
+}
+
+void emit_contraction(Emit *e) {
+  int n = 1 + e->k->beside.n;
+  Product *p = NEW_ARRAY(e->arena, Product, n);
+  for (int i = 0; i < n; i++) {
+    const char *why = open_product(e, &p[i], i ? p : NULL, i);
+    if (why) {
+      e->note = why;
+      emit_plain_sum(e);
+      return;
+    }
+    if (i) p[i - 1].next = &p[i];
+  }
+  for (int i = 0; i < n; i++) {
+    p[i].k_inner = p[i].k.place[p[i].c->k_cut];
+    place_operands(&p[i]);
+    for (int j = 1; j < p[i].nmembers; j++) p[i].epilogue += count_nodes(p[i].members[j]->node->body);
+  }
+  plan_scratch(p);
+  for (int i = 0; i < n; i++) p[i].in_pieces = !p[i].turned && finished_in_pieces(&p[i]);
+  reserve_tile(p);
   emit_enter(e, 0);
-  units(&p);
+  units(p);
 }

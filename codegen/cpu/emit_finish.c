@@ -27,14 +27,13 @@ static Expr *at_result(Product *p, Pieces *q, Expr *body) {
  */
 static void finish_vector(Product *p, Pieces *q, Value sum) {
   Emit *e = p->e;
-  Kernel *k = e->k;
   Form **at = q ? straight_slots(p, q) : p->at;
   if (p->c->scale) {
     Value a[3] = {sum, emit_expr(e, at_result(p, q, p->c->scale)), NULL};
     sum = emit_scalar(&e->b, OP_mul, p->t, p->t, a);
   }
-  for (int i = 0; i < k->members.n; i++) {
-    const Member *m = &k->members.at[i];
+  for (int i = 0; i < p->nmembers; i++) {
+    const Member *m = p->members[i];
     if (i) sum = emit_expr(e, at_result(p, q, m->node->body));
     if (m->storage == STORE_buffer) emit_store_at(e, m->buffer, m->node, at, sum);
     emit_known(e, expr_read(e->ir, m->node, at), sum);
@@ -85,8 +84,8 @@ static Pieces jumps_of(Product *p, bool aligned) {
   e->aligned[0] = p->n.flat; /* panels begin at whole vectors */
   e->naligned = aligned;
   if (p->c->scale) pieces_reads(&q, emit_at(e, p->c->scale, p->at));
-  for (int i = 0; i < e->k->members.n; i++) {
-    const Member *m = &e->k->members.at[i];
+  for (int i = 0; i < p->nmembers; i++) {
+    const Member *m = p->members[i];
     if (i) pieces_reads(&q, emit_at(e, m->node->body, p->at));
     if (m->storage == STORE_buffer) pieces_address(&q, flat_address(e, m->node, p->at));
   }
@@ -146,12 +145,27 @@ static void add_lines(Product *p, ResultLines *l, const Member *m, Value n0, int
   }
 }
 
+static bool same_lines(Product *p, const Member *m, const Member *other) {
+  if (other->buffer != m->buffer) return false;
+  Form *f = flat_address(p->e, m->node, p->at), *g = flat_address(p->e, other->node, p->at);
+  int64_t apart, step = f ? form_coefficient(f, p->n.flat) : 0;
+  return f && g && form_is_const(form_sub(p->e->ir, f, g), &apart) && apart < step && -apart < step;
+}
+
+/* Whether what stands before p, side by side, has written other elements of the same lines. */
+static bool fetched_before(Product *p, const Member *m) {
+  for (const Product *q = p->first; q != p; q = q->next)
+    for (int i = 0; i < q->nmembers; i++)
+      if (same_lines(p, m, q->members[i])) return true;
+  return false;
+}
+
 void find_result_lines(Product *p, ResultLines *l, Value n0, int vectors) {
   l->n = 0;
   emit_enter(p->e, p->e->depth);
-  for (int i = 0; i < p->e->k->members.n && !p->blocked; i++) {
-    const Member *m = &p->e->k->members.at[i];
-    if (m->storage == STORE_buffer) add_lines(p, l, m, n0, vectors);
+  for (int i = 0; i < p->nmembers && !p->blocked; i++) {
+    const Member *m = p->members[i];
+    if (m->storage == STORE_buffer && !fetched_before(p, m)) add_lines(p, l, m, n0, vectors);
   }
 }
 

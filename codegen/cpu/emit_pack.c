@@ -77,7 +77,7 @@ static void choose_way(Product *p, Operand *o, bool vectors) {
   int64_t turned = vectors ? TURNED : 1;
   bool along_k =
       run_along(f, p->k.flat) > turned * run_along(f, o->line->flat) || (!vectors && p->c->mr > p->e->lanes);
-  o->way = along_k ? PACK_k : o->address && o->stride == 1 ? PACK_copy : PACK_lines;
+  o->way = along_k ? PACK_k : o->address && o->stride == 1 && !(vectors && p->first->next) ? PACK_copy : PACK_lines;
 }
 
 /* Each index of `s` on its own, the others as they are in `at`. */
@@ -353,13 +353,19 @@ static void pack_separately(Pack *k, const Panel *l) {
   loop_close(e, &each, NULL);
 }
 
+/* The loop over the index of K at the cut. */
+static int cut_loop(const Pack *k) {
+  int cut = 0;
+  while (k->nest.var[cut] != k->p->k.var[k->p->c->k_cut]) cut++;
+  return cut;
+}
+
 /* What is written for one range of K stays in the first cache while every vector, piece and tap adds its part. */
 static void pack_in_ranges(Pack *k, const Panel *l) {
   Product *p = k->p;
   Emit *e = p->e;
   int64_t each = p->k_inner * l->vectors * e->lanes * p->size, step = NEAR / each > 0 ? NEAR / each : 1;
-  int cut = 0;
-  while (k->nest.var[cut] != p->k.var[p->c->k_cut]) cut++;
+  int cut = cut_loop(k);
   Value from = k->nest.from[cut], to = k->nest.to[cut];
   if (p->kc <= step * p->k_inner) {
     pack_separately(k, l);
@@ -504,20 +510,41 @@ static bool panels_go_inside(const Pack *k) {
   return plain;
 }
 
+static Panel panel_of_a(const Product *p) {
+  int64_t lanes = p->e->lanes;
+  return (Panel){.o = &p->a,
+                 .width = lanes,
+                 .first = p->m_from,
+                 .vectors = TOGETHER,
+                 .lines = panel_rows(p),
+                 .step = panel_step(p, lanes),
+                 .end = p->m_to};
+}
+
+/* All panels at the values [from, to) of the index of K at the cut; NULL: at all. */
+static void pack_panels_inside(Pack *k, Panel *l, Value from, Value to) {
+  Product *p = k->p;
+  Emit *e = p->e;
+  int64_t rows = l->vectors * l->lines;
+  k->to = p->a.buffer;
+  k->inside = l;
+  k->panels = LLVMBuildUDiv(e->b.b, plus(p, isub(&e->b, p->m_to, p->m_from), rows - 1), index64(&e->b, rows), "");
+  if (from) {
+    int cut = cut_loop(k);
+    k->nest.from[cut] = from;
+    k->nest.to[cut] = to;
+  }
+  several_vectors(k, l);
+  run_nest(k);
+}
+
 static void pack_a_panels(Product *p) {
   Emit *e = p->e;
-  int64_t rows = panel_rows(p), lanes = e->lanes;
-  Panel l = {
-      .o = &p->a, .width = lanes, .vectors = TOGETHER, .lines = rows, .step = panel_step(p, lanes), .end = p->m_to};
+  int64_t rows = panel_rows(p);
+  Panel l = panel_of_a(p);
   Pack k = pack_of(p, &l);
   if (panels_go_inside(&k)) {
-    l.first = p->m_from;
-    k.to = p->a.buffer;
-    k.inside = &l;
-    Value all = plus(p, isub(&e->b, p->m_to, p->m_from), rows * TOGETHER - 1);
-    k.panels = LLVMBuildUDiv(e->b.b, all, index64(&e->b, rows * TOGETHER), "");
-    several_vectors(&k, &l);
-    run_nest(&k);
+    pack_panels_inside(&k, &l, NULL, NULL);
     return;
   }
   Loop some;
@@ -574,6 +601,41 @@ static void copy_a(Product *p) {
   l.end = p->m_to;
   Value left = isub(&e->b, p->m_to, p->m_from);
   copy_panels(p, &l, LLVMBuildUDiv(e->b.b, plus(p, left, rows - 1), index64(&e->b, rows), ""));
+}
+
+/* Whether all that stand side by side have panels that go inside, at each value of one first index of K. */
+static bool packs_at_once(Product *first) {
+  for (Product *p = first; p; p = p->next) {
+    if (p->a.way != PACK_lines || p->k.extent[p->c->k_cut] != first->k.extent[first->c->k_cut]) return false;
+    Panel l = panel_of_a(p);
+    Pack k = pack_of(p, &l);
+    if (!panels_go_inside(&k)) return false;
+  }
+  return first->next != NULL;
+}
+
+/* One value of the first index of K after the other: what the taps of one are, among the weights, the others' lie
+ * between, so memory is read once. */
+static void pack_all_at_once(Product *first) {
+  Emit *e = first->e;
+  Value extent = emit_dim(e, first->k.extent[first->c->k_cut]);
+  emit_enter(e, e->depth);
+  Loop each;
+  loop_open(e, &each, index64(&e->b, 0), extent, 1, NULL, 0);
+  for (Product *p = first; p; p = p->next) {
+    Panel l = panel_of_a(p);
+    Pack k = pack_of(p, &l);
+    pack_panels_inside(&k, &l, each.index, plus(p, each.index, 1));
+  }
+  loop_close(e, &each, NULL);
+}
+
+void pack_rows(Product *first) {
+  if (packs_at_once(first)) {
+    pack_all_at_once(first);
+    return;
+  }
+  for (Product *p = first; p; p = p->next) pack_a(p);
 }
 
 void pack_a(Product *p) {

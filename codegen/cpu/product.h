@@ -47,7 +47,10 @@ typedef struct Operand { /* of one side, over M, K (A) or K, N (B) */
 typedef struct Product {
   Emit *e;
   const Contraction *c;
-  const Member *main;
+  const Member *main, **members; /* the sum, and with the maps after it */
+  int nmembers;
+  struct Product *first, *next; /* those side by side; NULL: the last */
+  bool in_turn;                 /* of the first: each panel of columns by one after the other */
   const Node *node;
   DType t;
   int64_t size; /* bytes of an element */
@@ -107,6 +110,7 @@ Expr *pieces_expr(Pieces *q, Expr *x);
 /* ---- emit_pack.c ---- */
 void place_operands(Product *p); /* decides how A and B are read; sets all of Operand but the buffer */
 void pack_a(Product *p);         /* the block [m_from, m_to) x [k_from, k_to) */
+void pack_rows(Product *first);  /* those of all that stand side by side */
 void pack_all_b(Product *p);
 void pack_b(Product *p, Value n0, int vectors, bool masked); /* the panel of columns from n0 on */
 int64_t packed_a_bytes(const Product *p);

@@ -13,9 +13,9 @@ typedef struct March {
 
 /* Caches of the named levels are those of the smallest machines that have them. */
 static const March marches[] = {
-    {"x86-64-v2", "x86-64-v2", {16, 16, false, 32 << 10, 256 << 10}},
-    {"x86-64-v3", "x86-64-v3", {32, 16, true, 32 << 10, 512 << 10}},
-    {"x86-64-v4", "x86-64-v4", {64, 32, true, 32 << 10, 1 << 20}},
+    {"x86-64-v2", "x86-64-v2", {16, 16, false, 32 << 10, 256 << 10, false}},
+    {"x86-64-v3", "x86-64-v3", {32, 16, true, 32 << 10, 512 << 10, false}},
+    {"x86-64-v4", "x86-64-v4", {64, 32, true, 32 << 10, 1 << 20, false}},
 };
 
 static int64_t cache_bytes(int name, int64_t otherwise) {

@@ -52,6 +52,7 @@ static Schedule *schedule_product(Arena *a, const Way *w, int n) {
   Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
   Target target;
   if (!g || cpu_target("x86-64-v3", &target)) ice("%s", error);
+  target.gpu = true;
   Schedule *s = schedule(g, &target, a, 2);
   s->tf32 = w->tf32;
   return s;

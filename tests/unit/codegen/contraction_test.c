@@ -115,6 +115,42 @@ static void window_derivatives(void **state) {
   check(BY_WEIGHT(4, 1, 19, 11));
 }
 
+/* Residue classes of a derivative by data with stride 2, whose kernels are one: with rows that are no whole tiles,
+ * vectors that cross images, maps after each, weights that lie along K, and more packed rows than stay in x86-64-v2's
+ * second cache. */
+static void side_by_side(void **state) {
+  (void)state;
+  static const struct {
+    const char *type;
+    int channels, out, width;
+    bool finished, along_k;
+  } rows[] = {{"f32", 24, 16, 17, false, false}, {"f32", 9, 32, 7, true, false},  {"f64", 13, 20, 16, false, false},
+              {"f32", 17, 40, 9, false, true},   {"f64", 10, 33, 5, true, false}, {"f32", 16, 800, 8, false, false}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char text[2000];
+    const char *t = rows[i].type, *at = rows[i].along_k ? "i1, r0" : "r0, i1";
+    int c = rows[i].channels, o = rows[i].out, n = rows[i].width, even = rows[i].finished ? 6 : 3;
+    int used = snprintf(text, sizeof text,
+                        HEAD "%%0 = input g : %s[B, %d, %d]\n%%1 = param w : %s[%d, %d, 3]\n"
+                             "%%2 = input h : %s[B, %d, %d]\n"
+                             "%%3 = comp %s[B, %d, %d] [i0, i1, i2] sum(r0 < %d: mul(%%0[i0, r0, i2], %%1[%s, 1]))\n"
+                             "%%4 = comp %s[B, %d, %d] [i0, i1, i2] sum(r0 < %d, r1 < 2: select(ge0(-i2 + r1 + %d), "
+                             "mul(%%0[i0, r0, i2 - r1 + 1], %%1[%s, 2*r1]), 0))\n",
+                        t, o, n, t, rows[i].along_k ? c : o, rows[i].along_k ? o : c, t, c, 2 * n, t, c, n, o, at, t,
+                        c, n, o, n - 2, at);
+    if (rows[i].finished)
+      used += snprintf(text + used, sizeof text - (size_t)used,
+                       "%%5 = comp %s[B, %d, %d] [i0, i1, i2] select(gt(%%2[i0, i1, 2*i2 + 1], 0), %%4[i0, i1, i2], "
+                       "0)\n%%6 = comp %s[B, %d, %d] [i0, i1, i2] add(%%3[i0, i1, i2], %%2[i0, i1, 2*i2])\n",
+                       t, c, n, t, c, n);
+    snprintf(text + used, sizeof text - (size_t)used,
+             "%%%d = comp %s[B, %d, %d] [i0, i1, i2] select(eq0(i2 - 2*(i2 // 2)), %%%d[i0, i1, (i2 // 2)], "
+             "select(eq0(i2 - 2*(i2 // 2) - 1), %%%d[i0, i1, (i2 // 2)], 0))\noutput y = %%%d\n",
+             rows[i].finished ? 7 : 5, t, c, 2 * n, even, rows[i].finished ? 5 : 4, rows[i].finished ? 7 : 5);
+    check(text);
+  }
+}
+
 /* K over images, one of them a block: both operands are read where they lie, or packed, or transposed. */
 static void whole_images(void **state) {
   (void)state;
@@ -310,12 +346,12 @@ static void masked_tiles(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(far_rows),         cmocka_unit_test(last_columns),       cmocka_unit_test(edges),
-      cmocka_unit_test(windows),          cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),
-      cmocka_unit_test(masked_tiles),     cmocka_unit_test(open_rows),          cmocka_unit_test(whole_images),
-      cmocka_unit_test(strided_windows),  cmocka_unit_test(strided_results),    cmocka_unit_test(far_apart),
-      cmocka_unit_test(jumping_weights),  cmocka_unit_test(units_in_a_row),     cmocka_unit_test(panels),
-      cmocka_unit_test(weights_of_loops),
+      cmocka_unit_test(far_rows),     cmocka_unit_test(last_columns),       cmocka_unit_test(edges),
+      cmocka_unit_test(windows),      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),
+      cmocka_unit_test(masked_tiles), cmocka_unit_test(open_rows),          cmocka_unit_test(side_by_side),
+      cmocka_unit_test(whole_images), cmocka_unit_test(strided_windows),    cmocka_unit_test(strided_results),
+      cmocka_unit_test(far_apart),    cmocka_unit_test(jumping_weights),    cmocka_unit_test(units_in_a_row),
+      cmocka_unit_test(panels),       cmocka_unit_test(weights_of_loops),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

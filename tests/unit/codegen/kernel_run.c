@@ -297,6 +297,7 @@ const char *kernel_run(Graph *g, const KernelRun *how) {
   Target target;
   error = cpu_target(how->march, &target);
   if (error) return error;
+  target.gpu = how->gpu;
   r.s = schedule(g, &target, g->arena, how->level);
   r.s->tf32 = how->tf32;
   r.s->processors = how->processors;
