@@ -18,7 +18,7 @@
  *   angles   sin, cos and tan of large numbers
  *   random   random graphs, some with derivatives, in f32 and f64
  *
- * COUNT and FIRST choose among them. SHOW=1 prints schedule and text; STOP=1 ends at the first that differs. */
+ * `kinds` lists these words. COUNT and FIRST choose among them. SHOW=1 prints schedule and text; STOP=1 ends at the first that differs. */
 #include <glob.h>
 #include <math.h>
 #include <stdio.h>
@@ -426,6 +426,10 @@ int main(int argc, char **argv) {
                {"units", units},         {"groups", groups},     {"halves", halves}, {"ties", ties},
                {"attention", attention}, {"flows", flows},       {"shapes", shapes}, {"angles", angles},
                {"columns", columns},     {"scatters", scatters}, {"sorts", sorts},   {"random", random_graphs}};
+  if (argc > 1 && !strcmp(argv[1], "kinds")) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) printf("%s\n", kinds[i].name);
+    return 0;
+  }
   bool device = argc > 1 && !strcmp(argv[1], "device");
   const char *error = device ? device_open() : NULL;
   if (error) ice("%s", error);

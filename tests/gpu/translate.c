@@ -1,11 +1,13 @@
 /* translate.c - kernels' text as a shared object, by the C compiler. SIMULATOR_FLAGS, SIMULATOR_LINK and
  * SIMULATOR_ROOT are given by the build, and SIMULATOR_RACES: whether what is read and written is told to races.c,
- * "1" or "0", which the environment's SIMULATED_RACES overrules. */
+ * "1" or "0", which the environment's SIMULATED_RACES overrules. SIMULATED_FAULT is a fault that sed puts in;
+ * SIMULATED_TEXTS where texts are kept, of which then none runs. */
 #include "tests/gpu/translate.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 const char *simulated_translate(const char *text, size_t n, const char *path) {
@@ -24,7 +26,21 @@ const char *simulated_translate(const char *text, size_t n, const char *path) {
   return pclose(cc) ? "the C compiler refuses the kernels" : NULL;
 }
 
+/* The kernels without the prelude, as file `prefix` and the number of texts that were kept before. */
+static const char *keep_text(const char *text, const char *prefix) {
+  static int kept;
+  char path[400];
+  const char *kernels = strstr(text, "/* kernels:");
+  snprintf(path, sizeof path, "%s%d", prefix, kept++);
+  FILE *f = fopen(path, "w");
+  if (!f) return "the text cannot be kept";
+  fputs(kernels ? kernels : "", f);
+  fclose(f);
+  return "its text is kept, and does not run";
+}
+
 const char *simulated_load(const char *text, size_t n, void **code) {
+  if (getenv("SIMULATED_TEXTS")) return keep_text(text, getenv("SIMULATED_TEXTS"));
   char path[] = "/tmp/nnc-simulated-XXXXXX";
   int file = mkstemp(path);
   *code = NULL;

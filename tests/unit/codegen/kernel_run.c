@@ -302,12 +302,12 @@ const char *kernel_run(Graph *g, const KernelRun *how) {
   r.s->tf32 = how->tf32;
   r.s->processors = how->processors;
   error = schedule_verify(r.s);
+  if (how->show) show_schedule(&r);
+  if (!error) error = r.backend->compile(how, r.s, &r.code);
   if (!error) {
     give_values(&r);
     error = interpret(r.reference, &r.in);
   }
-  if (how->show) show_schedule(&r);
-  if (!error) error = r.backend->compile(how, r.s, &r.code);
   for (int i = 0; i < (how->runs ? how->runs : 1) && !error; i++) {
     r.seed = how->seed + (uint64_t)i;
     error = run_and_compare(&r);
