@@ -18,7 +18,8 @@
  *   angles   sin, cos and tan of large numbers
  *   random   random graphs, some with derivatives, in f32 and f64
  *
- * `kinds` lists these words. COUNT and FIRST choose among them. SHOW=1 prints schedule and text; STOP=1 ends at the first that differs. */
+ * `kinds` lists these words. COUNT and FIRST choose among them. SHOW=1 prints schedule and text; STOP=1 ends at the
+ * first that differs. */
 #include <glob.h>
 #include <math.h>
 #include <stdio.h>
