@@ -81,8 +81,13 @@ static int box_bytes(const Box *b) {
 static void write_element(const Box *b, const int *index, int64_t number) {
   int64_t at = simulated_offset(b->to) + number * b->map->bytes;
   at ^= at >> 7 << 4 & 0x70;
-  if (is_outside(b, index)) memset(simulated_at(at), 0, (size_t)b->map->bytes);
-  else memcpy(simulated_at(at), element_of(b, index), (size_t)b->map->bytes);
+  size_t bytes = (size_t)b->map->bytes;
+  if (is_outside(b, index)) {
+    memset(simulated_at(at), 0, bytes);
+    return;
+  }
+  if (!races_is_written(element_of(b, index), bytes)) simulated_fault("a box of memory that nobody wrote");
+  memcpy(simulated_at(at), element_of(b, index), bytes);
 }
 
 static void deliver(const Box *b) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tests/gpu/boxes.h"
+#include "tests/gpu/races.h"
 #include "tests/gpu/simulator.h"
 #include "tests/gpu/translate.h"
 
@@ -65,6 +66,19 @@ void **cuda_arguments(const KernelStep *x, const CudaKernel *how, const void *op
   return (void **)(uintptr_t)at;
 }
 
+static void unwritten(const void *at, size_t bytes, bool unwritten) {
+  if (simulated_tells()) races_unwritten(at, bytes, unwritten);
+}
+
+/* What a condition may have left out is read by who chooses another value then. */
+static void take_as_written(const KernelStep *x) {
+  for (int m = 0; m < x->k->members.n && x->k->guards.n; m++)
+    for (int i = 0; i < x->k->operands.n; i++) {
+      const Buffer *b = x->k->operands.at[i];
+      if (b == x->k->members.at[m].buffer) unwritten(x->operands[i], (size_t)x->value(x->how, b->bytes), false);
+    }
+}
+
 static const char *run(void *made, const KernelStep *x) {
   const Code *code = made;
   CudaKernel how = cuda_kernel(code->program, x->s, x->k, x->how->on_90a);
@@ -74,6 +88,7 @@ static const char *run(void *made, const KernelStep *x) {
   size_t bytes = (size_t)x->value(x->how, how.scratch) * (size_t)blocks;
   char *scratch = guarded_memory(bytes), symbol[120];
   memset(scratch, POISON, bytes);
+  unwritten(scratch, bytes, true);
   snprintf(symbol, sizeof symbol, "%s_call", how.symbol);
   _Alignas(64) char maps[CUDA_MAPS][CUDA_MAP_BYTES];
   uint64_t at[CUDA_MAPS];
@@ -89,10 +104,12 @@ static const char *run(void *made, const KernelStep *x) {
                        .seed = x->seed};
   *(void **)&l.call = dlsym(code->object, symbol);
   const char *fault = l.call ? simulate(&l) : "a kernel is not in the object";
+  take_as_written(x);
+  unwritten(scratch, bytes, false);
   free_guarded_memory(scratch, bytes);
   return fault ? arena_printf(x->s->arena, "kernel %s: %s", x->k->symbol, fault) : NULL;
 }
 
 static void free_code(void *made) { dlclose(((const Code *)made)->object); }
 
-const KernelBackend cuda_backend = {compile, run, free_code};
+const KernelBackend cuda_backend = {compile, run, free_code, unwritten};

@@ -113,4 +113,4 @@ static const char *run(void *made, const KernelStep *x) {
   return fault ? arena_printf(x->s->arena, "kernel %s: %s", x->k->symbol, fault) : NULL;
 }
 
-const KernelBackend driver_backend = {compile, run, free_code};
+const KernelBackend driver_backend = {compile, run, free_code, NULL};

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 
 #include "runtime/cuda.h"
+#include "tests/gpu/races.h"
 #include "tests/gpu/simulator.h"
 #include "tests/gpu/streams.h"
 #include "tests/gpu/translate.h"
@@ -109,6 +110,7 @@ int cuMemAlloc_v2(Address *at, size_t n) {
   driver.blocks = b;
   driver.taken += n;
   driver.allocations++;
+  races_unwritten(b->at, n, simulated_tells());
   *at = (Address)(uintptr_t)b->at;
   return 0;
 }
@@ -120,6 +122,7 @@ int cuMemFree_v2(Address at) {
   for (Block *b = driver.blocks; b; b = b->next)
     if (b->at == (char *)(uintptr_t)at) before = b->bytes;
   driver.taken -= before;
+  races_unwritten((void *)(uintptr_t)at, before, false);
   return status ? status : block_free(&driver.blocks, (void *)(uintptr_t)at);
 }
 
@@ -321,12 +324,22 @@ static int run(const Operation *o) {
   return fault || ++driver.launches == driver.kernel_fails ? FAILED : 0;
 }
 
+/* What comes from elsewhere has a value, and what goes away should have one. */
+static int copy(const Operation *o) {
+  bool known = races_is_written(o->from, o->bytes);
+  memmove(o->to, o->from, o->bytes);
+  races_unwritten(o->to, o->bytes, false);
+  if (!known) fprintf(stderr, "simulated driver: a copy of memory that nobody wrote\n");
+  return known ? 0 : FAILED;
+}
+
 static int perform(Operation *o) {
   int status = 0;
   if (o->kind == GRAPH) return graph_perform(o->graph);
   open_memory(true);
+  if (o->kind == FILL) races_unwritten(o->to, o->bytes, false);
   if (o->kind == LAUNCH) status = run(o);
-  else if (o->kind == COPY) memmove(o->to, o->from, o->bytes);
+  else if (o->kind == COPY) status = copy(o);
   else
     for (size_t i = 0; i < o->bytes; i += 4) memcpy(o->to + i, &o->value, 4);
   open_memory(false);

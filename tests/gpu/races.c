@@ -25,8 +25,9 @@ typedef struct Cell {
 
 typedef struct Page {
   uintptr_t number;
-  uint64_t launch; /* that its cells are of */
-  Cell cell[WORDS];
+  uint64_t launch;          /* that its cells are of */
+  Cell *cell;               /* of each word; NULL: no kernel came here yet */
+  uint8_t unwritten[WORDS]; /* a bit for each byte of which nobody knows the value */
 } Page;
 
 static struct {
@@ -34,6 +35,7 @@ static struct {
   size_t n, capacity;
   Page *last;
   uint64_t launch;
+  bool marked; /* something was unwritten */
   int block;
   Times known[RACES_WARPS];
 } races;
@@ -86,7 +88,7 @@ static void grow(void) {
 }
 
 static Page *page_of(uintptr_t number) {
-  if (races.last && races.last->number == number && races.last->launch == races.launch) return races.last;
+  if (races.last && races.last->number == number) return races.last;
   if (2 * races.n >= races.capacity) grow();
   Page **p = &races.pages[slot_of(number)];
   if (!*p) {
@@ -95,9 +97,39 @@ static Page *page_of(uintptr_t number) {
     races.n++;
     (*p)->number = number;
   }
-  if ((*p)->launch != races.launch) memset((*p)->cell, 0, sizeof(*p)->cell);
-  (*p)->launch = races.launch;
   return races.last = *p;
+}
+
+static Cell *cell_of(Page *p, size_t word) {
+  if (!p->cell && !(p->cell = calloc(WORDS, sizeof *p->cell))) abort();
+  if (p->launch != races.launch) memset(p->cell, 0, WORDS * sizeof *p->cell);
+  p->launch = races.launch;
+  return &p->cell[word];
+}
+
+/* ---- what has a value ---- */
+
+/* The bytes of word w that lie in [at, end). */
+static uint8_t bytes_of(uintptr_t w, const char *at, const char *end) {
+  uintptr_t first = w * WORD < (uintptr_t)at ? (uintptr_t)at : w * WORD, last = (w + 1) * WORD;
+  if (last > (uintptr_t)end) last = (uintptr_t)end;
+  return (uint8_t)(((1 << (last - first)) - 1) << (first - w * WORD));
+}
+
+void races_unwritten(const void *where, size_t bytes, bool unwritten) {
+  const char *at = where, *end = at + bytes;
+  races.marked = races.marked || unwritten;
+  for (uintptr_t w = (uintptr_t)at / WORD; races.marked && w * WORD < (uintptr_t)end; w++) {
+    uint8_t *marks = &page_of(w / WORDS)->unwritten[w % WORDS], own = bytes_of(w, at, end);
+    *marks = (uint8_t)(unwritten ? *marks | own : *marks & ~own);
+  }
+}
+
+bool races_is_written(const void *where, size_t bytes) {
+  const char *at = where, *end = at + bytes;
+  for (uintptr_t w = (uintptr_t)at / WORD; races.marked && w * WORD < (uintptr_t)end; w++)
+    if (page_of(w / WORDS)->unwritten[w % WORDS] & bytes_of(w, at, end)) return false;
+  return true;
 }
 
 /* ---- order ---- */
@@ -138,22 +170,22 @@ static void write_word(Cell *c, const Access *now, const void *at, bool shared) 
   c->write = *now;
 }
 
-static void access_words(int thread, const void *where, size_t bytes,
-                         void (*word)(Cell *, const Access *, const void *, bool)) {
+static void access_words(int thread, const void *where, size_t bytes, bool writes) {
   if (simulated_is_stack(where)) return;
   const char *at = where, *shared = simulated_shared(), *end = at + bytes;
   bool is_shared = at >= shared && at < shared + simulated_shared_bytes();
   Access now = {races.known[thread / WARP].of[thread / WARP], (uint16_t)thread, 0, races.block};
+  if (!writes && !races_is_written(at, bytes)) simulated_fault("the device's memory that nobody wrote is read");
+  if (writes) races_unwritten(at, bytes, false);
   for (uintptr_t w = (uintptr_t)at / WORD; w * WORD < (uintptr_t)end; w++) {
-    uintptr_t first = w * WORD < (uintptr_t)at ? (uintptr_t)at : w * WORD, last = (w + 1) * WORD;
-    if (last > (uintptr_t)end) last = (uintptr_t)end;
-    now.bytes = (uint16_t)(((1 << (last - first)) - 1) << (first - w * WORD));
-    word(&page_of(w / WORDS)->cell[w % WORDS], &now, (const void *)first, is_shared);
+    now.bytes = bytes_of(w, at, end);
+    const char *first = w * WORD < (uintptr_t)at ? at : (const char *)(w * WORD);
+    (writes ? write_word : read_word)(cell_of(page_of(w / WORDS), w % WORDS), &now, first, is_shared);
   }
 }
 
-void races_read(int thread, const void *at, size_t bytes) { access_words(thread, at, bytes, read_word); }
-void races_write(int thread, const void *at, size_t bytes) { access_words(thread, at, bytes, write_word); }
+void races_read(int thread, const void *at, size_t bytes) { access_words(thread, at, bytes, false); }
+void races_write(int thread, const void *at, size_t bytes) { access_words(thread, at, bytes, true); }
 
 /* ---- what the compiler calls ---- */
 

@@ -1,10 +1,12 @@
-/* races_test.c - what races.c finds, and what it leaves alone: small kernels of two warps and two blocks. */
+/* races_test.c - what races.c finds, and what it leaves alone: small kernels of two warps and two blocks. The second
+ * half of `out` begins unwritten. */
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "codegen/cuda/cuda.h"
+#include "tests/gpu/races.h"
 #include "tests/gpu/simulator.h"
 #include "tests/gpu/translate.h"
 
@@ -25,6 +27,13 @@ static const struct {
     {"thread_in_memory", "out[place] = 1; nn_sync(); out[128 + place] = out[place ^ 1];", NULL},
     {"thread_in_memory_early", "out[place] = 1; out[128 + place] = out[place ^ 1];", "without a meeting"},
     {"bytes_of_a_word", "((char *)s)[t] = 1; nn_sync(); out[place] = ((char *)s)[t];", NULL},
+    {"memory_nobody_wrote", "out[place] = out[128 + place];", "memory that nobody wrote"},
+    {"memory_copied_unwritten",
+     "nn_copy_4(s + t, out + 128 + place, 4); nn_copies_commit(); nn_copies_wait(0); out[place] = s[t];",
+     "memory that nobody wrote"},
+    {"memory_written", "out[128 + place] = 1; out[place] = out[128 + place];", NULL},
+    {"memory_half_written", "((short *)(out + 128))[2 * place] = 1; out[place] = out[128 + place];",
+     "memory that nobody wrote"},
     {"barrier",
      "u64 *b = (u64 *)(s + 64); if (t == 0) nn_barrier(b, 32); nn_sync();\n"
      "if (t < 32) { s[t] = t; nn_arrive(b); } else { nn_wait(b, 0); out[place] = s[t - 32]; }",
@@ -46,6 +55,7 @@ static int check(void *code, int i) {
   for (uint64_t seed = 0; seed < 4; seed++) {
     SimulatedLaunch l = {.arguments = arguments, .blocks = BLOCKS, .threads = THREADS, .shared = 1024, .seed = seed};
     *(void **)&l.call = dlsym(code, symbol);
+    races_unwritten(out + 2 * THREADS, 2 * THREADS * sizeof *out, true);
     const char *fault = l.call ? simulate(&l) : "it is not there";
     if (fault) snprintf(said, sizeof said, "%s", fault), found++;
   }

@@ -10,15 +10,19 @@
 #include <string.h>
 #include <unistd.h>
 
+bool simulated_tells(void) {
+  const char *races = getenv("SIMULATED_RACES");
+  return *(races ? races : SIMULATOR_RACES) == '1';
+}
+
 const char *simulated_translate(const char *text, size_t n, const char *path) {
   char command[1000];
   const char *fault = getenv("SIMULATED_FAULT") ? "sed -zE \"$SIMULATED_FAULT\" | " : "";
-  const char *races = getenv("SIMULATED_RACES") ? getenv("SIMULATED_RACES") : SIMULATOR_RACES;
   snprintf(command, sizeof command,
            "%scc -std=gnu17 -w " SIMULATOR_FLAGS " %s -fPIC -c -I" SIMULATOR_ROOT
            " -include tests/gpu/device.h -x c - -o '%s.o' && cc -shared '%s.o' " SIMULATOR_LINK
            " -o '%s'; code=$?; rm -f '%s.o'; exit $code",
-           fault, *races == '1' ? "-fsanitize=thread --param tsan-instrument-func-entry-exit=0" : "", path, path,
+           fault, simulated_tells() ? "-fsanitize=thread --param tsan-instrument-func-entry-exit=0" : "", path, path,
            path, path);
   FILE *cc = popen(command, "w");
   if (!cc) return "there is no shell for the C compiler";

@@ -82,4 +82,4 @@ static void free_code(void *code) {
   cpu_module_free(j->module);
 }
 
-const KernelBackend cpu_backend = {compile, run, free_code};
+const KernelBackend cpu_backend = {compile, run, free_code, NULL};

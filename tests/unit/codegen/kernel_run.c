@@ -107,14 +107,29 @@ static const Tensor *given(const Run *r, const Node *n) {
 
 static bool is_planned(const Run *r, const Buffer *b) { return r->planned && b->place == BUFFER_arena; }
 
+/* Memory that kernels are to write, of which they should read nothing before. */
+static void *unwritten_memory(const Run *r, size_t bytes) {
+  void *at = guarded_memory(bytes);
+  if (r->backend->unwritten) r->backend->unwritten(at, bytes, true);
+  return at;
+}
+
+static void free_memory(const Run *r, void *at, size_t bytes) {
+  if (r->backend->unwritten) r->backend->unwritten(at, bytes, false);
+  free_guarded_memory(at, bytes);
+}
+
 static void place_buffers(Run *r) {
   Schedule *s = r->s;
   r->memory = NEW_ARRAY(r->arena, void *, s->buffers.n + 1);
   for (int i = 0; i < s->buffers.n; i++) {
     const Buffer *b = s->buffers.at[i];
     size_t bytes = (size_t)value_of(r, b->bytes);
-    r->memory[b->id] = is_planned(r, b) ? (char *)r->planned + value_of(r, b->offset) : guarded_memory(bytes);
-    if (b->place == BUFFER_arena) continue;
+    if (b->place == BUFFER_arena) {
+      r->memory[b->id] = r->planned ? (char *)r->planned + value_of(r, b->offset) : unwritten_memory(r, bytes);
+      continue;
+    }
+    r->memory[b->id] = guarded_memory(bytes);
     const void *data = b->place == BUFFER_const ? b->node->data : given(r, b->node)->data;
     memcpy(r->memory[b->id], data, bytes);
   }
@@ -257,7 +272,7 @@ static const char *check_left_out(Run *r) {
 static void free_buffers(Run *r) {
   for (int i = 0; i < r->s->buffers.n; i++) {
     const Buffer *b = r->s->buffers.at[i];
-    if (!is_planned(r, b)) free_guarded_memory(r->memory[b->id], (size_t)value_of(r, b->bytes));
+    if (!is_planned(r, b)) free_memory(r, r->memory[b->id], (size_t)value_of(r, b->bytes));
   }
 }
 
@@ -273,9 +288,9 @@ static const char *run_and_compare(Run *r) {
 
 static const char *run_placed(Run *r) {
   size_t bytes = aligned(value_of(r, r->s->arena_bytes));
-  r->planned = guarded_memory(bytes);
+  r->planned = unwritten_memory(r, bytes);
   const char *fault = run_and_compare(r);
-  free_guarded_memory(r->planned, bytes);
+  free_memory(r, r->planned, bytes);
   r->planned = NULL;
   return fault;
 }

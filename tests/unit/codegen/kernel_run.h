@@ -22,6 +22,7 @@ typedef struct KernelBackend {
   const char *(*compile)(const KernelRun *how, const Schedule *s, void **code); /* NULL, or why not */
   const char *(*run)(void *code, const KernelStep *step);                       /* NULL, or what went wrong */
   void (*free)(void *code);
+  void (*unwritten)(const void *at, size_t bytes, bool unwritten); /* memory has no values, or is given back; NULL */
 } KernelBackend;
 
 extern const KernelBackend cpu_backend;
