@@ -233,6 +233,9 @@ typedef struct Target {
   bool gpu;       /* kernels run on a GPU, too: none has contractions side by side */
 } Target;
 
+/* Bytes that stay in the second cache while as much again, nearly, passes by. */
+static inline int64_t target_stays(const Target *t) { return t->l2 / 8 * 5; }
+
 /* Groups, classifies, tiles (schedule.c) and places (plan_memory.c) what the pipeline left of g. The graph must hold
  * no grad. */
 Schedule *schedule(Graph *g, const Target *t, Arena *a, int level);

@@ -12,15 +12,16 @@ enum { MAX_NR = 4, MAX_MR = 16, BUSY_ACCUMULATORS = 8, SMALL = 1 << 20 };
 
 /* Blocks. K in pieces of KC, if it is longer than WHOLE_K: each piece costs a pass over the sums that wait, which
  * those of a WHOLE_IMAGE are worth. What is copied and stays, packed rows and waiting sums, has at most COPIED
- * elements (the second cache); rows read where they lie may come from further away, and so do those that BESIDE
- * contractions have together, of which each reads its own once for a panel. UNITS pieces for threads to
- * share, where there are WORTH multiply-adds for each. */
+ * elements (the second cache); rows read where they lie may come from further away, and so may those that
+ * contractions side by side have together, BESIDE elements at most, if less than ROWS_BESIDE rows of all would stay
+ * in the second cache. UNITS pieces for threads to share, where there are WORTH multiply-adds for each. */
 enum {
   KC = 1024,
   WHOLE_IMAGE = 128,
   WHOLE_K = 2048,
   COPIED = 1024 * 1024,
   BESIDE = 2 * COPIED,
+  ROWS_BESIDE = 64,
   UNITS = 4,
   WORTH = 1 << 19,
   OPEN_ROWS = 256,
@@ -136,6 +137,7 @@ typedef struct Blocking {
   Extent m, n;
   double work; /* multiply-adds */
   int64_t k, kc, beside, batch, step;
+  int64_t stays;  /* elements in the second cache */
   double a, b;    /* packing */
   bool b_at_once; /* of all columns of a block, not of a panel at a time */
 } Blocking;
@@ -158,8 +160,15 @@ static double loss(const Blocking *b, int64_t mc, int64_t nc) {
   return packed + (b->m.open ? 0 : waste) + (units < wanted ? b->work / 32 * (1 - units / wanted) : 0);
 }
 
+/* Elements of rows that are packed together: what stays in the second cache, if that is ROWS_BESIDE or all of them.
+ */
+static int64_t most_beside(const Blocking *b) {
+  int64_t rows = b->m.value < ROWS_BESIDE ? b->m.value : ROWS_BESIDE;
+  return b->stays >= rows * (b->kc + b->beside) ? b->stays : BESIDE;
+}
+
 static bool fits(const Blocking *b, int64_t mc, int64_t nc) {
-  bool rows_fit = b->a == 0 || (mc * b->kc <= COPIED && mc * (b->kc + b->beside) <= BESIDE);
+  bool rows_fit = b->a == 0 || (mc * b->kc <= COPIED && (!b->beside || mc * (b->kc + b->beside) <= most_beside(b)));
   return rows_fit && (b->kc >= b->k || mc * nc <= COPIED);
 }
 
@@ -296,6 +305,7 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, 
   b.b_at_once = c->b->kind == EXPR_READ && runs_across(g, n, c, c->b, c->n, c->nn);
   if (m.open && m.value < OPEN_ROWS) b.m.value = OPEN_ROWS;
   b.beside = beside;
+  b.stays = target_stays(t) / dtype_bytes(n->dtype);
   b.batch = known_positions(g, n, c);
   b.work = (double)b.batch * (double)b.m.value * (double)columns.value * (double)k.value;
   b.step = c->m[c->nm - 1] > c->n[c->nn - 1] ? row_step(g, n, c) : c->mr;

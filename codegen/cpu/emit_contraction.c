@@ -99,7 +99,8 @@ static void plan_scratch(Product *first) {
     plan_blocks(p);
     p->a.buffer = reserve(p, &rows, packed_a_bytes(p));
   }
-  first->in_turn = rows <= cpu_module_target(e->m)->l2 / 2;
+  first->in_turn = first->next && rows <= target_stays(cpu_module_target(e->m));
+  if (first->in_turn) share_panels(first);
   for (Product *p = first; p; p = p->next) {
     int64_t used = rows;
     p->b.buffer = reserve(p, &used, packed_b_bytes(p));
@@ -190,6 +191,7 @@ static Value b_pointer(Tile *t) {
   Product *p = t->p;
   Build *b = &p->e->b;
   if (p->b.way == PACK_none) return address_at(p, &p->b, t->n0, p->k_from);
+  if (p->packed) return at_number(p, p->packed->b.buffer, p->b_first * t->b_row);
   if (p->b.way != PACK_copy) return p->b.buffer;
   Value columns = index64(b, panel_columns(p)), panel = LLVMBuildUDiv(b->b, isub(b, t->n0, p->n_from), columns, "");
   return at_element(p, p->b.buffer, imul(b, panel, index64(b, panel_step(p, panel_columns(p)))));
@@ -253,7 +255,7 @@ static void run_through_k(Tile *t, Value *a, Value *b, Value from, Value to, int
   for (int u = 0; u < unroll; u++) {
     multiply(t, next[n], next[n + 1], next, iadd(&e->b, p->k_from, l.index));
     next[n] = at_number(p, next[n], p->a.k_stride);
-    next[n + 1] = at_number(p, next[n + 1], t->b_row);
+    next[n + 1] = at_number(p, next[n + 1], t->b_row * (p->packed ? p->b_steps[u] : 1));
   }
   loop_close(e, &l, next);
   for (int i = 0; i < n; i++) t->acc[i] = l.out[i];
@@ -266,7 +268,7 @@ static void sum_products(Tile *t) {
   Emit *e = p->e;
   Value a = a_pointer(t), b = b_pointer(t);
   Value count = isub(&e->b, p->k_to, p->k_from), zero = index64(&e->b, 0);
-  int unroll = t->rows == p->c->mr && !p->c->tile_mask ? 4 : 1;
+  int unroll = p->packed || (t->rows == p->c->mr && !p->c->tile_mask) ? UNROLL : 1;
   if (unroll == 1) {
     run_through_k(t, &a, &b, zero, count, 1);
     return;
@@ -322,7 +324,7 @@ static Value row_tiles(Product *p, Value m, int rows, Value n0, int vectors, boo
 static void panel(Product *p, Value n0, int vectors, bool masked) {
   int mr = p->c->mr;
   int64_t m;
-  pack_b(p, n0, vectors, masked);
+  if (!p->packed) pack_b(p, n0, vectors, masked);
   bool known = dim_is_const(p->m.flat->extent, &m);
   Value at = p->m_from;
   if (!known || m >= mr) at = row_tiles(p, at, mr, n0, vectors, masked);
@@ -336,7 +338,12 @@ static void panel(Product *p, Value n0, int vectors, bool masked) {
 }
 
 static void panel_of_each(Product *first, Value n0, int vectors, bool masked) {
-  for (Product *p = first; p; p = p->next) panel(p, n0, vectors, masked);
+  for (Product *p = first; p; p = p->next) {
+    if (p->packed) continue;
+    panel(p, n0, vectors, masked);
+    for (Product *q = first; q; q = q->next)
+      if (q->packed == p) panel(q, n0, vectors, masked);
+  }
 }
 
 bool has_mask_registers(const Product *p) { return cpu_module_target(p->e->m)->vector_bytes == 64; }

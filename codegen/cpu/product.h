@@ -11,7 +11,8 @@ enum {
   MAX_ROWS = 24,
   MAX_VECTORS = 4,
   TOGETHER = 4 /* vectors that are packed at once */,
-  MAX_LINES = 16
+  MAX_LINES = 16,
+  UNROLL = 4 /* of the loop over K in whole tiles */
 };
 
 /* How an operand gets to the tiles. A vector of the packed copy holds neighbours along the index that the tensor's
@@ -51,6 +52,9 @@ typedef struct Product {
   int nmembers;
   struct Product *first, *next; /* those side by side; NULL: the last */
   bool in_turn;                 /* of the first: each panel of columns by one after the other */
+  const struct Product *packed; /* whose panel of B has this one's too; NULL: it has its own */
+  int64_t b_first;              /* then: k of that panel for this one's first, */
+  int64_t b_steps[UNROLL];      /* and from each to the next, over and over */
   const Node *node;
   DType t;
   int64_t size; /* bytes of an element */
@@ -131,6 +135,9 @@ typedef struct Square { /* lanes x lanes elements; `from` and `to` do not overla
 } Square;
 
 void emit_square(Product *p, const Square *s); /* to[j][i] = from[i][j] */
+
+/* ---- emit_shared.c ---- */
+void share_panels(Product *first); /* whose panels of B have what others, side by side, need of it */
 
 /* ---- emit_finish.c ---- */
 bool finished_in_pieces(Product *p); /* whether addresses of the result jump within its vectors */
