@@ -205,6 +205,7 @@ static const struct {
 } services[] = {
     {"nnrt_texts", &nnrt_texts},
     {"nnrt_lengths", &nnrt_lengths},
+    {"nnrt_required", &nnrt_required},
 #define ROW(name) {"nnrt_reader_" #name, &nnrt_reader_##name},
 #include "runtime/reader.def"
 #undef ROW
@@ -226,7 +227,9 @@ static void bind_symbols(NnrtProgram *p) {
     data[i].reader = service_named(data[i].reader);
     data[i].tokenizer = service_named(data[i].tokenizer);
   }
+  NnrtGraph *graphs = (NnrtGraph *)(uintptr_t)p->graphs;
   for (int64_t i = 0; i < p->n_graphs; i++) {
+    graphs[i].required = service_named(graphs[i].required);
     NnrtLaunch *launches = (NnrtLaunch *)(uintptr_t)p->graphs[i].launches;
     for (int64_t k = 0; k < p->graphs[i].n_launches; k++) launches[k].kernel = run_interpreted;
   }

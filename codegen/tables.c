@@ -397,6 +397,22 @@ static void build_cuda(GraphDims *dims, const Schedule *s, NnrtCudaGraph *out) {
   out->launches_90a = cuda_launches(dims, s, true);
 }
 
+/* The symbol of a constant of the runtime. */
+static const void *service(Tables *t, const char *format, const char *name) {
+  return arena_printf(t->arena, format, name);
+}
+
+static void build_requires(GraphDims *dims, const Graph *g, NnrtGraph *out) {
+  NnrtRequirement *rows = NEW_ARRAY(dims->tables->arena, NnrtRequirement, g->requires.n + 1);
+  for (int i = 0; i < g->requires.n; i++) {
+    rows[i].text = g->requires.at[i].text;
+    SET_POLY(dims, &rows[i], slack, g->requires.at[i].slack);
+  }
+  out->requires = rows;
+  out->n_requires = g->requires.n;
+  if (g->requires.n) out->required = service(dims->tables, "nnrt_%s", "required");
+}
+
 static int64_t one(void *cx, DimAtom *symbol) {
   (void)cx;
   (void)symbol;
@@ -424,6 +440,7 @@ static void build_graph(Tables *t, const Schedule *s, NnrtGraph *out, NnrtCudaGr
   out->name = s->graph->name;
   build_buffers(&dims, s, out);
   build_ports(&dims, s, out);
+  build_requires(&dims, s->graph, out);
   build_launches(&dims, s, out);
   if (cuda) build_cuda(&dims, s, cuda);
   build_loops(&dims, s, out);
@@ -480,11 +497,6 @@ static bool data_wanted(const Tables *t, int index) {
       if (reads_data(&e->results.at[k], index)) return true;
   }
   return false;
-}
-
-/* The symbol of a constant of the runtime. */
-static const void *service(Tables *t, const char *format, const char *name) {
-  return arena_printf(t->arena, format, name);
 }
 
 static NnrtData build_data_set(Tables *t, const DataSet *from) {

@@ -3,8 +3,9 @@
  * Generic code and entries are walked with symbols for the dimensions that a caller chooses: what is required of
  * these is then known of them. `T == S` makes one symbol of both names, `P <= 1024` bounds a symbol (which for an
  * entry is tested when it is called, and bounds its memory). A call tests all of it, by numbers or by what is known
- * of the symbols that it is made with. Of `P % 2 == 0` all algebra knows, for P is then 2 * Q with a symbol for Q;
- * for an entry it is tested when it is called, too. */
+ * of the symbols that it is made with. `P <= Q` of an entry is taken as known in its body, and tested likewise. Of `P
+ * % 2 == 0` all algebra knows, for P is then 2 * Q with a symbol for Q; for an entry it is tested when it is called,
+ * too. */
 #include "frontend/value.h"
 
 static int64_t floor_quotient(int64_t a, int64_t b) { return a / b - (a % b < 0); } /* b > 0 */
@@ -68,6 +69,19 @@ static void bound_symbol(Elaborator *x, Dim *small, Dim *large, int strict) {
   dim_bound(x->ir, s, least > s->lower ? least : s->lower, s->upper);
 }
 
+/* The same of two dimensions that an entry is called with: known from here on, and tested then. */
+static void require(Elaborator *x, const Ast *a, Dim *small, Dim *large, int strict) {
+  Dim *slack = dim_sub(x->ir, dim_sub(x->ir, large, small), dim_const(x->ir, strict));
+  if (!x->entry || dim_is_const(slack, NULL) || dim_overflowed(slack) || dim_at_least(x->ir, slack, 0)) return;
+  vec_push(x->graph->arena, &x->graph->requires, (Requirement){str_internz(x->strings, written(x, a->span)), slack});
+  dim_assume(x->ir, slack);
+}
+
+static void learn_order(Elaborator *x, const Ast *a, Dim *small, Dim *large, int strict) {
+  bound_symbol(x, small, large, strict);
+  require(x, a, small, large, strict);
+}
+
 /* `P % 2 == 0`, with numbers for 2 and 0: before all else is learnt of P. */
 static void learn_multiples(Head *h, Ast *a) {
   Elaborator *x = h->x;
@@ -121,8 +135,8 @@ static bool learn(Head *h, Ast *a) {
   if (!bind_symbols(h, a)) return false;
   Dim *l = dim_of(x, *h->e, a->left), *r = dim_of(x, *h->e, a->right);
   if (!l || !r) return false;
-  if (a->op == OP_LT || a->op == OP_LE) bound_symbol(x, l, r, a->op == OP_LT);
-  if (a->op == OP_GT || a->op == OP_GE) bound_symbol(x, r, l, a->op == OP_GT);
+  if (a->op == OP_LT || a->op == OP_LE) learn_order(x, a, l, r, a->op == OP_LT);
+  if (a->op == OP_GT || a->op == OP_GE) learn_order(x, a, r, l, a->op == OP_GT);
   return true;
 }
 

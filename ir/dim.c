@@ -13,6 +13,7 @@ struct DimTable {
   InternTable dims, quotients;
   Dim *poison;
   int next_dim, next_atom;
+  Vec(Dim *) assumed; /* not negative */
 };
 
 static struct DimTable *table(Ir *ir) {
@@ -423,7 +424,29 @@ static bool at_least(Ir *ir, Dim *d, int64_t value, int depth) {
   return !__builtin_mul_overflow(value, c, &bound) && at_least(ir, scaled, bound, depth + 1);
 }
 
-bool dim_at_least(Ir *ir, Dim *d, int64_t value) { return at_least(ir, d, value, 0); }
+void dim_assume(Ir *ir, Dim *d) { vec_push(ir->arena, &table(ir)->assumed, d); }
+
+static bool share_symbol(const Dim *a, const Dim *b) {
+  for (int i = 0; i < a->n; i++)
+    for (int k = 0; a->n > 0 && k < b->n; k++)
+      if (a->terms[i].n && b->terms[k].n && a->terms[i].atoms[0] == b->terms[k].atoms[0]) return true;
+  return false;
+}
+
+/* d >= (d - a) for what is assumed of a; of each but once, and of three in a chain. */
+static bool assumed_at_least(Ir *ir, Dim *d, int64_t value, int first, int depth) {
+  const struct DimTable *t = table(ir);
+  for (int i = first; i < t->assumed.n && depth < 3; i++) {
+    if (!share_symbol(t->assumed.at[i], d)) continue;
+    Dim *less = dim_sub(ir, d, t->assumed.at[i]);
+    if (at_least(ir, less, value, 0) || assumed_at_least(ir, less, value, i + 1, depth + 1)) return true;
+  }
+  return false;
+}
+
+bool dim_at_least(Ir *ir, Dim *d, int64_t value) {
+  return at_least(ir, d, value, 0) || (d->n > 0 && assumed_at_least(ir, d, value, 0, 0));
+}
 
 /* ---- substitution and evaluation ---- */
 

@@ -58,7 +58,9 @@ Dim *dim_atom(Ir *ir, DimAtom *a);
 Dim *dim_monomial(Ir *ir, const DimTerm *t); /* the term's atoms, without its coefficient */
 bool dim_overflowed(const Dim *d); /* a coefficient left int64: the arithmetic above then gives this poisoned dim */
 
-/* Proofs from the symbols' bounds alone: true means proved, false means not known. */
+/* Says of symbols that d >= 0: from now on proofs may use it. */
+void dim_assume(Ir *ir, Dim *d);
+/* Proofs from the symbols' bounds and what is assumed: true means proved, false means not known. */
 bool dim_at_least(Ir *ir, Dim *d, int64_t value);
 
 /* Replace symbols: `map` gives the value of an atom that is a symbol, or NULL to keep it. */

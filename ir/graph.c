@@ -363,6 +363,16 @@ static void renew_operands(Renewal *r, Node *n) {
   r->changed |= r->forwarded;
 }
 
+/* An input that nothing reads may still be the one that tells how large something is. */
+static bool says_a_size(const Graph *g, const Node *n) {
+  bool says = false;
+  for (int i = 0; n->kind == NODE_input && i < n->rank; i++) {
+    const DimAtom *s = dim_is_const(n->shape[i], NULL) ? NULL : dim_as_symbol(n->shape[i]);
+    says = says || (!dim_is_const(n->shape[i], NULL) && s != g->batch);
+  }
+  return says;
+}
+
 bool graph_renew(Graph *g) {
   Renewal r = {.g = g};
   for (int i = 0; i < g->nodes.n; i++) g->nodes.at[i]->mark = DEAD;
@@ -374,6 +384,7 @@ bool graph_renew(Graph *g) {
   }
   for (int i = 0; i < g->stores.n; i++) mark_live(NULL, g->stores.at[i]);
   for (int i = 0; i < g->nodes.n; i++) {
+    if (says_a_size(g, g->nodes.at[i])) mark_live(NULL, g->nodes.at[i]);
     if (g->nodes.at[i]->mark != LIVE) continue;
     renew_operands(&r, g->nodes.at[i]);
     vec_push(g->arena, &r.live, g->nodes.at[i]);

@@ -92,6 +92,11 @@ typedef struct Output {
   Node *node;
 } Output;
 
+typedef struct Requirement { /* of an entry's open dimensions, tested when it is called */
+  Str text;                  /* as it is written */
+  Dim *slack;                /* what is not to be negative */
+} Requirement;
+
 typedef struct Graph {
   Ir *ir;
   Arena *arena;
@@ -100,9 +105,10 @@ typedef struct Graph {
   Vec(Output) outputs; /* what the caller sees */
   Vec(Node *) stores;  /* NODE_store nodes, in order */
   Vec(Scan *) scans;   /* outer ones first */
-  uint32_t use;        /* while it is built: the user's place from which nodes are made (Span.use) */
-  DType products;      /* what factors of products are rounded to: pass_narrow; f64, the widest: they are not */
-  DimAtom *batch;      /* the symbol of B, where the graph has one; NULL else. Other open dims may occur too */
+  Vec(Requirement) requires;
+  uint32_t use;   /* while it is built: the user's place from which nodes are made (Span.use) */
+  DType products; /* what factors of products are rounded to: pass_narrow; f64, the widest: they are not */
+  DimAtom *batch; /* the symbol of B, where the graph has one; NULL else. Other open dims may occur too */
 } Graph;
 
 Graph *graph_new(Ir *ir, Str name);

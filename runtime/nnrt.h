@@ -36,6 +36,7 @@ struct NnrtReader;
 struct NnrtTokenizer;
 struct NnrtTexts;
 struct NnrtLengths;
+struct NnrtRequired;
 /* Asked after each step of a loop: whether the ones after it may be left out. If so, their rows are written. */
 typedef bool NnrtEnds(const struct NnrtRun *r, const struct NnrtLoop *l, int64_t steps, int64_t step);
 /* A verb of the command line (`train`, ...): returns the process's exit code. cli is the parsed command line. */
@@ -101,6 +102,10 @@ typedef enum NnrtRole {
 
 #define NNRT_POLY_FIELDS(F) F(INTS, terms, )
 
+#define NNRT_REQUIREMENT_FIELDS(F) /* of open dimensions */                                                          \
+  F(STRING, text, )                /* as in the source */                                                            \
+  F(INTS, slack, )                 /* poly: not to be negative */
+
 #define NNRT_GRAPH_FIELDS(F)                                                                                         \
   F(STRING, name, )                                                                                                  \
   F(TABLES, dims, NnrtDim)                                                                                           \
@@ -109,9 +114,11 @@ typedef enum NnrtRole {
   F(TABLES, outputs, NnrtPort)                                                                                       \
   F(TABLES, launches, NnrtLaunch)                                                                                    \
   F(TABLES, loops, NnrtLoop)                                                                                         \
-  F(INTS, arena, )  /* poly: bytes, the exact peak */                                                                \
-  F(INTS, stored, ) /* variables that a run writes */                                                                \
-  F(INT, flops, )   /* floating-point operations of the sums of products, every open dimension 1 */
+  F(INTS, arena, ) /* poly: bytes, the exact peak */                                                                 \
+  F(TABLES, requires, NnrtRequirement)                                                                               \
+  F(SERVICE, required, NnrtRequired) /* tests them; NULL: there are none */                                          \
+  F(INTS, stored, )                  /* variables that a run writes */                                               \
+  F(INT, flops, )                    /* floating-point operations of the sums of products, every open dimension 1 */
 
 #define NNRT_BLOB_FIELDS(F) F(BYTES, data, )
 
@@ -236,6 +243,7 @@ typedef enum NnrtRole {
 /* In the order of dependence: TABLE(struct, its fields). */
 #define NNRT_TABLES(TABLE)                                                                                           \
   TABLE(NnrtDim, NNRT_DIM_FIELDS)                                                                                    \
+  TABLE(NnrtRequirement, NNRT_REQUIREMENT_FIELDS)                                                                    \
   TABLE(NnrtPoly, NNRT_POLY_FIELDS)                                                                                  \
   TABLE(NnrtBuffer, NNRT_BUFFER_FIELDS)                                                                              \
   TABLE(NnrtLaunch, NNRT_LAUNCH_FIELDS)                                                                              \

@@ -233,7 +233,8 @@ int nnrt_run_bind(NnrtRun *r, const int64_t *open, NnrtError *e) {
                        small ? "least" : "most", named(g, i, small ? g->dims[i].lower : g->dims[i].upper));
     }
   fill_dims(g, open, r->dims);
-  int status = reserve_all(r, e);
+  int status = g->required ? g->required->test(r, e) : NNRT_OK;
+  if (status == NNRT_OK) status = reserve_all(r, e);
   if (status != NNRT_OK) return status;
   place_buffers(r);
   place_operands(r);

@@ -45,6 +45,12 @@ typedef struct NnrtRun {
   int64_t checked_arena; /* arena_check.c: the plan that was reported last */
 } NnrtRun;
 
+/* What an entry requires of its open dimensions: only programs in which one does have it. */
+typedef struct NnrtRequired {
+  int (*test)(const NnrtRun *r, NnrtError *e); /* NNRT_EDATA, and a sentence with all sizes */
+} NnrtRequired;
+extern const NnrtRequired nnrt_required;
+
 /* After a failure there is nothing to close. */
 int nnrt_run_open(NnrtRun *r, NnrtModel *m, int64_t graph, NnrtError *e);
 void nnrt_run_close(NnrtRun *r);
