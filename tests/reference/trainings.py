@@ -746,8 +746,36 @@ def private():
     return t
 
 
+def beam():
+    """The search example by example."""
+    t = Training(33)
+    net = t.model("net", nn.ModuleDict({"token": nn.Embedding(6, 4), "gru": nn.GRU(4, 7, 2, batch_first=True), "out": nn.Linear(7, 6)}))
+    t.normal("start", 2, 7), t.integers("y", 6, 5)
+    run = lambda tokens, h: net["gru"](net["token"](tokens), h)
+
+    def scores(b):
+        y, _ = run(b["y"][:, :-1], b["start"].transpose(0, 1).contiguous())
+        return net["out"](y)
+
+    def search(start, first):
+        said, likely, h = torch.full((1, 1), first), torch.zeros(1).to(REAL), start[:, None].contiguous()
+        for _ in range(4):
+            y, h = run(said[:, -1:], h)
+            all = (likely[:, None] + net["out"](y[:, 0]).log_softmax(1)).flatten()
+            likely, at = all.topk(3)
+            said = torch.cat([said[at // 6], (at % 6)[:, None]], 1)
+            h = h[:, at // 6].contiguous()
+        return said.int(), likely, h.transpose(0, 1)
+
+    def values(d):
+        found = [search(s, int(y[0])) for s, y in zip(d["start"], d["y"])]
+        return {k: torch.stack([f[i] for f in found]) for i, k in enumerate(("said", "likely", "h"))}
+
+    return learn(t, net, adam(net, 1e-2), lambda b: F.cross_entropy(scores(b).flatten(0, 1), b["y"][:, 1:].flatten()), values)
+
+
 TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate, structures, optimizers,
-             bilstm, unbiased, seq2seq, gpt, bert, ctc, vit, unet, residual, inception, semi, private]
+             bilstm, unbiased, seq2seq, gpt, bert, ctc, vit, unet, residual, inception, semi, private, beam]
 
 
 def rounded(exact, f):
