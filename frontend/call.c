@@ -382,9 +382,24 @@ static Value *call_by_parameter(Elaborator *x, Function *f, int n, const CallArg
   return structure_map(x, n, values, call_of_leaf, &(LeafCall){f, args}, at);
 }
 
+/* `reverse(layers)`: what the library's function does to a tensor. */
+static bool is_reversed_array(const Function *f, int n, const CallArg *args) {
+  return n == 1 && f->module && f->module->library && !strcmp(f->name, "reverse") && args[0].value &&
+         args[0].value->kind == VALUE_ARRAY;
+}
+
+static Value *reversed_array(Elaborator *x, const Value *v, Span at) {
+  Value *r = value_new(x, VALUE_ARRAY, at);
+  r->n = v->n;
+  r->items = NEW_ARRAY(x->arena, Value *, v->n + 1);
+  for (int i = 0; i < v->n; i++) r->items[i] = v->items[v->n - 1 - i];
+  return r;
+}
+
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
   if (!f->ast) return call_row(x, row_named(f->name), n, args, at);
+  if (is_reversed_array(f, n, args)) return reversed_array(x, args[0].value, at);
   if (!one_more(x, at, f->name)) return NULL;
   Ast *params = f->ast->params;
   int np = params->items.n;
@@ -454,6 +469,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (r && lift.n) r = value_abstract(x, r, lift.n, vars);
 done:
   if (graph) graph->use = use;
+  if (!r) suggest_product(x, before, f, n, args);
   if (!r) blame_use(x, before, at, function_title(x, f));
   x->stack.n = stack;
   x->call_pending = outer_pending;

@@ -177,7 +177,8 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
       add_result(x, &p, v->items[i], v->names && v->names[i] ? v->names[i] : str_internf(x->strings, "result%d", i),
                  part_type(a->type, i), b, a->span);
   } else if (v) {
-    add_result(x, &p, v, str_internz(x->strings, "result"), a->type, b, a->span);
+    Str name = a->type && a->type->text ? a->type->text : str_internz(x->strings, "result");
+    add_result(x, &p, v, name, a->type, b, a->span);
   }
   p.shown = p.results.n;
   for (int i = 0; v && v->kind == VALUE_TUPLE && i < v->n; i++) add_length(x, &p, v->items[i], i, b, a->span);

@@ -325,3 +325,14 @@ void suggest_element(Elaborator *x, Diag *d, Ast *call) {
   Span inside = span_join(args->at[0]->span, args->at[args->n - 1]->span);
   diag_write(d, call->span, "%s[%s]", written(x, call->callee->span), written(x, inside));
 }
+
+void suggest_product(Elaborator *x, int before, const Function *f, int n, const CallArg *args) {
+  bool product = f->module->library && !strcmp(f->name, "matmul") && n == 2 && x->diags->all.n > before;
+  for (int i = 0; product && i < 2; i++) product = args[i].value && args[i].value->kind == VALUE_TENSOR;
+  if (!product) return;
+  bool left = args[0].value->rank == 1, right = args[1].value->rank == 1;
+  Diag *d = x->diags->all.at[before];
+  if (left && right) diag_help(d, "of two vectors it is `dot(x, y)`");
+  else if (right) diag_help(d, "of a matrix and a vector it is `mv(a, x)`");
+  else if (left) diag_help(d, "of a vector and a matrix it is `mv(transpose(a), x)`");
+}

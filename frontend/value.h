@@ -462,6 +462,8 @@ void suggest_kept(Elaborator *x, Diag *d, Ast *apply, Str index);        /* [i] 
 void suggest_rest(Elaborator *x, Diag *d, Span at, const char *divisor); /* k % n */
 void suggest_function(Elaborator *x, Diag *d, Ast *call);
 void suggest_element(Elaborator *x, Diag *d, Ast *call);
+/* For messages since number `before`: where f is `matmul`, and a vector was given. */
+void suggest_product(Elaborator *x, int before, const Function *f, int n, const CallArg *args);
 
 /* ---- structures (structure.c) ---- */
 bool value_is_structure(const Value *v);               /* or an instance, or an array of such */

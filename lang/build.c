@@ -122,6 +122,13 @@ Ast *type_node(Parser *p, Token name, Ast *bound, Ast *shape, Token last) {
   return n;
 }
 
+Ast *named_result(Ast *type, Token name, Token open, Token close) {
+  type->text = name.text;
+  type->span.begin = open.span.begin;
+  type->span.end = close.span.end;
+  return type;
+}
+
 Ast *part(Parser *p, const Token *name, Ast *type) {
   Ast *n = node(p, AST_PART, type->span);
   if (name) with_name(p, n, *name);

@@ -133,6 +133,7 @@ type(A) ::= LPAREN(O) parts(L) COMMA part(X) RPAREN(C). {
   A = list_span(list_add(p, L, X), O, C);
   A->kind = AST_TYPE_TUPLE;
 }
+type(A) ::= LPAREN(O) NAME(N) COLON type(T) RPAREN(C). { A = named_result(T, N, O, C); }
 parts(A) ::= part(X).                { A = list_start(p, X); }
 parts(A) ::= parts(L) COMMA part(X). { A = list_add(p, L, X); }
 part(A) ::= type(T).                 { A = part(p, NULL, T); }

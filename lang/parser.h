@@ -65,6 +65,7 @@ Ast *declare(Parser *p, AstKind kind, Token keyword, Token name, Ast *params, As
 Ast *parameter(Parser *p, Token name, Ast *type, Ast *value);
 Ast *type_node(Parser *p, Token name, Ast *bound, Ast *shape, Token last);
 Ast *part(Parser *p, const Token *name, Ast *type);
+Ast *named_result(Ast *type, Token name, Token open, Token close); /* `(total: f32)`, a type whose value has a name */
 
 Ast *define(Parser *p, Ast *target, Ast *type, const Token *sign, Ast *value, Ast *tails);
 void assign(Parser *p, Ast *n, Token sign, Ast *value, Ast *tails);

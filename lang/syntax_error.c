@@ -293,6 +293,8 @@ static const struct {
     {T_COLON, T_LBRACE, T_RPAREN, T_NAME, "a result's type is written `-> type`", " ->"},
     {T_COLON, T_LBRACE, T_RPAREN, T_TYPE_LT, "a result's type is written `-> type`", " ->"},
     {T_COLON, T_LBRACE, 0, 0, "a block stands in braces, `{ … }`", NULL},
+    {T_LBRACE, 0, T_ARROW, 0,
+     "one expression follows `=>`; what takes several statements is a function, `[i] => f(x[i])`", NULL},
     {T_LBRACE, T_THEN, 0, 0, "a choice inside a value is written `if c then a else b`", NULL},
     {T_THEN, T_LBRACE, 0, 0,
      "a statement is written `if c { … } else { … }`, a choice inside a value `if c then a else b`", NULL},
