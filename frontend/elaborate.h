@@ -10,9 +10,12 @@ typedef struct Definition { /* -D NAME=value */
 } Definition;
 
 typedef struct VocabularyFiles {
-  const char *vocabulary; /* NULL: every byte is a token */
-  const char *merges;     /* of byte pairs; NULL: none */
-  bool lower;             /* of word pieces: capitals and marks do not count */
+  const char *vocabulary;     /* NULL: every byte is a token */
+  const char *merges;         /* of byte pairs; NULL: none */
+  bool lower;                 /* of word pieces: capitals and marks do not count */
+  const char *begin, *end;    /* tokens before and after each text; NULL: none */
+  const char *const *special; /* tokens for which a text is searched before it is cut */
+  int n_special;
 } VocabularyFiles;
 
 typedef struct Vocabulary {
@@ -20,6 +23,7 @@ typedef struct Vocabulary {
   const void *block;     /* as programs carry it */
   size_t bytes;
   int tokens;
+  bool whole; /* the vocabulary's file says how texts are cut: a tokenizer.json */
 } Vocabulary;
 
 /* Reads a tokenizer's files; NULL, or a sentence that says what is wrong with them. */

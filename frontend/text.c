@@ -33,6 +33,35 @@ static bool read_flag(Elaborator *x, Ast *option, bool *out) {
   return false;
 }
 
+static bool read_token(Elaborator *x, Ast *option, const char **out) {
+  *out = option->value->kind == AST_STRING ? option->value->text : NULL;
+  if (*out) return true;
+  Diag *d = diag_add(x->diags, DIAG_SOURCE, option->span, "`%s` is a token of the vocabulary, a text", option->name);
+  diag_help(d, strcmp(option->name, "begin") ? "end = \"[SEP]\"" : "begin = \"[CLS]\"");
+  return false;
+}
+
+/* special = ["[CLS]", "[SEP]"], or one of them. */
+static bool read_specials(Elaborator *x, Ast *option, VocabularyFiles *files) {
+  const Ast *v = option->value;
+  bool list = v->kind == AST_ARRAY;
+  int n = list ? v->items.n : 1;
+  const char **names = NEW_ARRAY(x->arena, const char *, n + 1);
+  for (int i = 0; i < n; i++) {
+    const Ast *name = list ? v->items.at[i] : v;
+    if (name->kind == AST_STRING && *name->text) {
+      names[i] = name->text;
+      continue;
+    }
+    Diag *d = diag_add(x->diags, DIAG_SOURCE, name->span, "`special` lists tokens of the vocabulary");
+    diag_help(d, "special = [\"[CLS]\", \"[SEP]\"]");
+    return false;
+  }
+  files->special = names;
+  files->n_special = n;
+  return true;
+}
+
 enum { PATH = 1 };
 
 /* The options, which formats have them, and whether they are paths. */
@@ -45,6 +74,9 @@ static const struct {
                {"tokenizer", " text tokens csv ", PATH},
                {"merges", " text tokens csv ", PATH},
                {"lowercase", " text tokens csv ", 0},
+               {"special", " text csv ", 0},
+               {"begin", " text csv ", 0},
+               {"end", " text csv ", 0},
                {"size", " tokens ", 0}};
 
 static bool has_option(Elaborator *x, Str format, size_t option) {
@@ -60,6 +92,9 @@ static bool read_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *a) {
   if (!strcmp(a->name, "size")) return read_count(x, a, &o->size);
   if (!strcmp(a->name, "tokenizer")) return read_path(x, o->named = a, &o->files.vocabulary);
   if (!strcmp(a->name, "merges")) return read_path(x, o->merges = a, &o->files.merges);
+  if (!strcmp(a->name, "special")) return read_specials(x, o->special = a, &o->files);
+  if (!strcmp(a->name, "begin")) return read_token(x, o->begin = a, &o->files.begin);
+  if (!strcmp(a->name, "end")) return read_token(x, o->end = a, &o->files.end);
   return read_flag(x, o->lowercase = a, &o->files.lower);
 }
 
@@ -80,9 +115,19 @@ bool source_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *a, bool *is
   return false;
 }
 
+/* What of the source the message is about: a token that the vocabulary does not have, or its file. */
+static Span vocabulary_place(const SourceOptions *o, const char *error) {
+  bool token = strstr(error, " is no token of ");
+  const Ast *said = !token && o->named                          ? o->named
+                    : o->begin && strstr(error, o->files.begin) ? o->begin
+                    : o->end && strstr(error, o->files.end)     ? o->end
+                                                                : o->special;
+  return said->span;
+}
+
 static bool say_vocabulary(Elaborator *x, const SourceOptions *o, const char *error) {
   bool in_merges = o->merges && strstr(error, o->files.merges);
-  Diag *d = diag_add(x->diags, DIAG_TOKENIZER, in_merges ? o->merges->span : o->named->span, "%s", error);
+  Diag *d = diag_add(x->diags, DIAG_TOKENIZER, in_merges ? o->merges->span : vocabulary_place(o, error), "%s", error);
   if (strstr(error, "byte's number") || strstr(error, "this byte") ||
       strstr(error, ".txt:1: the vocabulary is empty"))
     diag_help(d, "each line holds the number of one byte, 0 to 255: 10 is a line's end, 97 an `a`");
@@ -91,10 +136,16 @@ static bool say_vocabulary(Elaborator *x, const SourceOptions *o, const char *er
 
 /* An option that the tokenizer at hand does not have. */
 static bool check_options(Elaborator *x, const SourceOptions *o, const DataSet *d) {
-  Ast *wrong = o->merges && strcmp(d->tokenizer, "bpe") != 0            ? o->merges
+  Ast *wrong = d->whole                                                 ? o->lowercase
+               : o->merges && strcmp(d->tokenizer, "bpe") != 0          ? o->merges
                : o->lowercase && strcmp(d->tokenizer, "wordpiece") != 0 ? o->lowercase
                                                                         : NULL;
   if (!wrong) return true;
+  if (d->whole) {
+    diag_add(x->diags, DIAG_SOURCE, wrong->span, "this file says itself how texts are cut, so `%s` is not given",
+             wrong->name);
+    return false;
+  }
   diag_add(x->diags, DIAG_SOURCE, wrong->span,
            wrong == o->merges ? "`merges` go with a vocabulary of byte pairs, a .json file"
                               : "`lowercase` goes with a vocabulary of word pieces, a file with a line [UNK]");
@@ -111,6 +162,7 @@ static bool read_vocabulary(Elaborator *x, const SourceOptions *o, DataSet *d) {
   d->vocabulary = v.block;
   d->vocabulary_bytes = v.bytes;
   d->tokens = v.tokens;
+  d->whole = v.whole;
   program_mix(x, d->vocabulary, d->vocabulary_bytes);
   return check_options(x, o, d);
 }
@@ -142,7 +194,15 @@ bool source_complete(Elaborator *x, const SourceOptions *o, DataSet *d, Ast *fro
     diag_help(g, "tokens(\"%s\", size = 50257, window = 65), or a tokenizer, whose tokens they are", d->path);
     return false;
   }
-  bool cut = has_tokens(d) || o->named || o->merges || o->lowercase;
+  Ast *around = o->begin ? o->begin : o->end;
+  if (around && d->window) {
+    Diag *g = diag_add(x->diags, DIAG_SOURCE, around->span, "`%s` goes with each text, and windows go on through all",
+                       around->name);
+    diag_help(g, "lines, without a window; or special = \"%s\", which is found where it stands in the text",
+              around->value->text);
+    return false;
+  }
+  bool cut = has_tokens(d) || o->named || o->merges || o->lowercase || o->special || around;
   return !cut || read_vocabulary(x, o, d);
 }
 

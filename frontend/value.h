@@ -591,7 +591,7 @@ void elaborate_entry(Elaborator *x, Decl *d);
 typedef struct SourceOptions { /* what says how rows become examples, and texts tokens; start with `lower` set */
   VocabularyFiles files;
   int64_t rows_ahead, size;
-  Ast *named, *merges, *lowercase, *stride, *horizon; /* where they are said; NULL */
+  Ast *named, *merges, *lowercase, *special, *begin, *end, *stride, *horizon; /* where they are said; NULL */
 } SourceOptions;
 /* The options of `text("train.txt", ...)` (text.c), into *o and *d; false after a message. */
 bool source_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *option, bool *is);

@@ -75,6 +75,7 @@ typedef struct DataSet {
   Str tokenizer;          /* how texts are cut into tokens; NULL: there are none */
   const void *vocabulary; /* its block of bytes */
   size_t vocabulary_bytes;
+  bool whole; /* its file says all of how texts are cut */
   int tokens;
   Vec(OpenDim) open;
   Vec(Field) fields;

@@ -126,8 +126,11 @@ static int64_t byte_of_token(const NnrtSource *s, const NnrtFile *file, int64_t 
   nnrt_vocabulary_open(&v, s->options.vocabulary);
   const char *text = (const char *)file->data, *end = text + file->size, *at = text, *next = text;
   for (int64_t line = 0; line < line_wanted && next < end; line++) line_end(at = next, end, &next), at = next;
+  NnrtCut cut;
+  nnrt_cut_begin(&cut, s->options.tokenizer, &v, at, end);
+  if (v.begin >= 0) nnrt_tokens_add(&found, v.begin);
   for (bool moves = true; moves && at < end; at = next) {
-    next = s->options.tokenizer->take(&v, at, end, &found);
+    next = nnrt_cut_take(&cut, at, &found);
     if (found.n > token) break;
     moves = next > at;
   }

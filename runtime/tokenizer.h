@@ -17,12 +17,20 @@ typedef enum NnrtVocabularyFlags {
   NNRT_VOCABULARY_WORDS_APART = 2 /* tokens are words, or with "##" what goes on with one */
 } NnrtVocabularyFlags;
 
+/* A token that a text is searched for before it is cut, as "<|endoftext|>". */
+typedef enum NnrtSpecialFlags {
+  NNRT_SPECIAL_LEFT = 1, /* spaces before it are its own, */
+  NNRT_SPECIAL_RIGHT = 2 /* those after it */
+} NnrtSpecialFlags;
+
 typedef struct NnrtVocabulary {
   int32_t tokens, merges, unknown, flags; /* unknown: the token of what has none; -1 */
+  int32_t begin, end, specials;           /* tokens before and after each text; -1 */
   const int32_t *bytes;                   /* [256] the token that is this byte alone; -1 */
   const int32_t *start;                   /* [tokens + 1] into text */
   const int32_t *order;                   /* [tokens] tokens in the order of their texts */
   const int32_t *merge;                   /* [merges][4] left, right, rank, token: in the order of left, right */
+  const int32_t *special;                 /* [specials][2] token, NnrtSpecialFlags */
   const char *text;
 } NnrtVocabulary;
 
@@ -52,7 +60,20 @@ typedef struct NnrtTokenizer {
 #include "runtime/tokenizer.def"
 #undef ROW
 
-/* All tokens of a text. NNRT_EDATA with "WHAT:LINE: column C: ...", lines counted from `line`. */
+typedef struct NnrtCut { /* of a text, piece by piece */
+  const NnrtTokenizer *tokenizer;
+  const NnrtVocabulary *vocabulary;
+  const char *end;
+  int32_t token;         /* the next special one; -1: there is none */
+  const char *from, *to; /* where it stands, with its spaces; from = end without one */
+} NnrtCut;
+
+void nnrt_cut_begin(NnrtCut *c, const NnrtTokenizer *z, const NnrtVocabulary *v, const char *text, const char *end);
+/* As `take`, special tokens among the pieces. */
+const char *nnrt_cut_take(NnrtCut *c, const char *at, NnrtTokens *to);
+
+/* All tokens of a text, with those before and after it. NNRT_EDATA with "WHAT:LINE: column C: ...", lines counted
+ * from `line`. */
 int nnrt_tokenize(const NnrtTokenizer *z, const NnrtVocabulary *v, const char *text, size_t n, const char *what,
                   int64_t line, NnrtTokens *to, NnrtError *e);
 

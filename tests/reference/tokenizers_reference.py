@@ -24,6 +24,8 @@ WRITTEN = [
     "a" * 99, "a" * 100, "a" * 101, "é" * 100, "ab" * 150, " " * 70, "\n" * 40, "!" * 80, "permission " * 20, "GNU GENERAL PUBLIC LICENSE",
     "the quick brown fox", "unaffordable reproducibility", "warranties; WITHOUT EVEN the implied", "x\u0301\u0301\u0301", "\u0301", "q\u0323\u0307", "Å Å Å",
     "Ἀθῆναι ᾳ ᾼ", "ﷺ", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𝟘𝟙", "\U0001f9ff\U0001fae0",
+    "<|endoftext|>", "one<|endoftext|>two <|endoftext|> three", " <mask> a", "a  <mask>  b<mask><mask>", "the<|endof text|>", "[CLS] what [SEP] that [SEP]",
+    "a[MASK]b [mask] [MASK]", "<s><|endoftext|></s>", "other the then <|endoftext|>", "[CLS][SEP][PAD]",
 ]
 
 
@@ -57,6 +59,22 @@ def vocabularies():
         json.dump({c: i for i, c in enumerate(["<unk>"] + characters)}, out, ensure_ascii=False)
 
 
+def whole_files():
+    """The same vocabularies as tokenizer.json: merges as pairs, special tokens of which one takes the spaces before it."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    bpe = Tokenizer(models.BPE.from_file(os.path.join(FOLDER, "vocab.json"), os.path.join(FOLDER, "merges.txt")))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.post_processor = processors.ByteLevel(trim_offsets=True)
+    bpe.add_special_tokens(["<|endoftext|>", AddedToken("<mask>", lstrip=True), AddedToken("</s>", rstrip=True)])
+    pieces = Tokenizer(models.WordPiece.from_file(os.path.join(FOLDER, "uncased.txt"), unk_token="[UNK]"))
+    pieces.normalizer = normalizers.BertNormalizer(lowercase=True)
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    pieces.decoder = decoders.WordPiece(cleanup=False)
+    pieces.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    return {"bpe": bpe, "wordpiece": pieces}
+
+
 def rows(name, lists, dtype):
     flat = [v for l in lists for v in l]
     ends = np.cumsum([0] + [len(l) for l in lists])
@@ -77,6 +95,19 @@ def make():
         pieces.decoder = decoders.WordPiece(cleanup=False)
         of[name] = [pieces.encode(t).ids for t in given]
         of[name + ".said"] = [pieces.decode(ids).encode() for ids in of[name]]
+    for name in ("bpe", "wordpiece"):
+        whole = Tokenizer.from_file(path(name + ".tokenizer.json"))
+        of[name + "_json"] = [whole.encode(t, add_special_tokens=False).ids for t in given]
+    named = Tokenizer(bpe._tokenizer.model)
+    named.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    named.add_special_tokens(["<|endoftext|>", "the"])
+    last = named.token_to_id("<|endoftext|>")
+    of["bpe_named"] = [named.encode(t).ids + [last] for t in given]
+    named = Tokenizer(models.WordPiece.from_file(path("uncased.txt"), unk_token="[UNK]"))
+    named.normalizer = normalizers.BertNormalizer(lowercase=True)
+    named.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    named.add_special_tokens(["[MASK]", "[CLS]", "[SEP]"])
+    of["wordpiece_named"] = [[named.token_to_id("[CLS]")] + named.encode(t).ids + [named.token_to_id("[SEP]")] for t in given]
     numbers = json.load(open(path("characters.json")))
     of["characters"] = [[numbers.get(c, 0) for c in t] for t in given]
     out = rows("texts", [t.encode() for t in given], np.uint8)
@@ -87,3 +118,5 @@ def make():
 
 if __name__ == "__main__":
     vocabularies()
+    for name, tokenizer in whole_files().items():
+        tokenizer.save(os.path.join(FOLDER, name + ".tokenizer.json"), pretty=False)

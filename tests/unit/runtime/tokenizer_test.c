@@ -79,18 +79,43 @@ static void against(const VocabularyFiles *files, const char *name, const char *
 
 static void byte_pairs(void **state) {
   (void)state;
-  against(&(VocabularyFiles){FOLDER "vocab.json", FOLDER "merges.txt", true}, "bpe", "texts");
+  against(&(VocabularyFiles){.vocabulary = FOLDER "vocab.json", .merges = FOLDER "merges.txt", .lower = true}, "bpe",
+          "texts");
 }
 
 static void word_pieces(void **state) {
   (void)state;
-  against(&(VocabularyFiles){FOLDER "uncased.txt", NULL, true}, "uncased", "uncased.said");
-  against(&(VocabularyFiles){FOLDER "cased.txt", NULL, false}, "cased", "cased.said");
+  against(&(VocabularyFiles){.vocabulary = FOLDER "uncased.txt", .merges = NULL, .lower = true}, "uncased",
+          "uncased.said");
+  against(&(VocabularyFiles){.vocabulary = FOLDER "cased.txt", .merges = NULL, .lower = false}, "cased",
+          "cased.said");
+}
+
+/* HuggingFace's tokenizer.json, and special tokens that a source names. */
+static void whole_files(void **state) {
+  (void)state;
+  static const char *const pairs[] = {"<|endoftext|>", "the"}, *const pieces[] = {"[MASK]"};
+  against(&(VocabularyFiles){.vocabulary = FOLDER "bpe.tokenizer.json", .lower = true}, "bpe_json", NULL);
+  against(&(VocabularyFiles){.vocabulary = FOLDER "wordpiece.tokenizer.json", .lower = true}, "wordpiece_json", NULL);
+  against(&(VocabularyFiles){.vocabulary = FOLDER "vocab.json",
+                             .merges = FOLDER "merges.txt",
+                             .special = pairs,
+                             .n_special = 2,
+                             .end = "<|endoftext|>"},
+          "bpe_named", NULL);
+  against(&(VocabularyFiles){.vocabulary = FOLDER "uncased.txt",
+                             .lower = true,
+                             .special = pieces,
+                             .n_special = 1,
+                             .begin = "[CLS]",
+                             .end = "[SEP]"},
+          "wordpiece_named", NULL);
 }
 
 static void characters(void **state) {
   (void)state;
-  against(&(VocabularyFiles){FOLDER "characters.json", NULL, true}, "characters", NULL);
+  against(&(VocabularyFiles){.vocabulary = FOLDER "characters.json", .merges = NULL, .lower = true}, "characters",
+          NULL);
 }
 
 /* A word of a million letters takes no time that grows by its square. */
@@ -102,7 +127,8 @@ static void long_word(void **state) {
   NnrtVocabulary v;
   NnrtError e = {0};
   NnrtTokens got = {0};
-  assert_null(vocabulary_read(a, &(VocabularyFiles){FOLDER "vocab.json", FOLDER "merges.txt", true}, &read));
+  assert_null(vocabulary_read(
+      a, &(VocabularyFiles){.vocabulary = FOLDER "vocab.json", .merges = FOLDER "merges.txt", .lower = true}, &read));
   nnrt_vocabulary_open(&v, read.block);
   char *text = arena_alloc(a, N), *again = arena_alloc(a, N);
   for (int i = 0; i < N; i++) text[i] = "the warranty"[i % 3];
@@ -125,8 +151,10 @@ static void no_text(void **state) {
     NnrtError e = {0};
     NnrtTokens got = {0};
     const char *merges = files[i][1] ? arena_printf(a, FOLDER "%s", files[i][1]) : NULL;
-    assert_null(
-        vocabulary_read(a, &(VocabularyFiles){arena_printf(a, FOLDER "%s", files[i][0]), merges, true}, &read));
+    assert_null(vocabulary_read(
+        a,
+        &(VocabularyFiles){.vocabulary = arena_printf(a, FOLDER "%s", files[i][0]), .merges = merges, .lower = true},
+        &read));
     nnrt_vocabulary_open(&v, read.block);
     const char *text = "word\nab\xff";
     int status = nnrt_tokenize(tokenizer_named(read.tokenizer), &v, text, strlen(text), "t.txt", 3, &got, &e);
@@ -135,6 +163,37 @@ static void no_text(void **state) {
     free(got.at);
     arena_free(a);
   }
+}
+
+#define PAIRS(cut, model)                                                                                            \
+  "{\"pre_tokenizer\": {\"type\": \"ByteLevel\", " cut "}, \"model\": {\"type\": \"BPE\", " model "}}"
+#define ADDED(token)                                                                                                 \
+  "{\"added_tokens\": [" token                                                                                       \
+  "], \"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}}}"
+
+/* Merges in the older form, a text each; what is not known is passed over, whatever it is. */
+static void older_file(void **state) {
+  (void)state;
+  static const char file[] =
+      "{ \"x\": [{\"y\": \"\\\"}]\", \"z\": [1e-5, -2, null, true]}], \"model\": {\"merges\": [\"a b\", \"ab b\"], "
+      "\"type\": "
+      "\"BPE\", \"unk_token\": null, \"vocab\": {\"a\": 1, \"b\": 0, \"ab\": 2, \"abb\": 3}}, \"normalizer\": null, "
+      "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}, \"added_tokens\": []}";
+  Arena *a = arena_new();
+  Vocabulary read;
+  NnrtVocabulary v;
+  NnrtError e = {0};
+  NnrtTokens got = {0};
+  const char *error = vocabulary_read(a, &(VocabularyFiles){.vocabulary = test_text("older.json", file)}, &read);
+  if (error) fail_msg("%s", error);
+  assert_true(read.whole);
+  nnrt_vocabulary_open(&v, read.block);
+  assert_int_equal(nnrt_tokenize(&nnrt_tokenizer_bpe, &v, "abbab", 5, "t", 1, &got, &e), NNRT_OK);
+  assert_int_equal(got.n, 2);
+  assert_int_equal(got.at[0], 3);
+  assert_int_equal(got.at[1], 2);
+  free(got.at);
+  arena_free(a);
 }
 
 static void refusals(void **state) {
@@ -155,6 +214,28 @@ static void refusals(void **state) {
       {"v.json", "{\"a\": 0}", "aa\n", "m.txt:1: two tokens with a space between them are wanted"},
       {"v.txt", "[UNK]\na\n\nb\n", NULL, "v.txt:3: this line holds no token"},
       {"v.txt", "[UNK]\na\nb\na\n", NULL, "v.txt:2: this token stands on two lines"},
+      {"t.json", "{\"version\": \"1\"", NULL, "t.json: byte 15: a value is missing, or cut off"},
+      {"t.json", "{\"version\": \"1\"}", NULL, "t.json: its model is none, and BPE or WordPiece is read"},
+      {"t.json", "{\"model\": {\"type\": \"Unigram\"}}", NULL, "its model is `Unigram`, and BPE or WordPiece"},
+      {"t.json", "{\"model\": {}}", "a b\n", "t.json: a tokenizer.json has its merges in itself"},
+      {"t.json", "{\"model\": {\"type\": \"BPE\"}}", NULL, "its pre_tokenizer is none, and ByteLevel is read"},
+      {"t.json", "{\"pre_tokenizer\": {\"type\": \"Sequence\"}, \"model\": {\"type\": \"BPE\"}}", NULL,
+       "its pre_tokenizer is `Sequence`, and ByteLevel is read"},
+      {"t.json", "{\"normalizer\": {\"type\": \"NFC\"}, \"model\": {\"type\": \"BPE\"}}", NULL,
+       "its normalizer is `NFC`, and none is read"},
+      {"t.json", PAIRS("\"add_prefix_space\": true", "\"vocab\": {}"), NULL, "its `add_prefix_space` is not false"},
+      {"t.json", PAIRS("\"x\": 1", "\"byte_fallback\": true"), NULL, "its `byte_fallback` is not false"},
+      {"t.json", PAIRS("\"x\": 1", "\"vocab\": {\"a\": -1}"), NULL, "t.json: byte 89: a natural number is missing"},
+      {"t.json", PAIRS("\"x\": 1", "\"vocab\": {\"a\": 0}"), NULL, "t.json: its model has no `merges`"},
+      {"t.json", PAIRS("\"x\": 1", "\"vocab\": {\"a\": 0}, \"merges\": [\"a a\"]"), NULL,
+       "t.json:1: `aa` is not in the vocabulary"},
+      {"t.json", PAIRS("\"x\": 1", "\"vocab\": {\"a\": 0}, \"merges\": [[\"a\", 1]]"), NULL,
+       "t.json:1: two tokens with a space between them are wanted"},
+      {"t.json", ADDED("{\"id\": 0, \"content\": \"b\"}"), NULL, "the tokens `a` and `b` have the number 0"},
+      {"t.json", ADDED("{\"id\": 2, \"content\": \"b\"}"), NULL, "t.json: no token has the number 1"},
+      {"t.json", ADDED("{\"id\": 1, \"content\": \"b\", \"single_word\": true}"), NULL,
+       "the added token `b` is a `single_word`"},
+      {"t.json", ADDED("7"), NULL, "one of its `added_tokens` has no `content`, or no `id`"},
       {"v.txt", "97\n256\n", NULL, "v.txt:2: this is no byte's number"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -162,8 +243,9 @@ static void refusals(void **state) {
     Vocabulary read;
     test_file(bad[i].file, bad[i].text, strlen(bad[i].text));
     if (bad[i].merges) test_file("m.txt", bad[i].merges, strlen(bad[i].merges));
-    const char *error =
-        vocabulary_read(a, &(VocabularyFiles){bad[i].file, bad[i].merges ? "m.txt" : NULL, true}, &read);
+    const char *error = vocabulary_read(
+        a, &(VocabularyFiles){.vocabulary = bad[i].file, .merges = bad[i].merges ? "m.txt" : NULL, .lower = true},
+        &read);
     assert_non_null(error);
     assert_says(error, bad[i].says);
     arena_free(a);
@@ -172,7 +254,8 @@ static void refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(byte_pairs), cmocka_unit_test(word_pieces),
-                                     cmocka_unit_test(characters), cmocka_unit_test(long_word),
+                                     cmocka_unit_test(characters), cmocka_unit_test(whole_files),
+                                     cmocka_unit_test(older_file), cmocka_unit_test(long_word),
                                      cmocka_unit_test(no_text),    cmocka_unit_test(refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
