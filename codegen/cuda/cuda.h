@@ -57,6 +57,8 @@ void cuda_write_program(Buf *out, const CudaProgram *p);
 typedef Vec(const char *) CudaTexts;
 CudaTexts cuda_write_parts(Arena *a, const CudaProgram *p);
 bool cuda_has_90a(const CudaProgram *p, const Kernel *k);
+/* Of the function that has most of those that k may be: a driver takes NNRT_CUDA_ARGUMENTS. */
+int cuda_argument_count(const CudaProgram *p, const Kernel *k);
 /* k is one of the program's. on_90a: as it is in code for sm_90a, which lacks those that have another for it. */
 CudaKernel cuda_kernel(const CudaProgram *p, const Schedule *s, const Kernel *k, bool on_90a);
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/cuda.h"
+
 typedef struct Function Function;
 
 typedef struct Written { /* a kernel of the program */
@@ -163,6 +165,11 @@ static const Written *find_written(const CudaProgram *p, const char *symbol) {
   return NULL;
 }
 
+/* Also where too many may become arguments. */
+static bool has_own_numbers(const Schedule *s, const KernelText *text) {
+  return s->level >= 3 || text->parameters.n + text->numbers.n > NNRT_CUDA_ARGUMENTS;
+}
+
 CudaProgram *cuda_program(Arena *a, int n, Schedule *const *schedules) {
   CudaProgram *p = NEW(a, CudaProgram);
   *p = (CudaProgram){.arena = a};
@@ -171,13 +178,23 @@ CudaProgram *cuda_program(Arena *a, int n, Schedule *const *schedules) {
       const Kernel *k = schedules[i]->kernels.at[j];
       if (find_written(p, k->symbol)) continue;
       KernelText text = text_of_kernel(a, schedules[i], k, false);
-      add_written(p, &text, schedules[i]->level >= 3);
+      add_written(p, &text, has_own_numbers(schedules[i], &text));
       if (!text.how.has_90a) continue;
       text = text_of_kernel(a, schedules[i], k, true);
-      add_written(p, &text, schedules[i]->level >= 3);
+      add_written(p, &text, has_own_numbers(schedules[i], &text));
     }
   for (int i = 0; i < p->functions.n; i++) find_parameters(a, p->functions.at[i]);
   return p;
+}
+
+int cuda_argument_count(const CudaProgram *p, const Kernel *k) {
+  int most = 0;
+  for (int i = 0; i < p->written.n; i++) {
+    const Written *x = p->written.at[i];
+    int n = x->text.parameters.n + x->function->n_given;
+    if (!strncmp(x->text.how.symbol, k->symbol, strlen(k->symbol)) && n > most) most = n; /* for sm_90a too */
+  }
+  return most;
 }
 
 bool cuda_has_90a(const CudaProgram *p, const Kernel *k) { return find_written(p, k->symbol)->text.how.has_90a; }

@@ -183,8 +183,10 @@ static int build_schedules(Build *b) {
 static int build_cuda(Build *b) {
   Compilation *c = b->compilation;
   bool builds = b->options->cuda && wants(b, EMIT_exe);
-  if (builds || wants(b, EMIT_cuda)) c->kernels = cuda_program(c->arena, c->schedules.n, c->schedules.at);
-  int status = builds ? gpu_translate(b->session, b->options, c) : 0;
+  if (!builds && !wants(b, EMIT_cuda)) return 0;
+  c->kernels = cuda_program(c->arena, c->schedules.n, c->schedules.at);
+  int status = gpu_check(b->session, c);
+  if (!status && builds) status = gpu_translate(b->session, b->options, c);
   if (status || !wants(b, EMIT_cuda)) return status;
   Buf text = {0};
   cuda_write_program(&text, c->kernels);

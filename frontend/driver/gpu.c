@@ -79,6 +79,20 @@ static const char *make_wanted(Translation *t) {
   return NULL;
 }
 
+int gpu_check(Session *s, const Compilation *c) {
+  for (int i = 0; i < c->schedules.n; i++)
+    for (int j = 0; j < c->schedules.at[i]->kernels.n; j++) {
+      const Kernel *k = c->schedules.at[i]->kernels.at[j];
+      int n = cuda_argument_count(c->kernels, k);
+      if (n <= NNRT_CUDA_ARGUMENTS) continue;
+      Diag *d = diag_add(&s->diags, DIAG_NOT_COMPILED, k->members.at[0].node->span,
+                         "this version of nnc does not compile a kernel of %d arguments for a GPU, which takes %d", n,
+                         NNRT_CUDA_ARGUMENTS);
+      diag_help(d, "give names to some of its parts");
+    }
+  return s->diags.errors ? EXIT_PROGRAM : 0;
+}
+
 int gpu_translate(Session *s, const BuildOptions *o, Compilation *c) {
   Translation t = {.arena = s->arena, .compilation = c};
   const char *error = nvrtc_open(s->arena, o->nvrtc, &t.nvrtc);
