@@ -107,16 +107,26 @@ static const Tensor *given(const Run *r, const Node *n) {
 
 static bool is_planned(const Run *r, const Buffer *b) { return r->planned && b->place == BUFFER_arena; }
 
+/* Buffers of a GPU begin at multiples of what a thread moves at once. */
+static size_t room_of(const Run *r, size_t bytes) {
+  enum { MOVED = 16 };
+  return r->how->gpu ? (bytes + MOVED - 1) / MOVED * MOVED : bytes;
+}
+
+static void tell_unwritten(const Run *r, const void *at, size_t bytes, bool unwritten) {
+  if (r->backend->unwritten) r->backend->unwritten(at, bytes, unwritten);
+}
+
 /* Memory that kernels are to write, of which they should read nothing before. */
 static void *unwritten_memory(const Run *r, size_t bytes) {
-  void *at = guarded_memory(bytes);
-  if (r->backend->unwritten) r->backend->unwritten(at, bytes, true);
+  void *at = guarded_memory(room_of(r, bytes));
+  tell_unwritten(r, at, room_of(r, bytes), true);
   return at;
 }
 
 static void free_memory(const Run *r, void *at, size_t bytes) {
-  if (r->backend->unwritten) r->backend->unwritten(at, bytes, false);
-  free_guarded_memory(at, bytes);
+  tell_unwritten(r, at, room_of(r, bytes), false);
+  free_guarded_memory(at, room_of(r, bytes));
 }
 
 static void place_buffers(Run *r) {
@@ -125,13 +135,11 @@ static void place_buffers(Run *r) {
   for (int i = 0; i < s->buffers.n; i++) {
     const Buffer *b = s->buffers.at[i];
     size_t bytes = (size_t)value_of(r, b->bytes);
-    if (b->place == BUFFER_arena) {
-      r->memory[b->id] = r->planned ? (char *)r->planned + value_of(r, b->offset) : unwritten_memory(r, bytes);
-      continue;
-    }
-    r->memory[b->id] = guarded_memory(bytes);
+    r->memory[b->id] = is_planned(r, b) ? (char *)r->planned + value_of(r, b->offset) : unwritten_memory(r, bytes);
+    if (b->place == BUFFER_arena) continue;
     const void *data = b->place == BUFFER_const ? b->node->data : given(r, b->node)->data;
     memcpy(r->memory[b->id], data, bytes);
+    tell_unwritten(r, r->memory[b->id], bytes, false);
   }
 }
 
@@ -269,6 +277,18 @@ static const char *check_left_out(Run *r) {
   return NULL;
 }
 
+/* Nothing was written behind a buffer, before the page that would have told. */
+static const char *check_room(Run *r) {
+  for (int i = 0; i < r->s->buffers.n; i++) {
+    const Buffer *b = r->s->buffers.at[i];
+    size_t bytes = (size_t)value_of(r, b->bytes);
+    const unsigned char *at = r->memory[b->id];
+    for (size_t j = bytes; j < room_of(r, bytes) && !is_planned(r, b); j++)
+      if (at[j] != GARBAGE) return arena_printf(r->arena, "buffer %d was written beyond its end", b->id);
+  }
+  return NULL;
+}
+
 static void free_buffers(Run *r) {
   for (int i = 0; i < r->s->buffers.n; i++) {
     const Buffer *b = r->s->buffers.at[i];
@@ -282,6 +302,7 @@ static const char *run_and_compare(Run *r) {
   schedule_steps(r->s, dim_of, (void *)(uintptr_t)r->how, run_kernel, r);
   const char *fault = r->fault ? r->fault : compare_all(r);
   if (!fault) fault = check_left_out(r);
+  if (!fault) fault = check_room(r);
   free_buffers(r);
   return fault;
 }
