@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 bool simulated_tells(void) {
-  const char *races = getenv("SIMULATED_RACES");
-  return *(races ? races : SIMULATOR_RACES) == '1';
+  static const char *races;
+  if (!races) races = getenv("SIMULATED_RACES");
+  if (!races) races = SIMULATOR_RACES;
+  return *races == '1';
 }
 
 const char *simulated_translate(const char *text, size_t n, const char *path) {
