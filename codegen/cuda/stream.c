@@ -118,7 +118,7 @@ static void each_column(Flow *f) {
 
 void flow_open_sum(Flow *f, int i) {
   Product *p = &f->product[i];
-  if (f->units) text_line(f->t, "float %s[%d][4];", f->sum[i], p->columns / 2);
+  if (f->units) text_line(f->t, "float %s[%d];", f->sum[i], p->columns * 2);
   else text_line(f->t, "%s %s[%d][%d];", f->name, f->sum[i], p->rows, p->columns);
   product_clear(p, flow_sum(f, i));
 }

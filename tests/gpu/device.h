@@ -23,13 +23,23 @@ typedef struct NnMap {
 #define NN_UNROLL_4
 #define NN_ROLLED
 
+#define NN_GROUP_PRODUCTS_16(...)  nn_group_products(16, __VA_ARGS__)
+#define NN_GROUP_PRODUCTS_32(...)  nn_group_products(32, __VA_ARGS__)
 #define NN_GROUP_PRODUCTS_64(...)  nn_group_products(64, __VA_ARGS__)
 #define NN_GROUP_PRODUCTS_128(...) nn_group_products(128, __VA_ARGS__)
 #define NN_GROUP_PRODUCTS_256(...) nn_group_products(256, __VA_ARGS__)
+#define NN_GROUP_WEIGHTED_16(...)  nn_group_weighted(16, __VA_ARGS__)
+#define NN_GROUP_WEIGHTED_32(...)  nn_group_weighted(32, __VA_ARGS__)
+#define NN_GROUP_WEIGHTED_64(...)  nn_group_weighted(64, __VA_ARGS__)
+#define NN_GROUP_WEIGHTED_128(...) nn_group_weighted(128, __VA_ARGS__)
+#define NN_GROUP_WEIGHTED_256(...) nn_group_weighted(256, __VA_ARGS__)
+#define NN_GROUP_SUMS_16(sum)
+#define NN_GROUP_SUMS_32(sum)
 #define NN_GROUP_SUMS_64(sum)
 #define NN_GROUP_SUMS_128(sum)
 #define NN_GROUP_SUMS_256(sum)
 void nn_group_products(int n, const char *type, const char *across_a, const char *across_b, float *sum, u64 a, u64 b);
+void nn_group_weighted(int n, const char *type, const char *across_b, float *sum, const u32 *a, u64 b);
 
 #define PRIMITIVE(result, name, parameters, body) result name parameters;
 #include "codegen/cuda/primitives.def"

@@ -106,6 +106,12 @@ static const Probe probes[] = {
      "NN_GROUP_PRODUCTS_64(\"f16\", \"1\", \"1\", sum, nn_tile_word(tile + 2048, 8192), nn_tile_word(tile + 8192 + "
      "2048, 8192));\n" TILE_SUMS,
      1e-6, true},
+    {"group_weighted", "f32",
+     TILES
+     "u32 w[4];\nNN_UNROLL\nfor (int k = 0; k < 4; k++) w[k] = nn_pair_bf16((float)(mine[k] & 0xffff) / 65536.0f - "
+     "0.5f, (float)(mine[k] >> 16) / 65536.0f - 0.5f);\nnn_group_begin();\n"
+     "NN_GROUP_WEIGHTED_64(\"bf16\", \"0\", sum, w, nn_tile_word(tile + 8192 + 32, 16));\n" TILE_SUMS,
+     1e-6, true},
     {"boxes", "u32",
      "u64 *barrier = (u64 *)nn_shared(); char *to = nn_shared() + 1024;\n"
      "if (nn_thread() == 0) {\n  nn_barrier(barrier, 1); nn_barriers_begin();\n"
@@ -175,7 +181,7 @@ static Probes all_probes(Arena *a) {
 
 /* As a kernel's text does (program.c), so that nvrtc_test counts a probe's instructions too. */
 static void write_planned(Buf *text, const Probe *p) {
-  if (strstr(p->body, "nn_products_") || strstr(p->body, "NN_GROUP_PRODUCTS"))
+  if (strstr(p->body, "nn_products_") || strstr(p->body, "NN_GROUP_PRODUCTS") || strstr(p->body, "NN_GROUP_WEIGHTED"))
     buf_printf(text, "\n/* probe_%s: 1 products */", p->name);
 }
 

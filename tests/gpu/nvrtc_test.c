@@ -142,6 +142,11 @@ static Instruction instructions[] = {
      "asm volatile(\"wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0,%1,%2,%3}, %4, %4, 1, 1, 1, 0, 0;\" : "
      "\"+f\"(f[0]), \"+f\"(f[1]), \"+f\"(f[2]), \"+f\"(f[3]) : \"l\"(d)); d += 2;",
      -1},
+    {"HGMMA of registers", "sm_90a",
+     "asm volatile(\"wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0,%1,%2,%3}, {%4,%5,%6,%7}, %8, 1, 1, 1, "
+     "0;\" : \"+f\"(f[0]), \"+f\"(f[1]), \"+f\"(f[2]), \"+f\"(f[3]) : \"r\"(u[0]), \"r\"(u[1]), \"r\"(u[2]), "
+     "\"r\"(u[3]), \"l\"(d)); d += 2;",
+     -1},
 };
 enum { INSTRUCTIONS = sizeof instructions / sizeof *instructions, REPEATED = 6 };
 
@@ -208,7 +213,8 @@ static bool as_planned(const CudaJob *job, int found, int wanted) {
 static void check_products(Matrix *m, const CudaJob *job, const char *symbol) {
   int count[OPCODES] = {0}, wanted = planned(m, job, symbol);
   cubin_count(job->code, job->n_code, symbol, count);
-  int found = count[instructions[1].opcode] + count[instructions[2].opcode];
+  int found = 0;
+  for (int i = 1; i < INSTRUCTIONS; i++) found += count[instructions[i].opcode]; /* the first is no unit's */
   m->products += found;
   if (as_planned(job, found, wanted)) return;
   printf("%s, %s: %d instructions of units for matrices instead of %d\n", job->arch, symbol, found, wanted);

@@ -15,6 +15,7 @@
  *   ties     searches among equals
  *   attention  in streams, with masks, shared heads, and its derivatives
  *   flows    the same on units that multiply matrices
+ *   group_flows  and by groups of warps
  *   angles   sin, cos and tan of large numbers
  *   random   random graphs, some with derivatives, in f32 and f64
  *
@@ -373,14 +374,21 @@ static void flows(Choice *c) {
   const int n_large = sizeof large / sizeof *large;
   for (int i = 0; i < 2 * (n_large + stream_case_count); i++) {
     StreamCase x = i / 2 < n_large ? large[i / 2] : stream_cases[i / 2 - n_large];
-    if (!strcmp(x.dtype, "f64") || (i % 2 && !strcmp(x.dtype, "bf16")) || !take(c)) continue;
+    bool tf32 = i % 2; /* not by groups, nor of what is given in bf16 */
+    if (!strcmp(x.dtype, "f64") || (tf32 && (c->on_90a || !strcmp(x.dtype, "bf16"))) || !take(c)) continue;
     KernelRun how = how_to(c);
     how.batch = i / 2 < n_large ? 1 : 2;
-    how.tf32 = i % 2;
-    how.allowed = i % 2 ? 4e-3 : 2e-2; /* scores of tf32 are off by some 2^-10, and exponentials as much */
-    x.narrow = i % 2 == 0;
+    how.tf32 = tf32;
+    how.on_90a = c->on_90a;
+    how.allowed = tf32 ? 4e-3 : 2e-2; /* scores of tf32 are off by some 2^-10, and exponentials as much */
+    x.narrow = !tf32;
     run_stream(c, &x, &how);
   }
+}
+
+static void flows_of_groups(Choice *c) {
+  c->on_90a = true;
+  flows(c);
 }
 
 /* ---- entries of programs ---- */
@@ -423,10 +431,23 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs},       {"rows", rows},         {"cases", cases},   {"products", products},
-               {"units", units},         {"groups", groups},     {"halves", halves}, {"ties", ties},
-               {"attention", attention}, {"flows", flows},       {"shapes", shapes}, {"angles", angles},
-               {"columns", columns},     {"scatters", scatters}, {"sorts", sorts},   {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs},
+               {"rows", rows},
+               {"cases", cases},
+               {"products", products},
+               {"units", units},
+               {"groups", groups},
+               {"halves", halves},
+               {"ties", ties},
+               {"attention", attention},
+               {"flows", flows},
+               {"group_flows", flows_of_groups},
+               {"shapes", shapes},
+               {"angles", angles},
+               {"columns", columns},
+               {"scatters", scatters},
+               {"sorts", sorts},
+               {"random", random_graphs}};
   if (argc > 1 && !strcmp(argv[1], "kinds")) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) printf("%s\n", kinds[i].name);
     return 0;

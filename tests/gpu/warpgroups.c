@@ -90,6 +90,7 @@ typedef struct Work { /* one product of a group */
   DType type;
   bool across_a, across_b;
   u64 a, b;
+  const u32 *words[WARPGROUP]; /* a, where it is in registers; else NULL */
   float *sum[WARPGROUP];
 } Work;
 
@@ -115,10 +116,17 @@ static float element(u64 word, DType type, bool across, int l, int k) {
   return (float)dtype_load_real(type, p, 0);
 }
 
+/* Of a row that is in registers. */
+static float word_element(const Work *w, int row, int k) {
+  int thread = row / 16 * WARP + row % 8 * 4 + k % 8 / 2;
+  return (float)dtype_load_real(w->type, &w->words[thread][k / 8 * 2 + row % 16 / 8], k % 2);
+}
+
 static void multiply(const Work *w) {
   static float a[ROWS][STEPS], b[MOST_COLUMNS][STEPS];
   for (int k = 0; k < STEPS; k++) {
-    for (int l = 0; l < ROWS; l++) a[l][k] = element(w->a, w->type, w->across_a, l, k);
+    for (int l = 0; l < ROWS; l++)
+      a[l][k] = w->words[0] ? word_element(w, l, k) : element(w->a, w->type, w->across_a, l, k);
     for (int l = 0; l < w->n; l++) b[l][k] = element(w->b, w->type, w->across_b, l, k);
   }
   for (int thread = 0; thread < WARPGROUP; thread++)
@@ -148,6 +156,7 @@ static void add_work(int first, int last) {
     const Work *other = simulated_argument(i);
     if (other->a != own->a || other->b != own->b) simulated_fault("a group's threads name other tiles");
     w->sum[i - first] = other->sum[0];
+    w->words[i - first] = other->words[0];
   }
 }
 
@@ -158,6 +167,14 @@ void nn_group_products(int n, const char *type, const char *across_a, const char
   Work w = {.n = n, .type = t, .across_a = *across_a == '1', .across_b = *across_b == '1', .a = a, .b = b};
   w.sum[0] = sum;
   simulated_group_meeting("nn_group_products", &w, add_work);
+}
+
+void nn_group_weighted(int n, const char *type, const char *across_b, float *sum, const u32 *a, u64 b) {
+  DType t;
+  if (!dtype_from_name(type, &t)) simulated_fault("products of an unknown type");
+  Work w = {.n = n, .type = t, .across_b = *across_b == '1', .b = b, .words = {a}};
+  w.sum[0] = sum;
+  simulated_group_meeting("nn_group_weighted", &w, add_work);
 }
 
 static void begin(int first, int last) { (void)first, (void)last; }
