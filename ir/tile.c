@@ -274,6 +274,13 @@ static int last_panel(Extent columns, int nr, int lanes, double work) {
   return rest && saves && !columns.open ? (int)rest : nr;
 }
 
+/* Whether a panel of B passes the rows of all that stand side by side out of the second cache, most of which they
+ * have. A narrow one in any case does not. */
+static bool crowds_out(const Target *t, int64_t rows, int64_t k, int64_t beside, int64_t columns, int bytes) {
+  int64_t packed = (rows < ROWS_BESIDE ? rows : ROWS_BESIDE) * (k + beside);
+  return beside && columns > 2 * t->vector_bytes / bytes && (packed + k * columns) * bytes >= t->l2 / 4 * 3;
+}
+
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, int64_t rows, int64_t beside) {
   int lanes = t->vector_bytes / dtype_bytes(n->dtype), room = t->registers - spare_registers(t);
   if (!rows && better_as_rows(g, n, c)) exchange_sides(c);
@@ -288,6 +295,7 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, 
     for (int mr = 1; mr <= MAX_MR && mr * nr + nr + 1 <= room; mr++) {
       bool far = (width || in_place) && k.value * nr * t->vector_bytes > NEAR;
       if (width % (nr * lanes) || rows % mr) continue;
+      if (crowds_out(t, m.value, k.value, beside, nr * lanes, dtype_bytes(n->dtype))) continue;
       int last = last_panel(columns, nr, lanes, each);
       double time = tiles_time(mr, nr, last, m.value, vectors, far) * (1 + growth * mr * nr);
       if (in_lanes) time *= 1 + EMPTY * (lanes % mr) / lanes + (in_place && lanes % mr ? CROSSES : 0);
