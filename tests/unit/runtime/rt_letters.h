@@ -8,7 +8,7 @@
 
 /* Tokens 0 to 3, laid out as runtime/tokenizer.h says. */
 static inline const void *letter_vocabulary(void) {
-  static int32_t block[NNRT_VOCABULARY_WORDS + 256 + 5 + 4 + 1] = {4, 0, -1, 0};
+  static int32_t block[NNRT_VOCABULARY_WORDS + 256 + 5 + 4 + 1] = {4, 0, -1, 0, -1, -1};
   static const char letters[4] = {'a', 'b', 'c', '\n'};
   static const int32_t order[4] = {3, 0, 1, 2};
   int32_t *bytes = block + NNRT_VOCABULARY_WORDS, *start = bytes + 256;
