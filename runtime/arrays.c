@@ -2,6 +2,7 @@
 #include "runtime/arrays.h"
 #include "runtime/closest.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,8 +76,13 @@ int nnrt_arrays_read(const NnrtSource *s, const NnrtView *v, int64_t first, int6
                      NnrtError *e) {
   const NnrtArray *a = &((const NnrtArrays *)s->own)->at[v->first];
   int64_t done = nnrt_array_read(a, first * v->width, n * v->width, t, to);
-  if (done == n * v->width) return NNRT_OK;
   double value;
+  for (int64_t k = 0; t == NNRT_F32 && a->dtype == NNRT_F64 && k < done; k++) {
+    if (!isinf(((const float *)to)[k])) continue;
+    nnrt_array_read(a, first * v->width + k, 1, NNRT_F64, &value);
+    if (!isinf(value)) done = k; /* it is too large */
+  }
+  if (done == n * v->width) return NNRT_OK;
   int64_t row = first + done / v->width, i = done % v->width;
   nnrt_array_read(a, row * v->width + i, 1, NNRT_F64, &value);
   return nnrt_source_refuse(s, v, row, i, t, value, e);

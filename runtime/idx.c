@@ -18,6 +18,8 @@ static NnrtDtype type_of_code(int code) {
 static int read_idx(NnrtArray *a, const char *path, NnrtError *e) {
   const unsigned char *p = a->file.data;
   size_t size = a->file.size;
+  if (size > 1 && p[0] == 0x1f && p[1] == 0x8b)
+    return nnrt_fail(e, NNRT_EDATA, "%s: compressed by gzip; `gunzip` unpacks it", path);
   if (size < 4 || p[0] != 0 || p[1] != 0)
     return nnrt_fail(e, NNRT_EDATA, "%s: not an idx file (its first bytes are others)", path);
   a->dtype = type_of_code(p[2]);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int open_csv(NnrtSource *s, NnrtError *e) {
   NnrtCsv *c = s->own = calloc(1, sizeof *c);
@@ -36,6 +37,9 @@ static int view_csv(const NnrtSource *s, const NnrtColumn *c, NnrtView *v, NnrtE
     to = from + 1;
   }
   if (from < 0) return no_column(s, c->name, e);
+  for (int64_t k = to; c->from < 0 && k < csv->columns; k++)
+    if (strcmp(csv->names[k], c->name) == 0)
+      return nnrt_fail(e, NNRT_EDATA, "%s:1: two columns are called \"%s\"", s->files[0].path, c->name);
   if (to > csv->columns)
     return nnrt_fail(e, NNRT_EDATA, "%s:1: column %lld is asked for, but the file has %d (numbered from 0)",
                      s->files[0].path, (long long)to - 1, csv->columns);

@@ -126,6 +126,33 @@ static void csv_content(void **state) {
   nnrt_csv_close(&c);
 }
 
+/* Names that stand twice, and numbers that are too large for the type. */
+static void csv_columns(void **state) {
+  (void)state;
+  NnrtSource s;
+  NnrtView v;
+  NnrtError e = {0};
+  float row[2];
+  NnrtSourceFile file = {NULL, test_text("n.csv", "a,b,b\n1,2,3\n")};
+  assert_int_equal(open_source(&s, "csv", &file, 1, &e), NNRT_OK);
+  assert_int_equal(view(&s, -1, -1, "b", true, &v, &e), NNRT_EDATA);
+  assert_string_equal(e.text, "n.csv:1: two columns are called \"b\"");
+  assert_int_equal(view(&s, 1, 3, NULL, false, &v, &e), NNRT_OK);
+  nnrt_source_close(&s);
+  assert_int_equal(nnrt_npy_write("n.npy", NNRT_F64, 1, (int64_t[]){3}, (double[]){1, INFINITY, -1e300}, &e),
+                   NNRT_OK);
+  file.path = "n.npy";
+  assert_int_equal(open_source(&s, "npy", &file, 1, &e), NNRT_OK);
+  assert_int_equal(view(&s, 0, 1, NULL, true, &v, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 0, 2, NNRT_F32, row, &e), NNRT_OK);
+  assert_int_equal(nnrt_source_read(&s, &v, 1, 2, NNRT_F32, row, &e), NNRT_EDATA);
+  assert_says(e.text, "n.npy: row 2: -1.0000000000000001e+300 is not a f32");
+  nnrt_source_close(&s);
+  test_file("n.idx", "\x1f\x8b\x08\x00", 4);
+  assert_int_equal(open_any("n.idx", &e), NNRT_EDATA);
+  assert_string_equal(e.text, "n.idx: compressed by gzip; `gunzip` unpacks it");
+}
+
 static void csv_refusals(void **state) {
   (void)state;
   static const struct {
@@ -402,10 +429,11 @@ static void tensors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(odd_files),      cmocka_unit_test(mutants),       cmocka_unit_test(numbers),
-      cmocka_unit_test(csv_content),    cmocka_unit_test(csv_refusals),  cmocka_unit_test(npy_orders),
-      cmocka_unit_test(npy_round_trip), cmocka_unit_test(npy_version_2), cmocka_unit_test(views),
-      cmocka_unit_test(arrays),         cmocka_unit_test(text_windows),  cmocka_unit_test(text_refusals),
-      cmocka_unit_test(windows),        cmocka_unit_test(token_files),   cmocka_unit_test(tensors)};
+      cmocka_unit_test(odd_files),     cmocka_unit_test(mutants),        cmocka_unit_test(numbers),
+      cmocka_unit_test(csv_columns),   cmocka_unit_test(csv_content),    cmocka_unit_test(csv_refusals),
+      cmocka_unit_test(npy_orders),    cmocka_unit_test(npy_round_trip), cmocka_unit_test(npy_version_2),
+      cmocka_unit_test(views),         cmocka_unit_test(arrays),         cmocka_unit_test(text_windows),
+      cmocka_unit_test(text_refusals), cmocka_unit_test(windows),        cmocka_unit_test(token_files),
+      cmocka_unit_test(tensors)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
