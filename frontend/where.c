@@ -8,8 +8,6 @@
  * too. */
 #include "frontend/value.h"
 
-static int64_t floor_quotient(int64_t a, int64_t b) { return a / b - (a % b < 0); } /* b > 0 */
-
 static bool is_comparison(const Ast *a) { return a->kind == AST_BINARY && a->op >= OP_EQ && a->op <= OP_GE; }
 
 static bool is_unbound(Elaborator *x, Env *e, const Ast *a) {

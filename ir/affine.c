@@ -27,8 +27,6 @@ static struct FormTable *table(Ir *ir) {
 
 enum { MAX_LINE = 64 };
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-
 static int64_t add(int64_t a, int64_t b) {
   int64_t c;
   if (__builtin_add_overflow(a, b, &c)) ice("an index form left 64 bits");
@@ -166,20 +164,19 @@ Form *form_dim(Ir *ir, Dim *d) {
   return make(ir, c0, terms, n);
 }
 
-static bool is_op(const Expr *e, ScalarOp op) { return e->kind == EXPR_OP && e->op == op; }
-
 /* The linear parts of an integer expression become terms, so that y[i] + 1 is 1 + an atom. */
 Form *form_data(Ir *ir, Expr *e) {
   if (!dtype_is_int(e->dtype)) ice("form_data of an expression of type %s", dtype_name(e->dtype));
   if (e->kind == EXPR_CONST) return form_const(ir, e->integer);
   if (e->kind == EXPR_INDEX) return e->form;
   if (e->dtype == DT_i32 || e->dtype == DT_i64) {
-    if (is_op(e, OP_add)) return form_add(ir, form_data(ir, e->arg[0]), form_data(ir, e->arg[1]));
-    if (is_op(e, OP_sub)) return form_sub(ir, form_data(ir, e->arg[0]), form_data(ir, e->arg[1]));
-    if (is_op(e, OP_neg)) return form_scale(ir, form_data(ir, e->arg[0]), -1);
-    if (is_op(e, OP_mul) && e->arg[0]->kind == EXPR_CONST)
+    if (expr_is_op(e, OP_add)) return form_add(ir, form_data(ir, e->arg[0]), form_data(ir, e->arg[1]));
+    if (expr_is_op(e, OP_sub)) return form_sub(ir, form_data(ir, e->arg[0]), form_data(ir, e->arg[1]));
+    if (expr_is_op(e, OP_neg)) return form_scale(ir, form_data(ir, e->arg[0]), -1);
+    if (expr_is_op(e, OP_mul) && e->arg[0]->kind == EXPR_CONST)
       return form_scale(ir, form_data(ir, e->arg[1]), e->arg[0]->integer);
-    if (is_op(e, OP_cast) && dtype_is_int(e->arg[0]->dtype) && dtype_bytes(e->arg[0]->dtype) < dtype_bytes(e->dtype))
+    if (expr_is_op(e, OP_cast) && dtype_is_int(e->arg[0]->dtype) &&
+        dtype_bytes(e->arg[0]->dtype) < dtype_bytes(e->dtype))
       return form_data(ir, e->arg[0]);
   }
   return form_of_atom(ir, 1, atom_get(ir, (Atom){.kind = ATOM_DATA, .data = e}));
@@ -209,8 +206,8 @@ Dim *form_as_dim(Ir *ir, const Form *f) {
 /* The value of f // c, if its range shows that there is only one. */
 static bool single_quotient(Ir *ir, Form *f, int64_t c, int64_t *q) {
   Range r = form_range(ir, f);
-  if (!r.has_lower || !r.has_upper || floor_div(r.lower, c) != floor_div(r.upper, c)) return false;
-  *q = floor_div(r.lower, c);
+  if (!r.has_lower || !r.has_upper || floor_quotient(r.lower, c) != floor_quotient(r.upper, c)) return false;
+  *q = floor_quotient(r.lower, c);
   return true;
 }
 
@@ -224,7 +221,7 @@ static Form *split_by(Ir *ir, const Form *y, int64_t g, Form **low) {
     if (t.coefficient % g) low_terms[nlow++] = t;
     else high_terms[nhigh++] = (FormTerm){t.coefficient / g, t.atom};
   }
-  int64_t q = floor_div(y->c0, g);
+  int64_t q = floor_quotient(y->c0, g);
   *low = make(ir, y->c0 - q * g, low_terms, nlow);
   return make(ir, q, high_terms, nhigh);
 }
@@ -245,9 +242,9 @@ static Form *short_quotient(Ir *ir, Form *y, int64_t c) {
   int64_t n, k = y->n == 1 ? y->terms[0].coefficient : 0;
   if (!k || y->terms[0].atom->kind != ATOM_VAR || !dim_is_const(y->terms[0].atom->var->extent, &n)) return NULL;
   if (n < 2 || n > MAX_LINE || !small(y)) return NULL;
-  int64_t first = floor_div(y->c0, c), step = floor_div(y->c0 + k, c) - first;
+  int64_t first = floor_quotient(y->c0, c), step = floor_quotient(y->c0 + k, c) - first;
   for (int64_t v = 2; v < n; v++)
-    if (floor_div(y->c0 + k * v, c) != first + step * v) return NULL;
+    if (floor_quotient(y->c0 + k * v, c) != first + step * v) return NULL;
   return form_add(ir, form_const(ir, first), form_scale(ir, form_of_atom(ir, 1, y->terms[0].atom), step));
 }
 
@@ -347,7 +344,8 @@ static Range atom_range(Ir *ir, Atom *a) {
   }
   case ATOM_DIV: {
     Range r = form_range(ir, a->form);
-    return (Range){r.has_lower, r.has_upper, floor_div(r.lower, a->divisor), floor_div(r.upper, a->divisor)};
+    return (Range){r.has_lower, r.has_upper, floor_quotient(r.lower, a->divisor),
+                   floor_quotient(r.upper, a->divisor)};
   }
   case ATOM_DATA: return expr_range(ir, a->data);
   default: return (Range){dim_at_least(ir, a->dim, 0), false, dim_at_least(ir, a->dim, 1), 0};
@@ -372,7 +370,7 @@ static Range range_of(Ir *ir, Form *f, int depth) {
     int64_t c = f->terms[i].atom->divisor;
     Range error, s = range_of(ir, eliminate(ir, f, i, &error), depth + 1);
     s = range_add(s, error);
-    r = range_meet(r, (Range){s.has_lower, s.has_upper, -floor_div(-s.lower, c), floor_div(s.upper, c)});
+    r = range_meet(r, (Range){s.has_lower, s.has_upper, -floor_quotient(-s.lower, c), floor_quotient(s.upper, c)});
   }
   return r;
 }
@@ -413,7 +411,7 @@ static int64_t atom_at(const Trial *t, const Atom *a) {
   }
   int64_t sum = a->form->c0;
   for (int i = 0; i < a->form->n; i++) sum += a->form->terms[i].coefficient * atom_at(t, a->form->terms[i].atom);
-  return floor_div(sum, a->divisor);
+  return floor_quotient(sum, a->divisor);
 }
 
 /* The next values of the group's indices; false after the last. */

@@ -29,8 +29,6 @@ static struct DimTable *table(Ir *ir) {
 static Dim *poison(Ir *ir) { return table(ir)->poison; }
 bool dim_overflowed(const Dim *d) { return d->n < 0; }
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-
 static int compare_dims(const Dim *a, const Dim *b);
 
 /* Symbols in the order that they were made in, then quotients by their parts: the order, and so the printed text,
@@ -251,7 +249,7 @@ static Dim *floordiv_const(Ir *ir, Dim *a, int64_t c) {
   int64_t k = 0, g = c; /* the constant that stays below, and the gcd of what stays */
   for (int i = 0; i < a->n; i++) {
     DimTerm t = a->terms[i];
-    int64_t q = floor_div(t.coefficient, c);
+    int64_t q = floor_quotient(t.coefficient, c);
     if (t.n == 0) {
       k = t.coefficient - q * c;
       if (q) out[nout++] = (DimTerm){.coefficient = q};
@@ -308,7 +306,7 @@ Dim *dim_floordiv(Ir *ir, Dim *a, Dim *b) {
     return c == INT64_MIN ? poison(ir) : dim_floordiv(ir, dim_sub(ir, zero, a), dim_const(ir, -c));
   }
   if (c == 1) return a;
-  if (dim_is_const(a, &value)) return dim_const(ir, floor_div(value, c));
+  if (dim_is_const(a, &value)) return dim_const(ir, floor_quotient(value, c));
   return floordiv_const(ir, a, c);
 }
 
@@ -478,7 +476,8 @@ int64_t dim_evaluate(const Dim *d, DimValue value, void *cx) {
     int64_t product = d->terms[i].coefficient;
     for (int j = 0; j < d->terms[i].n; j++) {
       DimAtom *a = d->terms[i].atoms[j];
-      product *= a->name ? value(cx, a) : floor_div(dim_evaluate(a->a, value, cx), dim_evaluate(a->b, value, cx));
+      product *=
+          a->name ? value(cx, a) : floor_quotient(dim_evaluate(a->a, value, cx), dim_evaluate(a->b, value, cx));
     }
     sum += product;
   }

@@ -160,8 +160,6 @@ Register *program_expr(Program *p, Expr *e) {
 
 /* ---- evaluation ---- */
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-
 /* The result is outside where any operand is. */
 static void spread_outside(const Instr *i, int n) {
   i->out->any_outside = false;
@@ -346,7 +344,7 @@ static void run_instr(const Instr *i, int n, int64_t *const *index) {
   case DO_INDEX: memcpy(out, index[i->slot], sizeof *out * (size_t)n); break;
   case DO_FORM: run_form(i, n); break;
   case DO_FLOORDIV:
-    for (int k = 0; k < n; k++) out[k] = floor_div(i->in[0]->integer[k], i->constant);
+    for (int k = 0; k < n; k++) out[k] = floor_quotient(i->in[0]->integer[k], i->constant);
     break;
   case DO_GE0:
     for (int k = 0; k < n; k++) out[k] = i->in[0]->integer[k] >= 0;

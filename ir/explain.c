@@ -55,16 +55,10 @@ static Dim *operations(const Schedule *s, const Kernel *k) {
   return all;
 }
 
-static bool writes(const Kernel *k, const Buffer *b) {
-  for (int i = 0; i < k->members.n; i++)
-    if (k->members.at[i].buffer == b) return true;
-  return false;
-}
-
 static Dim *bytes(const Schedule *s, const Kernel *k, bool written) {
   Dim *sum = dim_const(s->graph->ir, 0);
   for (int i = 0; i < k->operands.n; i++)
-    if (writes(k, k->operands.at[i]) == written) sum = dim_add(s->graph->ir, sum, k->operands.at[i]->bytes);
+    if (kernel_writes(k, k->operands.at[i]) == written) sum = dim_add(s->graph->ir, sum, k->operands.at[i]->bytes);
   return sum;
 }
 

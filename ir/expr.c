@@ -163,9 +163,8 @@ bool expr_is_number(const Expr *e, double v) {
   return expr_is_const(e, &x) && x == v;
 }
 
-static bool is_op(const Expr *e, ScalarOp op) { return e->kind == EXPR_OP && e->op == op; }
 static bool is_guarded(const Expr *e) {
-  return is_op(e, OP_select) && expr_is_number(e->arg[2], 0);
+  return expr_is_op(e, OP_select) && expr_is_number(e->arg[2], 0);
 } /* select(p, a, 0) */
 
 /* ---- operations ---- */
@@ -239,11 +238,12 @@ static Expr *zero(Ir *ir, DType t) { return expr_int(ir, t, 0); }
 static Expr *add_rule(Ir *ir, Expr *a, Expr *b) {
   if (expr_is_number(a, 0)) return b;
   if (expr_is_number(b, 0)) return a;
-  if (is_op(b, OP_neg)) return expr_op2(ir, OP_sub, a, b->arg[0]);
-  if (is_op(a, OP_neg)) return expr_op2(ir, OP_sub, b, a->arg[0]);
+  if (expr_is_op(b, OP_neg)) return expr_op2(ir, OP_sub, a, b->arg[0]);
+  if (expr_is_op(a, OP_neg)) return expr_op2(ir, OP_sub, b, a->arg[0]);
   if (is_guarded(a) && is_guarded(b) && a->arg[0] == b->arg[0])
     return expr_select(ir, a->arg[0], expr_op2(ir, OP_add, a->arg[1], b->arg[1]), a->arg[2]);
-  bool merge = dtype_is_int(a->dtype) && b->kind == EXPR_CONST && is_op(a, OP_add) && a->arg[1]->kind == EXPR_CONST;
+  bool merge =
+      dtype_is_int(a->dtype) && b->kind == EXPR_CONST && expr_is_op(a, OP_add) && a->arg[1]->kind == EXPR_CONST;
   if (merge) return expr_op2(ir, OP_add, a->arg[0], expr_op2(ir, OP_add, a->arg[1], b));
   return a->kind == EXPR_CONST ? expr_op2(ir, OP_add, b, a) : NULL;
 }
@@ -251,7 +251,7 @@ static Expr *add_rule(Ir *ir, Expr *a, Expr *b) {
 static Expr *sub_rule(Ir *ir, Expr *a, Expr *b) {
   if (expr_is_number(b, 0)) return a;
   if (expr_is_number(a, 0)) return expr_op1(ir, OP_neg, b);
-  if (is_op(b, OP_neg)) return expr_op2(ir, OP_add, a, b->arg[0]);
+  if (expr_is_op(b, OP_neg)) return expr_op2(ir, OP_add, a, b->arg[0]);
   if (a == b && dtype_is_int(a->dtype)) return zero(ir, a->dtype);
   return NULL;
 }
@@ -261,11 +261,11 @@ static Expr *mul_rule(Ir *ir, Expr *a, Expr *b) {
   if (expr_is_number(a, 0)) return zero(ir, a->dtype);
   if (expr_is_number(a, 1)) return b;
   if (expr_is_number(a, -1)) return expr_op1(ir, OP_neg, b);
-  if (is_op(a, OP_neg) && is_op(b, OP_neg)) return expr_op2(ir, OP_mul, a->arg[0], b->arg[0]);
-  if (is_op(b, OP_neg) && a->kind == EXPR_CONST) return expr_op2(ir, OP_mul, expr_op1(ir, OP_neg, a), b->arg[0]);
+  if (expr_is_op(a, OP_neg) && expr_is_op(b, OP_neg)) return expr_op2(ir, OP_mul, a->arg[0], b->arg[0]);
+  if (expr_is_op(b, OP_neg) && a->kind == EXPR_CONST) return expr_op2(ir, OP_mul, expr_op1(ir, OP_neg, a), b->arg[0]);
   if (is_guarded(a)) return expr_select(ir, a->arg[0], expr_op2(ir, OP_mul, a->arg[1], b), a->arg[2]);
   if (is_guarded(b)) return expr_select(ir, b->arg[0], expr_op2(ir, OP_mul, a, b->arg[1]), b->arg[2]);
-  if (a->kind == EXPR_CONST && is_op(b, OP_mul) && b->arg[0]->kind == EXPR_CONST) {
+  if (a->kind == EXPR_CONST && expr_is_op(b, OP_mul) && b->arg[0]->kind == EXPR_CONST) {
     Expr *c = expr_op2(ir, OP_mul, a, b->arg[0]);
     bool safe = dtype_is_int(c->dtype) || (fabs(c->real) > 1e-30 && fabs(c->real) < 1e30);
     return safe ? expr_op2(ir, OP_mul, c, b->arg[1]) : NULL;
@@ -281,9 +281,9 @@ static Expr *div_rule(Ir *ir, Expr *a, Expr *b) {
 }
 
 static Expr *neg_rule(Ir *ir, Expr *a) {
-  if (is_op(a, OP_neg)) return a->arg[0];
-  if (is_op(a, OP_sub)) return expr_op2(ir, OP_sub, a->arg[1], a->arg[0]);
-  if (is_op(a, OP_mul) && a->arg[0]->kind == EXPR_CONST)
+  if (expr_is_op(a, OP_neg)) return a->arg[0];
+  if (expr_is_op(a, OP_sub)) return expr_op2(ir, OP_sub, a->arg[1], a->arg[0]);
+  if (expr_is_op(a, OP_mul) && a->arg[0]->kind == EXPR_CONST)
     return expr_op2(ir, OP_mul, expr_op1(ir, OP_neg, a->arg[0]), a->arg[1]);
   if (is_guarded(a)) return expr_select(ir, a->arg[0], expr_op1(ir, OP_neg, a->arg[1]), a->arg[2]);
   return NULL;
@@ -291,7 +291,7 @@ static Expr *neg_rule(Ir *ir, Expr *a) {
 
 /* Whether p is one of the conjuncts of all. */
 static bool implies(const Expr *all, const Expr *p) {
-  return all == p || (is_op(all, OP_and) && (implies(all->arg[0], p) || implies(all->arg[1], p)));
+  return all == p || (expr_is_op(all, OP_and) && (implies(all->arg[0], p) || implies(all->arg[1], p)));
 }
 
 static Expr *and_rule(Ir *ir, Expr *a, Expr *b) {
@@ -309,7 +309,7 @@ static Expr *or_rule(Ir *ir, Expr *a, Expr *b) {
 }
 
 static Expr *not_rule(Ir *ir, Expr *a) {
-  if (is_op(a, OP_not)) return a->arg[0];
+  if (expr_is_op(a, OP_not)) return a->arg[0];
   if (a->kind == EXPR_GE0) return expr_ge0(ir, form_sub(ir, form_const(ir, -1), a->form));
   return NULL;
 }
@@ -317,12 +317,12 @@ static Expr *not_rule(Ir *ir, Expr *a) {
 static Expr *select_rule(Ir *ir, Expr *p, Expr *a, Expr *b) {
   if (p->kind == EXPR_CONST) return p->integer ? a : b;
   if (a == b) return a;
-  if (is_op(p, OP_not)) return expr_select(ir, p->arg[0], b, a);
+  if (expr_is_op(p, OP_not)) return expr_select(ir, p->arg[0], b, a);
   if (a->dtype == DT_bool && expr_is_number(a, 1) && expr_is_number(b, 0)) return p;
   if (a->dtype == DT_bool && expr_is_number(a, 0) && expr_is_number(b, 1)) return expr_op1(ir, OP_not, p);
-  if (is_op(a, OP_select) && implies(p, a->arg[0])) return expr_select(ir, p, a->arg[1], b);
-  if (is_op(b, OP_select) && b->arg[0] == p) return expr_select(ir, p, a, b->arg[2]);
-  if (is_op(a, OP_select) && a->arg[2] == b && !a->arg[0]->reads)
+  if (expr_is_op(a, OP_select) && implies(p, a->arg[0])) return expr_select(ir, p, a->arg[1], b);
+  if (expr_is_op(b, OP_select) && b->arg[0] == p) return expr_select(ir, p, a, b->arg[2]);
+  if (expr_is_op(a, OP_select) && a->arg[2] == b && !a->arg[0]->reads)
     return expr_select(ir, expr_op2(ir, OP_and, p, a->arg[0]), a->arg[1], b);
   return NULL;
 }
@@ -339,7 +339,7 @@ static Expr *simplify(Ir *ir, ScalarOp op, Expr *const *a) {
   case OP_or: return or_rule(ir, a[0], a[1]);
   case OP_not: return not_rule(ir, a[0]);
   case OP_select: return select_rule(ir, a[0], a[1], a[2]);
-  case OP_stop: return is_op(a[0], OP_stop) ? a[0] : NULL;
+  case OP_stop: return expr_is_op(a[0], OP_stop) ? a[0] : NULL;
   case OP_floordiv: return dtype_is_int(a[0]->dtype) && expr_is_number(a[1], 1) ? a[0] : NULL;
   default: return NULL;
   }
@@ -374,7 +374,7 @@ Expr *expr_cast(Ir *ir, DType t, Expr *a) {
   if (a->kind == EXPR_INDEX && (t == DT_i32 || t == DT_i64)) return expr_index(ir, t, a->form);
   if (is_guarded(a) && dtype_is_float(a->dtype))
     return expr_select(ir, a->arg[0], expr_cast(ir, t, a->arg[1]), zero(ir, t));
-  if (is_op(a, OP_cast) && is_widened_from(a, t)) return a->arg[0];
+  if (expr_is_op(a, OP_cast) && is_widened_from(a, t)) return a->arg[0];
   return make(ir, OP_cast, t, 1, &a);
 }
 

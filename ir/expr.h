@@ -47,6 +47,9 @@ typedef struct Var {
 Var *var_get(Ir *ir, int slot, Dim *extent);
 Var *var_fresh(Ir *ir, Dim *extent);
 
+/* floor(a / b), b not 0. */
+static inline int64_t floor_quotient(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+
 /* ---- index forms:  c0 + sum of coefficient * atom ---- */
 
 typedef enum AtomKind {
@@ -163,6 +166,7 @@ Expr *expr_and(Ir *ir, Expr *a, Expr *b); /* either may be NULL: then the other 
 /* 0 <= f < extent, as far as the ranges do not prove it; NULL when nothing is left to test. */
 Expr *expr_inside(Ir *ir, Form *f, Dim *extent);
 
+static inline bool expr_is_op(const Expr *e, ScalarOp op) { return e->kind == EXPR_OP && e->op == op; }
 bool expr_is_const(const Expr *e, double *value);
 bool expr_is_number(const Expr *e, double value); /* that constant */
 Range expr_range(Ir *ir, Expr *e);                /* of an integer or a bool */

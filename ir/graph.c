@@ -262,6 +262,12 @@ Var *node_slot_var(const Graph *g, const Node *n, int slot) {
   return slot < n->rank ? node_result_var(g, n, slot) : node_reduction_var(g, n, slot - n->rank);
 }
 
+bool node_same_type(const Node *a, const Node *b) {
+  bool same = a->dtype == b->dtype && a->rank == b->rank;
+  for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];
+  return same;
+}
+
 bool node_slots_used(const Graph *g, const Node *n, const Expr *e, int first, int last) {
   for (int i = first; i < last; i++)
     if (expr_uses(e, node_slot_var(g, n, i))) return true;

@@ -156,6 +156,8 @@ int node_result_slots(const Node *n);
 Var *node_result_var(const Graph *g, const Node *n, int i);
 Var *node_reduction_var(const Graph *g, const Node *n, int i);
 Var *node_slot_var(const Graph *g, const Node *n, int slot); /* of a comp: either */
+bool node_same_type(const Node *a, const Node *b);           /* of elements, and the same shape */
+static inline bool node_is_map(const Node *n) { return n->kind == NODE_comp && n->reducer == RED_none; }
 /* Whether e uses one of n's slots in [first, last). */
 bool node_slots_used(const Graph *g, const Node *n, const Expr *e, int first, int last);
 /* body of a comp with its result indices replaced by `at` (a map's body: substitution is fusion). */

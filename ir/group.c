@@ -253,7 +253,6 @@ static bool slots_fit(const Kernel *k, const Node *d, const int *slots) {
   return true;
 }
 
-static bool is_map(const Node *n) { return n->kind == NODE_comp && n->reducer == RED_none; }
 static bool stands_alone(const Kernel *k) { return k && k->members.n == 1; }
 
 static bool same_shape(const Kernel *k, const Node *d) {
@@ -328,7 +327,7 @@ static bool finishes_one(Scheduler *sc, const Kernel *k, const Node *d) {
 
 static bool try_epilogue(Scheduler *sc, Kernel *k, Kernel *other) {
   const Node *d = other->members.at[0].node;
-  if (!is_map(d) || !same_shape(k, d) || !reads_a_member(sc, k, d)) return false;
+  if (!node_is_map(d) || !same_shape(k, d) || !reads_a_member(sc, k, d)) return false;
   if (!reads_at_own_position(sc, k, d) || !reads_suit_a_tile(sc, d) || !finishes_one(sc, k, d)) return false;
   int *slots = NEW_ARRAY(sc->arena, int, d->rank + 1);
   identity_slots(slots, d->rank);
@@ -348,7 +347,7 @@ static bool share_a_read(Scheduler *sc, const Kernel *k, const Node *d) {
 
 static bool try_several_results(Scheduler *sc, Kernel *k, Kernel *other) {
   const Node *d = other->members.at[0].node;
-  if (!is_map(d) || !same_shape(k, d) || !reads_at_own_position(sc, k, d)) return false;
+  if (!node_is_map(d) || !same_shape(k, d) || !reads_at_own_position(sc, k, d)) return false;
   if (!reads_a_member(sc, k, d) && d->rank && !share_a_read(sc, k, d)) return false;
   int *slots = NEW_ARRAY(sc->arena, int, d->rank + 1);
   identity_slots(slots, d->rank);
@@ -396,7 +395,7 @@ static bool is_sibling(Scheduler *sc, const Kernel *k, const Node *d) {
 static bool only_members_read(Scheduler *sc, const Kernel *k, const Node *d) {
   for (int i = 0; i < sc->after[d->id].n; i++)
     if (!kernel_member(k, sc->after[d->id].at[i]) && reads_value(sc, sc->after[d->id].at[i], d)) return false;
-  return is_map(d) && !sc->kept[d->id] && sc->after[d->id].n > 0;
+  return node_is_map(d) && !sc->kept[d->id] && sc->after[d->id].n > 0;
 }
 
 static bool may_join(const Kernel *k, const Kernel *other) {

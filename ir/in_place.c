@@ -51,14 +51,12 @@ static bool reads_own(const Heir *h, const Member *m, bool element) {
   return true;
 }
 
-static bool is_map(const Node *n) { return n->kind == NODE_comp && n->reducer == RED_none; }
-
 static bool allows(const Heir *h, int i) {
   const Member *m = &h->k->members.at[i], *w = &h->k->members.at[h->writer];
   if (!touches(h, i)) return true;
   bool before = m->level < w->level || (m->level == w->level && i <= h->writer);
   if (!before || m->node->kind != NODE_comp) return false;
-  if (is_map(m->node)) return reads_own(h, m, true);
+  if (node_is_map(m->node)) return reads_own(h, m, true);
   return m->level < w->level && reads_own(h, m, false);
 }
 
@@ -99,7 +97,7 @@ void write_in_place(Schedule *s) {
     for (int m = 0; m < k->members.n && writes_by_position(k); m++) {
       Buffer *b = k->members.at[m].buffer;
       const Node *n = k->members.at[m].node;
-      if (!b || b->place != BUFFER_arena || b->first != at || !is_map(n) || schedule_part(s, n)) continue;
+      if (!b || b->place != BUFFER_arena || b->first != at || !node_is_map(n) || schedule_part(s, n)) continue;
       for (int i = 0; i < k->operands.n && !b->over; i++)
         if (may_take_over(s, at, m, k->operands.at[i])) b->over = k->operands.at[i];
     }

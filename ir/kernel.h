@@ -250,6 +250,7 @@ const char *schedule_verify(const Schedule *s);
  * one's next value. */
 Buffer *schedule_buffer(const Schedule *s, const Node *n);
 Member *kernel_member(const Kernel *k, const Node *n); /* NULL: n is none of k's */
+bool kernel_writes(const Kernel *k, const Buffer *b);
 /* The buffer in which kernel k reads or writes n: where n is computed again, k's operands say which. NULL: none. */
 Buffer *kernel_buffer(const Schedule *s, const Kernel *k, const Node *n);
 /* Grid index i of k as member m has it, over its node's indices: a read by m that has this form there is at m's own

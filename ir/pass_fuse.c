@@ -35,15 +35,13 @@ typedef struct Fusion {
 
 /* ---- what a map is ---- */
 
-static bool is_map(const Node *n) { return n->kind == NODE_comp && n->reducer == RED_none; }
-
 /* A value that costs nothing where it is used: a read, a constant, an index, and conversions of these. */
 static bool is_view(const Expr *e) {
   while (e->kind == EXPR_OP && (e->op == OP_cast || e->op == OP_stop)) e = e->arg[0];
   return e->kind == EXPR_CONST || e->kind == EXPR_READ || e->kind == EXPR_INDEX;
 }
 
-static bool is_view_map(const Node *n) { return is_map(n) && is_view(n->body); }
+static bool is_view_map(const Node *n) { return node_is_map(n) && is_view(n->body); }
 
 static bool reads_data_indices(ExprList reads) {
   for (int i = 0; i < reads.n; i++)
@@ -103,7 +101,7 @@ static bool is_stored_anyway(Fusion *f, const Node *q) {
   bool stored = f->stored[q->id];
   for (int i = 0; i < f->readers[q->id].n; i++) {
     int reader = f->readers[q->id].at[i];
-    stored |= count_uses(f, reader, q) > 0 && !is_map(f->now[reader]);
+    stored |= count_uses(f, reader, q) > 0 && !node_is_map(f->now[reader]);
   }
   return stored;
 }
@@ -138,7 +136,7 @@ static bool is_spared(const Fusion *f, const Node *p) {
 
 static bool is_worth_it(Fusion *f, const Node *p) {
   double k;
-  if (!is_map(p) || is_choice(&f->choices, p) || !count_evaluations(f, p, &k)) return false;
+  if (!node_is_map(p) || is_choice(&f->choices, p) || !count_evaluations(f, p, &k)) return false;
   if ((is_work(p) || reads_data_indices(f->reads[p->id])) && is_spared(f, p)) return false;
   if (is_view(p->body)) return true;
   if (f->stored[p->id]) return false;
@@ -272,7 +270,7 @@ bool pass_fuse(Graph *g, PassContext *cx) {
   for (int i = 0; i < n; i++) /* views first: then readers see what they really read */
     if (is_view_map(f.now[i]) && is_worth_it(&f, f.now[i])) substitute(&f, f.now[i]);
   for (int i = 0; i < n; i++) {
-    if (is_map(f.now[i])) f.finishes[i] = finished_by(&f, f.now[i]);
+    if (node_is_map(f.now[i])) f.finishes[i] = finished_by(&f, f.now[i]);
     if (is_worth_it(&f, f.now[i])) substitute(&f, f.now[i]);
   }
   if (f.changed) {

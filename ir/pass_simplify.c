@@ -30,8 +30,6 @@ static Node *current(Node *n) {
   return n;
 }
 
-static bool is_op(const Expr *e, ScalarOp op) { return e->kind == EXPR_OP && e->op == op; }
-
 static bool is_value(const Expr *e, double v) {
   double x;
   return expr_is_const(e, &x) && x == v;
@@ -93,13 +91,13 @@ typedef struct Factor {
 typedef Vec(Factor) Factors;
 
 static void collect_factors(Simplify *s, Expr *e, bool inverse, Factors *out) {
-  if (is_op(e, OP_mul)) {
+  if (expr_is_op(e, OP_mul)) {
     collect_factors(s, e->arg[0], inverse, out);
     collect_factors(s, e->arg[1], inverse, out);
-  } else if (is_op(e, OP_div)) {
+  } else if (expr_is_op(e, OP_div)) {
     collect_factors(s, e->arg[0], inverse, out);
     collect_factors(s, e->arg[1], !inverse, out);
-  } else if (is_op(e, OP_neg)) {
+  } else if (expr_is_op(e, OP_neg)) {
     vec_push(s->scratch, out, (Factor){expr_real(s->ir, e->dtype, -1), false});
     collect_factors(s, e->arg[0], inverse, out);
   } else if (!is_value(e, 1)) vec_push(s->scratch, out, (Factor){e, inverse});
@@ -153,7 +151,7 @@ static Node *shifted_sum(Simplify *s, Node *sum) {
   if (done) return done;
   Guarded g = expr_guarded(s->ir, through(s, sum->body));
   Expr *e = through(s, g.value);
-  if (!is_op(e, OP_exp) || is_shifted(e->arg[0])) return NULL;
+  if (!expr_is_op(e, OP_exp) || is_shifted(e->arg[0])) return NULL;
   Expr *x = e->arg[0], *least = expr_real(s->ir, x->dtype, -INFINITY);
   VarList v = vars_of(s, sum);
   Node *m = comp_like(s, sum, RED_max, &v, g.guard ? expr_select(s->ir, g.guard, x, least) : x);
@@ -167,7 +165,7 @@ static Node *shifted_sum(Simplify *s, Node *sum) {
 
 /* log(sum(r: exp(x))) = m + log(sum(r: exp(x - m))) */
 static Expr *log_sum_exp(Simplify *s, Expr *e) {
-  if (!is_op(e, OP_log)) return NULL;
+  if (!expr_is_op(e, OP_log)) return NULL;
   Expr *a = through(s, e->arg[0]);
   Node *sum = read_of(a, RED_sum), *shifted = sum ? shifted_sum(s, sum) : NULL;
   if (!shifted) return NULL;
@@ -177,13 +175,13 @@ static Expr *log_sum_exp(Simplify *s, Expr *e) {
 
 /* log(exp(a)) = a, log(exp(a) / b) = a - log(b), log(exp(a) * b) = a + log(b) */
 static Expr *log_of_exp(Simplify *s, Expr *e) {
-  if (!is_op(e, OP_log)) return NULL;
+  if (!expr_is_op(e, OP_log)) return NULL;
   Expr *a = through(s, e->arg[0]);
-  if (is_op(a, OP_exp)) return a->arg[0];
-  if (!is_op(a, OP_div) && !is_op(a, OP_mul)) return NULL;
+  if (expr_is_op(a, OP_exp)) return a->arg[0];
+  if (!expr_is_op(a, OP_div) && !expr_is_op(a, OP_mul)) return NULL;
   for (int k = 0; k < (a->op == OP_mul ? 2 : 1); k++) {
     Expr *x = through(s, a->arg[k]);
-    if (!is_op(x, OP_exp)) continue;
+    if (!expr_is_op(x, OP_exp)) continue;
     Expr *rest = expr_op1(s->ir, OP_log, a->arg[1 - k]);
     return expr_op2(s->ir, a->op == OP_mul ? OP_add : OP_sub, x->arg[0], rest);
   }
@@ -192,33 +190,34 @@ static Expr *log_of_exp(Simplify *s, Expr *e) {
 
 /* e is x + 1, 1 + x: x; else NULL. */
 static Expr *less_one(Expr *e) {
-  if (is_op(e, OP_add) && is_value(e->arg[0], 1)) return e->arg[1];
-  if (is_op(e, OP_add) && is_value(e->arg[1], 1)) return e->arg[0];
-  return is_op(e, OP_sub) && is_value(e->arg[1], -1) ? e->arg[0] : NULL;
+  if (expr_is_op(e, OP_add) && is_value(e->arg[0], 1)) return e->arg[1];
+  if (expr_is_op(e, OP_add) && is_value(e->arg[1], 1)) return e->arg[0];
+  return expr_is_op(e, OP_sub) && is_value(e->arg[1], -1) ? e->arg[0] : NULL;
 }
 
 /* e is 1 - x: x; else NULL. */
 static Expr *one_minus(Expr *e) {
-  if (is_op(e, OP_sub) && is_value(e->arg[0], 1)) return e->arg[1];
+  if (expr_is_op(e, OP_sub) && is_value(e->arg[0], 1)) return e->arg[1];
   Expr *rest = less_one(e);
-  return rest && is_op(rest, OP_neg) ? rest->arg[0] : NULL;
+  return rest && expr_is_op(rest, OP_neg) ? rest->arg[0] : NULL;
 }
 
 /* log(sigmoid(x)) = -softplus(-x), log(1 - sigmoid(x)) = -softplus(x), log(1 + exp(x)) = softplus(x) */
 static Expr *log_of_sigmoid(Simplify *s, Expr *e) {
-  if (!is_op(e, OP_log)) return NULL;
+  if (!expr_is_op(e, OP_log)) return NULL;
   Ir *ir = s->ir;
   Expr *a = through(s, e->arg[0]), *x;
-  if (is_op(a, OP_sigmoid)) return expr_op1(ir, OP_neg, expr_op1(ir, OP_softplus, expr_op1(ir, OP_neg, a->arg[0])));
-  if ((x = one_minus(a)) && is_op(x = through(s, x), OP_sigmoid))
+  if (expr_is_op(a, OP_sigmoid))
+    return expr_op1(ir, OP_neg, expr_op1(ir, OP_softplus, expr_op1(ir, OP_neg, a->arg[0])));
+  if ((x = one_minus(a)) && expr_is_op(x = through(s, x), OP_sigmoid))
     return expr_op1(ir, OP_neg, expr_op1(ir, OP_softplus, x->arg[0]));
-  if ((x = less_one(a)) && is_op(x = through(s, x), OP_exp)) return expr_op1(ir, OP_softplus, x->arg[0]);
+  if ((x = less_one(a)) && expr_is_op(x = through(s, x), OP_exp)) return expr_op1(ir, OP_softplus, x->arg[0]);
   return NULL;
 }
 
 /* log(1 + x) = log1p(x), log(1 - x) = log1p(-x) */
 static Expr *log_near_one(Simplify *s, Expr *e) {
-  if (!is_op(e, OP_log)) return NULL;
+  if (!expr_is_op(e, OP_log)) return NULL;
   Expr *x;
   if ((x = one_minus(e->arg[0]))) return expr_op1(s->ir, OP_log1p, expr_op1(s->ir, OP_neg, x));
   if ((x = less_one(e->arg[0]))) return expr_op1(s->ir, OP_log1p, x);
@@ -228,22 +227,23 @@ static Expr *log_near_one(Simplify *s, Expr *e) {
 /* exp(x) - 1 = expm1(x) */
 static Expr *exp_less_one(Simplify *s, Expr *e) {
   for (int k = 0; k < 2; k++) {
-    bool fits = is_op(e, OP_add) ? is_value(e->arg[1 - k], -1) : k == 0 && is_op(e, OP_sub) && is_value(e->arg[1], 1);
-    if (fits && is_op(e->arg[k], OP_exp)) return expr_op1(s->ir, OP_expm1, e->arg[k]->arg[0]);
+    bool fits = expr_is_op(e, OP_add) ? is_value(e->arg[1 - k], -1)
+                                      : k == 0 && expr_is_op(e, OP_sub) && is_value(e->arg[1], 1);
+    if (fits && expr_is_op(e->arg[k], OP_exp)) return expr_op1(s->ir, OP_expm1, e->arg[k]->arg[0]);
   }
   return NULL;
 }
 
 /* S13: a / b / c = a / (b * c) */
 static Expr *one_division(Simplify *s, Expr *e) {
-  if (!is_op(e, OP_div) || !is_op(e->arg[0], OP_div)) return NULL;
+  if (!expr_is_op(e, OP_div) || !expr_is_op(e->arg[0], OP_div)) return NULL;
   return expr_op2(s->ir, OP_div, e->arg[0]->arg[0], expr_op2(s->ir, OP_mul, e->arg[0]->arg[1], e->arg[1]));
 }
 
 /* pow(a, n) by products, n a whole number from -4 to 4. */
 static Expr *whole_power(Simplify *s, Expr *e) {
   double n;
-  if (!is_op(e, OP_pow) || !expr_is_const(e->arg[1], &n) || n != rint(n) || fabs(n) > 4) return NULL;
+  if (!expr_is_op(e, OP_pow) || !expr_is_const(e->arg[1], &n) || n != rint(n) || fabs(n) > 4) return NULL;
   Expr *a = e->arg[0], *one = expr_real(s->ir, e->dtype, 1), *square = expr_op2(s->ir, OP_mul, a, a);
   Expr *powers[] = {one, a, square, expr_op2(s->ir, OP_mul, square, a), expr_op2(s->ir, OP_mul, square, square)};
   Expr *power = powers[(int)fabs(n)];
@@ -252,12 +252,12 @@ static Expr *whole_power(Simplify *s, Expr *e) {
 
 /* a + a = 2 * a, as the derivative of a square has it; S6 then takes the 2 out of a sum. */
 static Expr *twice(Simplify *s, Expr *e) {
-  if (!is_op(e, OP_add) || e->arg[0] != e->arg[1]) return NULL;
+  if (!expr_is_op(e, OP_add) || e->arg[0] != e->arg[1]) return NULL;
   return expr_op2(s->ir, OP_mul, expr_real(s->ir, e->dtype, 2), e->arg[0]);
 }
 
 /* After the last derive stop(x) is x. */
-static Expr *no_stop(Simplify *s, Expr *e) { return s->derived && is_op(e, OP_stop) ? e->arg[0] : NULL; }
+static Expr *no_stop(Simplify *s, Expr *e) { return s->derived && expr_is_op(e, OP_stop) ? e->arg[0] : NULL; }
 
 static const struct {
   const char *name;
@@ -417,8 +417,8 @@ static bool is_mean_of(Simplify *s, Expr *m, Expr *x, const Node *n) {
   m = through(s, m);
   Expr *count = count_of(s, n, x->dtype);
   double size, factor;
-  if (is_op(m, OP_div) && m->arg[1] == count) return is_sum_of(s, through(s, m->arg[0]), x, n);
-  if (!is_op(m, OP_mul) || !expr_is_const(count, &size)) return false;
+  if (expr_is_op(m, OP_div) && m->arg[1] == count) return is_sum_of(s, through(s, m->arg[0]), x, n);
+  if (!expr_is_op(m, OP_mul) || !expr_is_const(count, &size)) return false;
   for (int k = 0; k < 2; k++)
     if (expr_is_const(m->arg[k], &factor) && fabs(factor * size - 1) < 1e-6)
       return is_sum_of(s, through(s, m->arg[1 - k]), x, n);
@@ -433,9 +433,9 @@ static bool is_fixed(Simplify *s, const Node *n, const VarList *v, Expr *e) {
 static Expr *varying_factor(Simplify *s, const Node *n, const VarList *v, Expr *e) {
   for (;;) {
     e = through(s, e);
-    if (is_op(e, OP_neg)) e = e->arg[0];
-    else if (is_op(e, OP_mul) && is_fixed(s, n, v, e->arg[0])) e = e->arg[1];
-    else if ((is_op(e, OP_mul) || is_op(e, OP_div)) && is_fixed(s, n, v, e->arg[1])) e = e->arg[0];
+    if (expr_is_op(e, OP_neg)) e = e->arg[0];
+    else if (expr_is_op(e, OP_mul) && is_fixed(s, n, v, e->arg[0])) e = e->arg[1];
+    else if ((expr_is_op(e, OP_mul) || expr_is_op(e, OP_div)) && is_fixed(s, n, v, e->arg[1])) e = e->arg[0];
     else return e;
   }
 }
@@ -445,9 +445,9 @@ static Node *deviations(Simplify *s, Node *n) {
   if (n->reducer != RED_sum) return NULL;
   VarList v = vars_of(s, n);
   Expr *e = varying_factor(s, n, &v, n->body), *x = NULL, *m = NULL;
-  if (is_op(e, OP_sub)) x = e->arg[0], m = e->arg[1];
-  for (int k = 0; k < 2 && is_op(e, OP_add); k++)
-    if (is_op(e->arg[k], OP_neg)) x = e->arg[1 - k], m = e->arg[k]->arg[0];
+  if (expr_is_op(e, OP_sub)) x = e->arg[0], m = e->arg[1];
+  for (int k = 0; k < 2 && expr_is_op(e, OP_add); k++)
+    if (expr_is_op(e->arg[k], OP_neg)) x = e->arg[1 - k], m = e->arg[k]->arg[0];
   if (!x || !(is_mean_of(s, m, x, n) || is_mean_of(s, x, m, n))) return NULL;
   return comp_like(s, n, RED_none, &v, expr_real(s->ir, n->dtype, 0));
 }

@@ -621,12 +621,6 @@ static void source(Reader *r, NodeKind kind) {
   else graph_param(r->g, name, t.dtype, t.rank, t.shape, (Span){0})->trained = !accept(r, "frozen");
 }
 
-static bool same_type(const Node *a, const Node *b) {
-  bool same = a->dtype == b->dtype && a->rank == b->rank;
-  for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];
-  return same;
-}
-
 static void store(Reader *r) {
   Str name = name_of(r);
   expect(r, "=");
@@ -636,7 +630,7 @@ static void store(Reader *r) {
     if ((n->kind == NODE_param || n->kind == NODE_state) && n->name == name) target = n;
   }
   if (!target) fail(r, "there is no param or state %s", name);
-  else if (!r->failed && !same_type(v, target)) fail(r, "a store of another type or shape than %s", name);
+  else if (!r->failed && !node_same_type(v, target)) fail(r, "a store of another type or shape than %s", name);
   else if (!r->failed) graph_store(r->g, target, v, (Span){0});
 }
 

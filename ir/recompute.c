@@ -69,12 +69,6 @@ static bool uses(const Kernel *k, const Buffer *b) {
   return false;
 }
 
-static bool writes(const Kernel *k, const Buffer *b) {
-  for (int i = 0; i < k->members.n; i++)
-    if (k->members.at[i].buffer == b) return true;
-  return false;
-}
-
 static int last_use(const Schedule *s, const Buffer *b, int until) {
   while (until > b->first && !uses(s->kernels.at[until], b)) until--;
   return until;
@@ -89,7 +83,7 @@ static int next_use(const Schedule *s, const Buffer *b, int after) {
 /* Whether b, which `k` writes, waits at the peak for a later reader. */
 static bool waits(const Search *search, const Kernel *k, const Buffer *b) {
   int next = next_use(search->s, b, search->peak_at);
-  return b->place == BUFFER_arena && writes(k, b) && lives_at(b, search->peak_at) &&
+  return b->place == BUFFER_arena && kernel_writes(k, b) && lives_at(b, search->peak_at) &&
          !uses(search->s->kernels.at[search->peak_at], b) && next < search->s->kernels.n && next <= b->last;
 }
 
@@ -108,7 +102,7 @@ static bool can_be_spared(const Schedule *s, const Kernel *k, const Buffer *b) {
 
 static bool is_written_before(const Schedule *s, const Buffer *b, int end) {
   for (int i = 0; i < end; i++)
-    if (writes(s->kernels.at[i], b)) return true;
+    if (kernel_writes(s->kernels.at[i], b)) return true;
   return false;
 }
 
@@ -128,7 +122,7 @@ static bool can_repeat(const Schedule *s, int from, int to) {
   for (int i = 0; i < k->operands.n; i++) {
     const Buffer *b = k->operands.at[i];
     if (b->place != BUFFER_param && b->place != BUFFER_state) continue;
-    if (writes(k, b) ? !can_be_spared(s, k, b) : is_written_before(s, b, to)) return false;
+    if (kernel_writes(k, b) ? !can_be_spared(s, k, b) : is_written_before(s, b, to)) return false;
   }
   return true;
 }
@@ -156,7 +150,7 @@ static int64_t bytes_there(Search *search, const Choice *c) {
     if (s->buffers.at[i]->first < c->to && s->buffers.at[i]->last >= c->to) bytes += search->bytes[i];
   for (int i = 0; i < k->operands.n; i++) {
     const Buffer *b = k->operands.at[i];
-    bool more = writes(k, b) ? !is_replaced(s, b, c->to) : b->place == BUFFER_arena && b->last < c->to;
+    bool more = kernel_writes(k, b) ? !is_replaced(s, b, c->to) : b->place == BUFFER_arena && b->last < c->to;
     if (more) bytes += value_of(search, b->bytes);
   }
   return bytes;
@@ -171,7 +165,7 @@ static int64_t most_before(Search *search, const Choice *c) {
   memcpy(bytes, search->live, sizeof *bytes * (size_t)s->kernels.n);
   for (int i = 0; i < k->operands.n; i++) {
     const Buffer *b = k->operands.at[i];
-    bool dropped = writes(k, b) && is_replaced(s, b, c->to), kept = !writes(k, b) && b->last < c->to;
+    bool dropped = kernel_writes(k, b) && is_replaced(s, b, c->to), kept = !kernel_writes(k, b) && b->last < c->to;
     int after = dropped ? last_use(s, b, c->to - 1) + 1 : kept ? b->last + 1 : c->to;
     if (kept && after < first) first = after;
     for (int at = after; at < c->to; at++) bytes[at] += dropped ? -search->bytes[b->id] : search->bytes[b->id];
@@ -255,7 +249,7 @@ static void repeat(Schedule *s, int from, int to) {
   Kernel *copy = copy_of(s, k);
   for (int i = 0; i < k->operands.n; i++) {
     Buffer *old = k->operands.at[i];
-    if (!writes(k, old)) continue;
+    if (!kernel_writes(k, old)) continue;
     Buffer *now = another(s, old);
     replace(copy, old, now);
     bool lasts = old->place != BUFFER_arena || is_output(s, old);

@@ -173,7 +173,6 @@ static bool rule_equation(Parts *p) {
 }
 
 static int64_t ceil_div(int64_t a, int64_t b) { return a >= 0 ? (a + b - 1) / b : -(-a / b); }
-static int64_t floor_div(int64_t a, int64_t b) { return -ceil_div(-a, b); }
 
 /* N6: a guard k*u + c >= 0 on one index alone becomes its extent and an offset. */
 static bool rule_shrink(Parts *p) {
@@ -192,7 +191,7 @@ static bool rule_shrink(Parts *p) {
 
     int64_t hi = n - 1;
     if (k > 0) lo = ceil_div(-c, k);
-    else hi = floor_div(c, -k);
+    else hi = floor_quotient(c, -k);
     lo = lo < 0 ? 0 : lo;
     hi = hi > n - 1 ? n - 1 : hi;
     p->guards.at[i] = expr_int(ir, DT_bool, 1);

@@ -163,6 +163,12 @@ static void order_kernels(Scheduler *sc) {
 
 /* ---- levels ---- */
 
+bool kernel_writes(const Kernel *k, const Buffer *b) {
+  for (int i = 0; i < k->members.n; i++)
+    if (k->members.at[i].buffer == b) return true;
+  return false;
+}
+
 Member *kernel_member(const Kernel *k, const Node *n) {
   for (int i = 0; i < k->members.n; i++)
     if (k->members.at[i].node == n) return &k->members.at[i];

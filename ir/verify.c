@@ -59,12 +59,6 @@ static void check_extents(Verifier *v, int n, Dim **extents) {
   }
 }
 
-static bool same_type(const Node *a, const Node *b) {
-  bool same = a->dtype == b->dtype && a->rank == b->rank;
-  for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];
-  return same;
-}
-
 /* ---- bodies ---- */
 
 /* The extent of a slot, NULL if the node has none such. */
@@ -231,14 +225,15 @@ static void check_grad(Verifier *v) {
   const Node *n = v->n;
   if (n->nin != 2) fault(v, "lacks an operand");
   else if (n->in[0]->rank || !dtype_is_float(n->in[0]->dtype)) fault(v, "of what is no scalar of a float type");
-  else if (!same_type(n, n->in[1])) fault(v, "has another type than its variable");
+  else if (!node_same_type(n, n->in[1])) fault(v, "has another type than its variable");
 }
 
 static void check_jvp(Verifier *v) {
   const Node *n = v->n;
   if (n->nin != 3) fault(v, "lacks an operand");
-  else if (!dtype_is_float(n->in[0]->dtype) || !same_type(n, n->in[0])) fault(v, "has another type than its value");
-  else if (!dtype_is_float(n->in[1]->dtype) || !same_type(n->in[1], n->in[2]))
+  else if (!dtype_is_float(n->in[0]->dtype) || !node_same_type(n, n->in[0]))
+    fault(v, "has another type than its value");
+  else if (!dtype_is_float(n->in[1]->dtype) || !node_same_type(n->in[1], n->in[2]))
     fault(v, "along what has another type than its variable");
 }
 
@@ -247,10 +242,10 @@ static void check_custom(Verifier *v) {
   bool pairs = n->nin >= 4 && n->nin % 2 == 0;
   if (!pairs) fault(v, "lacks an operand");
   else if (n->in[1]->kind != NODE_adjoint) fault(v, "whose adjoint is none");
-  else if (!dtype_is_float(n->dtype) || !same_type(n, n->in[0]) || !same_type(n, n->in[1]))
+  else if (!dtype_is_float(n->dtype) || !node_same_type(n, n->in[0]) || !node_same_type(n, n->in[1]))
     fault(v, "has another type than its value or its adjoint");
   for (int i = 2; pairs && i < n->nin; i += 2)
-    if (!dtype_is_float(n->in[i]->dtype) || !same_type(n->in[i], n->in[i + 1]))
+    if (!dtype_is_float(n->in[i]->dtype) || !node_same_type(n->in[i], n->in[i + 1]))
       fault(v, "has a derivative of another type than %%%d", n->in[i]->id);
 }
 
@@ -259,7 +254,7 @@ static void check_store(Verifier *v) {
   if (n->nin != 2) fault(v, "lacks an operand");
   else if (n->in[1]->kind != NODE_param && n->in[1]->kind != NODE_state)
     fault(v, "to what is neither param nor state");
-  else if (!same_type(n->in[0], n->in[1])) fault(v, "to %s of a value of another type or shape", n->in[1]->name);
+  else if (!node_same_type(n->in[0], n->in[1])) fault(v, "to %s of a value of another type or shape", n->in[1]->name);
   for (int i = 0, found = 0; i < v->g->stores.n; i++) {
     const Node *s = v->g->stores.at[i];
     found += s == n;
