@@ -59,7 +59,7 @@ static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p,
     } else if (a->kind != AST_STATE) {
       Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of an optimizer",
                          a->kind == AST_DEFINE ? a->name : ast_word((AstKind)a->kind));
-      diag_help(d, "members are `state`, `fn update`, `fn prepare`, and `sparse = true`");
+      diag_help(d, "members are `state`, `fn update`, `fn prepare`, other functions, and `sparse = true`");
       return false;
     } else if (!optimizer_state(x, o, p, nth, a)) {
       return false;
@@ -78,6 +78,23 @@ static Function *optimizer_function(Elaborator *x, const OptimizerCall *call, En
       return f;
     }
   return NULL;
+}
+
+/* e with the optimizer's functions that are neither `update` nor `prepare`, which see e and each other. */
+static Env *with_functions(Elaborator *x, const OptimizerCall *call, Env *e) {
+  const AstList *body = &call->model->ast->body->items;
+  Vec(Function *) all = {0};
+  for (int i = 0; e && i < body->n; i++) {
+    Ast *a = body->at[i];
+    if (a->kind != AST_FN || !strcmp(a->name, "update") || !strcmp(a->name, "prepare")) continue;
+    Value *v = value_new(x, VALUE_FUNCTION, a->name_span);
+    v->function = NEW(x->arena, Function);
+    *v->function = (Function){.name = a->name, .ast = a, .module = call->model->module};
+    e = env_bind(x, e, a->name, v, a->name_span);
+    vec_push(x->arena, &all, v->function);
+  }
+  for (int i = 0; i < all.n; i++) all.at[i]->env = e;
+  return e;
 }
 
 bool optimizer_call(Elaborator *x, Env *e, Ast *a, OptimizerCall *out) {
@@ -168,6 +185,7 @@ bool optimizer_prepare(Elaborator *x, OptimizerCall *call, Value *w, Value *g, c
   x->module = call->model->module;
   int slot;
   Env *e = optimizer_names(x, call, o, update_number(x, first, &slot, call->span), call->n, call->args);
+  e = with_functions(x, call, e);
   Function *f = e ? optimizer_function(x, call, e, "prepare") : NULL;
   CallArg args[2] = {{NULL, w, call->span, call->span}, {NULL, g, call->span, call->span}};
   bool both = f && f->ast->params->items.n > 1;
@@ -266,6 +284,7 @@ bool update_param(Elaborator *x, OptimizerCall *call, const Update *u) {
   Value *step = update_number(x, u, &slot, call->span);
   o->env = optimizer_names(x, call, o, step, n, own);
   bool ok = o->env && optimizer_states(x, o, &p, u->nth, call->model->ast->body);
+  if (ok) o->env = with_functions(x, call, o->env);
   Function *update = ok ? optimizer_function(x, call, o->env, "update") : NULL;
   if (ok && !update)
     diag_add(x->diags, DIAG_OPTIMIZER, call->model->ast->name_span, "the optimizer `%s` has no `fn update(w, g)`",
