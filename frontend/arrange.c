@@ -123,25 +123,27 @@ Value *call_reshape(Elaborator *x, Env *e, Ast *a, Value *piped) {
 
 /* ---- split ---- */
 
-static Value *part(Elaborator *x, const Value *v, int axis, int64_t from, int64_t size, Span span) {
+static Value *part(Elaborator *x, const Value *v, int64_t axis, Dim *from, Dim *size, Span span) {
   Var *vars[MAX_RANK];
   Form *at[MAX_RANK];
   for (int i = 0; i < v->rank; i++) {
-    vars[i] = var_fresh(x->ir, i == axis ? dim_const(x->ir, size) : v->shape[i]);
+    vars[i] = var_fresh(x->ir, i == axis ? size : v->shape[i]);
     at[i] = form_var(x->ir, vars[i]);
   }
-  at[axis] = form_add(x->ir, at[axis], form_const(x->ir, from));
+  at[axis] = form_add(x->ir, at[axis], form_dim(x->ir, from));
   Value *r = value_tensor(x, v->rank, vars, value_element(x, v, at), span);
   if (r) r->bound = v->bound;
   return r;
 }
 
-/* Number k of the sizes: all the same but perhaps the last, or as listed. */
-static int64_t size_of(const Value *sizes, int k, int64_t from, int64_t extent) {
-  int64_t size = 0;
-  if (sizes->kind == VALUE_ARRAY && (k >= sizes->n || sizes->items[k]->kind != VALUE_INT)) return 0;
-  if (!dim_is_const((sizes->kind == VALUE_ARRAY ? sizes->items[k] : sizes)->dim, &size)) return 0;
-  return sizes->kind == VALUE_INT && from + size > extent ? extent - from : size;
+/* The size of part number k, which begins at `from`: all the same but perhaps the last, or as listed. NULL: there is
+ * none. */
+static Dim *size_of(Elaborator *x, const Value *sizes, int k, Dim *from, Dim *extent) {
+  if (sizes->kind == VALUE_ARRAY)
+    return k < sizes->n && sizes->items[k]->kind == VALUE_INT ? sizes->items[k]->dim : NULL;
+  Dim *left = dim_sub(x->ir, extent, from);
+  int64_t rest;
+  return dim_is_const(left, &rest) && !dim_at_least(x->ir, dim_sub(x->ir, left, sizes->dim), 0) ? left : sizes->dim;
 }
 
 /* `[2, 3]` by its numbers; as a value it would be a tensor. */
@@ -154,6 +156,37 @@ static Value *listed(Elaborator *x, Env *e, const Ast *a) {
   return v;
 }
 
+/* How many parts: as listed, or as many as there are of the size; -1 where that is no number. */
+static int64_t number_of_parts(Elaborator *x, const Value *sizes, Dim *extent) {
+  int64_t size, all;
+  if (sizes->kind == VALUE_ARRAY) return sizes->n;
+  if (dim_is_const(sizes->dim, &size) && dim_is_const(extent, &all)) return size > 0 ? (all + size - 1) / size : 0;
+  Dim *n = dim_exact_div(x->ir, extent, sizes->dim);
+  return n && dim_is_const(n, &all) ? all : -1;
+}
+
+/* v cut along the axis; NULL after a message, or in generic code that does not know how many parts there are. */
+static Value *parts_of(Elaborator *x, const Value *v, int64_t axis, const Value *sizes, Span at, Span span) {
+  Dim *extent = v->shape[axis], *from = dim_const(x->ir, 0);
+  int64_t n = number_of_parts(x, sizes, extent);
+  if (n < 0 && x->generic) return NULL;
+  if (n < 0)
+    return fault(x, DIAG_WRONG_SHAPE, span, "what is split has a size that is not known here",
+                 "slices are taken of any size: `x[0:N]`");
+  Value *r = value_new(x, VALUE_TUPLE, span);
+  r->items = NEW_ARRAY(x->arena, Value *, n + 1);
+  while (r->n < n) {
+    Dim *size = size_of(x, sizes, r->n, from, extent);
+    if (!size || (!dim_at_least(x->ir, size, 1) && !x->generic)) break;
+    if (!(r->items[r->n++] = part(x, v, axis, from, size, span))) return NULL;
+    from = dim_add(x->ir, from, size);
+  }
+  bool open = x->generic && !dim_is_const(dim_sub(x->ir, from, extent), NULL); /* seen where it has numbers */
+  if (r->n && r->n == n && (from == extent || open)) return r;
+  return fault(x, DIAG_WRONG_SHAPE, at, "these sizes do not add up to what is split",
+               "each is 1 or more, and together they are the dimension");
+}
+
 Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped) {
   int n;
   CallArg *args = elaborate_args(x, e, a->args, piped, &n);
@@ -161,7 +194,7 @@ Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped) {
   const Value *v = args[0].value, *sizes = n > 1 ? args[1].value : NULL;
   const Ast *list = n > 1 ? a->args->items.at[piped ? 0 : 1]->value : NULL;
   if (list && list->kind == AST_ARRAY && !(sizes = listed(x, e, list))) return NULL;
-  int64_t axis = 0, extent;
+  int64_t axis = 0;
   bool fits = n >= 2 && n <= 3 && v->kind == VALUE_TENSOR && (sizes->kind == VALUE_INT || sizes->kind == VALUE_ARRAY);
   if (fits && n == 3)
     fits = args[2].value->kind == VALUE_INT && dim_is_const(args[2].value->dim, &axis) &&
@@ -169,21 +202,7 @@ Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped) {
   if (!fits || axis < 0 || axis >= v->rank)
     return fault(x, DIAG_ARGUMENTS, a->span, "`split` takes a tensor, the size of a part or all sizes, and an axis",
                  "write `split(x, 4)`, `split(x, [2, 3])` or `split(x, 4, axis = 1)`");
-  if (!dim_is_const(v->shape[axis], &extent))
-    return fault(x, DIAG_WRONG_SHAPE, a->span, "what is split has a size that is not known here",
-                 "slices are taken of any size: `x[0:N]`");
-  Value *r = value_new(x, VALUE_TUPLE, a->span);
-  r->items = NEW_ARRAY(x->arena, Value *, extent + 1);
-  for (int64_t from = 0, size; from < extent; from += size) {
-    size = size_of(sizes, r->n, from, extent);
-    if (size <= 0 || from + size > extent)
-      return fault(x, DIAG_WRONG_SHAPE, args[1].span, "these sizes do not add up to what is split",
-                   "each is 1 or more, and together they are the dimension");
-    if (!(r->items[r->n++] = part(x, v, (int)axis, from, size, a->span))) return NULL;
-  }
-  return sizes->kind == VALUE_ARRAY && sizes->n != r->n
-             ? fault(x, DIAG_WRONG_SHAPE, args[1].span, "these sizes are more than what is split", "leave some out")
-             : r;
+  return parts_of(x, v, axis, sizes, args[1].span, a->span);
 }
 
 /* ---- concat, stack ---- */

@@ -243,6 +243,13 @@ void apply_pending(Elaborator *x, int mark) {
   x->pending.n = mark;
 }
 
+/* Whether a result's type says by a formula how large it is, `f32[(N - 1) // stride + 1]`. */
+static bool computes_dimensions(const Ast *type) {
+  for (int i = 0; type->shape && i < type->shape->items.n; i++)
+    if (type->shape->items.at[i]->kind == AST_BINARY) return true;
+  return false;
+}
+
 /* The body, once parameters are bound; its result as the signature says. */
 static Value *call_body(Elaborator *x, Function *f, Env *e, Span at) {
   Ast *a = f->ast;
@@ -258,8 +265,13 @@ static Value *call_body(Elaborator *x, Function *f, Env *e, Span at) {
   Value *v = elaborate_body(x, e, a->body, known, at);
   if (!v || !a->type) return v;
   Span where = a->body->kind == AST_BLOCK ? v->span : a->body->span;
-  return type_check_result(x, e, a->type, &v, where, arena_printf(x->arena, "the result of `%s`", f->name)) ? v
-                                                                                                            : NULL;
+  int before = x->diags->all.n;
+  if (type_check_result(x, e, a->type, &v, where, arena_printf(x->arena, "the result of `%s`", f->name))) return v;
+  Diag *d = x->diags->all.n > before ? x->diags->all.at[before] : NULL;
+  if (d && d->code == DIAG_WRONG_SHAPE && !d->help && a->kind == AST_FN && is_users(x, a->type->span) &&
+      computes_dimensions(a->type))
+    diag_help(d, "`-> …` may be left out: the result is then what the body gives");
+  return NULL;
 }
 
 static bool leads_with_batch(const Ast *type) {
@@ -303,10 +315,20 @@ static bool batch_of_one(Elaborator *x, Ast *params, CallArg **given) {
   return true;
 }
 
+/* The result of a batch of one without the batch: where its declared type leads with B, or without one has a first
+ * dimension of 1. */
 static Value *drop_batch(Elaborator *x, Value *v, const Ast *type) {
   Form *zero[1] = {form_const(x->ir, 0)};
-  if (v && v->kind == VALUE_TENSOR && v->rank && leads_with_batch(type)) return value_take(x, v, 1, zero);
-  return v;
+  if (v && v->kind == VALUE_TUPLE && (!type || type->items.n == v->n)) {
+    Value *t = NEW(x->arena, Value);
+    *t = *v;
+    t->items = NEW_ARRAY(x->arena, Value *, v->n);
+    for (int i = 0; i < v->n; i++) t->items[i] = drop_batch(x, v->items[i], type ? type->items.at[i]->type : NULL);
+    return t;
+  }
+  if (!v || v->kind != VALUE_TENSOR || !v->rank) return v;
+  bool leads = type ? leads_with_batch(type) : v->shape[0] == dim_const(x->ir, 1);
+  return leads ? value_take(x, v, 1, zero) : v;
 }
 
 enum { MAX_NESTED = 120, MAX_TURNS = 200000 };
@@ -592,12 +614,17 @@ static Value *fold_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at,
     else if (!unknown) return NULL;
   }
   *folded = true;
+  bool integers = op == OP_abs || op == OP_max || op == OP_min;
+  for (int i = 0; i < n; i++) integers = integers && args[i]->kind == VALUE_INT;
+  if (unknown && integers) return NULL; /* which, is seen where it is used */
   if (unknown) {
     Value *v = value_real(x, 1, at);
     v->unknown = true;
     return v;
   }
-  if ((op == OP_max || op == OP_min) && args[0]->kind == VALUE_INT && args[1]->kind == VALUE_INT) {
+  if (integers && op == OP_abs)
+    return e[0]->real < 0 ? value_int(x, dim_const(x->ir, (int64_t)-e[0]->real), at) : args[0];
+  if (integers) {
     double a = e[0]->real, b = e[1]->real;
     return (op == OP_max) == (a >= b) ? args[0] : args[1];
   }

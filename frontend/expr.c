@@ -426,20 +426,38 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   return v;
 }
 
+/* [x[0], 2, y]: a vector of numbers of which some are there at run time only; NULL after a message. */
+static Value *vector_of(Elaborator *x, int n, Value **items, Span at) {
+  bool weak;
+  DType t = common_dtype(x, n, items, false, true, at, &weak);
+  if (t == DT_COUNT) return NULL;
+  Var *which = var_fresh(x->ir, dim_const(x->ir, n));
+  Expr *body = NULL;
+  for (int i = n; i-- > 0;) {
+    Value *v = value_coerce(x, items[i], t, items[i]->span);
+    if (!v) return NULL;
+    Form *before = form_sub(x->ir, form_var(x->ir, which), form_const(x->ir, i));
+    body = body ? expr_select(x->ir, expr_eq0(x->ir, before), v->expr, body) : v->expr;
+  }
+  return value_tensor(x, 1, &which, body, at);
+}
+
 static Value *array(Elaborator *x, Env *e, Ast *a) {
   int n = a->items.n;
   Value *v = value_new(x, VALUE_ARRAY, a->span);
   v->n = n;
   v->items = NEW_ARRAY(x->arena, Value *, n);
-  bool numbers = true, real = false, wide = false;
+  bool numbers = true, real = false, wide = false, scalars = true, settled = false;
   for (int i = 0; i < n; i++) {
     if (!(v->items[i] = elaborate_expr(x, e, a->items.at[i]))) return NULL;
+    scalars = scalars && value_is_number(v->items[i]) && !v->items[i]->rank;
+    settled = settled || v->items[i]->kind == VALUE_TENSOR;
     double d = 0;
     numbers = numbers && as_real(v->items[i], &d);
     real = real || v->items[i]->kind == VALUE_REAL;
     wide = wide || d < INT32_MIN || d > INT32_MAX;
   }
-  if (!numbers) return v;
+  if (!numbers) return scalars && settled ? vector_of(x, n, v->items, a->span) : v;
   DType t = real ? float_default(x) : wide ? DT_i64 : DT_i32;
   char *data = NEW_ARRAY(x->arena, char, n *dtype_bytes(t));
   for (int i = 0; i < n; i++) {

@@ -23,6 +23,8 @@ typedef struct RangeSearch {
   bool quiet;     /* no message, and nothing is walked twice that draws: calls are passed over */
   bool shifted;   /* it is also read in sums and products of indices, `x[i + 1]` */
   bool structure; /* it indexes the parameters of a model, which is an error */
+  bool blocked;   /* a read would tell, but for other indices in it that have no range yet */
+  bool failed;    /* what is read has no value, which was said */
   int guarded;    /* inside `(x[i] else e)`: such a read gives a range only where no other does */
   Dim *fallback;
 } RangeSearch;
@@ -47,14 +49,19 @@ static bool mentions_bound(RangeSearch *s, const Ast *a) {
 static Value *quiet_base(RangeSearch *s, Ast *base) {
   if (mentions_bound(s, base)) {
     /* x[b][i] or f(.., b, ..)[i]: only a chain of reads tells its shape without its indices */
+    s->blocked = true;
     return NULL;
   }
   for (const Ast *a = base;; a = a->base) {
     if (a->kind == AST_NAME) break;
     if (a->kind != AST_MEMBER && a->kind != AST_INDEX && a->kind != AST_CALL) return NULL;
-    if (a->kind == AST_CALL) return s->quiet ? NULL : elaborate_expr(s->x, s->env, base);
+    if (a->kind != AST_CALL) continue;
+    if (s->quiet) return NULL;
+    break;
   }
-  return elaborate_expr(s->x, s->env, base);
+  Value *v = elaborate_expr(s->x, s->env, base);
+  s->failed = s->failed || !v;
+  return v;
 }
 
 static const char *ordinal(int n) {
@@ -138,25 +145,33 @@ static bool mentions_broken(Env *e, const Ast *a) {
 }
 
 /* The range of index `name` in body; written and declared ones are the caller's. `others` are indices that stand in
- * bodies and are not in e yet; entries may be NULL. NULL after a message. */
+ * bodies and are not in e yet; entries may be NULL. NULL: there is none; if s->failed, for a reason that was said. */
+static Dim *look_for_range(RangeSearch *s, int nothers, const Str *others, Ast **bodies, int nbodies) {
+  for (int i = 0; i < nothers; i++)
+    if (others[i] && others[i] != s->name) vec_push(s->x->arena, &s->bound, others[i]);
+  for (int i = 0; i < nbodies; i++)
+    if (bodies[i]) search(s, bodies[i]);
+  if (!s->range && !s->conflict) s->range = s->fallback;
+  for (int i = 0; i < nbodies; i++)
+    s->failed = s->failed || (!s->range && bodies[i] && mentions_broken(s->env, bodies[i]));
+  s->failed = s->conflict || (s->failed && !s->range);
+  return s->conflict ? NULL : s->range;
+}
+
+static void say_no_range(const RangeSearch *s, Span at) {
+  Diag *d = diag_add(s->x->diags, DIAG_NO_RANGE, at, "nothing says how far index `%s` runs", s->name);
+  diag_help(d, s->structure
+                   ? "a model's parameters, taken together, have no index: `sum(v)`, `max(v)` take all of them"
+                   : arena_printf(s->x->arena, "write its range: `%s < N`", s->name));
+}
+
+/* As look_for_range; NULL after a message. */
 static Dim *find_range(Elaborator *x, Env *e, Str name, int nothers, const Str *others, Ast **bodies, int nbodies,
                        Span at) {
   RangeSearch s = {.x = x, .env = e, .name = name};
-  for (int i = 0; i < nothers; i++)
-    if (others[i] && others[i] != name) vec_push(x->arena, &s.bound, others[i]);
-  for (int i = 0; i < nbodies; i++)
-    if (bodies[i]) search(&s, bodies[i]);
-  if (s.conflict) return NULL;
-  if (!s.range) s.range = s.fallback;
-  for (int i = 0; i < nbodies; i++)
-    if (!s.range && bodies[i] && mentions_broken(e, bodies[i])) return NULL;
-  if (!s.range) {
-    Diag *d = diag_add(x->diags, DIAG_NO_RANGE, at, "nothing says how far index `%s` runs", name);
-    diag_help(d, s.structure
-                     ? "a model's parameters, taken together, have no index: `sum(v)`, `max(v)` take all of them"
-                     : arena_printf(x->arena, "write its range: `%s < N`", name));
-  }
-  return s.range;
+  Dim *range = look_for_range(&s, nothers, others, bodies, nbodies);
+  if (!range && !s.failed) say_no_range(&s, at);
+  return range;
 }
 
 /* Of `i` or `i < N` on the left side; NULL: it is neither. */
@@ -198,6 +213,40 @@ static Var *bind_index(Elaborator *x, Env **e, Str name, Dim *extent, Span at) {
   *e = env_bind(x, *e, name, value_index(x, form_var(x->ir, v), extent, at), at);
   (*e)->is_index = true;
   return v;
+}
+
+typedef struct OpenIndices { /* of a left side: those without a written or declared range */
+  int n;
+  Ast **names; /* of the left side */
+  Str *open;   /* NULL where a range is known */
+  Dim **extents;
+} OpenIndices;
+
+/* Ranges of the open indices, each bound in *known when it has one, since of f(x[i])[h] the range of i comes before
+ * that of h. False after a message, about one whose range hangs on no other. */
+static bool find_ranges(Elaborator *x, Env **known, const OpenIndices *o, Ast *body) {
+  for (bool more = true; more;) {
+    int waiting = -1, stuck = -1;
+    RangeSearch of_stuck = {0};
+    more = false;
+    for (int i = 0; i < o->n; i++) {
+      if (!o->open[i]) continue;
+      RangeSearch s = {.x = x, .env = *known, .name = o->open[i]};
+      if ((o->extents[i] = look_for_range(&s, o->n, o->open, &body, 1))) {
+        bind_index(x, known, o->open[i], o->extents[i], o->names[i]->span);
+        o->open[i] = NULL;
+        more = true;
+        continue;
+      }
+      if (s.failed) return false;
+      waiting = i;
+      if (stuck < 0 || (of_stuck.blocked && !s.blocked)) stuck = i, of_stuck = s;
+    }
+    if (waiting >= 0 && !more) say_no_range(&of_stuck, o->names[stuck]->span);
+    if (waiting >= 0 && !more) return false;
+    more = more && waiting >= 0;
+  }
+  return true;
 }
 
 /* ---- reads ---- */
@@ -306,9 +355,14 @@ static Value *array_item(Elaborator *x, Env *e, Ast *a, Value *base) {
   if (s) base = s->of;
   int64_t c;
   if (!v) return NULL;
-  if (v->kind != VALUE_INT || !dim_is_const(v->dim, &c)) {
-    diag_add(x->diags, DIAG_NOT_A_DIMENSION, a->items.at[0]->span,
-             "which one must be an integer known at compile time");
+  bool number = v->kind == VALUE_INT && dim_is_const(v->dim, &c);
+  if (x->generic && v->kind == VALUE_INT && (base->unknown || !number) && !(number && c == 0)) return NULL; /* any */
+  if (!number) {
+    Diag *d = diag_add(x->diags, DIAG_NOT_A_DIMENSION, a->items.at[0]->span,
+                       "which one must be an integer known at compile time");
+    Str name = a->base->kind == AST_NAME || a->base->kind == AST_MEMBER ? a->base->name : NULL;
+    if (name)
+      diag_help(d, "`for k, part in %s { … }` goes over all of them, k being 0, 1, …", written(x, a->base->span));
     return NULL;
   }
   if (c < 0) c += base->n;
@@ -376,7 +430,7 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
       Diag *d = diag_add(x->diags, DIAG_TENSOR_INDEX, item->span, "an index is one integer, and this is %s",
                          value_type_text(x, v));
       diag_help(d, "name an index of it");
-      suggest_index_of_index(x, e, d, a, item, v);
+      suggest_index_of_index(x, e, d, a, item, base, v);
       return NULL;
     }
     if (v->kind != VALUE_INT && !(v->kind == VALUE_TENSOR && dtype_is_int(v->dtype))) {
@@ -415,6 +469,29 @@ static void say_kept(Elaborator *x, const AstList *left, const Ast *body) {
   }
 }
 
+/* The element v of a comprehension over vars, as the whole tensor; of several parts, each of them. */
+static Value *whole_of(Elaborator *x, Value *v, int n, Var **vars, const Ast *body, Span at) {
+  if (v->kind == VALUE_TUPLE) {
+    Value *t = NEW(x->arena, Value);
+    *t = *v;
+    t->items = NEW_ARRAY(x->arena, Value *, v->n);
+    for (int i = 0; i < v->n; i++)
+      if (!v->items[i] || !(t->items[i] = whole_of(x, v->items[i], n, vars, body, at))) return NULL;
+    return t;
+  }
+  if (v->kind == VALUE_STRUCTURE) return value_abstract(x, v, n, vars);
+  if (v->kind == VALUE_FLAG) v = value_runtime(x, v);
+  if (!value_is_number(v)) {
+    diag_add(x->diags, DIAG_WRONG_TYPE, body->span, "an element is a number, and this is %s", value_type_text(x, v));
+    return NULL;
+  }
+  v = value_runtime(x, v);
+  if (v->weak && !v->rank) v = value_coerce(x, v, dtype_is_float(v->dtype) ? float_default(x) : DT_i32, v->span);
+  if (!v || !(v = value_abstract(x, v, n, vars))) return NULL;
+  if (v->span.source != at.source || !v->node) v->span = at;
+  return v;
+}
+
 Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body, const Type *expected, Span at) {
   int n = items->n, mark = x->stack.n;
   if (n > 8) {
@@ -449,35 +526,18 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
   }
   for (int i = 0; i < n; i++)
     if (extents[i]) bind_index(x, &known, names[i]->name, extents[i], names[i]->span);
-  for (int i = 0; i < n; i++) {
-    if (!open[i]) continue;
-    extents[i] = find_range(x, known, open[i], n, open, &body, 1, names[i]->span);
-    if (!extents[i]) {
-      x->stack.n = mark;
-      say_kept(x, items, body);
-      return NULL;
-    }
-    bind_index(x, &known, open[i], extents[i], names[i]->span);
-    open[i] = NULL;
-  }
+  bool ranged = find_ranges(x, &known, &(OpenIndices){n, names, open, extents}, body);
   x->stack.n = mark;
+  if (!ranged) {
+    say_kept(x, items, body);
+    return NULL;
+  }
   if (!size_fits(x, n, extents, at)) return NULL;
   Var *vars[8];
   for (int i = 0; i < n; i++) vars[i] = bind_index(x, &e, names[i]->name, extents[i], names[i]->span);
   Value *v = elaborate_expr(x, e, body);
   x->stack.n = mark;
-  if (!v) return NULL;
-  if (v->kind == VALUE_FLAG) v = value_runtime(x, v);
-  if (v->kind == VALUE_STRUCTURE) return value_abstract(x, v, n, vars);
-  if (!value_is_number(v)) {
-    diag_add(x->diags, DIAG_WRONG_TYPE, body->span, "an element is a number, and this is %s", value_type_text(x, v));
-    return NULL;
-  }
-  v = value_runtime(x, v);
-  if (v->weak && !v->rank) v = value_coerce(x, v, dtype_is_float(v->dtype) ? float_default(x) : DT_i32, v->span);
-  if (!v || !(v = value_abstract(x, v, n, vars))) return NULL;
-  if (v->span.source != at.source || !v->node) v->span = at;
-  return v;
+  return v ? whole_of(x, v, n, vars, body, at) : NULL;
 }
 
 /* ---- reductions ---- */

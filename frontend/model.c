@@ -183,12 +183,12 @@ static Value *made(Elaborator *x, const Naming *n, Env *e, Ast *a, int k) {
   return v;
 }
 
-/* How many, of generic code one; -1 after a message. */
-static int copies(Elaborator *x, Env *e, Ast *number) {
+/* How many, one where generic code does not know; -1 after a message. */
+static int copies(Elaborator *x, Env *e, Ast *number, bool *unknown) {
   Dim *n = dim_of(x, e, number);
   int64_t count = 1;
   if (!n) return -1;
-  dim_is_const(n, &count);
+  *unknown = !dim_is_const(n, &count);
   if (count >= 0 && count <= 10000) return (int)count;
   diag_add(x->diags, DIAG_LOOP_RANGE, number->span, "%lld copies", (long long)count);
   return -1;
@@ -197,7 +197,7 @@ static int copies(Elaborator *x, Env *e, Ast *number) {
 /* `Model(args) * n`; or `[k < n] => Model(args)`, k having its number in each. */
 static Value *copies_of(Elaborator *x, const Naming *n, Env *e, Ast *call, Ast *number, const Ast *index, Span at) {
   Value *v = value_new(x, VALUE_ARRAY, at);
-  if ((v->n = copies(x, e, number)) < 0) return NULL;
+  if ((v->n = copies(x, e, number, &v->unknown)) < 0) return NULL;
   v->items = NEW_ARRAY(x->arena, Value *, v->n + 1);
   for (int k = 0; k < v->n; k++) {
     Value *which = index ? value_int(x, dim_const(x->ir, k), index->span) : NULL;

@@ -190,16 +190,21 @@ static Form *step_at(Elaborator *x, const Loop *l, Form *f, Form *at) {
 }
 
 /* The value of a step: over the other indices of the left side. */
-static Value *kept_value(Elaborator *x, Env *e, Ast *s, int position) {
+static Value *kept_value(Elaborator *x, Env *e, Ast *s, Value *given, int position) {
   AstList others = {0};
   for (int i = 0; i < s->items.n; i++)
     if (i != position) vec_push(x->arena, &others, s->items.at[i]);
-  Value *v =
-      others.n ? elaborate_comprehension(x, e, &others, s->value, NULL, s->span) : elaborate_expr(x, e, s->value);
+  if (given && others.n) {
+    diag_add(x->diags, DIAG_LOOP_KEEPS, s->span, "what is taken apart is kept whole: the step is its only index");
+    return NULL;
+  }
+  Value *v = given      ? given
+             : others.n ? elaborate_comprehension(x, e, &others, s->value, NULL, s->span)
+                        : elaborate_expr(x, e, s->value);
   if (!v) return NULL;
   v = value_runtime(x, v);
   if (v->kind != VALUE_TENSOR) {
-    diag_add(x->diags, DIAG_WRONG_TYPE, s->value->span, "an element is a number, and this is %s",
+    diag_add(x->diags, DIAG_WRONG_TYPE, given ? s->span : s->value->span, "an element is a number, and this is %s",
              value_type_text(x, v));
     return NULL;
   }
@@ -207,17 +212,25 @@ static Value *kept_value(Elaborator *x, Env *e, Ast *s, int position) {
   return v;
 }
 
-bool scan_keeps(const Elaborator *x, const Ast *s) {
+/* Whether a place says the step: by its index, or by a name of the body that was made of it, `u = T - 1 - t`. */
+static bool says_step(const Loop *l, Env *e, const Ast *place) {
+  if (mentions(place, l->index)) return true;
+  const Env *b = place->kind == AST_NAME ? env_find(e, place->name) : NULL;
+  if (!b || b == env_find(l->outer, place->name) || !b->value || !b->value->weak || b->is_index) return false;
+  return value_is_form(b->value) && expr_uses(b->value->expr, l->t);
+}
+
+bool scan_keeps(const Elaborator *x, Env *e, const Ast *s) {
   for (int i = 0; x->loop && i < s->items.n; i++)
-    if (mentions(s->items.at[i], x->loop->index)) return true;
+    if (says_step(x->loop, e, s->items.at[i])) return true;
   return false;
 }
 
-bool scan_keep(Elaborator *x, Env **e, Ast *s) {
+bool scan_keep(Elaborator *x, Env **e, Ast *s, Value *given) {
   Loop *l = x->loop;
   Kept k = {.name = s->name, .span = s->name_span, .position = -1, .at = var_fresh(x->ir, l->steps)};
   for (int i = s->items.n; i-- > 0;)
-    if (mentions(s->items.at[i], l->index)) k.position = i;
+    if (says_step(l, *e, s->items.at[i])) k.position = i;
   Value *at = elaborate_expr(x, *e, s->items.at[k.position]);
   if (at && value_is_form(at)) k.step = step_at(x, l, value_form(x, at), form_var(x->ir, k.at));
   if (at && !k.step) {
@@ -227,7 +240,7 @@ bool scan_keep(Elaborator *x, Env **e, Ast *s) {
               l->index);
   }
   bool taken = env_find(l->outer, s->name) && scan_redefines(x, s->name, s->name_span);
-  k.value = k.step && !taken ? kept_value(x, *e, s, k.position) : NULL;
+  k.value = k.step && !taken ? kept_value(x, *e, s, given, k.position) : NULL;
   vec_push(x->arena, &l->kept, k);
   *e = env_bind(x, *e, s->name, k.value, s->name_span);
   (*e)->reach = k.value ? REACH_KEPT : REACH_ALL;

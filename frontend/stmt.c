@@ -50,7 +50,7 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
   if (s->flags & AST_DRAW) {
     if (!expected) {
       if (!s->type) {
-        diag_add(x->diags, DIAG_DRAW_TYPE, s->span, "a draw needs a type: `%s: f32[...] ~ ...`", s->name);
+        diag_add(x->diags, DIAG_DRAW_TYPE, s->span, "a draw needs a type: `%s: f32 ~ ...`, or `f32[N]`", s->name);
         *e = rebind(x, *e, s, s->name, NULL, s->name_span);
         return false;
       }
@@ -70,22 +70,53 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
 static bool define_at(Elaborator *x, Env **e, Ast *s) {
   Value *v = NULL;
   if (s->flags & AST_DRAW)
-    diag_add(x->diags, DIAG_DRAW_TYPE, s->span, "a draw needs a type: `%s: f32[...] ~ ...`", s->name);
-  else if (scan_keeps(x, s)) return scan_keep(x, e, s);
+    diag_add(x->diags, DIAG_DRAW_TYPE, s->span, "a draw needs a type: `%s: f32 ~ ...`, or `f32[N]`", s->name);
+  else if (scan_keeps(x, *e, s)) return scan_keep(x, e, s, NULL);
   else v = elaborate_comprehension(x, *e, &s->items, s->value, NULL, s->span);
   *e = rebind(x, *e, s, s->name, v, s->name_span);
   return v != NULL;
 }
 
+/* Whether the places of `u[i], v[i] = e` have the same indices; a message says so if not. */
+static bool same_indices(Elaborator *x, const Ast *s) {
+  const Ast *first = s->items.at[0];
+  for (int i = 1; i < s->items.n; i++) {
+    const Ast *other = s->items.at[i];
+    bool same = other->kind == first->kind && other->items.n == first->items.n;
+    for (int k = 0; same && k < first->items.n; k++)
+      same = !strcmp(written(x, first->items.at[k]->span), written(x, other->items.at[k]->span));
+    if (same) continue;
+    Diag *d = diag_add(x->diags, DIAG_UNPACK, other->span, "what is taken apart has the same indices everywhere");
+    diag_place(d, first->span, "the first has these");
+    return false;
+  }
+  return true;
+}
+
+/* The parts of `u[i], v[i] = e`: tensors over the indices, or if a loop keeps them the values of its step. */
+static Value *parts_of(Elaborator *x, Env *e, Ast *s, bool keeps) {
+  Ast *first = s->items.at[0];
+  if (!same_indices(x, s)) return NULL;
+  bool indexed = first->kind == AST_DEFINE_AT && !keeps;
+  return indexed ? elaborate_comprehension(x, e, &first->items, s->value, NULL, s->span)
+                 : elaborate_expr(x, e, s->value);
+}
+
 static bool unpack(Elaborator *x, Env **e, Ast *s) {
-  Value *v = elaborate_expr(x, *e, s->value);
+  const Ast *first = s->items.at[0];
+  bool keeps = first->kind == AST_DEFINE_AT && scan_keeps(x, *e, first);
+  Value *v = parts_of(x, *e, s, keeps);
   bool ok = v != NULL;
   if (v && (v->kind != VALUE_TUPLE || v->n != s->items.n)) {
-    diag_add(x->diags, DIAG_UNPACK, s->value->span, "%d names for %s", s->items.n, value_type_text(x, v));
+    Diag *d = diag_add(x->diags, DIAG_UNPACK, s->value->span, "%d names for %s", s->items.n, value_type_text(x, v));
+    suggest_parts(x, d, s->value, v, s->items.n);
     ok = false;
   }
-  for (int i = 0; i < s->items.n; i++)
-    *e = rebind(x, *e, s, s->items.at[i]->name, ok ? v->items[i] : NULL, s->items.at[i]->span);
+  for (int i = 0; i < s->items.n; i++) {
+    Ast *place = s->items.at[i];
+    if (ok && keeps) ok = scan_keep(x, e, place, v->items[i]);
+    else *e = rebind(x, *e, s, place->name, ok ? v->items[i] : NULL, place->name_span);
+  }
   return ok;
 }
 
@@ -316,14 +347,30 @@ static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
   return ok;
 }
 
+/* After one turn of a loop of which generic code does not know how many there are: what a turn makes larger or counts
+ * has no shape and no number there; it is seen where it is used. */
+static Env *forget_changed(Elaborator *x, Env *before, Env *after) {
+  Env *e = after;
+  for (Env *b = after; b != before; b = b->up) {
+    const Env *old = env_find(before, b->name);
+    if (!old || !old->value || !b->value || env_find(after, b->name) != b) continue;
+    bool grows = b->value->kind == VALUE_TENSOR && !values_alike(old->value, b->value);
+    bool counts = b->value->kind == VALUE_INT && (old->value->kind != VALUE_INT || old->value->dim != b->value->dim);
+    if (grows || counts) e = env_bind(x, e, b->name, NULL, b->span);
+  }
+  return e;
+}
+
 static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
   Value *r = elaborate_expr(x, *e, s->range);
   int64_t n = 0;
   if (!r) return false;
   const Value *parts = r->kind == VALUE_STRUCTURE ? r->of : r;
+  bool unknown = parts->unknown;
+  Env *before = *e;
   if (parts->kind == VALUE_ARRAY) n = parts->n;
   else if (r->kind != VALUE_INT || !dim_is_const(r->dim, &n) || n < 0 || n > 100000) {
-    if (x->generic && r->kind == VALUE_INT) n = 1;
+    if (x->generic && r->kind == VALUE_INT) n = unknown = 1;
     else {
       Diag *d = diag_add(x->diags, DIAG_LOOP_RANGE, s->range->span,
                          "`for` runs over sub-models or to an integer known at compile time");
@@ -349,6 +396,7 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
     ok = elaborate_block(x, &body, s->body, result);
     *e = leave_block(x, *e, leave_block(x, inner, body));
   }
+  if (unknown) *e = forget_changed(x, before, *e);
   return ok;
 }
 

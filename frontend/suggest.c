@@ -88,6 +88,8 @@ const char *foreign_help(Str name) {
       {" Dense ", "it is called `Linear(IN, OUT)`, without an activation"},
       {" zeros ones full zeros_like ones_like empty ", "a tensor of one value is `[i < N] => 0.0`"},
       {" eye ", "write `[i < N, j < N] => if i == j then 1.0 else 0.0`"},
+      {" chunk ", "`split(x, N // 4)` gives four parts of a dimension N: what it takes is the size of a part"},
+      {" gather index_select take ", "elements are picked by indices: `[b] => x[b, k[b]]`"},
       {" einsum mm bmm ", "index notation is the language's own: `[i, j] => sum(k: a[i, k] * b[k, j])`"},
       {" permute view reshape squeeze unsqueeze swapaxes expand_dims ",
        "index notation puts dimensions in order, `[j, i] => x[i, j]`, and makes new ones, `[a, b < 4] => x[4 * a + "
@@ -258,8 +260,17 @@ void suggest_guard(Elaborator *x, Diag *d, Ast *read) {
   if (is_users(x, read->span) && !(read->flags & AST_BRACKETS)) suggest_around(x, d, read->span, "(", " else 0)");
 }
 
+/* p[k] of p [B, T, A] and k [B, T] below A: one element is picked of each row. */
+static bool picks_along(const Value *base, const Ast *read, const Value *k) {
+  bool along = read->items.n == 1 && base->rank > k->rank && k->bound && k->bound != base->shape[0] &&
+               k->bound == base->shape[k->rank];
+  for (int i = 0; along && i < k->rank; i++) along = base->shape[i] == k->shape[i];
+  return along;
+}
+
 /* table[t] of a tensor t, index by index. */
-void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item, const Value *v) {
+void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item, const Value *base, const Value *v) {
+  bool along = picks_along(base, read, v);
   Indices all = {0};
   Dim *shape[MAX_RANK];
   for (int i = 0; i < v->rank; i++) {
@@ -270,6 +281,12 @@ void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item
   Span before = {read->span.source, read->span.begin, item->span.begin, 0};
   Span after = {read->span.source, item->span.end, read->span.end, 0};
   const char *inner = read_at(x, item, v, &all, 0, shape);
+  const char *row = along ? read_at(x, read->base, &(Value){.rank = v->rank, .shape = shape}, &all, 0, shape) : NULL;
+  if (row) {
+    write_comprehension(x, d, read->span, &all,
+                        arena_printf(x->arena, "%.*s, %s]", (int)strlen(row) - 1, row, inner));
+    return;
+  }
   write_comprehension(x, d, read->span, &all,
                       arena_printf(x->arena, "%s%s%s", written(x, before), inner, written(x, after)));
 }
@@ -335,4 +352,12 @@ void suggest_product(Elaborator *x, int before, const Function *f, int n, const 
   if (left && right) diag_help(d, "of two vectors it is `dot(x, y)`");
   else if (right) diag_help(d, "of a matrix and a vector it is `mv(a, x)`");
   else if (left) diag_help(d, "of a vector and a matrix it is `mv(transpose(a), x)`");
+}
+
+void suggest_parts(Elaborator *x, Diag *d, const Ast *call, const Value *v, int wanted) {
+  bool splits = call->kind == AST_CALL && call->callee->kind == AST_NAME && !strcmp(call->callee->name, "split");
+  const Ast *size = splits && call->args->items.n > 1 ? call->args->items.at[1]->value : NULL;
+  if (!size || size->kind != AST_INTEGER || v->kind != VALUE_TUPLE || size->integer != wanted) return;
+  diag_help(d, "`split` takes the size of a part, not their number");
+  if (values_alike(v->items[0], v->items[v->n - 1]) && is_users(x, size->span)) diag_write(d, size->span, "%d", v->n);
 }

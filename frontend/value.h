@@ -49,7 +49,7 @@ struct Value {
   Dim *dim;     /* INT */
   double real;  /* REAL */
   bool truth;   /* FLAG */
-  bool unknown; /* REAL, FLAG: a parameter, while generic code is checked */
+  bool unknown; /* REAL, FLAG: a parameter, while generic code is checked. ARRAY: it stands for any number of items */
   bool weak;    /* TENSOR, scalar: an index, step, epoch or what follows from them: may stand for a real */
   bool hyper;   /* TENSOR: a hyper value itself */
   Str text;     /* STRING */
@@ -456,11 +456,13 @@ void suggest_call(Elaborator *x, Diag *d, Span at, const char *function);
 /* For a message about the operation a of l and r: its operands' types, and what was meant. */
 void suggest_operands(Elaborator *x, Env *e, Ast *a, Value *l, Value *r, Diag *d);
 void suggest_guard(Elaborator *x, Diag *d, Ast *read); /* (read else 0) */
-void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item, const Value *v);
+void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item, const Value *base, const Value *v);
 void suggest_reduction(Elaborator *x, Env *e, Diag *d, Ast *call, const Value *v, int64_t axis);
 void suggest_kept(Elaborator *x, Diag *d, Ast *apply, Str index);        /* [i] => f(i: ...) */
 void suggest_rest(Elaborator *x, Diag *d, Span at, const char *divisor); /* k % n */
 void suggest_function(Elaborator *x, Diag *d, Ast *call);
+/* For `a, b, c, d = split(x, 4)`, which gives another number of parts. */
+void suggest_parts(Elaborator *x, Diag *d, const Ast *call, const Value *v, int wanted);
 void suggest_element(Elaborator *x, Diag *d, Ast *call);
 /* For messages since number `before`: where f is `matmul`, and a vector was given. */
 void suggest_product(Elaborator *x, int before, const Function *f, int n, const CallArg *args);
@@ -502,10 +504,10 @@ void say_not_compiled(Elaborator *x, Span at, const char *what);
 /* ---- scan.c, repeat.c ---- */
 void repeat_carry_state(Elaborator *x, int tensor, Span at); /* a model's state is read in a repeat */
 bool elaborate_scan(Elaborator *x, Env **e, Ast *s);
-bool scan_state(Elaborator *x, Env **e, Ast *s);         /* `state` in its body */
-bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is); /* `s <- e`; *is: s is a loop's state */
-bool scan_keeps(const Elaborator *x, const Ast *s);      /* `y[t] = e`: an index of it is the step */
-bool scan_keep(Elaborator *x, Env **e, Ast *s);
+bool scan_state(Elaborator *x, Env **e, Ast *s);              /* `state` in its body */
+bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is);      /* `s <- e`; *is: s is a loop's state */
+bool scan_keeps(const Elaborator *x, Env *e, const Ast *s);   /* `y[t] = e`: an index of it is the step */
+bool scan_keep(Elaborator *x, Env **e, Ast *s, Value *given); /* given: the step's value; NULL: s says it */
 bool scan_redefines(Elaborator *x, Str name, Span at); /* true after a message: a name from outside of the loop */
 bool branch_defines(const Ast *branch, Str name);      /* whether it does, or is left by `return` */
 /* Whether a condition that is `truth` says that two numbers, symbols in generic code, are one. */

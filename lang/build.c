@@ -251,8 +251,12 @@ Ast *tail_flag(Parser *p, Ast *tails, AstFlags flag, Token word) {
 Ast *unpack(Parser *p, Ast *targets, Ast *value) {
   Ast *n = take_items(p, node(p, AST_UNPACK, targets->span), targets);
   set(p, n, &n->value, value);
-  for (int i = 0; i < n->items.n; i++)
-    if (!is_name(n->items.at[i])) return bad_target(p, n->items.at[i], target_word(n->items.at[i]));
+  for (int i = 0; i < n->items.n; i++) {
+    if (is_name(n->items.at[i])) continue;
+    Ast *place = define(p, n->items.at[i], NULL, NULL, NULL, NULL);
+    if (place->kind == AST_ERROR) return place;
+    n->items.at[i] = place;
+  }
   return n;
 }
 
