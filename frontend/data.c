@@ -435,6 +435,9 @@ Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
   Diag *g = diag_add(x->diags, DIAG_NO_MEMBER, at, "the data `%s` has no field `%s`", decl->name, name);
   Nearest near = {name, 3, NULL};
   for (int i = 0; i < d->fields.n; i++) nearest_consider(&near, d->fields.at[i].name);
-  diag_meant(g, at, near.found);
+  static const char *const sizes = " count size len length shape n ";
+  if (near.found) diag_meant(g, at, near.found);
+  else if (d->fields.n && strstr(sizes, arena_printf(x->arena, " %s ", name)))
+    diag_help(g, "`len(%s.%s)` is the number of examples", decl->name, d->fields.at[0].name);
   return NULL;
 }

@@ -123,5 +123,8 @@ Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   if (data) diag_fix(diag_help(d, "`%s` has such a field: `%s.%s`", data, data, name), at, "%s.%s", data, name);
   else if (help) diag_help(d, "%s", help);
   else if (x->diags->errors < 100) diag_meant(d, at, closest_name(x, e, name));
+  if (!d->help && x->generic && is_dimension_name(name))
+    diag_help(d,
+              "a dimension stands alone in a parameter's type, `x: f32[N]`; what is computed of it follows, `N / 4`");
   return NULL;
 }

@@ -222,12 +222,32 @@ bool dimension_is_open(Elaborator *x, Env *e, const Ast *a) {
          !decl_find(x, x->module, a->name);
 }
 
+/* A message of the same words of which this place is a part: one mistake that is met again. NULL. */
+static Diag *same_cause(Elaborator *x, DiagCode code, Span place, const char *message) {
+  for (int i = 0; place.source && i < x->diags->all.n; i++) {
+    Diag *d = x->diags->all.at[i];
+    if (d->code != code || strcmp(d->message, message)) continue;
+    for (int k = 1; k < d->labels.n; k++)
+      if (span_same(d->labels.at[k].span, place)) return d;
+  }
+  return NULL;
+}
+
 static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char *what, const char *wanted) {
-  Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, not %s", what, value_type_text(x, v), wanted);
+  const char *message = arena_printf(x->arena, "%s is %s, not %s", what, value_type_text(x, v), wanted);
+  Diag *before = same_cause(x, DIAG_WRONG_TYPE, param->span, message);
+  if (before && is_users(x, at)) return diag_place(before, at, "and here"), NULL;
+  Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s", message);
+  bool runs =
+      v->kind == VALUE_TENSOR && !v->rank && dtype_is_int(v->dtype) && param->type && is_users(x, param->span);
   if (param->span.source && (is_users(x, param->span) || !is_users(x, at)))
     diag_place(d, param->span, "declared here");
   if (v->kind == VALUE_TUPLE) diag_help(d, "take the result apart, `a, b = f(x)`, and give the part that is meant");
   if (v->kind == VALUE_FUNCTION) say_calls_around(x, d, at);
+  if (runs && !v->hyper && !strcmp(param->type->name, "int")) {
+    diag_help(d, "`int` is known when the program is compiled; what an index or a run gives is an `i32`");
+    diag_write(d, param->type->span, "i32");
+  }
   if (v->hyper)
     diag_help(d, "a `hyper` is there at run time; make it a constant of the file, which `nnc -D` changes");
   return NULL;
@@ -335,22 +355,13 @@ void type_bind_names(Elaborator *x, Env **e, Ast *type, const Value *v, int lift
   }
 }
 
-/* A message of the same words that the same place explains: of a layer of the wrong width each use has one cause. */
-static Diag *said_before(Elaborator *x, const Env *given, const char *message) {
-  for (int i = 0; given && given->value && i < x->diags->all.n; i++) {
-    Diag *d = x->diags->all.at[i];
-    if (d->code != DIAG_WRONG_SHAPE || strcmp(d->message, message)) continue;
-    for (int k = 1; k < d->labels.n; k++)
-      if (span_same(d->labels.at[k].span, given->value->span)) return d;
-  }
-  return NULL;
-}
-
 static void wrong_shape(Elaborator *x, Env *e, Value *v, int lift, Span at, const char *what, Ast *dim, Dim *wanted,
                         Dim *have) {
   const char *message = arena_printf(x->arena, "%s has a dimension %s where %s is wanted", what,
                                      dim_text(x->arena, have), dim_text(x->arena, wanted));
-  Diag *before = said_before(x, dim->kind == AST_NAME ? env_find(e, dim->name) : NULL, message);
+  const Env *given =
+      dim->kind == AST_NAME ? env_find(e, dim->name) : NULL; /* a layer's width: one cause of all uses */
+  Diag *before = given && given->value ? same_cause(x, DIAG_WRONG_SHAPE, given->value->span, message) : NULL;
   if (before && is_users(x, at)) {
     if (!span_same(before->at, at)) diag_place(before, at, "and here");
     return;

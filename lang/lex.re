@@ -88,7 +88,7 @@ static const struct {
     {"!", NULL, "not "},
     {"^", "powers are written `x ** 2`", "**"},
     {"'", "texts are written in double quotes", NULL},
-    {"@", "a matrix product is written in index notation, `[i, j] => sum(k: a[i, k] * b[k, j])`", NULL},
+    {"@", "a matrix product is `matmul(a, b)`, or in index notation `[i, j] => sum(k: a[i, k] * b[k, j])`", NULL},
     {"?", "a choice is written `if c then a else b`", NULL},
     {"`", "names are written without quotes", NULL},
     {"+=", "write the sum out, `x = x + …`", NULL},

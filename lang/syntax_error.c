@@ -342,7 +342,9 @@ static void general_case(const Case *c) {
   DiagSink *s = c->p->sink;
   Span at = at_end(c) ? c->p->end : c->t.span; /* not the empty line after the text */
   Diag *d;
-  if (c->t.starts) d = diag_add(s, DIAG_UNEXPECTED, at, "no statement begins with %s", found(c));
+  bool after = c->p->last.kind == T_RBRACE && c->t.starts && accepts(c, T_NEWLINE);
+  if (after) d = diag_add(s, DIAG_UNEXPECTED, at, "expected the end of the line or `;`, found %s", found(c));
+  else if (c->t.starts) d = diag_add(s, DIAG_UNEXPECTED, at, "no statement begins with %s", found(c));
   else if (what) d = diag_add(s, DIAG_UNEXPECTED, at, "expected %s, found %s", what, found(c));
   else d = diag_add(s, DIAG_UNEXPECTED, at, "did not expect %s here", found(c));
   if (help) diag_help(d, "%s", help);
