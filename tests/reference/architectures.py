@@ -337,4 +337,53 @@ def kalman():
     return base.learn(t, net, sgd(net, 0.02), lambda b: -f(b["z"])[0].mean(), lambda d: dict(zip(("likelihood", "result"), f(d["z"]))))
 
 
-TRAININGS = [maml, sam, moe, llama, mamba, s4, crf, gat, langevin, sampling, kalman]
+class Attentive(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encode, self.again = nn.GRU(3, 4, batch_first=True), nn.LSTM(4, 4, batch_first=True)
+        self.query, self.key = nn.Linear(4, 3, bias=False), nn.Linear(4, 3, bias=False)
+        self.score = nn.Parameter(3 * torch.randn(3))
+        self.cell, self.gate, self.head = nn.LSTMCell(6, 4), nn.GRUCell(4, 4), nn.Linear(8, 2)
+
+    def forward(self, x, y):
+        h, last = self.encode(torch.roll(x, 1, 1))
+        z, _ = self.again(h, (last, 0.5 * last))
+        keys, g, c, out = 4 * self.key(z), last[0], torch.zeros_like(last[0]), []
+        for s in range(4):
+            p = (torch.tanh(keys + self.query(g)[:, None]) @ self.score).softmax(1)
+            seen = (p[..., None] * z).sum(1)
+            before = y[:, s - 1] if s else torch.zeros_like(y[:, 0])
+            g, c = self.cell(torch.cat([before, seen], 1), (g, c))
+            turned = self.gate(seen, g)
+            scale = 1 + seen.std(1, keepdim=True) + seen.var(1, keepdim=True, correction=0)
+            out.append(self.head(torch.cat([turned, seen], 1)) / scale)
+        return torch.stack(out, 1)
+
+
+def attentive():
+    """Muon as PyTorch has it, but that its iterations are not rounded to bfloat16."""
+    t = Training(55)
+    net = t.model("net", Attentive())
+    t.normal("x", 5, 3), t.normal("y", 4, 2), t.uniform("t", 4, 2)
+    t.start()
+    muon = torch.optim.Muon([
+        {"params": [net.query.weight]},
+        {"params": [net.key.weight], "nesterov": False, "weight_decay": 0.0},
+        {"params": [net.head.weight], "momentum": 0.9},
+        {"params": [net.cell.weight_ih], "lr": 0.01}], 0.02)
+    there = {id(p) for group in muon.param_groups for p in group["params"]}
+    others = torch.optim.SGD([p for n, p in net.named_parameters() if id(p) not in there], 0.1)
+    narrow = torch.bfloat16
+    for b in t.batches():
+        net.zero_grad()
+        base.bce(net(b["x"], b["y"]), b["t"], pos_weight=torch.tensor(1.5).to(base.REAL)).backward()
+        t.gradients("net")
+        torch.bfloat16 = base.REAL
+        muon.step()
+        torch.bfloat16 = narrow
+        others.step()
+    t.got["value/result"] = net(t.data["x"], t.data["y"]).detach().numpy()
+    return t
+
+
+TRAININGS = [maml, sam, moe, llama, mamba, s4, crf, gat, langevin, sampling, kalman, attentive]
