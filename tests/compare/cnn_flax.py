@@ -12,9 +12,9 @@ from flax import nnx
 class Cnn(nnx.Module):
     def __init__(self, rngs):
         self.conv1 = nnx.Conv(1, 16, (3, 3), rngs=rngs)
-        self.norm1 = nnx.BatchNorm(16, rngs=rngs)
+        self.norm1 = nnx.BatchNorm(16, momentum=0.9, rngs=rngs)
         self.conv2 = nnx.Conv(16, 32, (3, 3), rngs=rngs)
-        self.norm2 = nnx.BatchNorm(32, rngs=rngs)
+        self.norm2 = nnx.BatchNorm(32, momentum=0.9, rngs=rngs)
         self.fc1 = nnx.Linear(512, 64, rngs=rngs)
         self.fc2 = nnx.Linear(64, 10, rngs=rngs)
 
