@@ -209,6 +209,13 @@ static int level_after(Scheduler *sc, const Kernel *k, const Member *d, const Me
   return m->level;
 }
 
+/* Of sums over positions, which nobody in the kernel reads, the simplest first: so kernels that the derivative made
+ * in one order or another are the same. */
+static bool goes_before(const Member *m, const Member *other) {
+  if (m->level != other->level) return m->level < other->level;
+  return m->summed && other->summed && expr_size(m->node->body) < expr_size(other->node->body);
+}
+
 void set_levels(Scheduler *sc, Kernel *k) {
   for (int i = 0; i < k->members.n; i++) {
     Member *d = &k->members.at[i];
@@ -221,7 +228,7 @@ void set_levels(Scheduler *sc, Kernel *k) {
     }
   }
   for (int i = 1; i < k->members.n; i++) /* stable, and short */
-    for (int j = i; j > 0 && k->members.at[j].level < k->members.at[j - 1].level; j--) {
+    for (int j = i; j > 0 && goes_before(&k->members.at[j], &k->members.at[j - 1]); j--) {
       Member m = k->members.at[j];
       k->members.at[j] = k->members.at[j - 1];
       k->members.at[j - 1] = m;
