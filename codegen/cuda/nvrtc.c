@@ -92,7 +92,7 @@ static void append(Nvrtc *n, Program p, Buf *out, int (*size)(Program, size_t *)
   if (!get(p, text)) buf_write(out, text, bytes);
 }
 
-const char *nvrtc_translate(Nvrtc *n, const char *text, const char *arch, Buf *code, Buf *log) {
+const char *nvrtc_translate(Nvrtc *n, const char *text, const char *arch, Buf *code, Buf *ptx, Buf *log) {
   Program p;
   const char *options[] = {arena_printf(n->arena, "--gpu-architecture=%s", arch), "-default-device", "--std=c++17",
                            "-w", "--ptxas-options=-v"};
@@ -107,7 +107,9 @@ const char *nvrtc_translate(Nvrtc *n, const char *text, const char *arch, Buf *c
     error = arena_printf(n->arena, "NVRTC refuses the kernels for %s: %.1500s", arch, said.text ? said.text : "");
   else if (machine) append(n, p, code, n->GetCUBINSize, n->GetCUBIN);
   else append(n, p, code, n->GetPTXSize, n->GetPTX);
-  if (!error && code->n == before) error = arena_printf(n->arena, "NVRTC made nothing for %s", arch);
+  if (!error && ptx) append(n, p, ptx, n->GetPTXSize, n->GetPTX);
+  if (!error && (code->n == before || (ptx && ptx->n == 0)))
+    error = arena_printf(n->arena, "NVRTC made nothing for %s", arch);
   if (said.text) buf_puts(log, said.text);
   buf_free(&said);
   n->DestroyProgram(&p);

@@ -14,8 +14,9 @@ void nvrtc_close(Nvrtc *n);
 int nvrtc_version(const Nvrtc *n); /* 1000 * major + minor */
 
 /* Translates for an architecture: `sm_90a` gives machine code, `compute_80` PTX, which drivers translate for what
- * came later. What the assembler says of each kernel (registers, spills) is appended to log. NULL, or a sentence. */
-const char *nvrtc_translate(Nvrtc *n, const char *text, const char *arch, Buf *code, Buf *log);
+ * came later. Where ptx is not NULL, sm_80 gives the PTX of compute_80, too, which costs nothing. What the assembler
+ * says of each kernel (registers, spills) is appended to log. NULL, or a sentence. */
+const char *nvrtc_translate(Nvrtc *n, const char *text, const char *arch, Buf *code, Buf *ptx, Buf *log);
 
 typedef struct CudaUse { /* of a kernel, as the assembler says it */
   const char *symbol;

@@ -6,13 +6,14 @@
 
 typedef struct CudaJob {
   const char *text, *arch;
-  const char *code; /* out: what nvrtc_translate makes; NULL after a failure */
-  size_t n_code;
+  bool wants_ptx;
+  const char *code, *ptx; /* out: what nvrtc_translate makes; NULL after a failure */
+  size_t n_code, n_ptx;
   const char *log, *error; /* out: what the assembler says; a sentence or NULL */
 } CudaJob;
 typedef Vec(CudaJob) CudaJobs;
 
-/* Does them all, `processes` at a time, 0: as many as there are processors. What comes out does not depend on how
+/* Does them all, the longest texts first, `processes` at a time, 0: as many as there are processors. What comes out does not depend on how
  * many. */
 void cuda_translate(Arena *a, Nvrtc *n, CudaJobs jobs, int processes);
 

@@ -30,6 +30,7 @@ static const char *cached_path(Arena *a, const Nvrtc *n, const char *text, const
 typedef struct Wanted { /* a text for an architecture, in the order of the program's table */
   const char *path;     /* in the cache, or NULL */
   int job;              /* that makes it; -1: it was kept */
+  bool beside;          /* it is the PTX beside the job's machine code */
 } Wanted;
 
 typedef struct Translation {
@@ -41,14 +42,24 @@ typedef struct Translation {
   Compilation *compilation;
 } Translation;
 
+/* A job that has the PTX beside its machine code, or a new one. */
+static void find_job(Translation *t, Wanted *w, const char *text, const char *arch) {
+  for (int i = 0; i < t->jobs.n && arch == ptx; i++) {
+    CudaJob *job = &t->jobs.at[i];
+    if (job->text != text || strcmp(strchr(job->arch, '_'), strchr(ptx, '_')) != 0) continue;
+    w->job = i;
+    w->beside = job->wants_ptx = true;
+    return;
+  }
+  w->job = t->jobs.n;
+  vec_push(t->arena, &t->jobs, (CudaJob){.text = text, .arch = arch});
+}
+
 static void want(Translation *t, const char *text, const char *arch) {
   char *code = NULL;
   size_t bytes = 0;
-  Wanted w = {cached_path(t->arena, t->nvrtc, text, arch), -1};
-  if (!w.path || access(w.path, R_OK) || input_read(t->arena, w.path, &code, &bytes)) {
-    w.job = t->jobs.n;
-    vec_push(t->arena, &t->jobs, (CudaJob){.text = text, .arch = arch});
-  }
+  Wanted w = {.path = cached_path(t->arena, t->nvrtc, text, arch), .job = -1};
+  if (!w.path || access(w.path, R_OK) || input_read(t->arena, w.path, &code, &bytes)) find_job(t, &w, text, arch);
   vec_push(t->arena, &t->wanted, w);
   vec_push(t->arena, &t->compilation->images, (NnrtCudaImage){.arch = arch, .code = code, .n_code = (int64_t)bytes});
 }
@@ -72,9 +83,10 @@ static const char *make_wanted(Translation *t) {
     if (w->job < 0) continue;
     const CudaJob *job = &t->jobs.at[w->job];
     if (job->error) return job->error;
-    t->compilation->images.at[i].code = job->code;
-    t->compilation->images.at[i].n_code = (int64_t)job->n_code;
-    if (w->path) output_write(t->arena, w->path, job->code, job->n_code);
+    NnrtCudaImage *image = &t->compilation->images.at[i];
+    image->code = w->beside ? job->ptx : job->code;
+    image->n_code = (int64_t)(w->beside ? job->n_ptx : job->n_code);
+    if (w->path) output_write(t->arena, w->path, image->code, (size_t)image->n_code);
   }
   return NULL;
 }

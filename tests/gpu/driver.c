@@ -121,7 +121,7 @@ void device_describe(void) {
 
 const char *device_load(Arena *a, const char *text, void **module) {
   Buf code = {0}, log = {0};
-  const char *error = nvrtc_translate(gpu.nvrtc, text, gpu.arch, &code, &log);
+  const char *error = nvrtc_translate(gpu.nvrtc, text, gpu.arch, &code, NULL, &log);
   int status = error ? 0 : gpu.cuModuleLoadData(module, code.text);
   buf_free(&code);
   buf_free(&log);
