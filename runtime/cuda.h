@@ -35,7 +35,8 @@ enum { NNRT_CUDA_ARGUMENTS = 4000 }; /* of a kernel, 8 bytes each: the driver ta
 
 #define NNRT_CUDA_IMAGE_FIELDS(F)                                                                                    \
   F(STRING, arch, ) /* sm_90a: machine code; compute_80: PTX, which the driver translates */                         \
-  F(BYTES, code, )
+  F(BYTES, code, )                                                                                                   \
+  F(INT, version, ) /* of the NVRTC that made it: 1000 * major + 10 * minor */
 
 #define NNRT_CUDA_FIELDS(F)                                                                                          \
   F(TABLES, images, NnrtCudaImage) /* the best first; one architecture's follow each other, each has some kernels */ \

@@ -74,7 +74,7 @@ const char *nvrtc_open(Arena *a, const char *path, Nvrtc **out) {
     dlclose(library);
     return "the library that was loaded as NVRTC lacks functions of it; version 12 or 13 is needed";
   }
-  n->version = 1000 * major + minor;
+  n->version = 1000 * major + 10 * minor;
   *out = n;
   return NULL;
 }

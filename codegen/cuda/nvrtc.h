@@ -11,7 +11,7 @@ typedef struct Nvrtc Nvrtc;
  * it. NULL, or a sentence that says what to install. */
 const char *nvrtc_open(Arena *a, const char *path, Nvrtc **out);
 void nvrtc_close(Nvrtc *n);
-int nvrtc_version(const Nvrtc *n); /* 1000 * major + minor */
+int nvrtc_version(const Nvrtc *n); /* 1000 * major + 10 * minor, as drivers say theirs */
 
 /* Translates for an architecture: `sm_90a` gives machine code, `compute_80` PTX, which drivers translate for what
  * came later. Where ptx is not NULL, sm_80 gives the PTX of compute_80, too, which costs nothing. What the assembler

@@ -61,7 +61,8 @@ static void want(Translation *t, const char *text, const char *arch) {
   Wanted w = {.path = cached_path(t->arena, t->nvrtc, text, arch), .job = -1};
   if (!w.path || access(w.path, R_OK) || input_read(t->arena, w.path, &code, &bytes)) find_job(t, &w, text, arch);
   vec_push(t->arena, &t->wanted, w);
-  vec_push(t->arena, &t->compilation->images, (NnrtCudaImage){.arch = arch, .code = code, .n_code = (int64_t)bytes});
+  vec_push(t->arena, &t->compilation->images,
+           (NnrtCudaImage){.arch = arch, .code = code, .n_code = (int64_t)bytes, .version = nvrtc_version(t->nvrtc)});
 }
 
 static void want_all(Translation *t, const char *list) {

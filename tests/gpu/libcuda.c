@@ -11,6 +11,7 @@
  *   SIMULATED_KERNEL=N    the Nth kernel fails while it runs, and the device is of no use after it
  *   SIMULATED_MEMORY=N    bytes that the device has
  *   SIMULATED_ARCH=NN     its version; 90
+ *   SIMULATED_DRIVER=N    its CUDA, 1000 * major + 10 * minor: it takes no code
  *   SIMULATED_COUNT=FILE  is told how often what was called */
 #define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
@@ -25,7 +26,15 @@
 #include "tests/gpu/streams.h"
 #include "tests/gpu/translate.h"
 
-enum { INVALID = 1, OUT_OF_MEMORY = 2, NO_BINARY = 209, NOT_FOUND = 500, NOT_READY = 600, FAILED = 719 };
+enum {
+  INVALID = 1,
+  OUT_OF_MEMORY = 2,
+  NO_BINARY = 209,
+  UNSUPPORTED = 222,
+  NOT_FOUND = 500,
+  NOT_READY = 600,
+  FAILED = 719
+};
 enum { PAGE = 4096, POISON = 0xff, MOST_THREADS = 1024, MOST_ARGUMENTS = NNRT_CUDA_ARGUMENTS };
 enum { USUAL_SHARED = 48 << 10, MOST_SHARED = 99 << 10, MOST_SHARED_90 = 227 << 10 };
 
@@ -254,7 +263,7 @@ int cuDeviceGetName(char *name, int n, int device) {
 
 int cuDriverGetVersion(int *version);
 int cuDriverGetVersion(int *version) {
-  *version = 0; /* of no driver */
+  *version = (int)setting("SIMULATED_DRIVER", 0); /* 0: of no driver */
   return 0;
 }
 
@@ -273,6 +282,7 @@ int cuGetErrorString(int status, const char **text) {
   *text = status == OUT_OF_MEMORY ? "out of memory"
           : status == FAILED      ? "a failure that was asked for"
           : status == NO_BINARY   ? "no kernel image"
+          : status == UNSUPPORTED ? "unsupported version"
                                   : "invalid value";
   return 0;
 }
@@ -281,6 +291,7 @@ int cuGetErrorString(int status, const char **text) {
 
 int cuModuleLoadData(void **module, const void *image);
 int cuModuleLoadData(void **module, const void *image) {
+  if (getenv("SIMULATED_DRIVER")) return UNSUPPORTED;
   const char *error = simulated_load(image, strlen(image), module);
   if (error) fprintf(stderr, "simulated driver: %s\n", error);
   return error ? NO_BINARY : 0;
