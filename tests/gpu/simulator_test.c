@@ -9,6 +9,8 @@
  *   shapes   kernels of one text, that differ in numbers
  *   units    products for units that multiply matrices, by every way in which an operand comes
  *   groups   the same by groups of warps, as sm_90a has them
+ *   halves   a product whose factors are rounded
+ *   shares   a product whose K is cut into slices
  *   columns  long rows of few positions
  *   scatters sums at data indices
  *   sorts    rows that a block puts in order
@@ -254,6 +256,25 @@ static void halves(Choice *c) {
   arena_free(a);
 }
 
+/* A product of few results and a long K, of whose slices multiprocessors make parts. */
+static void shares(Choice *c) {
+  char error[256] = "";
+  const char *text = "graph t\n%0 = input x : f32[40, 48, 70]\n%1 = input w : f32[40, 48, 50]\n"
+                     "%2 = input b : f32[50]\n%3 = comp f32[70, 50] [i0, i1] sum(r0 < 40, r1 < 48: mul(%0[r0, r1, "
+                     "i0], %1[r0, r1, i1]))\n"
+                     "%4 = comp f32[70, 50] [i0, i1] max(add(%3[i0, i1], %2[i1]), 0)\noutput y = %4\n";
+  int parts = 0;
+  if (!take(c)) return;
+  Arena *a = arena_new();
+  Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+  if (!g) ice("%s", error);
+  KernelRun how = how_to(c);
+  note(c, "shares", kernel_run(g, &how));
+  for (int i = 0; i < g->nodes.n; i++) parts += g->nodes.at[i]->kind == NODE_comp && g->nodes.at[i]->rank == 3;
+  note(c, "shares", parts == 1 ? NULL : "the product is not summed in parts");
+  arena_free(a);
+}
+
 static void groups(Choice *c) {
   c->on_90a = true;
   units(c);
@@ -431,23 +452,11 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs},
-               {"rows", rows},
-               {"cases", cases},
-               {"products", products},
-               {"units", units},
-               {"groups", groups},
-               {"halves", halves},
-               {"ties", ties},
-               {"attention", attention},
-               {"flows", flows},
-               {"group_flows", flows_of_groups},
-               {"shapes", shapes},
-               {"angles", angles},
-               {"columns", columns},
-               {"scatters", scatters},
-               {"sorts", sorts},
-               {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs}, {"rows", rows},           {"cases", cases},     {"products", products},
+               {"units", units},   {"groups", groups},       {"halves", halves},   {"shares", shares},
+               {"ties", ties},     {"attention", attention}, {"flows", flows},     {"group_flows", flows_of_groups},
+               {"shapes", shapes}, {"angles", angles},       {"columns", columns}, {"scatters", scatters},
+               {"sorts", sorts},   {"random", random_graphs}};
   if (argc > 1 && !strcmp(argv[1], "kinds")) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) printf("%s\n", kinds[i].name);
     return 0;
