@@ -1,6 +1,7 @@
 /* contraction.c - sums of products in tiles: a block has a tile of the result, each of its 16 x 16 threads some rows
- * and columns of it, 16 apart, in registers. Slices of K come through shared memory, read through the operands' own
- * maps and guards, so a convolution is a product like any other. The maps after it are applied in registers.
+ * and columns of it in registers. Slices of K come through shared memory, read through the operands' own maps and
+ * guards, so a convolution is a product like any other. Results go through shared memory, too: the maps after the
+ * product are applied to neighbours in memory, in a loop and not once for each of a thread's registers.
  *
  * Tiles are chosen by a model, not by trying: multiplications against loads from shared memory, and how full the last
  * round of blocks is. */

@@ -4,7 +4,7 @@
  * A block has a tile of the result, each of its warps a part of it in registers. Slices of K of both operands come
  * through a ring of stages in shared memory, in rows of 128 bytes whose 16-byte chunks are exchanged (nn_chunk),
  * while those before are multiplied. However they come (slice.h), a convolution and an operand that fusion made are
- * products like any other. The maps after it are applied in registers.
+ * products like any other. The maps after it are contraction.c's.
  *
  * Tiles are chosen by a model: products against what the tile's edges bring, as often as blocks take turns. Layout of
  * fragments: PTX ISA, mma.m16n8k16 and m16n8k8; ring and exchange of chunks as in CUTLASS (Kerr and others 2017). */
