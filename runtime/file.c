@@ -17,6 +17,9 @@ static int cannot_read(NnrtError *e, const char *path) {
   return nnrt_fail(e, NNRT_EDATA, "%s: cannot be read: %s", path, strerror(errno));
 }
 
+/* /dev/zero and its like give bytes until memory ends; a terminal is a device too, and has an end. */
+static bool is_endless(int fd, const struct stat *st) { return S_ISCHR(st->st_mode) && !isatty(fd); }
+
 /* All of a pipe or a terminal, into memory that doubles. */
 static int read_stream(NnrtFile *f, int fd, const char *path, NnrtError *e) {
   size_t room = 1 << 16, n = 0;
@@ -62,6 +65,7 @@ int nnrt_file_open(NnrtFile *f, const char *path, NnrtError *e) {
   int status;
   if (fstat(fd, &st) != 0) status = cannot_read(e, path);
   else if (S_ISDIR(st.st_mode)) status = nnrt_fail(e, NNRT_EDATA, "%s: is a folder, not a file", path);
+  else if (is_endless(fd, &st)) status = nnrt_fail(e, NNRT_EDATA, "%s: is a device, not a file", path);
   else if (S_ISREG(st.st_mode) && (st.st_size > 0 || strncmp(path, "/proc/", 6) != 0))
     status = open_regular(f, fd, (size_t)st.st_size, path, e);
   else status = read_stream(f, fd, path, e);
