@@ -3,8 +3,8 @@
  *
  * A fold is a run like another, in the folder `fold3` of the run's. When it is over, the weights that it keeps (those
  * of the best epoch under `stop when`, else the last) are measured on its examples, which gives a line of the run's
- * logs. The run's best.safetensors leads to the weights of the best fold. A run that is resumed goes through all folds
- * again: of one that is finished only the measuring is left to do, so that nothing else need be remembered. */
+ * logs. The run's best.safetensors leads to the weights of the best fold. A run that is resumed goes through all
+ * folds again: of one that is finished only the measuring is left to do, so that nothing else need be remembered. */
 #include "runtime/training.h"
 #include "runtime/file.h"
 
@@ -236,8 +236,7 @@ static int report(const Folds *f) {
 
 static int open_run(Folds *f, NnrtRunDir *resumed) {
   const NnrtCli *c = f->t->cli;
-  if (!resumed)
-    return nnrt_rundir_create(&f->run, c->program->name, nnrt_cli_text(c, NNRT_OPT_RUN_DIR), f->t->error);
+  if (!resumed) return nnrt_rundir_create(&f->run, c->program->name, nnrt_cli_text(c, NNRT_OPT_RUN_DIR), f->t->error);
   char path[4096];
   f->run = *resumed;
   *resumed = (NnrtRunDir){0};

@@ -457,8 +457,7 @@ int nnrt_training_run(NnrtTraining *t, NnrtSafetensors *resumed) {
   if (status != NNRT_OK) return status;
   nnrt_progress_start(&t->progress, quiet, t->by_steps ? 0 : t->epochs, t->steps, t->step);
   if (t->cli->program->n_train > 1) nnrt_progress_say(&t->progress, "training %s", t->table->name);
-  if (t->fold)
-    nnrt_progress_say(&t->progress, "fold %lld of %lld", (long long)t->fold, (long long)t->table->folds);
+  if (t->fold) nnrt_progress_say(&t->progress, "fold %lld of %lld", (long long)t->fold, (long long)t->table->folds);
   describe(t);
   if (resumed && t->step >= t->steps && !t->fold)
     nnrt_progress_say(&t->progress, "nothing is left to do: %lld steps are made, %lld were asked for; %s goes on",

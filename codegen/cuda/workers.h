@@ -13,8 +13,8 @@ typedef struct CudaJob {
 } CudaJob;
 typedef Vec(CudaJob) CudaJobs;
 
-/* Does them all, the longest texts first, `processes` at a time, 0: as many as there are processors. What comes out does not depend on how
- * many. */
+/* Does them all, the longest texts first, `processes` at a time, 0: as many as there are processors. What comes out
+ * does not depend on how many. */
 void cuda_translate(Arena *a, Nvrtc *n, CudaJobs jobs, int processes);
 
 #endif

@@ -111,9 +111,7 @@ static int64_t rank_of(uint64_t seed, int64_t n, int64_t place) {
 
 static void folds(void **state) {
   (void)state;
-  static const struct {
-    int64_t n, folds;
-  } cases[] = {{2, 2}, {7, 7}, {10, 3}, {97, 5}, {100, 10}};
+  static const struct { int64_t n, folds; } cases[] = {{2, 2}, {7, 7}, {10, 3}, {97, 5}, {100, 10}};
   const NnrtData table = {.name = "d"};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     int64_t n = cases[c].n, all = cases[c].folds;
@@ -142,9 +140,12 @@ static void folds(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),   cmocka_unit_test(keys),
-                                     cmocka_unit_test(uniform),         cmocka_unit_test(shuffle),
-                                     cmocka_unit_test(shuffle_is_fair), cmocka_unit_test(split),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),
+                                     cmocka_unit_test(keys),
+                                     cmocka_unit_test(uniform),
+                                     cmocka_unit_test(shuffle),
+                                     cmocka_unit_test(shuffle_is_fair),
+                                     cmocka_unit_test(split),
                                      cmocka_unit_test(folds)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
