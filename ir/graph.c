@@ -369,14 +369,35 @@ static void renew_operands(Renewal *r, Node *n) {
   r->changed |= r->forwarded;
 }
 
+typedef struct SizeUse {
+  const DimAtom *symbol;
+  bool found;
+} SizeUse;
+
+static void compare_symbol(void *cx, DimAtom *symbol) {
+  SizeUse *u = cx;
+  u->found |= symbol == u->symbol;
+}
+
+/* Is the size needed, and no live input says it? */
+static bool lacks_size(const Graph *g, const DimAtom *symbol) {
+  SizeUse all = {.symbol = symbol}, inputs = all;
+  for (int i = 0; i < g->requires.n; i++) dim_symbols(g->requires.at[i].slack, compare_symbol, &all);
+  for (int i = 0; i < g->nodes.n; i++) {
+    const Node *n = g->nodes.at[i];
+    if (n->mark == LIVE) node_symbols(n, compare_symbol, n->kind == NODE_input ? &inputs : &all);
+  }
+  return all.found && !inputs.found;
+}
+
 /* An input that nothing reads may still be the one that tells how large something is. */
 static bool says_a_size(const Graph *g, const Node *n) {
-  bool says = false;
-  for (int i = 0; n->kind == NODE_input && i < n->rank; i++) {
-    const DimAtom *s = dim_is_const(n->shape[i], NULL) ? NULL : dim_as_symbol(n->shape[i]);
-    says = says || (!dim_is_const(n->shape[i], NULL) && s != g->batch);
+  for (int i = 0; n->kind == NODE_input && n->mark == DEAD && i < n->rank; i++) {
+    DimAtom *s = NULL;
+    int64_t scale, rest;
+    if (dim_is_line(n->shape[i], &scale, &s, &rest) && s != g->batch && lacks_size(g, s)) return true;
   }
-  return says;
+  return false;
 }
 
 bool graph_renew(Graph *g) {

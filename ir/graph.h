@@ -181,6 +181,12 @@ Form *carry_row_written(Ir *ir, const Node *carry, Form *t);
 /* Calls f for each node that n depends on directly (reads in the body and in forms, in[]); may repeat. */
 void node_operands(const Node *n, void (*f)(void *cx, Node *operand), void *cx);
 
+/* Visits the open dimensions that a node's shape, reductions and body mention, or a dim: one as often as it stands
+ * there. */
+typedef void SymbolVisit(void *cx, DimAtom *symbol);
+void node_symbols(const Node *n, SymbolVisit *visit, void *cx);
+void dim_symbols(const Dim *d, SymbolVisit *visit, void *cx);
+
 /* Makes g->nodes again from what outputs and stores need, in topological order, ids renewed. Every node whose
  * `forward` is set is replaced by it in all reads and operands (chains are followed). Resets forward and mark.
  * Returns whether anything changed. Passes build new nodes with the builders above, set forward, and call this. */
