@@ -87,7 +87,6 @@ const char *foreign_help(Str name) {
        "a loop that runs N times is `for i in N { … }`; an index runs over its dimension by itself"},
       {" Dense ", "it is called `Linear(IN, OUT)`, without an activation"},
       {" zeros ones full zeros_like ones_like empty ", "a tensor of one value is `[i < N] => 0.0`"},
-      {" eye ", "write `[i < N, j < N] => if i == j then 1.0 else 0.0`"},
       {" chunk ", "`split(x, N // 4)` gives four parts of a dimension N: what it takes is the size of a part"},
       {" gather index_select take ", "elements are picked by indices: `[b] => x[b, k[b]]`"},
       {" einsum mm bmm ", "index notation is the language's own: `[i, j] => sum(k: a[i, k] * b[k, j])`"},

@@ -17,7 +17,7 @@ static const Part *part_of(const Scheduler *sc, const Node *n) {
     const Part *p = schedule_part(sc->s, n);
     if (p || sc->after[n->id].n != 1) return p;
     const Node *reader = sc->after[n->id].at[0];
-    if (reader->kind != NODE_comp || reader->reducer != RED_none || reader->rank != n->rank) return NULL;
+    if (!node_is_map(reader) || reader->rank != n->rank) return NULL;
     n = reader;
   }
 }

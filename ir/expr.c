@@ -163,9 +163,8 @@ bool expr_is_number(const Expr *e, double v) {
   return expr_is_const(e, &x) && x == v;
 }
 
-static bool is_guarded(const Expr *e) {
-  return expr_is_op(e, OP_select) && expr_is_number(e->arg[2], 0);
-} /* select(p, a, 0) */
+/* select(p, a, 0) */
+static bool is_guarded(const Expr *e) { return expr_is_op(e, OP_select) && expr_is_number(e->arg[2], 0); }
 
 /* ---- operations ---- */
 

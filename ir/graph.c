@@ -356,9 +356,7 @@ static void rewrite_operands(Renewal *r, Node *n) {
 /* What takes an operand's place has its type and shape. */
 static void check_forward(void *cx, Node *n) {
   Node *to = resolve(n);
-  bool same = to->dtype == n->dtype && to->rank == n->rank;
-  for (int i = 0; same && i < n->rank; i++) same = to->shape[i] == n->shape[i];
-  if (!same) ice("graph_renew: node %d is replaced by node %d of another shape", n->id, to->id);
+  if (!node_same_type(to, n)) ice("graph_renew: node %d is replaced by node %d of another shape", n->id, to->id);
   ((Renewal *)cx)->forwarded |= to != n;
 }
 

@@ -432,8 +432,8 @@ static void mark_readers_of_kernel(Scheduler *sc, const Kernel *k, bool *candida
 }
 
 /* The nodes that the rules can take into k: what its members read, what reads them, and, for maps and reductions that
- * share a read, what else reads their operands; for small sums of columns what else reads
- * what one kernel made. Of one value or of none at all, any. */
+ * share a read, what else reads their operands; for small sums of columns what else reads what one kernel made. Of
+ * one value or of none at all, any. */
 static void mark_candidates(Scheduler *sc, const Kernel *k, bool *candidate) {
   memset(candidate, k->ngrid == 0, sizeof *candidate * (size_t)sc->n);
   for (int m = 0; m < k->members.n; m++) {

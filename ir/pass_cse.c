@@ -91,9 +91,8 @@ static Node *paired(Node *n) { return n->forward ? n->forward : n; }
 static Node *carry_for(const Pairing *p, const Node *c) {
   for (int i = p->to->first; i <= p->to->last; i++) {
     Node *to = p->g->nodes.at[i];
-    bool same = to->kind == NODE_carry && !to->mark && to->dtype == c->dtype && to->rank == c->rank &&
-                to->axis == c->axis && to->down == c->down && to->counts == c->counts;
-    for (int d = 0; same && d < c->rank; d++) same = to->shape[d] == c->shape[d];
+    bool same = to->kind == NODE_carry && !to->mark && node_same_type(to, c) && to->axis == c->axis &&
+                to->down == c->down && to->counts == c->counts;
     bool inner = scan_holds(p->from, c->in[0]); /* the first value of a loop inside: looked at afterwards */
     if (!same || (to->in[0] != c->in[0] && !inner)) continue;
     to->mark = 1;

@@ -179,7 +179,7 @@ static bool takes_turns(Layout *s, const Node *w, const Node *part) {
 static const Node *finished(Layout *s, const Node *n) {
   for (int i = n->id + 1; i < s->g->nodes.n; i++) {
     const Node *map = s->g->nodes.at[i];
-    if (map->kind != NODE_comp || map->reducer != RED_none) continue;
+    if (!node_is_map(map)) continue;
     ExprList reads = node_reads(s->scratch, map);
     for (int r = 0; r < reads.n; r++)
       if (reads.at[r]->node == n && read_is_identity(s->g, map, reads.at[r])) return map;
@@ -194,8 +194,7 @@ static bool are_beside(Layout *s, const Node *n, const Contraction *c, const Nod
   other = finished(s, other);
   for (int i = n->id + 1; i < s->g->nodes.n; i++) {
     const Node *w = s->g->nodes.at[i];
-    if (w->kind == NODE_comp && w->reducer == RED_none && takes_turns(s, w, n) && takes_turns(s, w, other))
-      return true;
+    if (node_is_map(w) && takes_turns(s, w, n) && takes_turns(s, w, other)) return true;
   }
   return false;
 }

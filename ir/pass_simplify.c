@@ -30,11 +30,6 @@ static Node *current(Node *n) {
   return n;
 }
 
-static bool is_value(const Expr *e, double v) {
-  double x;
-  return expr_is_const(e, &x) && x == v;
-}
-
 /* The node that e reads, if it is a comp of this reducer. */
 static Node *read_of(const Expr *e, Reducer r) {
   if (e->kind != EXPR_READ) return NULL;
@@ -100,7 +95,7 @@ static void collect_factors(Simplify *s, Expr *e, bool inverse, Factors *out) {
   } else if (expr_is_op(e, OP_neg)) {
     vec_push(s->scratch, out, (Factor){expr_real(s->ir, e->dtype, -1), false});
     collect_factors(s, e->arg[0], inverse, out);
-  } else if (!is_value(e, 1)) vec_push(s->scratch, out, (Factor){e, inverse});
+  } else if (!expr_is_number(e, 1)) vec_push(s->scratch, out, (Factor){e, inverse});
 }
 
 static Expr *product(Simplify *s, DType t, const Factors *f) {
@@ -190,14 +185,14 @@ static Expr *log_of_exp(Simplify *s, Expr *e) {
 
 /* e is x + 1, 1 + x: x; else NULL. */
 static Expr *less_one(Expr *e) {
-  if (expr_is_op(e, OP_add) && is_value(e->arg[0], 1)) return e->arg[1];
-  if (expr_is_op(e, OP_add) && is_value(e->arg[1], 1)) return e->arg[0];
-  return expr_is_op(e, OP_sub) && is_value(e->arg[1], -1) ? e->arg[0] : NULL;
+  if (expr_is_op(e, OP_add) && expr_is_number(e->arg[0], 1)) return e->arg[1];
+  if (expr_is_op(e, OP_add) && expr_is_number(e->arg[1], 1)) return e->arg[0];
+  return expr_is_op(e, OP_sub) && expr_is_number(e->arg[1], -1) ? e->arg[0] : NULL;
 }
 
 /* e is 1 - x: x; else NULL. */
 static Expr *one_minus(Expr *e) {
-  if (expr_is_op(e, OP_sub) && is_value(e->arg[0], 1)) return e->arg[1];
+  if (expr_is_op(e, OP_sub) && expr_is_number(e->arg[0], 1)) return e->arg[1];
   Expr *rest = less_one(e);
   return rest && expr_is_op(rest, OP_neg) ? rest->arg[0] : NULL;
 }
@@ -227,8 +222,8 @@ static Expr *log_near_one(Simplify *s, Expr *e) {
 /* exp(x) - 1 = expm1(x) */
 static Expr *exp_less_one(Simplify *s, Expr *e) {
   for (int k = 0; k < 2; k++) {
-    bool fits = expr_is_op(e, OP_add) ? is_value(e->arg[1 - k], -1)
-                                      : k == 0 && expr_is_op(e, OP_sub) && is_value(e->arg[1], 1);
+    bool fits = expr_is_op(e, OP_add) ? expr_is_number(e->arg[1 - k], -1)
+                                      : k == 0 && expr_is_op(e, OP_sub) && expr_is_number(e->arg[1], 1);
     if (fits && expr_is_op(e->arg[k], OP_exp)) return expr_op1(s->ir, OP_expm1, e->arg[k]->arg[0]);
   }
   return NULL;

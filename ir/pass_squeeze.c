@@ -148,17 +148,31 @@ static unsigned dimensions_of_one(const Node *n) {
 
 static bool repeats_another(const Node *n) { return n->nred == 0 && n->body->kind == EXPR_READ; }
 
-static void squeeze_node(Squeeze *s, Node *n) {
+static Node *carry_again(Squeeze *s, const Node *c) {
+  Dim **shape = NEW_ARRAY(s->scratch, Dim *, c->rank);
+  int rank = 0;
+  for (int d = 0; d < c->rank; d++)
+    if (!(s->lost[c->id] & 1u << d)) shape[rank++] = c->shape[d];
+  Node *again = graph_carry(s->g, c->dtype, rank, shape, c->axis, c->down, c->span);
+  again->name = c->name;
+  again->counts = c->counts;
+  return again;
+}
+
+/* n without what it has lost, or with its reads of what became small. */
+static void node_again(Squeeze *s, Node *n) {
   bool reads = n->body && reads_small(s, n);
   Expr *body = reads ? body_again(s, n) : n->body;
-  unsigned *lost = &s->lost[n->id];
-  if (n->kind == NODE_comp && !s->fixed[n->id]) *lost = unused_dimensions(s, n) | dimensions_of_one(n);
-  if (*lost) {
-    s->small[n->id] = comp_again(s, n, body, *lost);
-    s->repeats[n->id] = repeats_another(s->small[n->id]);
-  } else if (reads) {
-    n->forward = reader_again(s, n, body);
-  }
+  unsigned lost = s->lost[n->id];
+  if (lost) s->small[n->id] = n->kind == NODE_carry ? carry_again(s, n) : comp_again(s, n, body, lost);
+  else if (reads) n->forward = reader_again(s, n, body);
+}
+
+static void squeeze_node(Squeeze *s, Node *n) {
+  bool may = n->kind == NODE_comp && !s->fixed[n->id];
+  if (may) s->lost[n->id] = unused_dimensions(s, n) | dimensions_of_one(n);
+  node_again(s, n);
+  if (s->small[n->id]) s->repeats[n->id] = repeats_another(s->small[n->id]);
 }
 
 /* ---- loops: taken to be the same along every dimension that is no step, until it is seen that they are not ---- */
@@ -197,17 +211,6 @@ static bool look_again(Squeeze *s, const Scan *l, const Node *n) {
   return lose_less(s, n->in[0], of_first(n, s->lost[n->id])) || less;
 }
 
-static Node *carry_again(Squeeze *s, const Node *c) {
-  Dim **shape = NEW_ARRAY(s->scratch, Dim *, c->rank);
-  int rank = 0;
-  for (int d = 0; d < c->rank; d++)
-    if (!(s->lost[c->id] & 1u << d)) shape[rank++] = c->shape[d];
-  Node *again = graph_carry(s->g, c->dtype, rank, shape, c->axis, c->down, c->span);
-  again->name = c->name;
-  again->counts = c->counts;
-  return again;
-}
-
 static void close_again(Squeeze *s, const Scan *l, const Node *c) {
   Node *first = c->in[0];
   if (scan_holds(l, first)) first = s->small[first->id];
@@ -224,13 +227,7 @@ static void squeeze_loop(Squeeze *s, const Scan *l) {
     again = false;
     for (int i = l->first; i <= l->last; i++) again |= look_again(s, l, nodes[i]);
   }
-  for (int i = l->first; i <= l->last; i++) {
-    Node *n = nodes[i];
-    bool reads = n->body && reads_small(s, n);
-    Expr *body = reads ? body_again(s, n) : n->body;
-    if (s->lost[i]) s->small[i] = n->kind == NODE_carry ? carry_again(s, n) : comp_again(s, n, body, s->lost[i]);
-    else if (reads) n->forward = reader_again(s, n, body);
-  }
+  for (int i = l->first; i <= l->last; i++) node_again(s, nodes[i]);
   for (int i = l->first; i <= l->last; i++)
     if (nodes[i]->kind == NODE_carry && s->lost[i]) close_again(s, l, nodes[i]);
 }

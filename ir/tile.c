@@ -346,8 +346,5 @@ static bool is_simple(Graph *g, const Node *n, const Contraction *c) {
 }
 
 bool tiles_alike(Graph *g, const Node *n, const Contraction *c, const Node *other, const Contraction *d) {
-  if (n->rank != other->rank || n->dtype != other->dtype || !same_roles(c, d)) return false;
-  for (int i = 0; i < n->rank; i++)
-    if (n->shape[i] != other->shape[i]) return false;
-  return is_simple(g, n, c) && is_simple(g, other, d);
+  return node_same_type(n, other) && same_roles(c, d) && is_simple(g, n, c) && is_simple(g, other, d);
 }

@@ -42,8 +42,8 @@ static bool match_from(Match *m, int i) {
       if (!is_taken(m, theirs->n, j)) return false;
     return expr_at_slots(m->p->e->ir, m->other->c->b, m->at) == m->p->c->b;
   }
-  for (int j = i ? 1 : 0; j < (i ? own->n : 1);
-       j++) /* the first are the same: between its values all steps are equal */
+  /* The first are the same: between its values all steps are equal. */
+  for (int j = i ? 1 : 0; j < (i ? own->n : 1); j++)
     if (own->extent[j] == theirs->extent[i] && !is_taken(m, i, j) && match_as(m, i, j, 0)) return true;
   if (!i || !dim_is_const(theirs->extent[i], &values) || values > MOST_VALUES) return false;
   for (int64_t v = 0; v < values; v++)

@@ -232,8 +232,8 @@ static int64_t place_results(Groups *x, int tiles) {
 void warpgroup_text(Product *p) {
   Text *t = p->t;
   Groups x = groups_of(p);
-  int left = x.stages * p->tile_m * ROW
-  , tiles = BARRIERS + left + x.stages * p->tile_n * ROW;
+  int left = x.stages * p->tile_m * ROW;
+  int tiles = BARRIERS + left + x.stages * p->tile_n * ROW;
   find_ways(&x);
   t->how.products = STEPS;
   t->how.stays = true;
