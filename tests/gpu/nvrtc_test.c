@@ -1,14 +1,15 @@
-/* nvrtc_test.c - nvrtc_test [-c|-l] ARCH[,ARCH...] PROGRAM...: every kernel of the programs is translated by NVRTC
+/* nvrtc_test.c - nvrtc_test [-c|-e|-l] ARCH[,ARCH...] PROGRAM...: every kernel of the programs is translated by NVRTC
  * for these architectures, and what the assembler says is asked: no register spilled to memory, no stack, no note
  * that something was serialised. `ARCH+ARCH` takes turns: each part of the text is translated for one of them. A
  * program is NAME.nn, or NAME.cu: text as it is. Exit 77 where NVRTC is not here.
  *
  * A program may be `bf16:PROGRAM.nn` or `tf32:PROGRAM.nn`, for that precision. Every kernel has as many instructions
- * of units for matrices as its text says.
+ * of units for matrices as its text says, and no more shared memory than the smallest GPU that its code runs on.
  *
  * The opcodes of the instructions that matter are learnt from texts that have them once and several times; -c prints
  * how many of each every kernel has. What was translated is kept in NVRTC_KEPT, by a hash of the text; -l lists the
- * files of machine code, each with its architecture and program. */
+ * files of machine code, each with its architecture and program. Texts are translated as nnc does it, in parts; -e:
+ * each kernel by itself, and once, whatever it is called: one change later, all others are kept. */
 #include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@
 #include "frontend/render.h"
 #include "tests/gpu/cubin.h"
 
-enum { SKIPPED = 77, AT_A_TIME = 2 };
+enum { SKIPPED = 77, AT_A_TIME = 2, KEPT_TOGETHER = 8 };
+enum { SHARED = 99 << 10 /* bytes of sm_86, sm_89, sm_120: sm_80 has more */, SHARED_90A = 227 << 10 };
 
 typedef struct Text { /* of a program's text */
   const char *program, *text;
@@ -37,14 +39,62 @@ typedef struct Matrix {
   Vec(Text) texts;
   CudaJobs jobs;
   Vec(const char *) programs; /* of the jobs */
-  bool counts, list;
+  bool counts, list, each;
   int bad, products; /* products: instructions of units for matrices */
 } Matrix;
 
 /* ---- texts ---- */
 
-/* The kernels of a program, in parts; those that another program has are not taken again. */
+/* Those that another program has are not taken again. */
+static void add_once(Matrix *m, const char *program, const char *text) {
+  for (int i = 0; i < m->texts.n; i++)
+    if (!strcmp(m->texts.at[i].text, text)) return;
+  vec_push(m->arena, &m->texts, (Text){program, text});
+}
+
+static const char kernel_begins[] = "\n/* kernels:";
+
+/* A kernel's text, from its second line on, with a name that all have. */
+static void write_kernel(Buf *out, const char *text, size_t n, const char *symbol) {
+  size_t length = strlen(symbol);
+  for (const char *end = text + n; text < end;) {
+    const char *at = strstr(text, symbol);
+    if (!at || at >= end) at = end;
+    buf_write(out, text, (size_t)(at - text));
+    if (at < end) buf_puts(out, "kernel");
+    text = at < end ? at + length : end;
+  }
+}
+
+/* The kernels of a part, each after what the part begins with. */
+static void add_each(Matrix *m, const char *program, const char *part) {
+  const char *begin = strstr(part, kernel_begins), *next;
+  size_t prelude = begin ? (size_t)(begin - part) : 0;
+  for (; begin; begin = next) {
+    const char *body = strchr(begin + 1, '\n'), *name = strchr(strstr(begin, "NN_KERNEL("), ' ') + 1;
+    next = strstr(begin + 1, kernel_begins);
+    const char *symbol = arena_strndup(m->arena, name, strcspn(name, "("));
+    Buf text = {0};
+    buf_write(&text, part, prelude);
+    write_kernel(&text, body, next ? (size_t)(next - body) : strlen(body), symbol);
+    add_once(m, arena_printf(m->arena, "%s, %s", program, symbol), arena_strndup(m->arena, text.text, text.n));
+    buf_free(&text);
+  }
+}
+
+static void check_shared(Matrix *m, const char *program, const CudaProgram *p, const Schedule *s) {
+  for (int i = 0; i < s->kernels.n; i++)
+    for (int on_90a = cuda_has_90a(p, s->kernels.at[i]); on_90a >= 0; on_90a--) {
+      CudaKernel k = cuda_kernel(p, s, s->kernels.at[i], on_90a);
+      if (k.shared <= (on_90a ? SHARED_90A : SHARED)) continue;
+      printf("%s, %s: %" PRId64 " bytes of shared memory\n", program, k.symbol, k.shared);
+      m->bad++;
+    }
+}
+
+/* The kernels of a program, in parts, or each by itself. */
 static void add_program(Matrix *m, const char *path) {
+  const char *program = path;
   bool bf16 = !strncmp(path, "bf16:", 5), tf32 = !strncmp(path, "tf32:", 5);
   path += bf16 || tf32 ? 5 : 0;
   Arena *a = m->arena;
@@ -63,12 +113,10 @@ static void add_program(Matrix *m, const char *path) {
       .passes = {.level = 2, .gpu = true}, .march = "x86-64-v3", .sources = &sources, .tf32 = tf32};
   Compilation *c = compile_begin(a, p, &diags, &o);
   if (diags.errors || !compile_passes(c) || compile_schedules(c)) ice("%s is refused", path);
-  CudaTexts parts = cuda_write_parts(a, cuda_program(a, c->schedules.n, c->schedules.at));
-  for (int i = 0; i < parts.n; i++) {
-    bool again = false;
-    for (int j = 0; j < m->texts.n && !again; j++) again = !strcmp(m->texts.at[j].text, parts.at[i]);
-    if (!again) vec_push(a, &m->texts, (Text){path, parts.at[i]});
-  }
+  const CudaProgram *kernels = cuda_program(a, c->schedules.n, c->schedules.at);
+  CudaTexts parts = cuda_write_parts(a, kernels);
+  for (int i = 0; i < c->schedules.n; i++) check_shared(m, program, kernels, c->schedules.at[i]);
+  for (int i = 0; i < parts.n; i++) (m->each ? add_each : add_once)(m, program, parts.at[i]);
 }
 
 static void add_text(Matrix *m, const char *path) {
@@ -90,12 +138,13 @@ static const char *kept_path(Matrix *m, const CudaJob *job, const char *what) {
                       nvrtc_version(m->nvrtc), job->arch, what);
 }
 
-/* The code is written after the log: where it is, both are. */
+/* The code is written last: where it is, all is. */
 static bool read_kept(Matrix *m, CudaJob *job) {
   char *code, *log;
   size_t bytes;
   const char *path = kept_path(m, job, "code");
   if (access(path, R_OK) || input_read(m->arena, kept_path(m, job, "log"), &log, &bytes)) return false;
+  if (job->wants_ptx && access(kept_path(m, job, "ptx"), R_OK)) return false;
   if (input_read(m->arena, path, &code, &job->n_code)) return false;
   job->code = code;
   job->log = log;
@@ -105,6 +154,7 @@ static bool read_kept(Matrix *m, CudaJob *job) {
 static void keep(Matrix *m, const CudaJob *job) {
   if (job->error) return;
   output_write(m->arena, kept_path(m, job, "log"), job->log, strlen(job->log));
+  if (job->ptx) output_write(m->arena, kept_path(m, job, "ptx"), job->ptx, job->n_ptx);
   output_write(m->arena, kept_path(m, job, "code"), job->code, job->n_code);
 }
 
@@ -117,10 +167,14 @@ static void translate(Matrix *m, CudaJobs jobs) {
     vec_push(m->arena, &at, i);
     vec_push(m->arena, &missing, jobs.at[i]);
   }
-  cuda_translate(m->arena, m->nvrtc, missing, AT_A_TIME);
-  for (int i = 0; i < missing.n; i++) {
-    keep(m, &missing.at[i]);
-    jobs.at[at.at[i]] = missing.at[i];
+  for (int i = 0; i < missing.n; i += KEPT_TOGETHER) {
+    CudaJobs some = {.at = missing.at + i, .n = missing.n - i < KEPT_TOGETHER ? missing.n - i : KEPT_TOGETHER};
+    cuda_translate(m->arena, m->nvrtc, some, AT_A_TIME);
+    for (int j = 0; j < some.n; j++) {
+      keep(m, &some.at[j]);
+      jobs.at[at.at[i + j]] = some.at[j];
+    }
+    if (m->each && i / KEPT_TOGETHER % 16 == 15) fprintf(stderr, "%d of %d\n", i + some.n, missing.n);
   }
 }
 
@@ -276,7 +330,10 @@ static void add_jobs(Matrix *m, char *list) {
       turns[n++] = arch;
     }
     for (int i = 0; i < m->texts.n; i++) {
-      vec_push(m->arena, &m->jobs, (CudaJob){.text = m->texts.at[i].text, .arch = turns[i % n]});
+      CudaJob job = {.text = m->texts.at[i].text, .arch = turns[i % n]};
+      job.wants_ptx = m->each && !strcmp(job.arch, "sm_80"); /* as nnc makes what later GPUs take */
+      if (m->each && !has_kernel(&job)) continue;
+      vec_push(m->arena, &m->jobs, job);
       vec_push(m->arena, &m->programs, m->texts.at[i].program);
     }
   }
@@ -292,7 +349,8 @@ int main(int argc, char **argv) {
   }
   m.counts = argc > 1 && !strcmp(argv[1], "-c");
   m.list = argc > 1 && !strcmp(argv[1], "-l");
-  int first = m.counts || m.list ? 2 : 1;
+  m.each = argc > 1 && !strcmp(argv[1], "-e");
+  int first = m.counts || m.list || m.each ? 2 : 1;
   for (int i = first + 1; i < argc; i++) {
     const char *dot = strrchr(argv[i], '.');
     (dot && !strcmp(dot, ".cu") ? add_text : add_program)(&m, argv[i]);
@@ -302,8 +360,8 @@ int main(int argc, char **argv) {
   check_gates(&m);
   translate(&m, m.jobs);
   for (int i = 0; i < m.jobs.n; i++) look_at(&m, i);
-  printf("%d parts of texts translated, %d instructions of units for matrices, %d faults\n", m.jobs.n, m.products,
-         m.bad);
+  printf("%d %s translated, %d instructions of units for matrices, %d faults\n", m.jobs.n,
+         m.each ? "kernels" : "parts of texts", m.products, m.bad);
   nvrtc_close(m.nvrtc);
   arena_free(m.arena);
   return m.bad != 0;
