@@ -42,14 +42,25 @@ static bool is_positive(const Dim *d) {
   return d->n > 0;
 }
 
+static void move_dimension(CudaMap *m, int from, int to) {
+  m->extent[to] = m->extent[from];
+  m->step[to] = m->step[from];
+  m->box[to] = m->box[from];
+  m->coordinate[to] = m->coordinate[from];
+}
+
+/* Where each step is a multiple of the one before, which the driver asks for. */
 static bool add_dimension(Boxes *b, Dim *extent, Dim *step, int box, const char *coordinate) {
+  Ir *ir = b->x->p->t->ir;
   CudaMap *m = b->map;
   if (!step || !is_positive(step) || m->rank == CUDA_MAP_RANK) return false;
-  m->extent[m->rank] = extent;
-  m->step[m->rank] = step;
-  m->box[m->rank] = box;
-  m->coordinate[m->rank++] = coordinate;
-  return true;
+  int at = m->rank++;
+  for (; at > 1 && !dim_exact_div(ir, step, m->step[at - 1]); at--) move_dimension(m, at - 1, at);
+  m->extent[at] = extent;
+  m->step[at] = step;
+  m->box[at] = box;
+  m->coordinate[at] = coordinate;
+  return at == m->rank - 1 || dim_exact_div(ir, m->step[at + 1], step);
 }
 
 /* Every index that it uses is one of the product's, and is added; what else there is, is one number. */

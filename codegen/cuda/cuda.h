@@ -26,7 +26,7 @@ typedef struct CudaMap {
   int64_t first; /* element of the buffer */
   int rank;
   Dim *extent[CUDA_MAP_RANK],
-      *step[CUDA_MAP_RANK]; /* step: elements from one to the next, of the first dimension 1 */
+      *step[CUDA_MAP_RANK]; /* step: elements from one to the next: 1, and each a multiple of the one before */
   int box[CUDA_MAP_RANK];
   const char *coordinate[CUDA_MAP_RANK]; /* text, while the kernel is written */
 } CudaMap;

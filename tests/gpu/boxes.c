@@ -39,13 +39,14 @@ int cuTensorMapEncodeTiled(void *out, int type, unsigned rank, void *base, const
   (void)l2;
   if ((type != 6 && type != 9) || rank < 2 || rank > RANK || interleave || swizzle != EXCHANGED || fill)
     return INVALID;
-  if ((uintptr_t)base % 16 || (uintptr_t)out % 64 || (int)box[0] * m.bytes > ROW) return INVALID;
+  if ((uintptr_t)base % 16 || (uintptr_t)out % 64 || (int)box[0] * m.bytes > ROW || box[0] * 2 % 16) return INVALID;
   for (unsigned d = 0; d < rank; d++) {
     m.extent[d] = extent[d];
     m.stride[d] = d ? stride[d - 1] : (uint64_t)m.bytes;
     m.box[d] = (int16_t)box[d];
     if (!extent[d] || extent[d] >> 32 || !box[d] || box[d] > MOST_BOX || step[d] != 1) return INVALID;
     if (d && (stride[d - 1] % 16 || stride[d - 1] >> 40)) return INVALID;
+    if (d > 1 && stride[d - 1] % stride[d - 2]) return INVALID; /* as the driver's documentation has it */
   }
   memset(out, 0, sizeof(NnMap));
   memcpy(out, &m, sizeof m);

@@ -275,9 +275,15 @@ static void shares(Choice *c) {
   arena_free(a);
 }
 
+/* Heads beside each other in a line: the products' steps are longer than the batch's. */
+static const char heads[] = "graph t\n%0 = input x : bf16[100, 3, 72]\n%1 = input w : bf16[136, 3, 72]\n"
+                            "%2 = comp f32[3, 100, 136] [i0, i1, i2] sum(r0 < 72: mul(cast(f32, %0[i1, i0, r0]), "
+                            "cast(f32, %1[i2, i0, r0])))\noutput y = %2\n";
+
 static void groups(Choice *c) {
   c->on_90a = true;
   units(c);
+  run_graph(c, "heads", heads, true);
 }
 
 /* Long rows of few positions, which threads side by side share: sums, searches, two levels, rows that are kept. */
