@@ -30,8 +30,13 @@ typedef struct Mirror { /* of a model, on the device */
 enum { LATE = 2, RING = LATE + 1, REPLAYS = 4 /* of a run */, ROOM = 256, NO_TIMING = 2, NOT_READY = 600 };
 enum { MOST_STAGED = 64 << 20 /* bytes: larger inputs are copied from where they are */ };
 
+typedef struct HostMemory { /* pinned, or what the host waits for: there is no more that can be pinned */
+  char *at;
+  bool pinned;
+} HostMemory;
+
 typedef struct Stage { /* of a run under way */
-  char *in, *out;      /* pinned */
+  HostMemory in, out;  /* in: none for large inputs */
   Address staged;      /* inputs on the device, before the step before them is done with its own */
   void *copied, *done; /* events: the inputs are there; the outputs are here */
 } Stage;
@@ -201,11 +206,23 @@ static void place(Replay *x, const NnrtRun *r) {
   }
 }
 
+static HostMemory host_memory(int64_t bytes) {
+  void *at = NULL;
+  size_t n = (size_t)(bytes > 0 ? bytes : 1);
+  if (!nnrt_gpu.cuMemHostAlloc(&at, n, 0)) return (HostMemory){at, true};
+  return (HostMemory){nnrt_gpu_needed(malloc(n), "a batch"), false};
+}
+
+static void drop_memory(HostMemory m) {
+  if (m.pinned) nnrt_gpu_must(nnrt_gpu.cuMemFreeHost(m.at), "pinned memory");
+  else free(m.at);
+}
+
 static void drop_stage(Stage *s) {
-  if (!s->in) return;
-  nnrt_gpu_must(nnrt_gpu.cuMemFreeHost(s->in), "pinned memory");
-  nnrt_gpu_must(nnrt_gpu.cuMemFreeHost(s->out), "pinned memory");
-  nnrt_gpu_must(nnrt_gpu.cuMemFree_v2(s->staged), "the inputs");
+  if (!s->done) return;
+  drop_memory(s->in);
+  drop_memory(s->out);
+  if (s->staged) nnrt_gpu_must(nnrt_gpu.cuMemFree_v2(s->staged), "the inputs");
   nnrt_gpu_must(nnrt_gpu.cuEventDestroy_v2(s->copied), "an event");
   nnrt_gpu_must(nnrt_gpu.cuEventDestroy_v2(s->done), "an event");
 }
@@ -388,33 +405,29 @@ static void send_input(void *cx, int64_t buffer, int64_t at) {
   const Going *g = cx;
   const void *from = g->run->inputs[g->run->graph->buffers[buffer].index];
   int64_t bytes = bytes_of(g->run, buffer);
-  if (!g->stage) nnrt_gpu_upload(g->replay->buffers[buffer], from, bytes);
-  else if (bytes > 0 && from) memcpy(g->stage->in + at, from, (size_t)bytes);
+  if (!g->stage || !g->stage->in.at) nnrt_gpu_upload(g->replay->buffers[buffer], from, bytes);
+  else if (bytes > 0 && from) memcpy(g->stage->in.at + at, from, (size_t)bytes);
 }
 
 static void get_output(void *cx, int64_t buffer, int64_t at) {
   const Going *g = cx;
-  download(g->stage ? (void *)(g->stage->out + at) : g->run->buffers[buffer], g->replay->buffers[buffer],
+  download(g->stage ? (void *)(g->stage->out.at + at) : g->run->buffers[buffer], g->replay->buffers[buffer],
            bytes_of(g->run, buffer));
 }
 
 static void take_output(void *cx, int64_t buffer, int64_t at) {
   const Going *g = cx;
-  memcpy(g->run->buffers[buffer], g->stage->out + at, (size_t)bytes_of(g->run, buffer));
-}
-
-static char *pinned(int64_t bytes) {
-  void *at = NULL;
-  nnrt_gpu_must(nnrt_gpu.cuMemHostAlloc(&at, (size_t)(bytes > 0 ? bytes : 1), 0), "pinned memory");
-  return at;
+  memcpy(g->run->buffers[buffer], g->stage->out.at + at, (size_t)bytes_of(g->run, buffer));
 }
 
 static void open_ring(const NnrtRun *r, Replay *x) {
-  for (int i = 0; i < RING && !x->ring[i].in; i++) {
+  for (int i = 0; i < RING && !x->ring[i].done; i++) {
     Stage *s = &x->ring[i];
-    s->in = pinned(x->in_bytes);
-    s->out = pinned(each_output(r, NULL, NULL));
-    s->staged = nnrt_gpu_allocate(x->in_bytes, "a batch");
+    s->out = host_memory(each_output(r, NULL, NULL));
+    if (x->in_bytes && x->in_bytes <= MOST_STAGED) {
+      s->in = host_memory(x->in_bytes);
+      s->staged = nnrt_gpu_allocate(x->in_bytes, "a batch");
+    }
     nnrt_gpu_must(nnrt_gpu.cuEventCreate(&s->copied, NO_TIMING), "an event");
     nnrt_gpu_must(nnrt_gpu.cuEventCreate(&s->done, NO_TIMING), "an event");
   }
@@ -426,7 +439,7 @@ static void wait_for(void *event) {
 }
 
 static Stage *next_stage(const NnrtRun *r, Replay *x) {
-  if (!r->late || x->in_bytes > MOST_STAGED) return NULL;
+  if (!r->late) return NULL;
   open_ring(r, x);
   Stage *s = &x->ring[x->goes++ % RING];
   if (x->goes > RING)
@@ -438,8 +451,8 @@ static void send_inputs(Going *g) {
   const Replay *x = g->replay;
   const Stage *s = g->stage;
   each_input(g->run, send_input, g);
-  if (!s || !x->in_bytes) return;
-  nnrt_gpu_must(nnrt_gpu.cuMemcpyHtoDAsync_v2(s->staged, s->in, (size_t)x->in_bytes, nnrt_gpu.copies), "a batch");
+  if (!s || !s->in.at) return;
+  nnrt_gpu_must(nnrt_gpu.cuMemcpyHtoDAsync_v2(s->staged, s->in.at, (size_t)x->in_bytes, nnrt_gpu.copies), "a batch");
   nnrt_gpu_must(nnrt_gpu.cuEventRecord(s->copied, nnrt_gpu.copies), "a batch");
   nnrt_gpu_must(nnrt_gpu.cuStreamWaitEvent(nnrt_gpu.stream, s->copied, 0), "a batch");
   nnrt_gpu_must(nnrt_gpu.cuMemcpyDtoDAsync_v2(x->inputs, s->staged, (size_t)x->in_bytes, nnrt_gpu.stream), "a batch");

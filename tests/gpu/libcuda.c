@@ -10,6 +10,7 @@
  *   SIMULATED_FAIL=N      the Nth call that may fail does so
  *   SIMULATED_KERNEL=N    the Nth kernel fails while it runs, and the device is of no use after it
  *   SIMULATED_MEMORY=N    bytes that the device has
+ *   SIMULATED_PINNED=N    bytes of the host's memory that can be pinned
  *   SIMULATED_ARCH=NN     its version; 90
  *   SIMULATED_DRIVER=N    its CUDA, 1000 * major + 10 * minor: it takes no code
  *   SIMULATED_COUNT=FILE  is told how often what was called */
@@ -49,7 +50,7 @@ typedef struct Block { /* of memory */
 static struct {
   Block *blocks, *pinned;
   uint64_t seed;
-  size_t memory, taken;
+  size_t memory, taken, pinnable;
   int arch, calls, fails_at, kernel_fails;
   int launches, graphs, allocations, waits, pageable;
 } driver;
@@ -140,8 +141,9 @@ int cuMemHostAlloc(void **at, size_t n, unsigned flags) {
   (void)flags;
   int status = fails();
   if (status || streams_capture()) return status ? OUT_OF_MEMORY : INVALID;
-  Block *b = block_new(driver.pinned, n, PROT_READ | PROT_WRITE);
+  Block *b = n > driver.pinnable ? NULL : block_new(driver.pinned, n, PROT_READ | PROT_WRITE);
   if (!b) return OUT_OF_MEMORY;
+  driver.pinnable -= n;
   driver.pinned = b;
   driver.allocations++;
   *at = b->at;
@@ -227,6 +229,7 @@ int cuInit(unsigned flags) {
   driver.fails_at = (int)setting("SIMULATED_FAIL", 0);
   driver.kernel_fails = (int)setting("SIMULATED_KERNEL", 0);
   driver.memory = (size_t)setting("SIMULATED_MEMORY", 0);
+  driver.pinnable = (size_t)setting("SIMULATED_PINNED", INT64_MAX);
   driver.arch = (int)setting("SIMULATED_ARCH", 90);
   streams_begin(driver.seed, perform);
   if (getenv("SIMULATED_COUNT")) atexit(count_at_exit);
