@@ -160,9 +160,9 @@ static Dim *look_for_range(RangeSearch *s, int nothers, const Str *others, Ast *
 
 static void say_no_range(const RangeSearch *s, Span at) {
   Diag *d = diag_add(s->x->diags, DIAG_NO_RANGE, at, "nothing says how far index `%s` runs", s->name);
-  diag_help(d, s->structure
-                   ? "a model's parameters, taken together, have no index: `sum(v)`, `max(v)` take all of them"
-                   : arena_printf(s->x->arena, "write its range: `%s < N`", s->name));
+  if (s->structure)
+    diag_help(d, "a model's parameters, taken together, have no index: `sum(v)`, `max(v)` take all of them");
+  else diag_help(d, "write its range: `%s < N`", s->name);
 }
 
 /* As look_for_range; NULL after a message. */

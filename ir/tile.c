@@ -299,7 +299,7 @@ void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, 
       int last = last_panel(columns, nr, lanes, each);
       double time = tiles_time(mr, nr, last, m.value, vectors, far) * (1 + growth * mr * nr);
       if (in_lanes) time *= 1 + EMPTY * (lanes % mr) / lanes + (in_place && lanes % mr ? CROSSES : 0);
-      if (best && time >= best) continue;
+      if (best > 0 && time >= best) continue;
       best = time;
       c->mr = mr;
       c->nr = nr;

@@ -43,7 +43,7 @@ static void feed(Parser *p, Token t) {
 }
 
 static Token token_here(int kind, Token at) {
-  Token t = {.kind = kind, .span = {at.span.source, at.span.begin, at.span.begin}};
+  Token t = {.kind = kind, .span = {at.span.source, at.span.begin, at.span.begin, 0}};
   return t;
 }
 
