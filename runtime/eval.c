@@ -69,10 +69,9 @@ static int open_data(Eval *v) {
 /* The seed by which the data were divided, and which fold the weights have not seen; more folds than there are are
  * another program's. */
 static void read_origin(NnrtOrigin *o, const NnrtSafetensors *s) {
-  const char *seed = nnrt_safetensors_meta(s, "seed"), *fold = nnrt_safetensors_meta(s, "fold");
-  if (seed) o->seed = strtoll(seed, NULL, 10);
-  o->fold = fold ? strtoll(fold, NULL, 10) : 0;
-  if (o->fold < 0 || o->fold > o->folds) o->fold = 0;
+  o->seed = nnrt_safetensors_integer(s, "seed", o->seed);
+  o->fold = nnrt_safetensors_integer(s, "fold", 0);
+  if (o->fold > o->folds) o->fold = 0;
 }
 
 static int run(Eval *v) {

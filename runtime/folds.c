@@ -112,11 +112,6 @@ static int link_best(Folds *f, int64_t fold) {
 }
 
 /* Where the weights stand says their checkpoint: the evaluation is that of the epoch in which they were kept. */
-static int64_t meta_number(const NnrtSafetensors *s, const char *key) {
-  const char *text = nnrt_safetensors_meta(s, key);
-  return text ? strtoll(text, NULL, 10) : 0;
-}
-
 static int measure(Folds *f, int64_t fold) {
   NnrtTraining *t = f->t;
   char path[4096];
@@ -124,7 +119,8 @@ static int measure(Folds *f, int64_t fold) {
   int status = nnrt_safetensors_open(&s, nnrt_rundir_file(&t->run, kept_file(f), path, sizeof path), t->error);
   if (status != NNRT_OK) return status;
   status = nnrt_checkpoint_load(&t->model, &s, NNRT_LOAD_MODEL, t->error);
-  int64_t step = meta_number(&s, "step"), epoch = meta_number(&s, "epoch") + (meta_number(&s, "position") > 0);
+  int64_t step = nnrt_safetensors_integer(&s, "step", 0);
+  int64_t epoch = nnrt_safetensors_integer(&s, "epoch", 0) + (nnrt_safetensors_integer(&s, "position", 0) > 0);
   nnrt_safetensors_close(&s);
   f->n = t->evaluation.meter.n;
   if (!f->values) f->values = calloc((size_t)(t->table->folds * f->n) + 1, sizeof *f->values);

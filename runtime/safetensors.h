@@ -40,6 +40,9 @@ void nnrt_safetensors_close(NnrtSafetensors *s);
 const NnrtTensor *nnrt_safetensors_find(const NnrtSafetensors *s, const char *name); /* NULL: none */
 const char *nnrt_safetensors_meta(const NnrtSafetensors *s, const char *key);        /* NULL: none */
 
+/* The metadata's whole number >= 0; `otherwise` if it is missing or not such a number. */
+int64_t nnrt_safetensors_integer(const NnrtSafetensors *s, const char *key, int64_t otherwise);
+
 /* Writes the file durably (nnrt_file_write). The bytes depend on nothing but the arguments' values: tensors go by
  * falling element size, then name; keys of the metadata by name; the header is padded with spaces so that tensors
  * start at a multiple of 8. NNRT_EINVAL if a name stands twice or a tensor's bytes do not agree with its shape. */

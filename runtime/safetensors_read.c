@@ -218,3 +218,10 @@ const char *nnrt_safetensors_meta(const NnrtSafetensors *s, const char *key) {
   const NnrtMeta *m = s->n_meta ? bsearch(&wanted, s->meta, (size_t)s->n_meta, sizeof wanted, by_key) : NULL;
   return m ? m->value : NULL;
 }
+
+int64_t nnrt_safetensors_integer(const NnrtSafetensors *s, const char *key, int64_t otherwise) {
+  const char *text = nnrt_safetensors_meta(s, key);
+  char *end = NULL;
+  int64_t v = text ? strtoll(text, &end, 10) : -1;
+  return text && end != text && !*end && v >= 0 ? v : otherwise;
+}

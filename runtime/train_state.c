@@ -164,10 +164,8 @@ bool nnrt_training_save_is_due(const NnrtTraining *t, bool epoch_ended) {
 /* ---- resuming ---- */
 
 static int read_integer(NnrtTraining *t, const NnrtSafetensors *s, const char *key, int64_t most, int64_t *v) {
-  const char *text = nnrt_safetensors_meta(s, key);
-  char *end = NULL;
-  *v = text ? strtoll(text, &end, 10) : -1;
-  if (text && *text && !*end && *v >= 0 && *v <= most) return NNRT_OK;
+  *v = nnrt_safetensors_integer(s, key, -1);
+  if (*v >= 0 && *v <= most) return NNRT_OK;
   return nnrt_fail(t->error, NNRT_EDATA, "%s: the metadata's \"%s\" is missing or does not fit", s->path, key);
 }
 

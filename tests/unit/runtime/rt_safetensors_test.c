@@ -88,6 +88,17 @@ static void headers(void **state) {
   }
 }
 
+static void integers(void **state) {
+  (void)state;
+  static NnrtMeta meta[] = {{"empty", ""}, {"less", "-1"}, {"more", "12x"}, {"step", "120"}, {"zero", "0"}};
+  NnrtSafetensors s = {.meta = meta, .n_meta = 5};
+  assert_int_equal(nnrt_safetensors_integer(&s, "step", 7), 120);
+  assert_int_equal(nnrt_safetensors_integer(&s, "zero", 7), 0);
+  static const char *const otherwise[] = {"empty", "less", "more", "none"};
+  for (size_t i = 0; i < sizeof otherwise / sizeof *otherwise; i++)
+    assert_int_equal(nnrt_safetensors_integer(&s, otherwise[i], 7), 7);
+}
+
 /* Every prefix of a good file, and every good file with one byte changed, is read or refused, never a crash. */
 static void mutants(void **state) {
   (void)state;
@@ -164,8 +175,8 @@ static void missing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(odd_files),  cmocka_unit_test(content),
-                                     cmocka_unit_test(headers),    cmocka_unit_test(mutants),
-                                     cmocka_unit_test(round_trip), cmocka_unit_test(unwritable),
-                                     cmocka_unit_test(missing)};
+                                     cmocka_unit_test(headers),    cmocka_unit_test(integers),
+                                     cmocka_unit_test(mutants),    cmocka_unit_test(round_trip),
+                                     cmocka_unit_test(unwritable), cmocka_unit_test(missing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
