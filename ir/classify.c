@@ -234,11 +234,13 @@ static bool find_factors(Factoring *f, Partition *p) {
   return !f->failed && f->nops >= 2 && best_partition(f, p);
 }
 
-static Contraction *find_contraction(Graph *g, const Node *n, Arena *a) {
-  Factoring f = {.g = g, .ir = g->ir, .arena = a, .n = n};
+static Contraction *find_contraction(Graph *g, const Node *n, Arena *a, bool any_size) {
+  Factoring f = {.g = g, .ir = g->ir, .arena = a, .n = n, .any_size = any_size};
   Partition p;
   return find_factors(&f, &p) ? contraction_of(&f, p) : NULL;
 }
+
+Contraction *small_product(Graph *g, const Node *n, Arena *a) { return find_contraction(g, n, a, true); }
 
 Expr *product_rounded(Graph *g, const Node *n, DType t) {
   Factoring f = {.g = g, .ir = g->ir, .arena = g->arena, .n = n, .any_size = true};
@@ -352,7 +354,7 @@ KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c) {
   if (n->kind == NODE_sort) return KERNEL_sort;
   if (n->reducer == RED_none) return KERNEL_map;
   if (n->rank == 0) return KERNEL_full;
-  *c = find_contraction(g, n, a);
+  *c = find_contraction(g, n, a, false);
   if (*c) return KERNEL_contraction;
   return !n->scan && is_window(g, n, a) ? KERNEL_window : row_or_column(g, n, a);
 }

@@ -8,6 +8,9 @@
  * in arena a. n is a comp or a scatter. */
 KernelKind classify(Graph *g, const Node *n, Arena *a, Contraction **c);
 
+/* n's factoring, whatever its sizes; NULL: it is no sum of products of two factors as above. */
+Contraction *small_product(Graph *g, const Node *n, Arena *a);
+
 /* The body of n, a comp, with each of the two factors of its products rounded to t and back; NULL: n is no sum of
  * products of two factors, of which each has all indices of the reduction and one of the result that the other lacks
  * (besides the steps of loops). That says nothing about sizes. */

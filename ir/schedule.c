@@ -31,10 +31,21 @@ const char *kernel_kind_name(KernelKind k) {
 
 /* ---- one kernel a node ---- */
 
+/* A sum too small for tiles has them all the same where vectors take longer: those of short rows are mostly empty.
+ */
+static void consider_tiles(Scheduler *sc, Kernel *k, Node *n) {
+  if (sc->target->gpu || n->stream || (k->kind != KERNEL_row && k->kind != KERNEL_column)) return;
+  Contraction *c = small_product(sc->g, n, sc->arena);
+  if (!c || !tiles_pay(sc->target, sc->g, n, c, k->kind)) return;
+  k->kind = KERNEL_contraction;
+  k->contraction = c;
+}
+
 static Kernel *kernel_new(Scheduler *sc, Node *n) {
   Kernel *k = NEW(sc->arena, Kernel);
   k->id = n->id;
   k->kind = classify(sc->g, n, sc->arena, &k->contraction);
+  consider_tiles(sc, k, n);
   k->span = n->span;
   k->scan = n->scan;
   k->times = node_times(n);

@@ -92,6 +92,8 @@ void fold_loops(Scheduler *sc);
 /* tile.c: the register tile and cache blocks of a contraction; rows: of a block, the rows' one index staying m. 0: as
  * the model says. beside: elements of K that other contractions have, whose rows are packed beside these. */
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, int64_t rows, int64_t beside);
+/* Whether n, a sum that is a `kind` by its size, takes less time as the product c, in tiles. */
+bool tiles_pay(const Target *t, Graph *g, const Node *n, Contraction *c, KernelKind kind);
 
 /* order.c: kernels in another order where that needs less memory. */
 void order_for_memory(Scheduler *sc);

@@ -348,3 +348,44 @@ static bool is_simple(Graph *g, const Node *n, const Contraction *c) {
 bool tiles_alike(Graph *g, const Node *n, const Contraction *c, const Node *other, const Contraction *d) {
   return node_same_type(n, other) && same_roles(c, d) && is_simple(g, n, c) && is_simple(g, other, d);
 }
+
+/* ---- small products ---- */
+
+/* Cycles of a position of the batch, measured: what a tile begins and ends with; a row's sum is gathered from its
+ * lanes, or from elements of a row too short for them; a vector of columns has a load and a broadcast for each
+ * multiply-add. Tiles have to be better than they by MARGIN. */
+#define TILE_STARTS     8.0
+#define ROW_ENDS        3.0
+#define ROW_VECTOR      2.2
+#define COLUMN_MULTIPLY 2.6
+#define MARGIN          1.25
+enum { SHORT_ROW = 4 };
+
+static bool lies_in_columns(Graph *g, const Node *n, const Contraction *c, Extent columns) {
+  return c->b->kind == EXPR_READ && read_run(g, n, c->b, c->n, c->nn) >= columns.value;
+}
+
+static double tiled_cycles(const Target *t, Graph *g, const Node *n, Contraction *c) {
+  Extent m = extent_of(g, n, c->m, c->nm), columns = extent_of(g, n, c->n, c->nn), k = extent_of(g, n, c->k, c->nk);
+  tile_contraction(t, n, c, g, 0, 0);
+  int64_t vectors = ceil_div(columns.value, t->vector_bytes / dtype_bytes(n->dtype));
+  double cycles = (double)k.value / 2 * tiles_time(c->mr, c->nr, c->last_nr, m.value, vectors, false) + TILE_STARTS;
+  bool rows_lie = c->a->kind == EXPR_READ && c->nm == 1 && c->nk == 1;
+  if (!rows_lie) cycles += packing(g, n, c, k.value, c->a) * (double)(m.value * k.value);
+  if (!lies_in_columns(g, n, c, columns))
+    cycles += packing(g, n, c, k.value, c->b) * (double)(columns.value * k.value);
+  return cycles;
+}
+
+static double untiled_cycles(const Target *t, Graph *g, const Node *n, const Contraction *c, KernelKind kind) {
+  int64_t m = extent_of(g, n, c->m, c->nm).value, columns = extent_of(g, n, c->n, c->nn).value;
+  int64_t k = extent_of(g, n, c->k, c->nk).value, lanes = t->vector_bytes / dtype_bytes(n->dtype);
+  if (kind == KERNEL_column) return (double)(m * ceil_div(columns, lanes)) * (COLUMN_MULTIPLY * (double)k + 1);
+  if (k <= SHORT_ROW) return (double)(m * columns * (k + 1));
+  return (double)(m * columns) * (ROW_VECTOR * (double)ceil_div(k, lanes) + ROW_ENDS);
+}
+
+bool tiles_pay(const Target *t, Graph *g, const Node *n, Contraction *c, KernelKind kind) {
+  bool open = extent_of(g, n, c->m, c->nm).open || extent_of(g, n, c->n, c->nn).open;
+  return !open && is_simple(g, n, c) && MARGIN * tiled_cycles(t, g, n, c) < untiled_cycles(t, g, n, c, kind);
+}

@@ -44,6 +44,22 @@ static void far_rows(void **state) {
              "%2 = comp f64[31, 150] [i0, i1] sum(r0 < 21: mul(%0[r0, i0], %1[r0, i1]))\noutput y = %2\n");
 }
 
+/* Sides and sums shorter than a vector, which are tiles where the batch has many of them. */
+static void small_sides(void **state) {
+  (void)state;
+  static const int sizes[][3] = {{6, 6, 6}, {3, 3, 3}, {4, 16, 64}, {2, 32, 64}, {64, 64, 2}, {5, 7, 11}};
+  char text[512];
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    int m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+    snprintf(text, sizeof text,
+             HEAD "%%0 = input x : f32[B, %d, %d]\n%%1 = input w : f32[B, %d, %d]\n"
+                  "%%2 = comp f32[B, %d, %d] [i0, i1, i2] sum(r0 < %d: mul(%%0[i0, i1, r0], %%1[i0, r0, i2]))\n"
+                  "%%3 = comp f32[B, %d, %d] [i0, i1, i2] tanh(%%2[i0, i1, i2])\noutput y = %%3\n",
+             m, k, k, n, m, n, k, m, n);
+    check(text);
+  }
+}
+
 /* Large enough for narrower tiles in the last columns: of one whole vector, of a part of one, of several. */
 static void last_columns(void **state) {
   (void)state;
@@ -346,12 +362,12 @@ static void masked_tiles(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(far_rows),     cmocka_unit_test(last_columns),       cmocka_unit_test(edges),
-      cmocka_unit_test(windows),      cmocka_unit_test(window_derivatives), cmocka_unit_test(open_inside),
-      cmocka_unit_test(masked_tiles), cmocka_unit_test(open_rows),          cmocka_unit_test(side_by_side),
-      cmocka_unit_test(whole_images), cmocka_unit_test(strided_windows),    cmocka_unit_test(strided_results),
-      cmocka_unit_test(far_apart),    cmocka_unit_test(jumping_weights),    cmocka_unit_test(units_in_a_row),
-      cmocka_unit_test(panels),       cmocka_unit_test(weights_of_loops),
+      cmocka_unit_test(small_sides),     cmocka_unit_test(far_rows),     cmocka_unit_test(last_columns),
+      cmocka_unit_test(edges),           cmocka_unit_test(windows),      cmocka_unit_test(window_derivatives),
+      cmocka_unit_test(open_inside),     cmocka_unit_test(masked_tiles), cmocka_unit_test(open_rows),
+      cmocka_unit_test(side_by_side),    cmocka_unit_test(whole_images), cmocka_unit_test(strided_windows),
+      cmocka_unit_test(strided_results), cmocka_unit_test(far_apart),    cmocka_unit_test(jumping_weights),
+      cmocka_unit_test(units_in_a_row),  cmocka_unit_test(panels),       cmocka_unit_test(weights_of_loops),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
