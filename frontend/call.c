@@ -356,8 +356,7 @@ bool one_more(Elaborator *x, Span at, Str name) {
   return false;
 }
 
-static ScalarOp row_named(Str name);
-static Value *call_row(Elaborator *x, ScalarOp op, int n, CallArg *args, Span at);
+static Value *call_built_in(Elaborator *x, Str name, int n, CallArg *args, Span at);
 
 /* A number that a tensor has as its default fills it. */
 static Value *default_value(Elaborator *x, Env *e, Ast *param) {
@@ -420,7 +419,7 @@ static Value *reversed_array(Elaborator *x, const Value *v, Span at) {
 
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
-  if (!f->ast) return call_row(x, row_named(f->name), n, args, at);
+  if (!f->ast) return call_built_in(x, f->name, n, args, at);
   if (is_reversed_array(f, n, args)) return reversed_array(x, args[0].value, at);
   if (!one_more(x, at, f->name)) return NULL;
   Ast *params = f->ast->params;
@@ -559,7 +558,7 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
   return NULL;
 }
 
-/* ---- built in: scalar rows by name, stop, grad, reductions of whole tensors ---- */
+/* ---- built in: scalar rows and reductions by name, stop, grad ---- */
 
 static const struct {
   const char *name;
@@ -592,13 +591,20 @@ static ScalarOp row_named(Str name) {
   return SCALAR_OP_COUNT;
 }
 
-Value *row_function(Elaborator *x, Str name, Span at) {
-  if (row_named(name) == SCALAR_OP_COUNT) return NULL;
+static Value *function_named(Elaborator *x, Str name, Span at) {
   Value *v = value_new(x, VALUE_FUNCTION, at);
   v->function = NEW(x->arena, Function);
   v->function->name = name;
   v->function->checked = true;
   return v;
+}
+
+Value *row_function(Elaborator *x, Str name, Span at) {
+  return row_named(name) == SCALAR_OP_COUNT ? NULL : function_named(x, name, at);
+}
+
+Value *reduction_function(Elaborator *x, Str name, Span at) {
+  return is_reduction(name) ? function_named(x, name, at) : NULL;
 }
 
 static Value *fold_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at, bool *folded) {
@@ -651,7 +657,36 @@ static Value *call_row(Elaborator *x, ScalarOp op, int n, CallArg *args, Span at
   return r;
 }
 
-static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is) {
+/* A reduction of all of v; argmax and argmin use up one dimension, and lift over at most one more. */
+static Value *call_reduction(Elaborator *x, Str name, Value *v, Span at) {
+  bool is, place = !strcmp(name, "argmax") || !strcmp(name, "argmin");
+  if (!place || v->kind != VALUE_TENSOR || v->rank != 2) return reduce_call(x, name, v, at, &is);
+  Var *row = var_fresh(x->ir, v->shape[0]);
+  Form *f = form_var(x->ir, row);
+  int mark = x->stack.n;
+  stack_push(x, row, NULL);
+  Value *r = reduce_call(x, name, value_take(x, v, 1, &f), at, &is);
+  x->stack.n = mark;
+  return r ? value_abstract(x, r, 1, &row) : NULL;
+}
+
+/* A function without a body: of one argument `max` and `min` are reductions, of two rows. */
+static Value *call_built_in(Elaborator *x, Str name, int n, CallArg *args, Span at) {
+  for (int i = 0; i < n; i++)
+    if (args[i].name) {
+      diag_help(
+          diag_add(x->diags, DIAG_ARGUMENTS, args[i].name_span, "`%s` has no parameter `%s`", name, args[i].name),
+          "its arguments have no names");
+      return NULL;
+    }
+  ScalarOp op = row_named(name);
+  if (is_reduction(name) && n == 1) return call_reduction(x, name, args[0].value, at);
+  if (op != SCALAR_OP_COUNT) return call_row(x, op, n, args, at);
+  say_calls(x, diag_add(x->diags, DIAG_ARGUMENTS, at, "`%s` takes one tensor, and uses all of it up", name));
+  return NULL;
+}
+
+static Value *call_named(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is) {
   Str name = a->callee->name;
   Value *column = piped ? NULL : data_column(x, e, a, is);
   if (!piped && *is) return column;
@@ -680,35 +715,9 @@ static Value *call_builtin(Elaborator *x, Env *e, Ast *a, Value *piped, bool *is
     if (v && v->kind == VALUE_TENSOR) suggest_reduction(x, e, d, a, v, axis->integer);
     return NULL;
   }
-  if (reduces && (op == SCALAR_OP_COUNT || op == OP_max || op == OP_min)) {
-    *is = is_reduction(name);
-    if (!*is) return NULL;
-    CallArg *args = elaborate_args(x, e, a->args, piped, &n);
-    if (!args) return NULL;
-    Value *v = args[0].value;
-    bool arg = !strcmp(name, "argmax") || !strcmp(name, "argmin");
-    if (arg && v->kind == VALUE_TENSOR &&
-        v->rank == 2) { /* these use up one dimension and lift over at most one more */
-      Var *row = var_fresh(x->ir, v->shape[0]);
-      Form *f = form_var(x->ir, row);
-      int mark = x->stack.n;
-      stack_push(x, row, NULL);
-      Value *r = reduce_call(x, name, value_take(x, v, 1, &f), a->span, is);
-      x->stack.n = mark;
-      return r ? value_abstract(x, r, 1, &row) : NULL;
-    }
-    return reduce_call(x, name, v, a->span, is);
-  }
-  CallArg *args = elaborate_args(x, e, a->args, piped, &n);
-  if (!args) return NULL;
-  for (int i = 0; i < n; i++)
-    if (args[i].name) {
-      diag_help(
-          diag_add(x->diags, DIAG_ARGUMENTS, args[i].name_span, "`%s` has no parameter `%s`", name, args[i].name),
-          "its arguments have no names");
-      return NULL;
-    }
-  return call_row(x, op, n, args, a->span);
+  *is = op != SCALAR_OP_COUNT || is_reduction(name);
+  CallArg *args = *is ? elaborate_args(x, e, a->args, piped, &n) : NULL;
+  return args ? call_built_in(x, name, n, args, a->span) : NULL;
 }
 
 /* x(2) and x(i), but not x(y) of another tensor. */
@@ -744,7 +753,7 @@ Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   if (a->callee->kind == AST_NAME && !env_find(e, a->callee->name) && !decl_find(x, x->module, a->callee->name)) {
     bool is;
     x->naming = NULL;
-    Value *v = call_builtin(x, e, a, piped, &is);
+    Value *v = call_named(x, e, a, piped, &is);
     x->naming = naming;
     if (is) return v;
   }

@@ -838,6 +838,7 @@ Value *elaborate_apply(Elaborator *x, Env *e, Ast *a) {
     word = reduce_word(a->callee->name);
   Value *callee = word ? NULL : elaborate_expr(x, e, a->callee);
   if (!word && !callee) return NULL;
+  if (callee && callee->kind == VALUE_FUNCTION && !callee->function->ast) word = reduce_word(callee->function->name);
   Var *vars[8];
   Env *inner = e, *outer[8];
   Str names[8];

@@ -1,10 +1,6 @@
 /* refuse.c - what the parser takes and elaboration would pass over: said here, so that nothing in a source is ignored
- * in silence. A case goes when elaboration has it. */
+ * in silence. */
 #include "frontend/refuse.h"
-
-static void refuse(DiagSink *sink, Span at, const char *what) {
-  diag_add(sink, DIAG_NOT_COMPILED, at, "this version of nnc does not compile %s yet", what);
-}
 
 /* What a body computes is a value; it is not loaded or frozen. */
 static bool is_body(AstKind kind) {
@@ -13,11 +9,13 @@ static bool is_body(AstKind kind) {
 }
 
 static void walk(DiagSink *sink, const Ast *n, bool in_body, bool in_model) {
-  if (n->kind == AST_DEFINE && in_body && (n->from || (n->flags & (AST_FROZEN | AST_NODECAY))))
-    refuse(sink, n->span,
-           n->from                 ? "`from` in a body"
-           : n->flags & AST_FROZEN ? "`frozen` in a body"
-                                   : "`nodecay` in a body");
+  if (n->kind == AST_DEFINE && in_body && (n->from || (n->flags & (AST_FROZEN | AST_NODECAY)))) {
+    const char *word = n->from ? "from" : n->flags & AST_FROZEN ? "frozen" : "nodecay";
+    Diag *d = diag_add(sink, DIAG_STATEMENT_HERE, n->span,
+                       "`%s` is said of an instance or parameter, and this is a value", word);
+    diag_help(d, n->flags & AST_FROZEN ? "`stop(x)` is a value without its derivative"
+                                       : "it stands where the instance is made: in the file, or in a model");
+  }
   if (n->kind == AST_DEFINE && n->text && !in_model) {
     Diag *d = diag_add(sink, DIAG_STATEMENT_HERE, n->span, "`as` names the parameters of a model's members");
     diag_help(d, "leave it out");

@@ -113,10 +113,8 @@ Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   if (!strcmp(name, "training")) return value_flag(x, x->training, at);
   if (name_exists(x, e, name)) return name_find(x, e, name, at);
   if (x->field) return data_part(x, name, at);
-  if (is_reduction(name)) {
-    say_not_compiled(x, at, arena_printf(x->arena, "`%s` as a value", name));
-    return NULL;
-  }
+  Value *reduction = reduction_function(x, name, at);
+  if (reduction) return reduction;
   Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, at, "`%s` is not defined", name);
   const char *help = foreign_help(name);
   Str data = data_with_field(x, name);

@@ -100,7 +100,7 @@ struct Env {
 
 struct Function {
   Str name;
-  Ast *ast;       /* FN, ENTRY or METRIC; NULL: a row of scalar.def, by its name */
+  Ast *ast;       /* FN, ENTRY or METRIC; NULL: a row of scalar.def or a reduction, by its name */
   Env *env;       /* what its body sees: its model's parameters; NULL at file level */
   Instance *self; /* the instance it is a member of; NULL */
   struct Module *module;
@@ -435,9 +435,10 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at);
 Expr *place_of(Elaborator *x, Var *v, Span at); /* of an index over the batch: the example's place; else NULL */
 /* Binds compile-time parameters of a model, optimizer or metric head. */
 Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *args, Span at, Str name);
-bool is_reduction(Str name);                           /* sum, mean, ..., count */
-bool name_is_function(Elaborator *x, Str name);        /* of the file, the library, or built in */
-Value *row_function(Elaborator *x, Str name, Span at); /* tanh, as a value; NULL: no such row */
+bool is_reduction(Str name);                                 /* sum, mean, ..., count */
+bool name_is_function(Elaborator *x, Str name);              /* of the file, the library, or built in */
+Value *row_function(Elaborator *x, Str name, Span at);       /* tanh, as a value; NULL: no such row */
+Value *reduction_function(Elaborator *x, Str name, Span at); /* sum, as a value; NULL: no such reduction */
 CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n); /* piped: comes first; or NULL */
 
 /* ---- what messages offer (suggest.c): a help and its fix, where the text is the user's ---- */
