@@ -605,6 +605,13 @@ static bool has_lengths(const Program *p, const EntryPoint *e) {
   return false;
 }
 
+static bool has_packs(const EntryPoint *e) {
+  for (int i = 0; i < e->arguments.n; i++)
+    for (int k = 0; k < e->arguments.at[i].rank; k++)
+      if (e->arguments.at[i].shape[k] < ARGUMENT_OPEN) return true;
+  return false;
+}
+
 static void build_entries(Tables *t) {
   const Program *p = t->program;
   NnrtEntry *rows = NEW_ARRAY(t->arena, NnrtEntry, p->entries.n + 1);
@@ -619,6 +626,7 @@ static void build_entries(Tables *t) {
                             .results = build_arguments(t, from->results.at, from->results.n),
                             .shown = from->shown,
                             .lengths = has_lengths(p, from) ? service(t, "nnrt_%s", "lengths") : NULL,
+                            .packs = has_packs(from) ? service(t, "nnrt_%s", "packs") : NULL,
                             .texts = has_texts(from) ? service(t, "nnrt_%s", "texts") : NULL,
                             .graph = graph_index(t, from->graph)};
   }

@@ -106,7 +106,7 @@ Value *call_reshape(Elaborator *x, Env *e, Ast *a, Value *piped) {
   if (n < 2 || v->kind != VALUE_TENSOR)
     return fault(x, DIAG_ARGUMENTS, a->span, "`reshape` takes a tensor and its new dimensions",
                  "write `reshape(x, M, N)`");
-  if (!rank_fits(x, n - 1, a->span)) return NULL;
+  if (!rank_fits(x, n - 1, a->span) || !rank_known(x, v, 0, v->rank, a->span)) return NULL;
   Dim *shape[MAX_RANK];
   Var *vars[MAX_RANK];
   Form *at[MAX_RANK];
@@ -202,6 +202,7 @@ Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped) {
   if (!fits || axis < 0 || axis >= v->rank)
     return fault(x, DIAG_ARGUMENTS, a->span, "`split` takes a tensor, the size of a part or all sizes, and an axis",
                  "write `split(x, 4)`, `split(x, [2, 3])` or `split(x, 4, axis = 1)`");
+  if (!rank_known(x, v, 0, v->rank, a->span)) return NULL;
   return parts_of(x, v, axis, sizes, args[1].span, a->span);
 }
 
@@ -244,6 +245,9 @@ static bool joined(Elaborator *x, Env *e, Ast *a, Value *piped, int more, Joined
     diag_help(d, "write `%s(a, b)` or `%s(a, b, axis = 1)`", name, name);
     return false;
   }
+  bool leads = more && !j->axis;
+  for (int i = 0; i < j->n && !leads; i++)
+    if (!rank_known(x, j->parts[i].value, 0, first->rank, j->parts[i].span)) return false;
   for (int i = 1; i < j->n; i++) {
     if (same_but_axis(first, j->parts[i].value, more ? -1 : j->axis)) continue;
     Diag *d = diag_add(x->diags, DIAG_WRONG_SHAPE, j->parts[i].span, "`%s` of %s and %s", name,

@@ -68,10 +68,6 @@ CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n) 
   return fails ? NULL : out;
 }
 
-void say_not_compiled(Elaborator *x, Span at, const char *what) {
-  diag_add(x->diags, DIAG_NOT_COMPILED, at, "this version of nnc does not compile %s yet", what);
-}
-
 void check_function(Elaborator *x, const Ast *a) {
   const Ast *params = a->params;
   for (int i = 0; i < params->items.n; i++)
@@ -660,6 +656,7 @@ static Value *call_row(Elaborator *x, ScalarOp op, int n, CallArg *args, Span at
 /* A reduction of all of v; argmax and argmin use up one dimension, and lift over at most one more. */
 static Value *call_reduction(Elaborator *x, Str name, Value *v, Span at) {
   bool is, place = !strcmp(name, "argmax") || !strcmp(name, "argmin");
+  if (place && !rank_known(x, v, 0, v->rank, at)) return NULL;
   if (!place || v->kind != VALUE_TENSOR || v->rank != 2) return reduce_call(x, name, v, at, &is);
   Var *row = var_fresh(x->ir, v->shape[0]);
   Form *f = form_var(x->ir, row);

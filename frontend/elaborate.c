@@ -333,11 +333,7 @@ static bool symbols_of_type(Elaborator *x, Env **e, Ast *type) {
   for (int i = 0; type->shape && i < type->shape->items.n; i++) {
     Ast *a = type->shape->items.at[i];
     if (a->kind == AST_PACK && !env_find(*e, a->name)) {
-      Value *p = value_new(x, VALUE_PACK, a->span);
-      p->rank = 1;
-      p->shape = NEW_ARRAY(x->arena, Dim *, 1);
-      p->shape[0] = dim_symbol(x->ir, a->name, 1);
-      *e = env_bind(x, *e, a->name, p, a->span);
+      *e = env_bind(x, *e, a->name, pack_of_one(x, a, a->name), a->span);
     } else if (a->kind == AST_NAME && is_dimension_name(a->name) && !env_find(*e, a->name) &&
                !decl_find(x, x->module, a->name)) {
       *e = env_bind(x, *e, a->name, value_int(x, dim_symbol(x->ir, a->name, 1), a->span), a->span);

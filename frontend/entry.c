@@ -14,7 +14,7 @@ static void find_field(Elaborator *x, Argument *a) {
       const Field *f = &x->program->data.at[i].fields.at[k];
       bool same = f->name == a->name && f->dtype == a->dtype && f->rank == a->rank && f->bound == a->bound;
       for (int d = 0; same && d < f->rank; d++)
-        same = f->shape[d] == a->shape[d] || (f->shape[d] < 0 && a->shape[d] < 0);
+        same = f->shape[d] == a->shape[d] || (f->shape[d] < 0 && a->shape[d] == ARGUMENT_OPEN);
       if (!same) continue;
       a->data = i;
       a->field = k;
@@ -49,26 +49,22 @@ static const Ast *part_type(const Ast *type, int k) {
   return k < type->items.n ? type->items.at[k]->type : NULL;
 }
 
-/* Sizes of one example; -1 for one that is known when the entry is called. */
+/* Sizes of one example; negative for one that is known when the entry is called (Argument). */
 static int64_t *shape_numbers(Elaborator *x, int rank, Dim **shape) {
   int64_t *n = NEW_ARRAY(x->arena, int64_t, rank + 1);
   for (int i = 0; i < rank; i++)
-    if (!dim_is_const(shape[i], &n[i])) n[i] = -1;
+    if (!dim_is_const(shape[i], &n[i])) n[i] = ARGUMENT_OPEN - 1 - pack_of(x, shape[i]);
   return n;
 }
 
 /* Each dimension that nothing binds is open: a file says what it is. */
-static bool open_dimensions(Elaborator *x, Env **e, const Ast *type) {
+static void open_dimensions(Elaborator *x, Env **e, const Ast *type) {
   for (int i = 0; type->kind == AST_TYPE && type->shape && i < type->shape->items.n; i++) {
     const Ast *a = type->shape->items.at[i];
-    if (a->kind == AST_PACK) {
-      say_not_compiled(x, a->span, "an entry's argument with any number of dimensions");
-      return false;
-    }
+    if (a->kind == AST_PACK && !env_find(*e, a->name)) *e = env_bind(x, *e, a->name, pack_new(x, a), a->span);
     if (dimension_is_open(x, *e, a))
       *e = env_bind(x, *e, a->name, value_int(x, dim_symbol(x->ir, a->name, 1), a->span), a->span);
   }
-  return true;
 }
 
 /* Of an argument that is read through a field whose examples differ in length: how long each is, the argument after
@@ -161,7 +157,7 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   Env *e = NULL;
   bool ok = where_learn(x, &e, a->params, a->where);
   for (int i = 0; i < a->params->items.n; i++)
-    if (a->params->items.at[i]->type) ok = open_dimensions(x, &e, a->params->items.at[i]->type) && ok;
+    if (a->params->items.at[i]->type) open_dimensions(x, &e, a->params->items.at[i]->type);
   for (int i = 0; i < a->params->items.n; i++) ok = bind_argument(x, &p, &e, a->params->items.at[i], f) && ok;
   ok = ok && where_test(x, e, a->where, (Span){0}, decl->name);
   Type t, *expected = NULL;

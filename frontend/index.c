@@ -76,6 +76,10 @@ static const char *dimension_of(Elaborator *x, int i, const Value *v) {
 /* The index at `at` reads dimension i of v. */
 static void found(RangeSearch *s, const Value *v, int i, Span at) {
   Dim *d = v->shape[i];
+  if (pack_of(s->x, d) >= 0) { /* the walk of the body says it, unless there is none without a range */
+    if (!s->quiet) s->conflict = !rank_known(s->x, v, i, i + 1, at);
+    return;
+  }
   if (s->guarded) {
     if (!s->fallback) s->fallback = d;
     return;
@@ -393,6 +397,7 @@ Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
 static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwise) {
   bool several = base->kind == VALUE_STRUCTURE && base->of->kind == VALUE_ARRAY;
   if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE || several) return array_item(x, e, a, base);
+  if (!rank_known(x, base, 0, a->items.n, a->span)) return NULL;
   if (base->kind != VALUE_TENSOR || base->rank < a->items.n) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, a->span, "%d ind%s for %s", a->items.n,
                        a->items.n == 1 ? "ex" : "ices", value_type_text(x, base));

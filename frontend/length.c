@@ -9,6 +9,7 @@ Value *call_len(Elaborator *x, Env *e, Ast *a) {
   CallArg *args = elaborate_args(x, e, a->args, NULL, &n);
   if (!args) return NULL;
   const Value *v = args[0].value;
+  if (n == 1 && !rank_known(x, v, 0, 1, a->span)) return NULL;
   if (n == 1 && v->kind == VALUE_ARRAY) return value_int(x, dim_const(x->ir, v->n), a->span);
   if (n == 1 && v->kind == VALUE_TENSOR && v->rank) return v->length ? v->length : value_int(x, v->shape[0], a->span);
   diag_add(x->diags, n == 1 ? DIAG_WRONG_TYPE : DIAG_ARGUMENTS, a->span,

@@ -378,6 +378,10 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
   bool pack;
   int rank = type_rank(type, &pack), have = v->kind == VALUE_TENSOR ? v->rank - lift : 0;
   Dim **shape = have ? v->shape + lift : NULL;
+  int before = pack ? 0 : have; /* dimensions before those that ..S takes */
+  while (pack && type->shape->items.at[before]->kind != AST_PACK) before++;
+  if (!rank_known(x, v, lift, lift + before, at)) return false;
+  if (pack && !rank_known(x, v, lift + have - (rank - before), lift + have, at)) return false;
   if (pack ? have < rank : have != rank) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, at, "%s is %s: %d dimension%s where %d %s wanted", what,
                        value_type_text(x, v), have, have == 1 ? "" : "s", rank, rank == 1 ? "is" : "are");

@@ -282,6 +282,7 @@ typedef struct Elaborator {
   bool too_large;        /* a message said so */
   Vec(CallPlace) calls;  /* for "in this use of" places */
   Dim *batch;            /* the symbol B of the graph */
+  Vec(Dim *) packs;      /* each stands for a run of dimensions of an entry's argument: pack.c */
   Vec(Drawn) drawn;      /* the data sets whose examples the graph is given */
   Field *field;          /* the data field whose expression is walked; NULL */
   const DataSet *set;    /* the data set that it belongs to */
@@ -384,6 +385,14 @@ DType dtype_of_name(const Elaborator *x, Str name, bool *ok);      /* f32 is f64
  * known; a call tests it with the dimensions bound in e. False after a message; `where` may be NULL. */
 bool where_learn(Elaborator *x, Env **e, const Ast *params, Ast *where);
 bool where_test(Elaborator *x, Env *e, Ast *where, Span at, Str name);
+
+/* pack.c: of an entry's argument `f32[..S]` how many dimensions there are is known when it is called. */
+Value *pack_new(Elaborator *x, const Ast *a); /* what ..S stands for: one dimension, of all their elements */
+Value *pack_of_one(Elaborator *x, const Ast *a, Str name); /* the same in generic code, where one stands for any */
+int pack_of(const Elaborator *x, const Dim *d);            /* its place in `packs`; -1: it is none */
+/* False after a message: one of v's dimensions from `first` to `end` - 1 is such a run, and it would have to be
+ * known. */
+bool rank_known(Elaborator *x, const Value *v, int first, int end, Span at);
 
 /* ---- expressions (expr.c, index.c, call.c) ---- */
 Value *elaborate_expr(Elaborator *x, Env *e, Ast *a);
@@ -500,7 +509,6 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
 bool one_more(Elaborator *x, Span at, Str name);
 void check_function(Elaborator *x,
                     const Ast *a); /* its head: each parameter once, nothing that is not compiled yet */
-void say_not_compiled(Elaborator *x, Span at, const char *what);
 
 /* ---- scan.c, repeat.c ---- */
 void repeat_carry_state(Elaborator *x, int tensor, Span at); /* a model's state is read in a repeat */

@@ -118,11 +118,15 @@ typedef struct Train {
   Span span;
 } Train;
 
+/* Of a dimension that is known when the entry is called; below it the pack of that number, counted from -2 down: any
+ * run of dimensions, which the graph has as one. */
+enum { ARGUMENT_OPEN = -1 };
+
 typedef struct Argument {
   Str name;
   DType dtype;
   int rank;       /* of one example */
-  int64_t *shape; /* -1: open */
+  int64_t *shape; /* or ARGUMENT_OPEN, or less */
   int64_t bound;
   int data, field; /* read from a FILE through this field; -1: only as a tensor (--input) */
   int text;        /* tokens of this data set's vocabulary, a text; -1: numbers */

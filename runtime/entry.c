@@ -1,7 +1,6 @@
 /* entry.c - the verbs that are entries (`predict`): reads examples from FILES through the data's fields, or tensors
  * from .npy files, runs the entry over them and writes its results as text, JSON lines, csv or .npy. */
 #include "runtime/entry.h"
-#include "runtime/array.h"
 #include "runtime/philox.h"
 #include "runtime/run.h"
 #include "runtime/texts.h"
@@ -48,7 +47,10 @@ static int batch_dim(const NnrtEntryCall *x) {
 }
 
 /* An .npy file gives the argument: [N, shape...], or one example [shape...]. Open dimensions take its extents. */
-static int take_array(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtArray *a, const char *file) {
+static int take_array(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtArray *read, const char *file) {
+  const NnrtArray *a = read;
+  int status = x->table->packs ? x->table->packs->fold(x, v, &a, file) : NNRT_OK;
+  if (status != NNRT_OK) return status;
   const NnrtPort *p = v->port < 0 ? NULL : &x->run.graph->inputs[v->port];
   /* What the graph does not read counts the examples all the same. */
   int rank = p ? (int)p->n_shape : (int)v->table->n_shape + (batch_dim(x) >= 0), lead = rank - a->rank;
@@ -62,7 +64,8 @@ static int take_array(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtArray *a, c
   v->file = file;
   memcpy(v->shape, shape + batched, (size_t)v->rank * sizeof *shape);
   for (int i = batched; i < rank; i++) {
-    int d = p ? nnrt_port_open(&x->run, p, i) : -1, status = d < 0 ? NNRT_OK : take_open(x, d, shape[i], file);
+    int d = p ? nnrt_port_open(&x->run, p, i) : -1;
+    status = d < 0 ? NNRT_OK : take_open(x, d, shape[i], file);
     if (status != NNRT_OK) return status;
   }
   v->n = batched ? shape[0] : 1;
@@ -70,7 +73,7 @@ static int take_array(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtArray *a, c
   v->bytes = v->width * nnrt_dtype(v->dtype)->bytes;
   v->data = nnrt_allocate(a->count * nnrt_dtype(v->dtype)->bytes);
   if (!v->data) return nnrt_fail_memory(x->error, (unsigned long long)a->count * 8, v->name);
-  int64_t done = nnrt_array_read(a, 0, a->count, v->dtype, v->data);
+  int64_t done = nnrt_array_read(read, 0, a->count, v->dtype, v->data);
   if (done < a->count)
     return nnrt_fail(x->error, NNRT_EDATA, "%s: element %lld is not of type %s", file, (long long)done,
                      nnrt_dtype(v->dtype)->name);
@@ -388,6 +391,7 @@ static void write_json(NnrtEntryCall *x) {
 /* The shape of all examples of a result; returns its rank. */
 static int whole_shape(const NnrtEntryCall *x, const NnrtEntryValue *v, int64_t shape[NNRT_MAX_RANK + 1]) {
   int lead = batch_dim(x) >= 0;
+  if (x->table->packs) return x->table->packs->shape(x, v, shape);
   shape[0] = v->n;
   memcpy(shape + lead, v->shape, (size_t)v->rank * sizeof *shape);
   return v->rank + lead;

@@ -1,8 +1,9 @@
-/* entry.h - what the files of the verbs that are entries share: entry.c, and entry_lengths.c, which only programs
- * with arguments that differ in length have. Internal. */
+/* entry.h - what the files of the verbs that are entries share: entry.c; entry_lengths.c, which only programs with
+ * arguments that differ in length have; and entry_packs.c, for arguments of any number of dimensions. Internal. */
 #ifndef NNRT_ENTRY_H
 #define NNRT_ENTRY_H
 
+#include "runtime/array.h"
 #include "runtime/cli.h"
 #include "runtime/data.h"
 
@@ -20,6 +21,8 @@ typedef struct NnrtEntryValue { /* an argument, or a result: all examples of it 
   char *data;
   const char *file; /* that gave the argument as a tensor, or NULL */
   int32_t length; /* of an argument whose length goes with it: of the one example; all of it, unless it was a text */
+  int pack_rank;  /* of an argument with a pack: */
+  int64_t pack_shape[NNRT_MAX_RANK]; /* what it stands for */
 } NnrtEntryValue;
 
 typedef struct NnrtEntryCall {
@@ -35,6 +38,7 @@ typedef struct NnrtEntryCall {
   int64_t open[NNRT_MAX_OPEN];
   int64_t seed, *places;
   int32_t step;
+  NnrtArray folded; /* see NnrtPacks */
 } NnrtEntryCall;
 
 /* Is the next argument the length of argument k? */
@@ -52,5 +56,15 @@ typedef struct NnrtLengths {
   int (*file)(const NnrtEntryCall *x, int k); /* which of the files argument k is read from, where each has one */
 } NnrtLengths;
 extern const NnrtLengths nnrt_lengths;
+
+/* Arguments of any number of dimensions, `f32[..S]`. The graph has one dimension for those of a pack, and a file is
+ * one example. */
+typedef struct NnrtPacks {
+  /* Of an argument with a pack: *a becomes the array with one dimension for those that the pack stands for. */
+  int (*fold)(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtArray **a, const char *file);
+  /* A result's shape, with the dimensions of its packs; returns its rank. */
+  int (*shape)(const NnrtEntryCall *x, const NnrtEntryValue *v, int64_t shape[NNRT_MAX_RANK]);
+} NnrtPacks;
+extern const NnrtPacks nnrt_packs;
 
 #endif

@@ -218,6 +218,7 @@ typedef enum NnrtRole {
   F(INT, shown, ) /* the first so many results; each other, `$length.NAME`, is how much of a text is there */        \
   F(SERVICE, texts, NnrtTexts)     /* NULL: no argument or result is a text */                                       \
   F(SERVICE, lengths, NnrtLengths) /* NULL: no argument's examples differ in length */                               \
+  F(SERVICE, packs, NnrtPacks)     /* NULL: every argument has a number of dimensions */                             \
   F(INT, graph, )
 
 #define NNRT_VERB_FIELDS(F)                                                                                          \
