@@ -325,6 +325,15 @@ static void build_loops(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
   out->loops = rows;
 }
 
+/* What `bench` says of a kernel, and a GPU's program where one fails. */
+static void describe_launch(GraphDims *dims, const Schedule *s, const Kernel *k, NnrtLaunch *row) {
+  Dim *flops = kernel_flops(s->graph->ir, k);
+  row->name = kernel_name(k);
+  row->kind = kernel_kind_name(k->kind);
+  row->line = span_line(dims->tables, k->span);
+  SET_POLY(dims, row, flops, flops ? of_step(s, k, flops) : NULL);
+}
+
 static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
   Tables *t = dims->tables;
   NnrtLaunch *rows = NEW_ARRAY(t->arena, NnrtLaunch, s->kernels.n + 1);
@@ -332,17 +341,13 @@ static void build_launches(GraphDims *dims, const Schedule *s, NnrtGraph *out) {
     const Kernel *k = s->kernels.at[i];
     NnrtLaunch *row = &rows[i];
     row->kernel = (NnrtKernel *)(void *)k->symbol;
-    row->name = kernel_name(k);
-    row->kind = kernel_kind_name(k->kind);
-    row->line = span_line(t, k->span);
+    if (!t->options->only || t->options->cuda) describe_launch(dims, s, k, row);
     row->grain = k->grain > 0 ? k->grain : 1;
     IntVec buffers = {0};
     for (int b = 0; b < k->operands.n; b++) vec_push(t->arena, &buffers, buffer_index(s, k->operands.at[b]));
     SET_INTS(t, row, buffers, buffers.n, buffers.at);
     SET_POLY(dims, row, units, k->step_units);
     SET_POLY(dims, row, work, of_step(s, k, k->work));
-    Dim *flops = kernel_flops(s->graph->ir, k);
-    SET_POLY(dims, row, flops, flops ? of_step(s, k, flops) : NULL);
     SET_POLY(dims, row, scratch, k->scratch);
   }
   out->n_launches = s->kernels.n;

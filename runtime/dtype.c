@@ -68,16 +68,16 @@ static uint16_t narrow(double x, int fraction, int bias) {
   uint16_t sign = (uint16_t)(bits >> 48 & 0x8000);
   uint16_t top = (uint16_t)((2 * bias + 1) << fraction); /* infinity */
   if (x != x) return (uint16_t)(sign | top | 1u << (fraction - 1));
-  double a = fabs(x);
-  if (a == 0) return sign;
-  if (isinf(a)) return (uint16_t)(sign | top);
-  int e;
-  frexp(a, &e); /* a in [2^(e-1), 2^e) */
-  e -= 1;
-  if (e < 1 - bias) e = 1 - bias;       /* subnormal: the step stays that of the smallest normal */
-  double step = ldexp(1, e - fraction); /* exact, as is the division */
-  double q = nearbyint(a / step);       /* in [0, 2^(fraction+1)] */
-  uint64_t code = (uint64_t)q + ((uint64_t)(e + bias - 1) << fraction);
+  int e = (int)(bits >> 52 & 0x7ff) - 1023; /* |x| in [2^e, 2^(e+1)), or infinite */
+  if (e > bias) return (uint16_t)(sign | top);
+  if (e < 1 - bias) e = 1 - bias;                    /* subnormal: the step stays that of the smallest normal */
+  bits = (uint64_t)(1023 + 52 + e - fraction) << 52; /* 2^52 steps: what is added to it is rounded to a step */
+  double whole;
+  memcpy(&whole, &bits, 8);
+  double rounded = fabs(x) + whole;
+  memcpy(&bits, &rounded, 8);
+  uint64_t q = bits & (((uint64_t)1 << 52) - 1); /* |x| in steps: in [0, 2^(fraction+1)] */
+  uint64_t code = q + ((uint64_t)(e + bias - 1) << fraction);
   return (uint16_t)(sign | (code >= top ? top : code));
 }
 
@@ -173,7 +173,7 @@ int64_t nnrt_convert(NnrtDtype from_type, const void *from, bool swap, NnrtDtype
     int64_t v;
     if (from_float) {
       double d = float_of_bits(from_type, bits);
-      if (!(fabs(d) <= 0x1p53) || d != floor(d)) return i; /* above 2^53 neighbours were merged already */
+      if (!(fabs(d) <= 0x1p53) || d != (double)(int64_t)d) return i; /* above 2^53 neighbours were merged already */
       v = (int64_t)d;
     } else {
       v = integer_of_bits(from_type, bits);

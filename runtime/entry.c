@@ -260,12 +260,11 @@ static int open_result(NnrtEntryCall *x, NnrtEntryValue *v) {
 }
 
 static void connect_numbers(NnrtEntryCall *x) {
-  const NnrtGraph *g = x->run.graph;
-  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$seed"), &x->seed);
-  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$step"), &x->step);
-  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$steps"), &x->step);
-  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$epoch"), &x->step);
-  nnrt_run_input(&x->run, nnrt_port(g->inputs, g->n_inputs, "$place"), x->places);
+  nnrt_run_input_named(&x->run, "$seed", &x->seed);
+  nnrt_run_input_named(&x->run, "$step", &x->step);
+  nnrt_run_input_named(&x->run, "$steps", &x->step);
+  nnrt_run_input_named(&x->run, "$epoch", &x->step);
+  nnrt_run_input_named(&x->run, "$place", x->places);
 }
 
 /* Examples first .. first+n-1. Arguments go through memory aligned as kernels expect it. */

@@ -99,8 +99,9 @@ bool nnrt_write_all(int fd, const void *data, size_t size) {
 
 /* The folder's own entry must reach the disk too, or the rename may be lost with the power. */
 static bool sync_folder(const char *path, char *text) {
-  const char *slash = strrchr(path, '/');
-  size_t n = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+  size_t n = strlen(path);
+  while (n && path[n - 1] != '/') n--;
+  if (n > 1) n--; /* the root keeps its stroke */
   memcpy(text, n ? path : ".", n ? n : 1);
   text[n ? n : 1] = 0;
   int fd = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

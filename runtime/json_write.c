@@ -103,10 +103,7 @@ void nnrt_line_bool(NnrtLine *l, const char *key, bool v) {
 }
 
 char *nnrt_real_text(double v, bool single, char *text) {
-  if (!isfinite(v)) {
-    snprintf(text, 32, "%s", isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
-    return text;
-  }
+  if (isnan(v)) v = fabs(v); /* no sign */
   for (int digits = single ? 6 : 15; digits <= 17; digits++) {
     snprintf(text, 32, "%.*g", digits, v);
     if (single ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v) break;

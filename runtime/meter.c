@@ -177,7 +177,7 @@ static int compute(NnrtMeter *m, NnrtMetric *x, double *value, NnrtError *e) {
   for (int k = 0; k < x->n_parts; k++) {
     char name[16];
     snprintf(name, sizeof name, "%d", k);
-    nnrt_run_input(&r, nnrt_port(r.graph->inputs, r.graph->n_inputs, name), x->parts[k].data);
+    nnrt_run_input_named(&r, name, x->parts[k].data);
   }
   status = nnrt_run_bind(&r, r.n_open ? &m->count : NULL, e);
   if (status == NNRT_OK) {

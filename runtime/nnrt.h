@@ -72,7 +72,7 @@ typedef enum NnrtRole {
 
 #define NNRT_LAUNCH_FIELDS(F)                                                                                        \
   F(KERNEL, kernel, )                                                                                                \
-  F(STRING, name, )                                                                                                  \
+  F(STRING, name, ) /* this, kind, line and flops: for `bench`; not in a program without it */                       \
   F(STRING, kind, )                                                                                                  \
   F(INT, line, )     /* of the source */                                                                             \
   F(INTS, buffers, ) /* into NnrtGraph.buffers */                                                                    \

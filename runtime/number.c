@@ -41,7 +41,7 @@ static bool scan(const char *p, const char *end, Decimal *d) {
   return p == end;
 }
 
-static bool slow(const char *text, size_t n, double *v) {
+__attribute__((cold, noinline)) static bool slow(const char *text, size_t n, double *v) {
   char few[64], *copy = n < sizeof few ? few : malloc(n + 1);
   if (!copy) return false;
   memcpy(copy, text, n);

@@ -3,7 +3,6 @@
 #include "runtime/cli.h"
 #include "runtime/closest.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,7 +130,8 @@ void nnrt_cli_free(NnrtCli *c) {
 static const char *environment(NnrtOptionId id) {
   char key[64] = "NN_";
   size_t n = 3;
-  for (const char *p = nnrt_option(id)->name; *p; p++) key[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+  for (const char *p = nnrt_option(id)->name; *p; p++)
+    key[n++] = *p == '-' ? '_' : *p >= 'a' ? (char)(*p - 'a' + 'A') : *p;
   key[n] = 0;
   return getenv(key);
 }

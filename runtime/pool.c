@@ -14,8 +14,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* Once in a program's life: compiled for size, unlike the rest of this file. */
+#define COLD __attribute__((cold))
 
 enum { SPINS = 1000, YIELDS = 16, MAX_THREADS = 256 };
 
@@ -87,16 +91,19 @@ static void wake_sleepers(NnrtPool *p) {
   futex(&p->wakes, FUTEX_WAKE, INT32_MAX);
 }
 
-int nnrt_processors(void) {
+COLD int nnrt_processors(void) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  int n = 0;
+  for (size_t i = 0; i < CPU_SETSIZE; i++) n += CPU_ISSET(i, &set) != 0;
+  return n;
 }
 
 /* Signals are for the thread that opened the pool: it may block and poll them. */
-static void start_workers(NnrtPool *p) {
+COLD static void start_workers(NnrtPool *p) {
   sigset_t all, before;
-  sigfillset(&all);
+  memset(&all, 0xff, sizeof all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   for (p->started = 0; p->started < p->threads - 1; p->started++) {
     struct Worker *w = &p->worker[p->started];
@@ -106,7 +113,7 @@ static void start_workers(NnrtPool *p) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-int nnrt_pool_open(NnrtPool **pool, int threads, NnrtError *e) {
+COLD int nnrt_pool_open(NnrtPool **pool, int threads, NnrtError *e) {
   *pool = NULL;
   if (threads == 0) threads = nnrt_processors();
   if (threads < 1) return nnrt_fail(e, NNRT_EINVAL, "%d threads", threads);
@@ -127,7 +134,7 @@ int nnrt_pool_open(NnrtPool **pool, int threads, NnrtError *e) {
   return nnrt_fail(e, NNRT_EDEVICE, "%d threads cannot be started", threads);
 }
 
-void nnrt_pool_close(NnrtPool *p) {
+COLD void nnrt_pool_close(NnrtPool *p) {
   if (!p) return;
   atomic_store(&p->stop, true);
   wake_sleepers(p);

@@ -45,7 +45,8 @@ static bool is_present(const char *feature, size_t n) { return feature && n; }
 
 int nnrt_check_processor(const NnrtProgram *p, NnrtError *e) {
   for (const char *at = p->cpu; at && *at;) {
-    size_t n = strcspn(at, ",");
+    size_t n = 0;
+    while (at[n] && at[n] != ',') n++;
     if (!is_present(at, n))
       return nnrt_fail(e, NNRT_EDEVICE,
                        "this processor lacks %.*s, which the program was compiled for (-march=multi asks less)",

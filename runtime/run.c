@@ -58,7 +58,7 @@ int nnrt_model_init(NnrtModel *m, int64_t graph, int64_t seed, NnrtError *e) {
   int status = nnrt_run_open(&r, m, graph, e);
   if (status != NNRT_OK) return status;
   uint64_t mixed = nnrt_mix64((uint64_t)seed);
-  nnrt_run_input(&r, nnrt_port(r.graph->inputs, r.graph->n_inputs, "$seed"), &mixed);
+  nnrt_run_input_named(&r, "$seed", &mixed);
   status = nnrt_run_bind(&r, NULL, e);
   if (status == NNRT_OK) nnrt_run_go(&r);
   nnrt_run_close(&r);
@@ -259,6 +259,10 @@ void nnrt_run_input(NnrtRun *r, int port, const void *data) {
   if (!r->arena) return; /* bind will place it */
   place_buffers(r);
   place_operands(r);
+}
+
+void nnrt_run_input_named(NnrtRun *r, const char *name, const void *data) {
+  nnrt_run_input(r, nnrt_port(r->graph->inputs, r->graph->n_inputs, name), data);
 }
 
 const void *nnrt_run_output(const NnrtRun *r, int port) {

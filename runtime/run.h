@@ -61,6 +61,7 @@ int nnrt_run_bind(NnrtRun *r, const int64_t *open, NnrtError *e);
 
 /* The memory that an input is read from: row-major, at least of the port's bytes, kept until the run is done. */
 void nnrt_run_input(NnrtRun *r, int port, const void *data);
+void nnrt_run_input_named(NnrtRun *r, const char *name, const void *data); /* nothing where there is none */
 /* Valid after nnrt_run_go, until any run of the model goes or is bound. */
 /* The open dimension that extent i of the port is; -1: it is something else. */
 int nnrt_port_open(const NnrtRun *r, const NnrtPort *p, int i);

@@ -47,7 +47,7 @@ int nnrt_source_view(const NnrtSource *s, const NnrtColumn *c, NnrtView *v, Nnrt
   if (status != NNRT_OK || !s->options.window || s->reader->windows) return status;
   if (v->rank == NNRT_MAX_RANK || __builtin_mul_overflow(v->width, s->options.window, &v->width))
     return nnrt_fail(e, NNRT_EDATA, "%s: an example is too large", s->files[0].path);
-  memmove(v->shape + 1, v->shape, (size_t)v->rank++ * sizeof *v->shape);
+  for (int i = v->rank++; i > 0; i--) v->shape[i] = v->shape[i - 1];
   v->shape[0] = v->window = s->options.window;
   return NNRT_OK;
 }
