@@ -1,12 +1,11 @@
-/* box.c - operands that the unit for copies of boxes brings (TMA, sm_90a): reads without guards, whose place in
- * memory is a sum of strides times the indices of K, of the lines and of the batch. A box is 64 elements of the index
- * that runs with memory, times lines or steps of K; what of it is outside the tensor is 0. Other operands come by
- * threads. */
+/* box.c - what the unit for copies of boxes moves (TMA, sm_90a): operands that are reads without guards, and results,
+ * whose place in memory is a sum of strides times the indices of K, of the lines and of the batch. A box is 128 bytes
+ * of the index that runs with memory, times lines or steps of K; what of it is outside the tensor comes as 0, and is
+ * not written. Everything else comes and goes by threads. */
 #include "codegen/cuda/slice.h"
 
 typedef struct Boxes {
-  const Slices *x;
-  const Operand *o;
+  const Product *p;
   CudaMap *map;
   const Node *node;
   Form **at;
@@ -14,7 +13,7 @@ typedef struct Boxes {
 
 /* What the element's number grows by with v; NULL: it is not so simple. */
 static Dim *step_of(const Boxes *b, const Var *v) {
-  Ir *ir = b->x->p->t->ir;
+  Ir *ir = b->p->t->ir;
   Dim *step = dim_const(ir, 0), *stride = dim_const(ir, 1);
   for (int i = b->node->rank - 1; i >= 0; i--) {
     int64_t own = form_coefficient(b->at[i], v);
@@ -30,7 +29,7 @@ static Dim *step_of(const Boxes *b, const Var *v) {
 static Dim *step_of_all(const Boxes *b, const Slots *s) {
   Dim *step = s->n ? step_of(b, s->var[s->n - 1]) : NULL, *next = step;
   for (int i = s->n - 2; i >= 0 && next; i--) {
-    next = dim_mul(b->x->p->t->ir, next, s->extent[i + 1]);
+    next = dim_mul(b->p->t->ir, next, s->extent[i + 1]);
     if (step_of(b, s->var[i]) != next) return NULL;
   }
   return next ? step : NULL;
@@ -51,7 +50,7 @@ static void move_dimension(CudaMap *m, int from, int to) {
 
 /* Where each step is a multiple of the one before, which the driver asks for. */
 static bool add_dimension(Boxes *b, Dim *extent, Dim *step, int box, const char *coordinate) {
-  Ir *ir = b->x->p->t->ir;
+  Ir *ir = b->p->t->ir;
   CudaMap *m = b->map;
   if (!step || !is_positive(step) || m->rank == CUDA_MAP_RANK) return false;
   int at = m->rank++;
@@ -65,7 +64,7 @@ static bool add_dimension(Boxes *b, Dim *extent, Dim *step, int box, const char 
 
 /* Every index that it uses is one of the product's, and is added; what else there is, is one number. */
 static bool is_plain(const Boxes *b, int64_t *offset) {
-  Ir *ir = b->x->p->t->ir;
+  Ir *ir = b->p->t->ir;
   Dim *first = dim_const(ir, 0), *stride = dim_const(ir, 1);
   for (int i = b->node->rank - 1; i >= 0; i--) {
     const Form *f = b->at[i];
@@ -78,7 +77,7 @@ static bool is_plain(const Boxes *b, int64_t *offset) {
 }
 
 static bool add_batch(Boxes *b) {
-  Product *p = b->x->p;
+  const Product *p = b->p;
   for (int i = 0; i < p->batch.n; i++) {
     int64_t c;
     Dim *step = step_of(b, p->batch.var[i]);
@@ -89,14 +88,19 @@ static bool add_batch(Boxes *b) {
   return true;
 }
 
+static bool begin_map(Boxes *b, const Node *n, Form **at, int operand, DType type) {
+  b->at = at;
+  b->node = schedule_layout(b->p->t->s, n, &b->at);
+  *b->map = (CudaMap){.operand = operand, .type = type};
+  return is_plain(b, &b->map->first);
+}
+
 bool box_of(const Slices *x, const Operand *o, CudaMap *map) {
   Text *t = x->p->t;
   const Expr *read = text_plain_read(o->value);
   if ((o->way != ALONG_K && o->way != ACROSS_K) || expr_is_guarded(o->value)) return false;
-  Boxes b = {.x = x, .o = o, .map = map, .at = read->at};
-  b.node = schedule_layout(t->s, read->node, &b.at);
-  *map = (CudaMap){.operand = text_operand(t, read), .type = x->type};
-  if (!is_plain(&b, &map->first)) return false;
+  Boxes b = {.p = x->p, .map = map};
+  if (!begin_map(&b, read->node, read->at, text_operand(t, read), x->type)) return false;
   Dim *of_k = step_of_all(&b, &x->p->k), *of_line = step_of_all(&b, o->line);
   bool along = o->way == ALONG_K;
   int lines = o->lines, across = along ? x->steps : 64;
@@ -109,4 +113,18 @@ bool box_of(const Slices *x, const Operand *o, CudaMap *map) {
   return add_batch(&b);
 }
 
-int cuda_map_type(DType t) { return t == DT_bf16 ? 9 : 6; }
+bool box_of_result(const Product *p, const Member *m, int lines, const char *first, const char *column,
+                   CudaMap *map) {
+  Text *t = p->t;
+  DType type = m->node->dtype;
+  int width = CHUNK / dtype_bytes(type);
+  Boxes b = {.p = p, .map = map};
+  if (type != DT_f32 && !type_is_narrow(type)) return false;
+  if (p->n.n == 0 || !dim_is_multiple(p->n.extent[p->n.n - 1], width)) return false;
+  if (!text_lies_along(t, m->node, p->at, p->n.var[p->n.n - 1], width)) return false;
+  return begin_map(&b, m->node, p->at, text_operand_of(t, m->buffer), type) &&
+         add_dimension(&b, p->n.volume, step_of_all(&b, &p->n), ROW / dtype_bytes(type), column) &&
+         add_dimension(&b, p->m.volume, step_of_all(&b, &p->m), lines, first) && add_batch(&b);
+}
+
+int cuda_map_type(DType t) { return t == DT_f32 ? 7 : t == DT_bf16 ? 9 : 6; }

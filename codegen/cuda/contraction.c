@@ -289,6 +289,11 @@ void product_each(Product *p, const char *row, const char *column) {
 
 /* ---- the maps after a product ---- */
 
+typedef struct Direct {
+  const Product *p;
+  bool found;
+} Direct;
+
 static int part_columns(const Product *p, const Stage *s) { return p->tile_n / s->parts; }
 
 /* Elements from one row of the stage to the next. */
@@ -308,8 +313,14 @@ Stage product_stage(const Product *p, int lines, int64_t most, const char *memor
   return s;
 }
 
-/* The value at a result's position: masked, scaled, the maps after it, stored. */
-static void finish(Product *p, const char *v) {
+/* What rounds to this type anew may be left as it is. */
+static Expr *unrounded(Expr *e, DType type) {
+  bool rounds =
+      e->kind == EXPR_OP && e->op == OP_cast && type_is_narrow(type) && type_of_sums(type) == e->arg[0]->dtype;
+  return rounds ? e->arg[0] : e;
+}
+
+void product_results(Product *p, const char *v, const char *to) {
   Text *t = p->t;
   DType d = p->node->dtype;
   if (p->mask && !product_mask_uses_k(p)) v = text_printf(t, "(%s ? %s : 0)", text_expr(t, p->mask), v);
@@ -318,14 +329,45 @@ static void finish(Product *p, const char *v) {
     v = text_printf(t, "nn_mul_%s(%s, %s)", dtype_name(type_of_sums(d)), v, scale);
   }
   const char *name = text_name(t, 'v');
-  text_line(t, "const %s %s = %s;", type_name(d), name, text_rounded(t, d, v));
+  bool last = to && t->k->members.n == 1;
+  text_line(t, "const %s %s = %s;", type_name(d), name, last ? v : text_rounded(t, d, v));
   for (int i = 0; i < t->k->members.n; i++) {
     const Member *m = &t->k->members.at[i];
-    if (i) name = text_expr(t, expr_at_slots(t->ir, m->node->body, p->at));
+    Expr *body = i ? expr_at_slots(t->ir, m->node->body, p->at) : NULL;
+    bool is_put = to && m->storage == STORE_buffer;
+    if (i) name = text_expr(t, is_put ? unrounded(body, m->node->dtype) : body);
+    if (is_put) text_line(t, "%s = %s;", to, name);
+    if (is_put) return;
     const char *place = m->storage == STORE_buffer ? text_place(t, m->buffer, m->node, p->at) : NULL;
     text_known(t, expr_read(t->ir, m->node, p->at), name);
     if (place) text_line(t, "%s = %s;", place, text_stored(t, m->node->dtype, name));
   }
+}
+
+/* Reads at a position of the result are for loops over neighbours. */
+static void look_for_element(void *cx, Expr *x) {
+  Direct *d = cx;
+  bool is_member = x->kind == EXPR_READ && kernel_member(d->p->t->k, x->node);
+  if (x->kind != EXPR_READ || is_member) return;
+  d->found |= expr_uses_any(x, d->p->m.n, d->p->m.var) && expr_uses_any(x, d->p->n.n, d->p->n.var);
+}
+
+const Member *product_direct(Product *p) {
+  enum { MOST_COST = 8 /* additions */ };
+  const Member *stored = NULL;
+  Direct d = {p, false};
+  double cost = 0;
+  if (p->mask) return NULL;
+  for (int i = 0; i < p->t->k->members.n; i++) {
+    const Member *m = &p->t->k->members.at[i];
+    Expr *e = i ? m->node->body : p->c->scale;
+    if (stored) return NULL;
+    if (m->storage == STORE_buffer) stored = m;
+    if (e) e = expr_at_slots(p->t->ir, e, p->at);
+    if (e) expr_visit(e, look_for_element, &d);
+    if (e) cost += expr_cost(e);
+  }
+  return d.found || cost > MOST_COST ? NULL : stored;
 }
 
 /* What is read and stored at a result's position. */
@@ -385,8 +427,10 @@ static void finish_part(Product *p, const Stage *s) {
   text_positions(t, n, p->n.n, p->n.var, p->n.extent);
   const char *at = text_printf(t, "stage[row * %d + column", pitch(p, s));
   if (l.width > 1) lanes_open(&l, text_form(t, form_var(t->ir, l.var)));
-  finish(p, l.width == 1 ? text_printf(t, "%s]", at)
-                         : text_printf(t, "%s + %s * %d]", at, l.lane, along_m ? pitch(p, s) : 1));
+  product_results(p,
+                  l.width == 1 ? text_printf(t, "%s]", at)
+                               : text_printf(t, "%s + %s * %d]", at, l.lane, along_m ? pitch(p, s) : 1),
+                  NULL);
   if (l.width > 1) lanes_close(&l);
   text_close(t);
 }

@@ -17,7 +17,7 @@
 
 #include "ir/kernel.h"
 
-enum { CUDA_MAP_RANK = 5, CUDA_MAPS = 2, CUDA_MAP_BYTES = 128 };
+enum { CUDA_MAP_RANK = 5, CUDA_MAPS = 3, CUDA_MAP_BYTES = 128 };
 
 /* An operand as a tensor of which a kernel copies boxes: it is given the address of what the driver makes of this. */
 typedef struct CudaMap {

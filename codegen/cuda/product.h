@@ -63,6 +63,12 @@ int64_t stage_bytes(const Product *p, const Stage *s);
 /* The maps after the product, and stores: of each row r and column c of a thread, which are at m and n of the tile
  * without s->first; `sum` is the value there. m, n, sum: of r and c. */
 void product_finish(Product *p, const Stage *s, const char *m, const char *n, const char *sum);
+/* At the result's position: the sum v is masked, scaled, and the maps after it applied. What is stored, is; or the
+ * one result that is, goes to the text `to`, unrounded. */
+void product_results(Product *p, const char *v, const char *to);
+/* The only member that is stored, where it takes so little that it is made of each sum in a thread's registers; else
+ * NULL. */
+const Member *product_direct(Product *p);
 /* For each row r and column c of a thread, with m and n bound: closed by two text_close. */
 void product_each(Product *p, const char *m, const char *n);
 

@@ -50,6 +50,9 @@ const char *slice_products(const Slices *x);
 void slice_begin(const Slices *x, const Operand *o, const char *number, const char *to);
 /* Whether o comes in boxes (box.c): then how. The coordinates are those of slice `slice` of the open tile. */
 bool box_of(const Slices *x, const Operand *o, CudaMap *map);
+/* The same of a member's results: boxes of `lines` rows from the text `first` on, and of 128 bytes from `column` on.
+ */
+bool box_of_result(const Product *p, const Member *m, int lines, const char *first, const char *column, CudaMap *map);
 const char *slices_count(const Slices *x);
 
 #endif

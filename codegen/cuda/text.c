@@ -319,14 +319,14 @@ static const char *address(Text *t, const Node *n, Form **at, Guard *guard) {
   return rest ? text_printf(t, "%s + %s", first, rest) : first;
 }
 
-static int operand_number(const Text *t, const Buffer *b) {
+int text_operand_of(const Text *t, const Buffer *b) {
   for (int i = 0; i < t->k->operands.n; i++)
     if (t->k->operands.at[i] == b) return i;
   ice("kernel %s does not list a buffer that it uses", t->k->symbol);
 }
 
 static const char *element(Text *t, const Buffer *b, const Node *n, const char *at) {
-  int i = operand_number(t, b);
+  int i = text_operand_of(t, b);
   if (b->node->dtype == n->dtype) return text_printf(t, "b%d[%s]", i, at);
   return text_printf(t, "((%s *)b%d)[%s]", type_in_memory(n->dtype), i, at);
 }
@@ -552,7 +552,7 @@ bool expr_is_guarded(const Expr *x) {
   return false;
 }
 
-int text_operand(Text *t, const Expr *read) { return operand_number(t, kernel_buffer(t->s, t->k, read->node)); }
+int text_operand(Text *t, const Expr *read) { return text_operand_of(t, kernel_buffer(t->s, t->k, read->node)); }
 
 const char *text_buffer_of(Text *t, const Expr *x) {
   return text_printf(t, "b%d", text_operand(t, text_plain_read(x)));

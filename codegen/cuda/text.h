@@ -110,9 +110,10 @@ const Expr *text_plain_read(const Expr *x);
 bool text_runs(Text *t, const Expr *x, const Var *v, int width);
 /* The same of n[at...], in its buffer or in a row that is kept. */
 bool text_lies_along(Text *t, const Node *n, Form **at, const Var *v, int width);
-bool dim_is_multiple(const Dim *d, int64_t of);     /* for all values of open dimensions */
-bool expr_is_guarded(const Expr *x);                /* such an x */
-int text_operand(Text *t, const Expr *read);        /* number of the kernel's operand that it reads */
+bool dim_is_multiple(const Dim *d, int64_t of); /* for all values of open dimensions */
+bool expr_is_guarded(const Expr *x);            /* such an x */
+int text_operand(Text *t, const Expr *read);    /* number of the kernel's operand that it reads */
+int text_operand_of(const Text *t, const Buffer *b);
 const char *text_buffer_of(Text *t, const Expr *x); /* where the buffer begins that it reads */
 /* The address of what it reads; *when: the condition under which it may be asked, NULL: always. */
 const char *text_address(Text *t, Expr *x, const char **when);

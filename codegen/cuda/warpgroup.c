@@ -4,6 +4,9 @@
  * empty again, and never all together. A stage is given back when the products after those that read it have begun:
  * so one slice's are always going on.
  *
+ * Results that lie in memory as a tensor, and take little to be made of the sums, go from registers to panels in
+ * shared memory and leave in boxes, while the next tile's products go on; others go through a stage (contraction.c).
+ *
  * Blocks stay and take one tile after the other; the ring does not notice. Roles, ring and the moment of release as
  * in CUTLASS's persistent warp-specialised kernels; tiles by the model of mma.c. */
 #include "codegen/cuda/slice.h"
@@ -26,8 +29,10 @@ typedef struct Groups {
   int stages;
   const Operand *by_threads[2], *in_boxes[2]; /* which operands come how, by their number or that of a map */
   int n_by_threads, n_in_boxes;
-  bool copied; /* some operand comes by copies of threads */
-  Stage stage; /* of a group's results */
+  bool copied;          /* some operand comes by copies of threads */
+  const Member *direct; /* what leaves in boxes; NULL: results go through a stage */
+  int results, panels;  /* where the groups' memory for it begins; 64 lines each, of a group */
+  Stage stage;          /* of a group's results */
 } Groups;
 
 bool warpgroup_takes(const Product *p) {
@@ -168,9 +173,130 @@ static void give_back(Groups *x, int going, const char *when) {
   text_line(x->t, "if (%s && nn_thread() %% %d == 0) nn_arrive(&empty[%s]);", when, GROUP, stage_of(x, "(turn - 1)"));
 }
 
+/* ---- and leave ---- */
+
+/* Of a panel of the group's rows the first coordinate, from which the others follow. */
+static bool choose_direct(Groups *x) {
+  CudaMap *map = &x->t->how.maps[x->n_in_boxes];
+  const char *first = text_printf(x->t, "%s + (nn_thread() / %d - 1) * %d", x->p->m0, GROUP, UNIT_M);
+  x->direct = product_direct(x->p);
+  if (x->direct && !box_of_result(x->p, x->direct, UNIT_M, first, x->p->n0, map)) x->direct = NULL;
+  x->t->how.n_maps = x->n_in_boxes + (x->direct != NULL);
+  return x->direct != NULL;
+}
+
+static int panel_columns(const Groups *x) {
+  return ROW
+  / dtype_bytes(x->direct->node->dtype);
+}
+
+/* Column c of the panel's, row r of the thread's; beyond the end, what is read is that of the last one. */
+static void bind_position(Groups *x, const char *r, const char *c) {
+  Text *t = x->t;
+  const Product *p = x->p;
+  const Slots *slots[] = {&p->m, &p->n};
+  const char *at[] = {
+      text_printf(t, "%s + nn_thread() / 32 * 16 - %d + nn_thread() %% 32 / 4 + %s * 8", p->m0, UNIT_M, r),
+      text_printf(t, "%s + panel * %d + nn_thread() %% 4 * 2 + %s", p->n0, panel_columns(x), c)};
+  for (int i = 0; i < 2; i++) {
+    const char *name = text_name(t, 'x'), *type = text_index_type(slots[i]->volume),
+               *end = text_dim(t, slots[i]->volume);
+    text_line(t, "const %s %s = %s < %s ? %s : %s - 1;", type, name, at[i], end, at[i], end);
+    text_positions(t, name, slots[i]->n, slots[i]->var, slots[i]->extent);
+  }
+}
+
+/* v[2]: of row r, in columns 2 t and 2 t + 1 of the panel's eight number `eight`. */
+static void make_pair(Groups *x, const char *r, const char *eight) {
+  Text *t = x->t;
+  text_line(t, "float v[2];");
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int e = 0; e < 2; e++)");
+  bind_position(x, r, text_printf(t, "(%s) * 8 + e", eight));
+  product_results(x->p, text_printf(t, "sum[(panel * %d + %s) * 4 + %s * 2 + e]", panel_columns(x) / 8, eight, r),
+                  "v[e]");
+  text_close(t);
+}
+
+/* Columns of two bytes, sixteen at a time, as four matrices. */
+static void put_narrow(Groups *x) {
+  Text *t = x->t;
+  text_open(t, "for (int j = 0; j < %d; j += 2)", panel_columns(x) / 8);
+  text_line(t, "u32 word[4];");
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int i = 0; i < 4; i++)");
+  make_pair(x, "(i % 2)", "j + i / 2");
+  text_line(t, "word[i] = nn_pair_%s(v[0], v[1]);", dtype_name(x->direct->node->dtype));
+  text_close(t);
+  text_line(t,
+            "nn_matrices_put(nn_chunk(to, nn_thread() %% %d / 32 * 16 + nn_thread() %% 16, j + nn_thread() %% 32 / "
+            "16), word);",
+            GROUP);
+  text_close(t);
+}
+
+static void put_words(Groups *x) {
+  Text *t = x->t;
+  text_open(t, "for (int i = 0; i < %d; i++)", panel_columns(x) / 8 * 2);
+  make_pair(x, "(i % 2)", "i / 2");
+  text_line(t,
+            "nn_put_pair(nn_chunk(to, nn_thread() %% %d / 32 * 16 + nn_thread() %% 32 / 4 + i %% 2 * 8, i / 2 * 2 + "
+            "nn_thread() %% 4 / 2) + "
+            "nn_thread() %% 2 * 8, nn_bits_f32(v[0]), nn_bits_f32(v[1]));",
+            GROUP);
+  text_close(t);
+}
+
+static void put_box(Groups *x) {
+  Text *t = x->t;
+  const CudaMap *m = &t->how.maps[x->n_in_boxes];
+  const char *at = text_printf(t, "(int)(%s + panel * %d)", m->coordinate[0], panel_columns(x));
+  for (int d = 1; d < m->rank; d++) at = text_printf(t, "%s, (int)(%s)", at, m->coordinate[d]);
+  text_open(t, "if (nn_thread() %% %d == 0)", GROUP);
+  text_line(t, "nn_put_box_%d(map%d, to, %s);", m->rank, x->n_in_boxes, at);
+  text_line(t, "nn_boxes_commit();");
+  text_close(t);
+}
+
+/* A panel is filled while those before it are still read. */
+static void put_panels(Groups *x) {
+  Text *t = x->t;
+  text_line(t, "NN_UNROLL");
+  text_open(t, "for (int panel = 0; panel < %d; panel++)", x->p->tile_n / panel_columns(x));
+  text_line(t, "char *to = panels + panel %% %d * %d;", x->panels, PANEL);
+  text_line(t, "if (nn_thread() %% %d == 0) nn_boxes_wait(%d);", GROUP, x->panels - 1);
+  text_line(t, "nn_group_sync();");
+  text_line(t, "NN_UNROLL");
+  if (type_is_narrow(x->direct->node->dtype)) put_narrow(x);
+  else put_words(x);
+  text_line(t, "nn_written();");
+  text_line(t, "nn_group_sync();");
+  put_box(x);
+  text_close(t);
+}
+
+static void begin_panels(Groups *x) {
+  text_line(x->t, "char *panels = nn_shared() + %d + (nn_thread() / %d - 1) * %d;", x->results, GROUP,
+            x->panels * PANEL);
+  text_line(x->t, "if (nn_thread() %% %d == 0) nn_map_begin(map%d);", GROUP, x->n_in_boxes);
+}
+
+static void put_results(Groups *x, const char *sum) {
+  Text *t = x->t;
+  if (x->direct) put_panels(x);
+  else
+    product_finish(x->p, &x->stage,
+                   text_printf(t, "nn_thread() %% %d / 32 * 16 + nn_thread() %% 32 / 4 + r * 8", GROUP),
+                   "nn_thread() % 4 * 2 + c / 2 * 8 + c % 2", sum);
+}
+
+/* ---- the whole ---- */
+
 static void multiply_tiles(Groups *x) {
   Text *t = x->t;
+  if (x->direct) begin_panels(x);
   open_tiles(x);
+  if (x->direct) choose_direct(x); /* told by where this tile begins */
   text_line(t, "float sum[%d];", x->p->tile_n / 2);
   static const char *const sum = "sum[c / 2 * 4 + r * 2 + c % 2]";
   product_clear(x->p, sum);
@@ -181,13 +307,10 @@ static void multiply_tiles(Groups *x) {
   text_close(t);
   give_back(x, 0, text_printf(t, "%s > 0", slices_count(&x->s)));
   text_line(t, "NN_GROUP_SUMS_%d(sum);", x->p->tile_n);
-  product_finish(x->p, &x->stage,
-                 text_printf(t, "nn_thread() %% %d / 32 * 16 + nn_thread() %% 32 / 4 + r * 8", GROUP),
-                 "nn_thread() % 4 * 2 + c / 2 * 8 + c % 2", sum);
+  put_results(x, sum);
   text_close(t);
+  if (x->direct) text_line(t, "if (nn_thread() %% %d == 0) nn_boxes_wait(0);", GROUP);
 }
-
-/* ---- the whole ---- */
 
 /* Who says that a stage is full: each thread that brings something, and once for the boxes. */
 static void begin_barriers(Groups *x) {
@@ -205,19 +328,30 @@ static void begin_barriers(Groups *x) {
   text_line(t, "nn_sync();");
 }
 
-/* Which operands come in boxes is asked of a tile that is thrown away. */
+/* Which operands come in boxes, and whether results leave so, is asked of a tile that is thrown away. */
 static void find_ways(Groups *x) {
   Text *t = x->t;
   size_t before = t->out.n;
   open_tiles(x);
   choose_ways(x);
+  choose_direct(x);
   text_close(t);
   t->out.n = before;
+}
+
+/* Two panels for each group, or as many as a tile has and there is room for. */
+static int64_t place_panels(Groups *x, int tiles) {
+  int all = x->p->tile_n / panel_columns(x), room = (MOST_SHARED - tiles) / x->multiply / PANEL;
+  x->panels = all < 2 || room < 2 ? 1 : 2;
+  if (room < 1) ice("there is no room for results");
+  x->results = tiles;
+  return x->panels * PANEL;
 }
 
 /* A group's results go through memory of its own behind the tiles: what is there is not read by other units. */
 static int64_t place_results(Groups *x, int tiles) {
   Text *t = x->t;
+  if (x->direct) return place_panels(x, tiles);
   x->stage = product_stage(x->p, UNIT_M, (MOST_SHARED - tiles) / x->multiply, "");
   int64_t each = stage_bytes(x->p, &x->stage);
   const char *group = text_printf(t, "(nn_thread() / %d - 1)", GROUP);
@@ -242,14 +376,15 @@ void warpgroup_text(Product *p) {
   t->how.shared = tiles + x.multiply * each;
   text_line(t, "char *left_tile = nn_shared() + %d, *right_tile = left_tile + %d;", BARRIERS, left);
   begin_barriers(&x);
+  bool exchanges = x.multiply == 2 && p->tile_n > 128; /* else an equal share is enough for the sums */
   text_open(t, "if (nn_thread() < %d)", GROUP);
-  if (x.multiply == 2) text_line(t, "nn_registers_fewer();");
+  if (exchanges) text_line(t, "nn_registers_fewer();");
   if (x.n_by_threads == 0) text_open(t, "if (nn_thread() == 0)");
   bring(&x);
   if (x.n_by_threads == 0) text_close(t);
   text_close(t);
   text_open(t, "else");
-  if (x.multiply == 2) text_line(t, "nn_registers_more();");
+  if (exchanges) text_line(t, "nn_registers_more();");
   multiply_tiles(&x);
   text_close(t);
 }

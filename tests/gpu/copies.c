@@ -26,8 +26,8 @@ typedef struct Queue { /* of a thread */
 static Queue queues[SIMULATED_THREADS];
 static short unseen_by[MOST_SHARED / 4]; /* by word: 1 + the thread that wrote it and did not say so yet, or 0 */
 
-void simulated_unseen(const void *at, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 4) unseen_by[(simulated_offset(at) + i) / 4] = (short)(1 + simulated_thread());
+void simulated_unseen(int thread, const void *at, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 4) unseen_by[(simulated_offset(at) + i) / 4] = (short)(1 + thread);
 }
 
 void simulated_made_known(const void *at, int64_t bytes) {
@@ -50,7 +50,13 @@ void nn_put(void *to, u32 word) {
   if (!simulated_is_shared(to, 4, 4)) return;
   memcpy(to, &word, sizeof word);
   races_write(simulated_thread(), to, sizeof word);
-  simulated_unseen(to, 4);
+  simulated_unseen(simulated_thread(), to, 4);
+}
+
+void nn_put_pair(void *to, u32 low, u32 high) {
+  if (!simulated_is_shared(to, 8, 8)) return;
+  nn_put(to, low);
+  nn_put((char *)to + 4, high);
 }
 
 static void take_place(Copy *c) {
@@ -59,7 +65,7 @@ static void take_place(Copy *c) {
     memset(c->to, 0, (size_t)c->size);
     memcpy(c->to, c->from, (size_t)c->bytes);
     races_write(simulated_thread(), c->to, (size_t)c->size);
-    simulated_unseen(c->to, c->size);
+    simulated_unseen(simulated_thread(), c->to, c->size);
     free(c);
   }
 }

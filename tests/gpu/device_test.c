@@ -21,7 +21,11 @@
 #include "tests/gpu/translate.h"
 
 enum { THREADS = 256, BLOCKS = 4, COUNT = THREADS * BLOCKS, INPUTS = 3 /* of 8 bytes for each thread */ };
-enum { MAPS = 4 /* of tensors of 2 to 5 dimensions */, SHARED = 20 << 10, OUTPUT = 4 /* words of each thread */ };
+enum {
+  MAPS = 8 /* of tensors of 2 to 5 dimensions: what comes in, and what goes out */,
+  SHARED = 20 << 10,
+  OUTPUT = 4 /* words of each thread */
+};
 
 typedef struct Primitive {
   const char *result, *name, *parameters, *body;
@@ -121,6 +125,20 @@ static const Probe probes[] = {
      "1);\n}\n"
      "nn_sync(); nn_wait(barrier, 0);\n"
      "for (int k = 0; k < 4; k++) out[4 * i + k] = *(u32 *)(to + 1024 * k + 4 * nn_thread());",
+     0, true},
+    {"matrices_put", "u32",
+     "u32 w[4]; for (int k = 0; k < 4; k++) w[k] = in[4 * i + k];\n"
+     "nn_matrices_put(shared + 4 * (nn_thread() ^ 5), w);\nnn_sync();\n"
+     "for (int k = 0; k < 4; k++) out[4 * i + k] = shared[4 * (nn_thread() ^ 6) + k];",
+     0, true},
+    {"boxes_put", "u32",
+     "for (int k = 0; k < 4; k += 2) nn_put_pair(shared + 4 * nn_thread() + k, in[4 * i + k], in[4 * i + k + 1]);\n"
+     "nn_written(); nn_sync();\n"
+     "if (nn_thread() == 0) {\n  const int b = nn_block();\n  for (int k = 4; k < 8; k++) nn_map_begin(maps + k);\n"
+     "  nn_put_box_2(maps + 4, shared, 0, 32 * b); nn_boxes_commit();\n"
+     "  nn_put_box_3(maps + 5, shared + 256, 0, 0, 4 * b + 1); nn_boxes_commit();\n  nn_boxes_wait(1);\n"
+     "  nn_put_box_4(maps + 6, shared + 512, 0, 0, 2, b);\n"
+     "  nn_put_box_5(maps + 7, shared + 768, 0, 0, 3, b % 2, b / 2); nn_boxes_commit();\n  nn_boxes_wait(0);\n}",
      0, true},
     {"registers", "u32", /* they change no value, and need a block of three groups */
      "if (nn_blocks() > 1000) { nn_registers_fewer(); nn_registers_more(); } out[4 * i] = mine[0];", 0, true},
@@ -241,20 +259,30 @@ static void fill(uint32_t *words, int n) {
   }
 }
 
-/* The words at `base` as bf16: 2 x 2 x 4 x 8 x 72, or as many of these dimensions. */
-static void make_maps(DeviceEncode *encode, uint64_t base, char maps[MAPS][CUDA_MAP_BYTES]) {
+static void make_map(DeviceEncode *encode, int type, int rank, uint64_t base, const uint64_t *extent,
+                     const uint64_t *stride, const unsigned *box, char map[CUDA_MAP_BYTES]) {
+  static const unsigned ones[] = {1, 1, 1, 1, 1};
+  if (encode(map, type, (unsigned)rank, (void *)(uintptr_t)base, extent, stride, box, ones, 0, 3, 2, 0))
+    ice("a map that the driver refuses");
+}
+
+/* What comes in as bf16: 2 x 2 x 4 x 8 x 72, or as many of these dimensions; what goes out as f32, all of it. */
+static void make_maps(DeviceEncode *encode, uint64_t in, uint64_t out, char maps[MAPS][CUDA_MAP_BYTES]) {
   static const uint64_t extent[] = {72, 8, 4, 2, 2}, stride[] = {144, 1152, 4608, 9216};
-  static const unsigned box[] = {64, 8, 1, 1, 1}, ones[] = {1, 1, 1, 1, 1};
-  for (int i = 0; i < MAPS; i++)
-    if (encode(maps[i], 9, (unsigned)i + 2, (void *)(uintptr_t)base, extent, stride, box, ones, 0, 3, 2, 0))
-      ice("a map that the driver refuses");
+  static const uint64_t all[][5] = {{32, 128}, {32, 8, 16}, {32, 8, 4, 4}, {32, 8, 4, 2, 2}},
+                        own[] = {128, 1024, 4096, 8192};
+  static const unsigned box[] = {64, 8, 1, 1, 1}, words[] = {32, 8, 1, 1, 1};
+  for (int i = 0; i < 4; i++) {
+    make_map(encode, 9, i + 2, in, extent, stride, box, maps[i]);
+    make_map(encode, 7, i + 2, out, all[i], own, words, maps[4 + i]);
+  }
 }
 
 static const char *run_twin(void *code, const Probe *p, uint32_t *out, const uint32_t *in) {
   char symbol[160];
   static _Alignas(64) char maps[MAPS][CUDA_MAP_BYTES];
   void *at = maps, *arguments[] = {&out, &in, &at};
-  make_maps(cuTensorMapEncodeTiled, (uintptr_t)in, maps);
+  make_maps(cuTensorMapEncodeTiled, (uintptr_t)in, (uintptr_t)out, maps);
   SimulatedLaunch l = {.arguments = arguments, .blocks = BLOCKS, .threads = THREADS, .shared = SHARED};
   snprintf(symbol, sizeof symbol, "probe_%s_call", p->name);
   *(void **)&l.call = dlsym(code, symbol);
@@ -267,7 +295,7 @@ static const char *run_device(void *module, const Probe *p, uint32_t *out, const
   static _Alignas(64) char maps[MAPS][CUDA_MAP_BYTES];
   Address to = device_memory(bytes_out), from = device_memory(bytes_in), at = device_memory(sizeof maps);
   void *arguments[] = {&to, &from, &at};
-  make_maps(device_encode(), from, maps);
+  make_maps(device_encode(), from, to, maps);
   device_write(at, maps, sizeof maps);
   snprintf(symbol, sizeof symbol, "probe_%s", p->name);
   device_write(from, in, bytes_in);
@@ -281,7 +309,7 @@ static const char *run_device(void *module, const Probe *p, uint32_t *out, const
 }
 
 static int compare(void *module, void *code, const Probe *p, const uint32_t *in) {
-  static uint32_t got[OUTPUT * COUNT], want[OUTPUT * COUNT];
+  static _Alignas(64) uint32_t got[OUTPUT * COUNT], want[OUTPUT * COUNT];
   memset(got, 0, sizeof got);
   memset(want, 0, sizeof want);
   const char *error = run_twin(code, p, want, in);

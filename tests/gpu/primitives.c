@@ -101,6 +101,25 @@ void nn_matrices_transposed(u32 *x, const void *row) {
   simulated_meeting(false, "nn_matrices_transposed", &m, transposed_matrices);
 }
 
+static void put_row(int first, int thread) {
+  const Matrices *m = simulated_argument(first + thread);
+  char *row = (char *)(uintptr_t)m->row;
+  if (!simulated_is_shared(row, 16, 16)) return;
+  races_write(first + thread, row, 16);
+  simulated_unseen(first + thread, row, 16);
+  for (int c = 0; c < 4; c++)
+    memcpy(row + 4 * c, &((const Matrices *)simulated_argument(first + thread % 8 * 4 + c))->x[thread / 8], 4);
+}
+
+static void put_matrices(int first, int last) {
+  for (int i = 0; i < last - first; i++) put_row(first, i);
+}
+
+void nn_matrices_put(void *row, const u32 *x) {
+  Matrices m = {(u32 *)(uintptr_t)x, row};
+  simulated_meeting(false, "nn_matrices_put", &m, put_matrices);
+}
+
 /* ---- products of matrices ---- */
 
 typedef struct Products {

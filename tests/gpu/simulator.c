@@ -242,6 +242,7 @@ static void run_block(int block) {
     if (i >= 0) enter_fiber(i);
   for (int i = 0; i < sim.launch.threads && !sim.failed; i++)
     if (sim.fiber[i].state != ENDED) report();
+  if (!sim.failed) simulated_boxes_end();
 }
 
 /* Blocks in order, in the opposite one, or from any of them on. */

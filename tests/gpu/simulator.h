@@ -48,13 +48,14 @@ bool simulated_is_shared(const void *at, int64_t bytes, int64_t align);
 /* No copy and no product goes on (copies.c, warpgroups.c): before the threads of a block begin. */
 void simulated_copies_begin(int threads);
 void simulated_groups_begin(void);
-/* Bytes of shared memory that were written as threads write, and that other units do not see before nn_written. */
-void simulated_unseen(const void *at, int64_t bytes);
+/* Bytes of shared memory that this thread wrote as threads do, and that other units do not see before nn_written. */
+void simulated_unseen(int thread, const void *at, int64_t bytes);
 bool simulated_is_seen(const void *at, int64_t bytes);
 void simulated_made_known(const void *at, int64_t bytes);
 /* Boxes (boxes.c): one of those that are on their way comes, if there is any; its bytes are there (warpgroups.c). */
 bool simulated_boxes_come(void);
 void simulated_boxes_begin(void);
+void simulated_boxes_end(void); /* of a block */
 void simulated_arrived(void *barrier, int bytes);
 void simulated_hand_over(void *barrier); /* what the thread did is known to who waits there */
 /* Where shared memory's byte `offset` is; and the other way. */

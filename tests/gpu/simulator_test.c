@@ -9,6 +9,7 @@
  *   shapes   kernels of one text, that differ in numbers
  *   units    products for units that multiply matrices, by every way in which an operand comes
  *   groups   the same by groups of warps, as sm_90a has them
+ *   results  what these end in: boxes that leave, and maps that are too many for it
  *   halves   a product whose factors are rounded
  *   shares   a product whose K is cut into slices
  *   columns  long rows of few positions
@@ -286,6 +287,55 @@ static void groups(Choice *c) {
   run_graph(c, "heads", heads, true);
 }
 
+/* What a product by groups of warps ends in: a result that leaves in boxes, of two bytes and of four, of several rows
+ * of tiles, in batches that are and are not the outermost; one whose maps are too many for that, or read a tensor of
+ * its shape, or whose rows begin anywhere. */
+static void results(Choice *c) {
+  static const struct {
+    const char *name, *type,
+        *value; /* of the sum S, x : bf16[BM, K], w : bf16[BK, N], %2 : [N], %3 : [M], %4 : [M, N] */
+    int batch;  /* place of the product's batch among the result's indices; -1: it has none */
+  } cases[] = {
+      {"narrow", "bf16", "cast(bf16, max(add(S, %2[i1]), 0))", -1},
+      {"words", "f32", "S", -1},
+      {"heads", "bf16", "cast(bf16, S)", 1},
+      {"batches", "f32", "add(S, 1)", 0},
+      {"half", "f16", "cast(f16, mul(S, %3[i0]))", -1},
+      {"residual", "bf16", "cast(bf16, add(S, %4[i0, i1]))", -1},
+      {"exponential", "f32", "exp(tanh(S))", -1},
+      {"odd", "f32", "add(S, %2[i1])", -1},
+  };
+  enum { CASES = sizeof cases / sizeof *cases };
+  c->on_90a = true;
+  for (int i = 0; i < 2 * CASES; i++) {
+    int k = i % CASES, batch = cases[k].batch, large = i / CASES,
+        n = (large ? 136 : 72) - !strcmp(cases[k].name, "odd");
+    int m = large ? 130 : 70, depth = large ? 72 : 40;
+    static const char *const shapes[] = {"[%d, %d]", "[3, %d, %d]", "[%d, 3, %d]"};
+    static const char *const reads[] = {"%0[i0, r0]), cast(f32, %1[r0, i1]",
+                                        "%0[i0, i1, r0]), cast(f32, %1[i0, r0, i2]",
+                                        "%0[i1, i0, r0]), cast(f32, %1[i1, r0, i2]"};
+    const char *own = batch < 0 ? "[i0, i1]" : "[i0, i1, i2]", *many = batch < 0 ? "" : "3, ";
+    char shape[30], name[40];
+    snprintf(shape, sizeof shape, shapes[batch + 1], m, n);
+    Buf text = {0};
+    buf_printf(&text,
+               "graph t\n%%0 = input x : bf16[%s%d, %d]\n%%1 = input w : bf16[%s%d, %d]\n%%2 = input b : f32[%d]\n"
+               "%%3 = input s : f32[%d]\n%%4 = input r : f32[%d, %d]\n%%5 = comp f32%s %s sum(r0 < %d: mul(cast(f32, "
+               "%s)))\n%%6 = comp %s%s %s ",
+               many, m, depth, many, depth, n, n, m, m, n, shape, own, depth, reads[batch + 1], cases[k].type, shape,
+               own);
+    for (const char *at = cases[k].value; *at; at++)
+      if (*at == 'S') buf_printf(&text, "%%5%s", own);
+      else buf_write(&text, at, 1);
+    buf_puts(&text, "\noutput y = %6\n");
+    snprintf(name, sizeof name, "%s%s", cases[k].name, large ? ", large tiles" : "");
+    c->processors = large; /* of a GPU with one processor: the largest tiles */
+    run_graph(c, name, text.text, true);
+    buf_free(&text);
+  }
+}
+
 /* Long rows of few positions, which threads side by side share: sums, searches, two levels, rows that are kept. */
 static void columns(Choice *c) {
   run_text(c, "columns",
@@ -458,11 +508,25 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs}, {"rows", rows},           {"cases", cases},     {"products", products},
-               {"units", units},   {"groups", groups},       {"halves", halves},   {"shares", shares},
-               {"ties", ties},     {"attention", attention}, {"flows", flows},     {"group_flows", flows_of_groups},
-               {"shapes", shapes}, {"angles", angles},       {"columns", columns}, {"scatters", scatters},
-               {"sorts", sorts},   {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs},
+               {"rows", rows},
+               {"cases", cases},
+               {"products", products},
+               {"units", units},
+               {"groups", groups},
+               {"results", results},
+               {"halves", halves},
+               {"shares", shares},
+               {"ties", ties},
+               {"attention", attention},
+               {"flows", flows},
+               {"group_flows", flows_of_groups},
+               {"shapes", shapes},
+               {"angles", angles},
+               {"columns", columns},
+               {"scatters", scatters},
+               {"sorts", sorts},
+               {"random", random_graphs}};
   if (argc > 1 && !strcmp(argv[1], "kinds")) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) printf("%s\n", kinds[i].name);
     return 0;
