@@ -105,6 +105,7 @@ void augment_fields(Elaborator *x, const DataDecl *data, Value **fields) {
     Env *names = data_names(x, d, data->ast->span);
     for (int k = 0; k < d->fields.n; k++)
       names = env_bind(x, names, d->fields.at[k].name, one[k], d->fields.at[k].span);
+    for (int k = 0; k < data->failed.n; k++) names = env_bind(x, names, data->failed.at[k], NULL, data->ast->span);
     augment_one(x, d, names, body->at[i], one);
     any = true;
   }

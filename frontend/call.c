@@ -68,8 +68,22 @@ CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n) 
   return fails ? NULL : out;
 }
 
+static bool is_compile_time_type(Str name);
+
+/* `real[N]`: what is known when compiling has no dimensions. */
+static void check_parameter(Elaborator *x, const Ast *p) {
+  const Ast *type = p->type;
+  if (!type || type->kind != AST_TYPE || !type->shape || !is_compile_time_type(type->name)) return;
+  Diag *d = diag_add(x->diags, DIAG_NOT_A_TYPE, type->span,
+                     "a `%s` is known when the program is compiled, and has no dimensions", type->name);
+  diag_help(d, "a tensor's elements are f32, i32, ...: `%s: f32[N]`", p->name);
+}
+
 void check_function(Elaborator *x, const Ast *a) {
   const Ast *params = a->params;
+  int errors = x->diags->errors;
+  for (int i = 0; i < params->items.n; i++) check_parameter(x, params->items.at[i]);
+  if (x->diags->errors > errors) vec_push(x->kept, &x->broken, a);
   for (int i = 0; i < params->items.n; i++)
     for (int k = 0; k < i; k++)
       if (params->items.at[i]->name == params->items.at[k]->name) {
@@ -174,11 +188,15 @@ Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *arg
 
 /* ---- calls of functions ---- */
 
+static bool is_compile_time_type(Str name) {
+  static const char *const all[] = {"int", "real", "string", "flag", "fn", "schedule", "dtype"};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (!strcmp(name, all[i])) return true;
+  return false;
+}
+
 static bool is_tensor_type(Elaborator *x, Env *e, Ast *type) {
-  static const char *const compile_time[] = {"int", "real", "string", "flag", "fn", "schedule", "dtype"};
-  if (!type || type->kind != AST_TYPE) return false;
-  for (size_t i = 0; i < sizeof compile_time / sizeof *compile_time; i++)
-    if (!strcmp(type->name, compile_time[i])) return false;
+  if (!type || type->kind != AST_TYPE || is_compile_time_type(type->name)) return false;
   bool ok;
   dtype_of_name(x, type->name, &ok);
   Env *b = env_find(e, type->name);
@@ -413,6 +431,20 @@ static Value *reversed_array(Elaborator *x, const Value *v, Span at) {
   return r;
 }
 
+/* In generic code, or of another instance: what is wrong with it was said. */
+static bool is_broken(const Elaborator *x, const Ast *function) {
+  for (int i = 0; i < x->broken.n; i++)
+    if (x->broken.at[i] == function) return true;
+  return false;
+}
+
+/* A call of what is broken adds places to what was said, and says nothing more. */
+static Value *take_back(Elaborator *x, int said, int unknown) {
+  while (x->diags->all.n > said) diag_drop(x->diags, x->diags->all.n - 1);
+  x->unknown.n = unknown;
+  return NULL;
+}
+
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
   if (!f->ast) return call_built_in(x, f->name, n, args, at);
@@ -424,7 +456,8 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
   if (goes_by_parameter(x, f, given)) return call_by_parameter(x, f, n, args, at);
   Module *module = x->module;
-  int before = x->diags->all.n;
+  bool again = is_broken(x, f->ast);
+  int before = x->diags->all.n, unknown = x->unknown.n;
   Graph *graph = x->graph;
   uint32_t use = graph ? graph->use : 0;
   if (graph && is_users(x, at)) graph->use = sources_use(x->sources, at);
@@ -486,6 +519,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (r && lift.n) r = value_abstract(x, r, lift.n, vars);
 done:
   if (graph) graph->use = use;
+  if (again) r = take_back(x, before, unknown);
   if (!r) suggest_product(x, before, f, n, args);
   if (!r) blame_use(x, before, at, function_title(x, f));
   x->stack.n = stack;

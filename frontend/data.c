@@ -265,34 +265,35 @@ static bool is_length(Elaborator *x, const DataSet *d, const Type *t, int i, Spa
   return (plain && typed && !d->window && !has_images(d)) || refuse_open(x, at);
 }
 
-static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
+/* False after a message: it has no type. */
+static bool data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   if (a->kind != AST_DEFINE || !a->type || (a->flags & AST_DRAW)) {
-    if (a->kind == AST_ERROR) return;
+    if (a->kind == AST_ERROR) return true;
     if (a->kind == AST_AUGMENT) { /* augment.c: where the data are trained on */
       check_augmented(x, d, a);
-      return;
+      return true;
     }
     Diag *g = diag_add(x->diags, DIAG_FIELD, a->span, "a field is wanted here");
     diag_help(g, "name: type = what it reads, as in `x: f32[64] = columns(0, 64)`");
-    return;
+    return false;
   }
   Type t;
-  if (!open_length(x, d, a->type)) return;
+  if (!open_length(x, d, a->type)) return false;
   Env *e = data_names(x, d, a->span);
-  if (!type_resolve(x, e, a->type, &t) || !rank_fits(x, t.rank + 1, a->type->span)) return;
+  if (!type_resolve(x, e, a->type, &t) || !rank_fits(x, t.rank + 1, a->type->span)) return false;
   Field f = {.name = a->name, .dtype = t.dtype, .rank = t.rank, .span = a->span};
   f.shape = NEW_ARRAY(x->arena, int64_t, t.rank + 1);
   for (int i = 0; i < t.rank; i++)
     if (!dim_is_const(t.shape[i], &f.shape[i])) {
       f.open = t.shape[i];
       f.shape[i] = open_number(d, f.open);
-      if (!is_length(x, d, &t, i, a->type->span)) return;
+      if (!is_length(x, d, &t, i, a->type->span)) return false;
     }
   if (t.bound) dim_is_const(t.bound, &f.bound);
   for (int i = 0; i < d->fields.n; i++)
     if (d->fields.at[i].name == a->name) {
       diag_add(x->diags, DIAG_TWICE, a->name_span, "the field `%s` is declared twice", a->name);
-      return;
+      return true;
     }
   GraphState *saved;
   field_begin(x, d, &f, &saved);
@@ -300,6 +301,7 @@ static void data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   f.length = f.length ? d->fields.n + 1 : 0;
   field_end(x, d, &f, saved);
   if (f.length) length_field(x, d, &f);
+  return true;
 }
 
 Str path_at_run_time(Elaborator *x, Str path) {
@@ -369,8 +371,12 @@ void elaborate_data(Elaborator *x, Decl *decl) {
   DataSet d = {.name = decl_full_name(x, decl), .span = a->name_span};
   Value *v = decl_value(x, decl, a->name_span);
   v->data->index = x->program->data.n;
-  if (source_args(x, &d, a->from))
-    for (int i = 0; i < a->body->items.n; i++) data_field_declare(x, &d, a->body->items.at[i]);
+  bool readable = source_args(x, &d, a->from);
+  for (int i = 0; i < a->body->items.n; i++) {
+    Ast *field = a->body->items.at[i];
+    if (!(readable && data_field_declare(x, &d, field)) && field->name)
+      vec_push(x->kept, &v->data->failed, field->name);
+  }
   if (has_cells(&d)) d.format = str_internz(x->strings, "csv_cells"); /* a reader of its own: most tables have none */
   vec_push(x->arena, &x->program->data, d);
 }
@@ -416,6 +422,12 @@ static Value *drawn_field(Elaborator *x, const DataDecl *decl, int field, Span a
   return NULL;
 }
 
+static bool field_failed(const DataDecl *d, Str name) {
+  for (int i = 0; i < d->failed.n; i++)
+    if (d->failed.at[i] == name) return true;
+  return false;
+}
+
 Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
   bool own = decl->index < 0, classes = !strcmp(name, "classes");
   if (x->field && (own || !classes)) { /* it is computed for one example, while the data are read */
@@ -432,6 +444,7 @@ Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
   }
   for (int i = 0; i < d->fields.n; i++)
     if (d->fields.at[i].name == name) return drawn_field(x, decl, i, at);
+  if (field_failed(decl, name) || (classes && decl->failed.n)) return NULL;
   Diag *g = diag_add(x->diags, DIAG_NO_MEMBER, at, "the data `%s` has no field `%s`", decl->name, name);
   Nearest near = {name, 3, NULL};
   for (int i = 0; i < d->fields.n; i++) nearest_consider(&near, d->fields.at[i].name);

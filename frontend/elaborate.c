@@ -404,6 +404,7 @@ void generic_check(Elaborator *x, Function *f) {
   }
   if (ok) call_function(x, f, n, args, (Span){0}); /* no place: nobody calls it here */
   f->broken = x->diags->errors > errors;
+  if (f->broken) vec_push(x->kept, &x->broken, f->ast);
   check_end(x, &check);
 }
 

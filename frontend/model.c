@@ -398,6 +398,7 @@ Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
     if (m->kind == MEMBER_PARAM || (m->kind == MEMBER_STATE && !m->value)) return tensor_current(x, m->tensor, at);
     return m->value;
   }
+  if (said_unknown(x, name, at)) return NULL; /* a member that the model names and does not have */
   Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "a `%s` has no member `%s`", i->model->name, name);
   Nearest near = {name, 3, NULL};
   for (int k = 0; k < i->members.n; k++) nearest_consider(&near, i->members.at[k].name);

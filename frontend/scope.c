@@ -109,13 +109,35 @@ static bool name_exists(Elaborator *x, Env *e, Str name) {
          row_function(x, name, (Span){0});
 }
 
+enum { MORE_PLACES = 5 }; /* of one name that is not defined */
+
+bool said_unknown(Elaborator *x, Str name, Span at) {
+  for (int i = 0; i < x->unknown.n; i++) {
+    const Unknown *u = &x->unknown.at[i];
+    if (u->name != name || u->source != at.source) continue;
+    if (span_same(u->said->at, at)) return true;
+    if (u->said->labels.n <= MORE_PLACES) diag_place(u->said, at, "and here");
+    u->said->fix.source = 0; /* one place is not all of it */
+    return true;
+  }
+  return false;
+}
+
+Diag *say_unknown(Elaborator *x, DiagCode code, Str name, Span at, const char *message) {
+  if (said_unknown(x, name, at)) return NULL;
+  Diag *d = diag_add(x->diags, code, at, "%s", message);
+  vec_push(x->kept, &x->unknown, (Unknown){name, at.source, d});
+  return d;
+}
+
 Value *name_lookup(Elaborator *x, Env *e, Str name, Span at) {
   if (!strcmp(name, "training")) return value_flag(x, x->training, at);
   if (name_exists(x, e, name)) return name_find(x, e, name, at);
   if (x->field) return data_part(x, name, at);
   Value *reduction = reduction_function(x, name, at);
   if (reduction) return reduction;
-  Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, at, "`%s` is not defined", name);
+  Diag *d = say_unknown(x, DIAG_UNKNOWN_NAME, name, at, arena_printf(x->arena, "`%s` is not defined", name));
+  if (!d) return NULL;
   const char *help = foreign_help(name);
   Str data = data_with_field(x, name);
   if (data) diag_fix(diag_help(d, "`%s` has such a field: `%s.%s`", data, data, name), at, "%s.%s", data, name);

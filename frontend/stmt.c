@@ -54,7 +54,10 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
         *e = rebind(x, *e, s, s->name, NULL, s->name_span);
         return false;
       }
-      if (!type_resolve(x, *e, s->type, &t)) return false;
+      if (!type_resolve(x, *e, s->type, &t)) {
+        *e = rebind(x, *e, s, s->name, NULL, s->name_span);
+        return false;
+      }
     }
     v = elaborate_draw(x, *e, s->value, &t, frame_path(x, s->name), s->span);
     if (v) v = test_drawn(x, v, s->name);
@@ -189,6 +192,11 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
   bool is;
   bool ok = scan_next(x, *e, s, &is);
   if (is) return ok;
+  if (s->target->kind == AST_NAME && !env_find(*e, s->target->name) && !decl_find(x, x->module, s->target->name)) {
+    next_target(x, *e, s->target);
+    *e = env_bind(x, *e, s->target->name, NULL, s->target->span);
+    return false;
+  }
   Value *v = elaborate_expr(x, *e, s->value);
   Value *structure = structure_target(x, *e, s->target);
   InstanceMember *state = structure ? NULL : next_target(x, *e, s->target);
@@ -296,7 +304,7 @@ static bool walk_side(Elaborator *x, Env **e, Ast *side, Value **result) {
 static bool walk_equal_side(Elaborator *x, Env **e, Ast *side, Value **result) {
   DiagSink aside = {.arena = x->diags->arena}, *said = x->diags;
   Env *before = *e;
-  int pending = x->pending.n;
+  int pending = x->pending.n, unknown = x->unknown.n;
   x->diags = &aside;
   bool ok = walk_side(x, e, side, result);
   x->diags = said;
@@ -305,6 +313,7 @@ static bool walk_equal_side(Elaborator *x, Env **e, Ast *side, Value **result) {
       *e = before;
       *result = NULL;
       x->pending.n = pending;
+      x->unknown.n = unknown;
       return walk_side(x, e, side, result);
     }
   return ok;

@@ -150,15 +150,16 @@ void elaborate_test(Elaborator *x, Decl *decl) {
   frame_enter(x, str_internf(x->strings, "test/%s", a->text));
   Env *e = NULL;
   int errors = x->diags->errors;
+  bool fails = false; /* perhaps for what was said before */
   for (int i = 0; i < a->body->items.n; i++) {
     Ast *s = a->body->items.at[i];
     Env *before = e;
     Value *result = NULL;
-    elaborate_statement(x, &e, s, &result);
+    fails = !elaborate_statement(x, &e, s, &result) || fails;
     if (result) diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`return` does not belong in a `test`");
     if (x->options->check_grads) remember_computed(x, e, before);
   }
-  if (!t.asserts.n && x->diags->errors == errors) {
+  if (!t.asserts.n && !fails && x->diags->errors == errors) {
     Diag *d = diag_add(x->diags, DIAG_ASSERT, a->span, "this test asserts nothing");
     diag_help(d, "write `assert close(a, b)`, or another condition");
   }

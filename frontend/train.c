@@ -144,6 +144,8 @@ static void draw_from(Elaborator *x, TrainWalk *w, const DataDecl *data) {
   for (int i = 0; w->train->data.n == 1 && i < d->fields.n; i++)
     if (d->fields.at[i].name[0] != '$') /* which goes with another */
       w->env = env_bind(x, w->env, d->fields.at[i].name, fields[i], d->fields.at[i].span);
+  for (int i = 0; w->train->data.n == 1 && i < data->failed.n; i++)
+    w->env = env_bind(x, w->env, data->failed.at[i], NULL, data->ast->span);
 }
 
 static Graph *walk_body(Elaborator *x, Train *t, DataDecl *const *data, Ast *a, int first, Mode mode) {
@@ -279,6 +281,12 @@ static DataDecl *drawn_set(Elaborator *x, const Train *t, const Ast *name) {
   return v->data;
 }
 
+/* Takes back that a definition is read by nothing and no setting: a name that nothing defines is most likely it. */
+static void drop_unread(Elaborator *x, int from) {
+  for (int i = x->diags->all.n - 1; i >= from; i--)
+    if (x->diags->all.at[i]->code == DIAG_UNREAD && !x->diags->all.at[i]->fix.source) diag_drop(x->diags, i);
+}
+
 void elaborate_train(Elaborator *x, Decl *decl) {
   Ast *a = decl->ast;
   Train t = {.name = a->text,
@@ -296,11 +304,12 @@ void elaborate_train(Elaborator *x, Decl *decl) {
     vec_push(x->arena, &t.data, data[i]->index);
   }
   x->train = x->program->train.n ? t.name : NULL;
-  int errors = x->diags->errors;
+  int errors = x->diags->errors, said = x->diags->all.n, unknown = x->unknown.n;
   int first = read_settings(x, &t, a->body);
   check_folds_alone(x, &t);
   if (!t.epochs && !t.steps) t.epochs = 1;
   t.step = walk_body(x, &t, data, a, first, MODE_STEP);
+  if (x->unknown.n > unknown) drop_unread(x, said);
   if (x->diags->errors == errors) {
     t.eval = walk_body(x, &t, data, a, first, MODE_EVAL);
     t.grads = walk_body(x, &t, data, a, first, MODE_GRADS);

@@ -175,7 +175,9 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   if (named) out->dtype = named->dtype, ok = true;
   else if (!ok && generic_dtype_name(type->name)) out->dtype = float_default(x), ok = true;
   if (!ok) {
-    Diag *d = diag_add(x->diags, DIAG_NOT_A_TYPE, type->name_span, "`%s` is no type", type->name);
+    const char *message = arena_printf(x->arena, "`%s` is no type", type->name);
+    Diag *d = say_unknown(x, DIAG_NOT_A_TYPE, type->name, type->name_span, message);
+    if (!d) return false;
     bool tensor = !strcmp(type->name, "Tensor") || !strcmp(type->name, "tensor") || !strcmp(type->name, "ndarray");
     if (tensor) diag_help(d, "a type says what the elements are and how many, `f32[3, 4]`, or `f32[N, D]` for any");
     else diag_help(d, "element types are f64 f32 f16 bf16 i64 i32 i16 i8 u8 bool");

@@ -139,7 +139,8 @@ typedef struct DataDecl {
   Str name;
   Ast *ast;
   struct Module *module;
-  int index; /* in Program.data */
+  int index;       /* in Program.data */
+  Vec(Str) failed; /* fields that have no type because of a mistake that was reported */
 } DataDecl;
 
 /* A file's names. Values are made when first asked for. */
@@ -238,6 +239,12 @@ typedef struct Power { /* of dimensions that are not both numbers: a symbol */
   Dim *base, *exponent, *power;
 } Power;
 
+typedef struct Unknown { /* a name that nothing defines, and the message that says so, once for a file */
+  Str name;
+  uint32_t source;
+  Diag *said;
+} Unknown;
+
 typedef struct Elaborator {
   Arena *arena; /* of what is walked: while generic code is checked, one that ends with the check */
   Arena *kept;  /* of what declarations mean */
@@ -263,19 +270,21 @@ typedef struct Elaborator {
   Vec(Node *) inputs;   /* of this graph */
   Vec(Node *) repeated; /* of this graph: what repeats carry, through which there is no derivative */
   bool training;
-  bool generic;        /* checking generic code: nothing is kept */
-  Vec(Power) powers;   /* of generic code */
-  bool filling;        /* first values are walked: there is no step and no example */
-  const Ast *entry;    /* that is walked; NULL */
-  bool sample;         /* it may draw */
-  struct Frame *frame; /* the call that is walked: names draws */
-  Vec(Next) pending;   /* `s <- e`, effective when the member call returns, in `train` when the step ends */
-  int call_pending;    /* those before it are of outer calls */
-  int examples;        /* indices at the stack's bottom, for each of which there is a copy of the states (entries) */
-  Vec(Init) inits;     /* first values, elaborated into Program.init at the end */
-  Str naming;          /* the full name that an instance made here gets; NULL: none may be made */
-  Str suffix;          /* and its suffix */
-  bool suffixed;       /* there was one: two parameters may be called the same */
+  bool generic;         /* checking generic code: nothing is kept */
+  Vec(Power) powers;    /* of generic code */
+  bool filling;         /* first values are walked: there is no step and no example */
+  const Ast *entry;     /* that is walked; NULL */
+  bool sample;          /* it may draw */
+  struct Frame *frame;  /* the call that is walked: names draws */
+  Vec(Next) pending;    /* `s <- e`, effective when the member call returns, in `train` when the step ends */
+  int call_pending;     /* those before it are of outer calls */
+  int examples;         /* indices at the stack's bottom, for each of which there is a copy of the states (entries) */
+  Vec(Init) inits;      /* first values, elaborated into Program.init at the end */
+  Str naming;           /* the full name that an instance made here gets; NULL: none may be made */
+  Str suffix;           /* and its suffix */
+  bool suffixed;        /* there was one: two parameters may be called the same */
+  Vec(Unknown) unknown; /* names that nothing defines */
+  Vec(const Ast *) broken; /* functions with a mistake, of whatever instance */
   int depth;
   Str train;             /* the name of the `train` block that is walked, if it is not the first; NULL */
   int turns;             /* calls and turns of `for` so far, each of which is written out */
@@ -338,6 +347,10 @@ Env *env_find(Env *e, Str name);
 Value *name_lookup(Elaborator *x, Env *e, Str name,
                    Span at);                                /* locals, file, imports, library; NULL after a message */
 Value *name_find(Elaborator *x, Env *e, Str name, Span at); /* the same; NULL without a message where there is none */
+/* A message that nothing defines the name; NULL where it was said of another place in the file, which is then added
+ * to it. */
+bool said_unknown(Elaborator *x, Str name, Span at); /* whether it was */
+Diag *say_unknown(Elaborator *x, DiagCode code, Str name, Span at, const char *message);
 Value *decl_value(Elaborator *x, Decl *d, Span at);
 Decl *decl_find(Elaborator *x, Module *m, Str name);
 Decl *module_find(const Module *m, Str name); /* in this file alone; NULL */

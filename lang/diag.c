@@ -56,6 +56,20 @@ Diag *diag_add(DiagSink *s, DiagCode code, Span at, const char *format, ...) {
   return d;
 }
 
+void diag_drop(DiagSink *s, int i) {
+  const Diag *d = s->all.at[i];
+  for (Diag **at = &s->by_place[(d->at.begin * 31 + d->at.end * 7 + (unsigned)d->code) % HEADS]; *at;
+       at = &(*at)->next)
+    if (*at == d) {
+      *at = d->next;
+      break;
+    }
+  for (int k = i; k + 1 < s->all.n; k++) s->all.at[k] = s->all.at[k + 1];
+  s->all.n--;
+  if (rows[d->code].severity == 'e' || s->warnings_are_errors) s->errors--;
+  else s->warnings--;
+}
+
 Diag *diag_label(Diag *d, const char *format, ...) {
   FORMATTED(text, d->sink);
   d->labels.at[0].text = text;

@@ -41,6 +41,7 @@ typedef struct DiagSink {
 
 /* Adds a message. Two messages of one code at one place become one (the first is returned again). */
 Diag *diag_add(DiagSink *s, DiagCode code, Span at, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void diag_drop(DiagSink *s, int i); /* takes back message number i */
 /* Text beside the primary place, further places, notes, the help line. All return the same Diag. */
 Diag *diag_label(Diag *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Makes the place number `label` the primary one. */

@@ -337,6 +337,9 @@ bool grammar_accepts(void *parser, int token) {
   return false;
 }
 
+/* Whether the token that did not fit has ended what was dropped: Lemon tries it once more, after `error`. */
+bool grammar_took(const void *parser) { return ((const yyParser *)parser)->yyerrcnt < 3; }
+
 /* Makes the next error be reported, however close. */
 void grammar_recovered(void *parser) { ((yyParser *)parser)->yyerrcnt = -1; }
 }

@@ -52,9 +52,7 @@ static void drop_message(Parser *p, Token t) {
   DiagSink *s = p->sink;
   for (int i = s->all.n - 1; t.kind == T_BAD && i >= 0 && i >= s->all.n - 4; i--) {
     if (s->all.at[i]->labels.at[0].span.begin != t.span.begin) continue;
-    for (int k = i; k + 1 < s->all.n; k++) s->all.at[k] = s->all.at[k + 1];
-    s->all.n--;
-    s->errors--;
+    diag_drop(s, i);
   }
 }
 
@@ -97,7 +95,8 @@ static void close_blocks(Parser *p, Token at) {
  * next one. That may be an error again; every turn passes over a token or forgets an open bracket. */
 static void recover(Parser *p, Token t) {
   Lexer *l = &p->lexer;
-  while (p->recovery != RECOVER_NOT) {
+  bool taken = p->recovery != RECOVER_NOT && t.kind == T_RBRACE && grammar_took(p->machine);
+  for (uint32_t misfit = t.span.begin; p->recovery != RECOVER_NOT;) {
     Recovery how = p->recovery;
     p->recovery = RECOVER_NOT;
     if (how == RECOVER_LAST) {
@@ -118,6 +117,7 @@ static void recover(Parser *p, Token t) {
     if (t.kind == T_RBRACE && l->unmatched && l->open.n) l->open.n--;
     if (t.kind == T_END) return; /* finish() ends the statement */
     if (t.kind == T_RBRACE) grammar_recovered(p->machine);
+    if (taken && t.span.begin == misfit) return;
     feed(p, t);
     if (p->recovery == RECOVER_NOT) grammar_recovered(p->machine);
     else p->recovery = RECOVER_NEXT; /* not even the end of a statement fits: go on after it */

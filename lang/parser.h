@@ -32,14 +32,17 @@ typedef struct Parser {
   Span end; /* of the last token that is no newline */
   Recovery recovery;
   bool too_deep, abandoned;
+  bool erred; /* there was a syntax error */
 } Parser;
 
-/* Lemon's entry points, and two of grammar.y's own: whether a token could come next; make the next error be told. */
+/* Lemon's entry points, and three of grammar.y's own: whether a token could come next; make the next error be
+ * told; whether a token that did not fit was taken nevertheless, as the end of what was dropped. */
 void *GrammarAlloc(void *(*allocate)(size_t));
 void GrammarFree(void *machine, void (*release)(void *));
 void Grammar(void *machine, int kind, Token t, Parser *p);
 bool grammar_accepts(void *machine, int token);
 void grammar_recovered(void *machine);
+bool grammar_took(const void *machine);
 
 /* syntax_error.c: says what is wrong with the token that does not fit, and sets p->recovery. */
 void syntax_error(Parser *p, void *machine, Token t);

@@ -67,7 +67,8 @@ static bool closer_case(const Case *c) {
     unclosed(c->p, o, t.span, arena_printf(c->p->arena, "before this `%s`", token_text(t.kind)));
     return true;
   }
-  diag_add(c->p->sink, DIAG_UNOPENED, t.span, "this `%s` closes nothing", token_text(t.kind));
+  bool of_before = t.kind == T_RBRACE && c->p->erred; /* what was passed over had the opening one, or should have */
+  if (!of_before) diag_add(c->p->sink, DIAG_UNOPENED, t.span, "this `%s` closes nothing", token_text(t.kind));
   if (t.kind == T_RBRACE && !o) c->p->recovery = RECOVER_NEXT;
   return true;
 }
@@ -111,7 +112,7 @@ static bool declaration_case(const Case *c) {
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) declares |= c->t.kind == words[i];
   if (!declares || !l->open.n) return false;
   const Token *o = innermost(l);
-  if (c->t.indent <= o->indent) {
+  if (c->t.first_on_line && c->t.indent <= o->indent) {
     unclosed(c->p, unclosed_brace(l), c->t.span, arena_printf(c->p->arena, "`%s` begins something new", c->t.text));
     c->p->recovery = RECOVER_CLOSE;
     return true;
@@ -356,8 +357,11 @@ void syntax_error(Parser *p, void *machine, Token t) {
   p->recovery = RECOVER_SKIP;
   p->abandoned |= p->sink->errors >= MAX_ERRORS;
   if (t.kind == T_BAD) return; /* the scanner gave the message */
-  (void)(closer_case(&c) || open_case(&c) || block_case(&c) || declaration_case(&c) || unfinished_case(&c) ||
-         word_case(&c) || sign_case(&c) || unknown_word_case(&c) || lone_case(&c) || (general_case(&c), true));
+  if (closer_case(&c)) return;
+  bool said = open_case(&c) || block_case(&c) || declaration_case(&c) || unfinished_case(&c) || word_case(&c) ||
+              sign_case(&c) || unknown_word_case(&c) || lone_case(&c);
+  if (!said) general_case(&c);
+  p->erred = true;
 }
 
 void parser_too_deep(Parser *p) {
