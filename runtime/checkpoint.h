@@ -26,5 +26,8 @@ int nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, 
  */
 int nnrt_checkpoint_fits(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTensor *t, bool exact,
                          NnrtError *e);
+/* Puts the elements of such a tensor into the variable's memory, in its type. */
+int nnrt_checkpoint_take(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTensor *t, void *to,
+                         NnrtError *e);
 
 #endif

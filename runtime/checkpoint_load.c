@@ -58,6 +58,15 @@ int nnrt_checkpoint_fits(const NnrtSafetensors *s, const NnrtVariable *v, const 
   return NNRT_OK;
 }
 
+int nnrt_checkpoint_take(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTensor *t, void *to,
+                         NnrtError *e) {
+  int64_t n = t->bytes / nnrt_dtype(t->dtype)->bytes,
+          done = nnrt_convert(t->dtype, t->data, false, (NnrtDtype)v->dtype, to, n);
+  if (done == n) return NNRT_OK;
+  return nnrt_fail(e, NNRT_EDATA, "%s: element %lld of %s is not of type %s", s->path, (long long)done, v->name,
+                   nnrt_dtype((NnrtDtype)v->dtype)->name);
+}
+
 int nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, NnrtError *e) {
   const NnrtProgram *p = m->program;
   size_t shared = shared_part(p);
@@ -74,9 +83,8 @@ int nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, 
   for (int64_t i = 0; i < p->n_variables; i++) {
     const NnrtVariable *v = &p->variables[i];
     const NnrtTensor *t = is_wanted(v, what) ? find(s, v, what, shared) : NULL;
-    if (t)
-      nnrt_convert(t->dtype, t->data, false, (NnrtDtype)v->dtype, m->variables[i],
-                   t->bytes / nnrt_dtype(t->dtype)->bytes);
+    int status = t ? nnrt_checkpoint_take(s, v, t, m->variables[i], e) : NNRT_OK;
+    if (status != NNRT_OK) return status;
   }
   return NNRT_OK;
 }

@@ -166,8 +166,10 @@ int64_t nnrt_convert(NnrtDtype from_type, const void *from, bool swap, NnrtDtype
   for (int64_t i = 0; i < n; i++, p += bytes) {
     uint64_t bits = load_bits(p, bytes, swap);
     if (to_float) {
-      store_float(to_type, to, i,
-                  from_float ? float_of_bits(from_type, bits) : (double)integer_of_bits(from_type, bits));
+      double d = from_float ? float_of_bits(from_type, bits) : (double)integer_of_bits(from_type, bits);
+      store_float(to_type, to, i, d);
+      bool small = fabs(d) < 65520 || isinf(d); /* no float type has less room */
+      if (!small && isinf(nnrt_element(to_type, (char *)to + i * infos[to_type].bytes, false))) return i;
       continue;
     }
     int64_t v;

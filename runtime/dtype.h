@@ -37,8 +37,8 @@ char *nnrt_shape_text(const int64_t *shape, int rank, char *text, size_t room);
 
 /* Converts n elements from `from` (unaligned, bytes reversed where `swap`) to `to`.
  * Floats may be rounded (to nearest even) and integers may become the nearest float; but what would lose meaning is
- * refused: a fraction, a NaN or a value outside the range for an integer, anything but 0 and 1 for a bool. Returns n,
- * or the index of the first element that was refused. Aliasing: none. */
+ * refused: a fraction, a NaN or a value outside the range for an integer, a finite value that would be infinite,
+ * anything but 0 and 1 for a bool. Returns n, or the index of the first element that was refused. Aliasing: none. */
 int64_t nnrt_convert(NnrtDtype from_type, const void *from, bool swap, NnrtDtype to_type, void *to, int64_t n);
 
 /* One element as a double, for messages. */

@@ -132,10 +132,9 @@ static int load_part(const Parts *parts, const Part *part, NnrtModel *m, const N
     const NnrtTensor *t = find(s, shared, state, name);
     if (!t && state) continue;
     int status = t ? nnrt_checkpoint_fits(s, v, t, false, e) : lacks(s, shared, part, name, e);
+    if (status == NNRT_OK && k >= parts->program->n_variables)
+      status = nnrt_checkpoint_take(s, v, t, m->variables[i], e);
     if (status != NNRT_OK) return status;
-    if (k >= parts->program->n_variables)
-      nnrt_convert(t->dtype, t->data, false, (NnrtDtype)v->dtype, m->variables[i],
-                   t->bytes / nnrt_dtype(t->dtype)->bytes);
   }
   return NNRT_OK;
 }

@@ -53,6 +53,15 @@ static void convert(void **state) {
   assert_true(out == 1);
   uint8_t two = 2, b;
   assert_int_equal(nnrt_convert(NNRT_U8, &two, false, NNRT_BOOL, &b, 1), 0);
+  /* The largest that is not infinite, and the next; what is infinite stays. */
+  const double near[] = {3.4028235677973362e38, 3.4028235677973366e38}, far[] = {INFINITY, -INFINITY, NAN};
+  float f[3];
+  assert_int_equal(nnrt_convert(NNRT_F64, near, false, NNRT_F32, f, 2), 1);
+  assert_int_equal(nnrt_convert(NNRT_F64, far, false, NNRT_F32, f, 3), 3);
+  assert_true(isinf(f[0]) && isinf(f[1]) && isnan(f[2]));
+  const int64_t whole[] = {65519, -65520};
+  uint16_t half[2];
+  assert_int_equal(nnrt_convert(NNRT_I64, whole, false, NNRT_F16, half, 2), 1);
 }
 
 static void shapes(void **state) {
