@@ -8,9 +8,12 @@
 #include "ir/cost.h"
 #include "ir/pass.h"
 
+typedef Vec(Node *) Users;
+
 typedef struct Reuse {
   Graph *g;
   Arena *scratch;
+  Users *users; /* of each node, by id: what reads it or has it among its inputs */
   Node *z, *h;
   bool other_use; /* of z, besides h and comparisons with 0 */
 } Reuse;
@@ -41,24 +44,37 @@ static void find_other_use(void *cx, Expr *e) {
     r->other_use |= e->arg[i]->kind == EXPR_READ && e->arg[i]->node == r->z;
 }
 
-static bool reads(Reuse *r, const Node *n) {
-  ExprList list = node_reads(r->scratch, n);
-  for (int i = 0; i < list.n; i++)
-    if (list.at[i]->node == r->z) return true;
-  return false;
+static void add_user(Reuse *r, const Node *of, Node *user) {
+  Users *u = &r->users[of->id];
+  if (!u->n || u->at[u->n - 1] != user) vec_push(r->scratch, u, user);
+}
+
+static void find_users(Reuse *r) {
+  r->users = NEW_ARRAY(r->scratch, Users, r->g->nodes.n);
+  for (int i = 0; i < r->g->nodes.n; i++) {
+    Node *n = r->g->nodes.at[i];
+    for (int k = 0; k < n->nin; k++) add_user(r, n->in[k], n);
+    ExprList list = n->body ? node_reads(r->scratch, n) : (ExprList){0};
+    for (int k = 0; k < list.n; k++) add_user(r, list.at[k]->node, n);
+  }
 }
 
 static void look_at_uses(Reuse *r, const Node *n) {
   for (int i = 0; i < n->nin; i++) r->other_use |= n->in[i] == r->z;
-  if (n == r->h || !n->body || !reads(r, n)) return;
+  if (n == r->h || !n->body) return;
   if (n->kind != NODE_comp || n->body->kind == EXPR_READ) r->other_use = true;
   expr_visit(n->body, find_other_use, r);
 }
 
+/* A user that was replaced already is looked at when it is a node of the graph. */
 static bool only_compared(Reuse *r) {
   const Graph *g = r->g;
+  const Users *u = &r->users[r->z->id];
   r->other_use = false;
-  for (int i = 0; i < g->nodes.n; i++) look_at_uses(r, g->nodes.at[i]);
+  for (int i = 0; i < u->n && !r->other_use; i++) {
+    look_at_uses(r, u->at[i]);
+    r->other_use |= u->at[i]->forward != NULL;
+  }
   for (int i = 0; i < g->outputs.n; i++) r->other_use |= g->outputs.at[i].node == r->z;
   return !r->other_use;
 }
@@ -84,27 +100,30 @@ static void replace(Reuse *r, Node *n) {
 static bool reuse_output(Reuse *r, Node *h) {
   r->h = h;
   r->z = activated(r->g, h);
-  if (!r->z || !only_compared(r)) return false;
+  if (!r->z || h->forward || !only_compared(r)) return false;
+  const Users *u = &r->users[r->z->id];
   bool changed = false;
-  for (int i = 0, n = r->g->nodes.n; i < n; i++) {
-    Node *user = r->g->nodes.at[i];
-    if (user == h || user->kind != NODE_comp || user->forward || !reads(r, user)) continue;
-    replace(r, user);
+  for (int i = 0; i < u->n; i++) {
+    if (u->at[i] == h || u->at[i]->kind != NODE_comp) continue;
+    replace(r, u->at[i]);
     changed = true;
   }
   return changed;
 }
 
-bool pass_reuse(Graph *g, PassContext *cx) {
-  (void)cx;
+static bool reuse_outputs(Graph *g) {
   Reuse r = {.g = g, .scratch = arena_new()};
   bool changed = false;
-  for (int i = 0; i < g->nodes.n; i++)
-    if (reuse_output(&r, g->nodes.at[i])) {
-      graph_renew(g);
-      changed = true;
-      i = -1;
-    }
+  find_users(&r);
+  for (int i = 0, n = g->nodes.n; i < n; i++) changed = reuse_output(&r, g->nodes.at[i]) || changed;
   arena_free(r.scratch);
+  if (changed) graph_renew(g);
+  return changed;
+}
+
+bool pass_reuse(Graph *g, PassContext *cx) {
+  (void)cx;
+  bool changed = false;
+  while (reuse_outputs(g)) changed = true;
   return changed;
 }
