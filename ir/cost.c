@@ -2,6 +2,8 @@
  * exponential 8; a draw little enough that a mask is drawn again for the derivative, not stored. */
 #include "ir/cost.h"
 
+#include "ir/table.h"
+
 enum { OPEN_DIM = 64, DRAW_COST = 10, NEAR = 4 };
 
 static int64_t open_value(void *cx, DimAtom *symbol) {
@@ -50,46 +52,61 @@ double op_cost(ScalarOp op) {
   }
 }
 
-static bool form_is_invariant(const Form *f);
+typedef struct Cost {
+  double sum;
+  PtrMap known; /* of Expr: whether it has one value for the whole kernel, `fixed` or `varying` */
+} Cost;
 
-/* Whether e has one value for the whole kernel. Exact enough for a cost: shared parts are walked again. */
-static bool expr_is_invariant(const Expr *e) {
+static char fixed, varying;
+static bool form_is_invariant(Cost *c, const Form *f);
+static bool expr_is_invariant(Cost *c, const Expr *e);
+
+static bool find_invariant(Cost *c, const Expr *e) {
   switch (e->kind) {
   case EXPR_CONST: return true;
   case EXPR_READ: return e->node->rank == 0;
   case EXPR_RANDOM: return false;
   case EXPR_INDEX:
   case EXPR_GE0:
-  case EXPR_EQ0: return form_is_invariant(e->form);
+  case EXPR_EQ0: return form_is_invariant(c, e->form);
   case EXPR_OP: break;
   }
   for (int i = 0; i < e->n; i++)
-    if (!expr_is_invariant(e->arg[i])) return false;
+    if (!expr_is_invariant(c, e->arg[i])) return false;
   return true;
 }
 
-static bool form_is_invariant(const Form *f) {
+static bool expr_is_invariant(Cost *c, const Expr *e) {
+  const void *known = ptrmap_get(&c->known, e);
+  if (known) return known == &fixed;
+  bool is = find_invariant(c, e);
+  ptrmap_put(&c->known, e, is ? &fixed : &varying);
+  return is;
+}
+
+static bool form_is_invariant(Cost *c, const Form *f) {
   for (int i = 0; i < f->n; i++) {
     const Atom *a = f->terms[i].atom;
     if (a->kind == ATOM_VAR) return false;
-    if (a->kind == ATOM_DIV && !form_is_invariant(a->form)) return false;
-    if (a->kind == ATOM_DATA && !expr_is_invariant(a->data)) return false;
+    if (a->kind == ATOM_DIV && !form_is_invariant(c, a->form)) return false;
+    if (a->kind == ATOM_DATA && !expr_is_invariant(c, a->data)) return false;
   }
   return true;
 }
 
 static void add_cost(void *cx, Expr *e) {
-  double *cost = cx;
-  if (expr_is_invariant(e)) return;
-  if (e->kind == EXPR_OP) *cost += op_cost(e->op);
-  if (e->kind == EXPR_RANDOM) *cost += DRAW_COST;
-  if (e->kind == EXPR_GE0 || e->kind == EXPR_EQ0) *cost += 1;
+  Cost *c = cx;
+  if (expr_is_invariant(c, e)) return;
+  if (e->kind == EXPR_OP) c->sum += op_cost(e->op);
+  if (e->kind == EXPR_RANDOM) c->sum += DRAW_COST;
+  if (e->kind == EXPR_GE0 || e->kind == EXPR_EQ0) c->sum += 1;
 }
 
 double expr_cost(Expr *e) {
-  double cost = 0;
-  expr_visit(e, add_cost, &cost);
-  return cost;
+  Cost c = {0};
+  expr_visit(e, add_cost, &c);
+  ptrmap_free(&c.known);
+  return c.sum;
 }
 
 static void count_one(void *cx, Expr *e) {

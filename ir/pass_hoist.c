@@ -10,12 +10,9 @@
 #include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/pass.h"
+#include "ir/table.h"
 
 enum { LEAST_COST = 8, LEAST_REPEATS = 4, MAX_VARS = 16, MAX_RANK = 8 };
-
-typedef struct Moved {
-  Expr *from, *to;
-} Moved;
 
 typedef struct Hoist {
   Graph *g;
@@ -25,13 +22,17 @@ typedef struct Hoist {
   int nvars;
   Var *vars[MAX_VARS]; /* its indices */
   bool fast[MAX_VARS]; /* the ones that vectors may run along */
-  Vec(Moved) seen;     /* subexpressions, and what they are after it */
+  PtrMap seen;         /* of its subexpressions: what they are after it */
+  PtrMap facts;        /* of its subexpressions: bits, one for each index that it uses, FACT_BAR and FACT_KNOWN */
 } Hoist;
+
+enum { FACT_BAR = 1 << MAX_VARS, FACT_KNOWN = FACT_BAR << 1 };
 
 static void start_body(Hoist *h, const Node *n) {
   h->n = n;
   h->nvars = 0;
-  h->seen.n = 0;
+  ptrmap_free(&h->seen);
+  ptrmap_free(&h->facts);
   for (int i = 0; i < n->rank + n->nred; i++) {
     bool reduced = i >= n->rank;
     h->fast[i] = i == n->rank - 1 || i == n->rank + n->nred - 1;
@@ -56,13 +57,32 @@ static void look_for_bar(void *cx, Expr *e) {
     if (form_has_data(e->at[d]) || !form_proves_inside(b->ir, e->at[d], e->node->shape[d])) b->found = true;
 }
 
+/* The indices that e uses, and whether there is a bar in it. */
+static intptr_t facts_of(Hoist *h, Expr *e) {
+  intptr_t facts = (intptr_t)ptrmap_get(&h->facts, e);
+  if (facts) return facts;
+  facts = FACT_KNOWN;
+  if (e->kind == EXPR_OP) {
+    for (int i = 0; i < e->n; i++) facts |= facts_of(h, e->arg[i]);
+    if (e->op == OP_floordiv || e->op == OP_mod) facts |= FACT_BAR;
+  } else {
+    Bar bar = {h->g->ir, false};
+    expr_visit(e, look_for_bar, &bar);
+    if (bar.found) facts |= FACT_BAR;
+    for (int i = 0; i < h->nvars; i++)
+      if (expr_uses(e, h->vars[i])) facts |= (intptr_t)1 << i;
+  }
+  ptrmap_put(&h->facts, e, (void *)facts);
+  return facts;
+}
+
 /* Sets *used to the indices of e, which are *n. */
-static bool saves_work(const Hoist *h, Expr *e, int *n, Var **used) {
+static bool saves_work(const Hoist *h, intptr_t facts, int *n, Var **used) {
   double repeats = 1;
   bool fast = false;
   *n = 0;
   for (int i = 0; i < h->nvars; i++) {
-    if (!expr_uses(e, h->vars[i])) {
+    if (!(facts >> i & 1)) {
       repeats *= (double)dim_nominal(h->vars[i]->extent);
       continue;
     }
@@ -73,11 +93,10 @@ static bool saves_work(const Hoist *h, Expr *e, int *n, Var **used) {
   return fast && repeats >= LEAST_REPEATS;
 }
 
-static bool is_hoisted(const Hoist *h, Expr *e, int *n, Var **used) {
-  Bar bar = {h->g->ir, false};
-  if (!dtype_is_float(e->dtype) || expr_cost(e) < LEAST_COST || !saves_work(h, e, n, used)) return false;
-  expr_visit(e, look_for_bar, &bar);
-  return !bar.found;
+static bool is_hoisted(Hoist *h, Expr *e, int *n, Var **used) {
+  intptr_t facts = facts_of(h, e);
+  return dtype_is_float(e->dtype) && !(facts & FACT_BAR) && saves_work(h, facts, n, used) &&
+         expr_cost(e) >= LEAST_COST;
 }
 
 /* ---- how ---- */
@@ -112,12 +131,12 @@ static Expr *with_arguments(Hoist *h, Expr *e) {
 /* e with reads in the place of its largest parts that are worth a map of their own. */
 static Expr *hoisted(Hoist *h, Expr *e) {
   if (e->kind != EXPR_OP) return e;
-  for (int i = 0; i < h->seen.n; i++)
-    if (h->seen.at[i].from == e) return h->seen.at[i].to;
+  Expr *to = ptrmap_get(&h->seen, e);
+  if (to) return to;
   int n;
   Var *used[MAX_RANK];
-  Expr *to = is_hoisted(h, e, &n, used) ? read_of(h, e, n, used) : with_arguments(h, e);
-  vec_push(h->scratch, &h->seen, (Moved){e, to});
+  to = is_hoisted(h, e, &n, used) ? read_of(h, e, n, used) : with_arguments(h, e);
+  ptrmap_put(&h->seen, e, to);
   return to;
 }
 
@@ -138,6 +157,8 @@ bool pass_hoist(Graph *g, PassContext *cx) {
     n->forward->name = n->name;
     changed = true;
   }
+  ptrmap_free(&h.seen);
+  ptrmap_free(&h.facts);
   arena_free(h.scratch);
   return changed && graph_renew(g);
 }
