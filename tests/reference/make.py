@@ -222,6 +222,7 @@ ROWS = {
     "cross_entropy_smooth": lambda s: F.cross_entropy(s, torch.tensor(LABELS), reduction="none", label_smoothing=0.1),
     "multi_margin_loss": lambda s: F.multi_margin_loss(s, torch.tensor(LABELS), reduction="none"),
     "nll_loss": lambda s: F.nll_loss(s, torch.tensor(LABELS), reduction="none"), "softmin": lambda s: F.softmin(s, -1),
+    "var": lambda s: s.var(-1), "std": lambda s: s.std(-1), "std_whole": lambda s: s.std(-1, correction=0),
 }
 # Distributions by their inverses, of numbers uniform in [0, 1).
 UNIFORMS = [1 / 64, 0.1, 0.25, 0.5, 0.625, 0.9, 63 / 64]
