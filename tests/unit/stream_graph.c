@@ -4,18 +4,18 @@
 #include <string.h>
 
 const StreamCase stream_cases[] = {
-    {"plain", "f32", 2, 1, 40, 40, 16, 16, MASK_none, false, false, false, false},
-    {"cross", "f32", 2, 1, 21, 75, 20, 12, MASK_none, false, true, false, false},
-    {"causal", "f32", 2, 1, 70, 70, 20, 20, MASK_causal, false, true, false, false},
-    {"causal_f64", "f64", 1, 1, 67, 67, 16, 24, MASK_causal, false, true, false, false},
-    {"window", "f64", 1, 1, 80, 80, 8, 8, MASK_window, false, true, false, false},
-    {"lengths", "f32", 2, 1, 33, 66, 12, 16, MASK_lengths, false, true, false, false},
-    {"shared_heads", "f32", 4, 2, 34, 34, 12, 12, MASK_causal, false, true, false, false},
-    {"shared_by_all", "f64", 3, 3, 40, 35, 12, 9, MASK_none, false, true, false, false},
-    {"bias", "f32", 2, 1, 48, 48, 12, 12, MASK_causal, true, true, false, false},
-    {"narrow", "f32", 2, 1, 40, 40, 16, 16, MASK_causal, false, true, true, false},
-    {"projected", "f32", 2, 1, 40, 40, 16, 16, MASK_causal, false, true, false, true},
-    {"empty_rows", "f32", 2, 1, 40, 40, 12, 12, MASK_some, false, false, false, false},
+    {"plain", "f32", 2, 1, 40, 40, 16, 16, MASK_none, false, false, NULL, false},
+    {"cross", "f32", 2, 1, 21, 75, 20, 12, MASK_none, false, true, NULL, false},
+    {"causal", "f32", 2, 1, 70, 70, 20, 20, MASK_causal, false, true, NULL, false},
+    {"causal_f64", "f64", 1, 1, 67, 67, 16, 24, MASK_causal, false, true, NULL, false},
+    {"window", "f64", 1, 1, 80, 80, 8, 8, MASK_window, false, true, NULL, false},
+    {"lengths", "f32", 2, 1, 33, 66, 12, 16, MASK_lengths, false, true, NULL, false},
+    {"shared_heads", "f32", 4, 2, 34, 34, 12, 12, MASK_causal, false, true, NULL, false},
+    {"shared_by_all", "f64", 3, 3, 40, 35, 12, 9, MASK_none, false, true, NULL, false},
+    {"bias", "f32", 2, 1, 48, 48, 12, 12, MASK_causal, true, true, NULL, false},
+    {"narrow", "f32", 2, 1, 40, 40, 16, 16, MASK_causal, false, true, "bf16", false},
+    {"projected", "f32", 2, 1, 40, 40, 16, 16, MASK_causal, false, true, NULL, true},
+    {"empty_rows", "f32", 2, 1, 40, 40, 12, 12, MASK_some, false, false, NULL, false},
 };
 const int stream_case_count = sizeof stream_cases / sizeof *stream_cases;
 
@@ -56,9 +56,9 @@ const char *stream_text(Arena *a, const StreamCase *c) {
       "%%10 = comp %s[B, %d, %d] [i0, i1, i2] sum(r0 < %d: %%9[i0, i1, i2, r0])\n"
       "%%11 = comp %s[B, %d, %d, %d] [i0, i1, i2, i3] div(%%9[i0, i1, i2, i3], %%10[i0, i1, i2])\n"
       "%%12 = comp %s[B, %d, %d, %d] [i0, i1, i2, i3] sum(r0 < %d: mul(%%11[i0, i1, i2, r0], %s))\n",
-      c->name, c->narrow ? "products bf16\n" : "", given, h, m, e, given, g, n, e, given, g, n, f, t, h, m, f, t, h,
-      m, n, t, h, m, n, e, q, k, t, h, m, n, masked(a, c, score), t, h, m, n, t, h, m, n, t, h, m, n, t, h, m, n, t,
-      h, m, f, n, v);
+      c->name, c->factors ? arena_printf(a, "products %s\n", c->factors) : "", given, h, m, e, given, g, n, e, given,
+      g, n, f, t, h, m, f, t, h, m, n, t, h, m, n, e, q, k, t, h, m, n, masked(a, c, score), t, h, m, n, t, h, m, n,
+      t, h, m, n, t, h, m, n, t, h, m, f, n, v);
   const char *plain = arena_printf(a, "%soutput y = %%12\n", text);
   if (!c->derived) return plain;
   const char *result = "mul(%12[i0, i1, i2, i3], %12[i0, i1, i2, i3])";

@@ -11,9 +11,9 @@ typedef struct StreamCase {
   int heads, shared;        /* heads of queries; how many of these have the keys and values of one */
   int queries, keys, width, values;
   StreamMask mask;
-  bool bias, derived, narrow; /* a bias for each query and key, which is an input; the gradients by q, k, v; factors
-                                 in bf16 */
-  bool projected;             /* products are made of the results: their gradients are products, too */
+  bool bias, derived;  /* a bias for each query and key, which is an input; the gradients by q, k, v */
+  const char *factors; /* the type to which products round them, or NULL */
+  bool projected;      /* products are made of the results: their gradients are products, too */
 } StreamCase;
 
 extern const StreamCase stream_cases[];

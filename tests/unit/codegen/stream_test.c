@@ -69,7 +69,7 @@ static void plan(void **state) {
     for (int k = 0; k < s->kernels.n; k++) streams += s->kernels.at[k]->kind == KERNEL_stream;
     /* Rounded weights are not corrected afterwards: they wait for the maximum, and so do the row's sums of products.
      */
-    if (streams != (c->narrow ? 5 : c->derived ? 3 : 1)) fail_msg("%s: %d streams", c->name, streams);
+    if (streams != (c->factors ? 5 : c->derived ? 3 : 1)) fail_msg("%s: %d streams", c->name, streams);
     Dim *keys = dim_const(g->ir, c->keys), *queries = dim_const(g->ir, c->queries);
     for (int k = 0; k < s->buffers.n; k++) {
       const Buffer *b = s->buffers.at[k];
