@@ -7,13 +7,11 @@
  * depend on S alone, and S on the extents. The maps after the product go with the second sum. */
 #include "ir/classify.h"
 #include "ir/cost.h"
+#include "ir/gpu_tile.h"
 #include "ir/pass.h"
 #include "ir/solve.h"
 
-#include <math.h>
-
-enum { PROCESSORS = 132, MOST_SLICES = 128, LEAST_K = 128 /* of a slice */, EDGE = 32 /* as codegen/cuda has it */ };
-enum { PART_BYTES = 64 << 20 /* of all parts */ };
+enum { MOST_SLICES = 128, LEAST_K = 128 /* of a slice */, PART_BYTES = 64 << 20 /* of all parts */ };
 
 /* Times are counted in multiplications of one multiprocessor. */
 static const double write_and_read = 0.7; /* of an element of a part, by all multiprocessors */
@@ -38,12 +36,9 @@ static double volume(const Node *n, int count, const int *slot) {
 
 /* With the tiles that are best for so many slices. */
 static double time_of(double batch, double m, double n, double k, double slices) {
-  double best = INFINITY;
-  for (double tm = 64; tm <= 128; tm *= 2)
-    for (double tn = 64; tn <= 128; tn *= 2) {
-      double rounds = ceil(ceil(m / tm) * ceil(n / tn) * batch * slices / PROCESSORS);
-      best = fmin(best, rounds * (tm * tn + EDGE * (tm + tn)) * k / slices);
-    }
+  static const int lines[] = {64, 128, 0};
+  double best =
+      gpu_choose_tile(&gpu_h100, &(GpuProduct){batch * slices, m, n}, lines, lines, GPU_EDGE).time * k / slices;
   return slices > 1 ? best + batch * m * n * slices * write_and_read + launch : best;
 }
 

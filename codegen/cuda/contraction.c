@@ -7,12 +7,10 @@
  * round of blocks is. */
 #include "codegen/cuda/product.h"
 
-#include <math.h>
-
 #include "codegen/cuda/lanes.h"
 #include "ir/cost.h"
+#include "ir/gpu_tile.h"
 
-enum { PROCESSORS = 132, BAND = 8 /* rows of tiles */ };
 enum { ALWAYS_SHARED = 48 << 10 /* bytes that every launch may have */, PAD = 16 /* bytes of a staged row */ };
 
 static Dim *slot_extent(const Node *n, int s) { return s < n->rank ? n->shape[s] : n->red[s - n->rank]; }
@@ -31,30 +29,22 @@ static void take_slots(Product *p, Slots *s, int n, const int *slot) {
 
 /* ---- tiles ---- */
 
-/* How often blocks take turns for a result in tiles of so many rows and columns. */
-static double rounds(const Product *p, int lines_m, int lines_n) {
-  int processors = p->t->s->processors ? p->t->s->processors : PROCESSORS;
-  double m = (double)dim_nominal(p->m.volume), n = (double)dim_nominal(p->n.volume);
-  double tiles = ceil(m / lines_m) * ceil(n / lines_n) * (double)dim_nominal(p->batch.volume);
-  return ceil(tiles / processors);
+static GpuTarget target_of(const Product *p) {
+  return p->t->s->processors ? (GpuTarget){p->t->s->processors} : gpu_h100;
 }
 
 void product_choose_tile(Product *p, const int *lines_m, const int *lines_n, int edge) {
-  double best = -1;
-  for (const int *m = lines_m; *m; m++)
-    for (const int *n = lines_n; *n; n++) {
-      double cost = rounds(p, *m, *n) * (*m * *n + edge * (*m + *n));
-      if (best >= 0 && cost >= best) continue;
-      best = cost;
-      p->tile_m = *m;
-      p->tile_n = *n;
-    }
+  GpuTarget target = target_of(p);
+  GpuProduct own = {(double)dim_nominal(p->batch.volume), (double)dim_nominal(p->m.volume),
+                    (double)dim_nominal(p->n.volume)};
+  GpuTile tile = gpu_choose_tile(&target, &own, lines_m, lines_n, edge);
+  p->tile_m = tile.m;
+  p->tile_n = tile.n;
 }
 
-/* SIDE threads read a line from shared memory, each in the time of two products. */
 static void choose_tile(Product *p) {
   static const int lines[] = {SIDE, 2 * SIDE, 4 * SIDE, 8 * SIDE, 0};
-  product_choose_tile(p, lines, lines, 2 * SIDE);
+  product_choose_tile(p, lines, lines, GPU_EDGE);
   p->rows = p->tile_m / SIDE;
   p->columns = p->tile_n / SIDE;
 }
@@ -472,17 +462,19 @@ static const char *at_tile(Text *t, const Slots *s, const char *number, int line
 /* Blocks that run together have tiles near each other: down a few rows of tiles, then across. */
 void product_tiles(Product *p) {
   Text *t = p->t;
+  GpuTarget target = target_of(p);
+  const int wide = gpu_band(&target, &(GpuTile){.m = p->tile_m, .n = p->tile_n});
   Dim *m_tiles = dim_ceil_div(t->ir, p->m.volume, p->tile_m), *n_tiles = dim_ceil_div(t->ir, p->n.volume, p->tile_n);
   Dim *tiles = dim_mul(t->ir, m_tiles, n_tiles);
   const char *part = text_parts(t, parts_of(p, tiles)), *type = text_index_type(tiles), *here = text_name(t, 'q');
   const char *across = text_dim(t, n_tiles), *down = text_dim(t, m_tiles), *band = text_name(t, 'q'),
              *rows = text_name(t, 'q');
   text_line(t, "const %s %s = (%s)(%s %% %s), %s = %s / (%s * %d) * %d;", type, here, type, part, text_dim(t, tiles),
-            band, here, across, BAND, BAND);
-  text_line(t, "const %s %s = %s - %s < %d ? %s - %s : %d;", type, rows, down, band, BAND, down, band, BAND);
-  p->n0 = at_tile(t, &p->n, text_printf(t, "(%s %% (%s * %d) / %s)", here, across, BAND, rows), p->tile_n);
+            band, here, across, wide, wide);
+  text_line(t, "const %s %s = %s - %s < %d ? %s - %s : %d;", type, rows, down, band, wide, down, band, wide);
+  p->n0 = at_tile(t, &p->n, text_printf(t, "(%s %% (%s * %d) / %s)", here, across, wide, rows), p->tile_n);
   p->m0 =
-      at_tile(t, &p->m, text_printf(t, "(%s + %s %% (%s * %d) %% %s)", band, here, across, BAND, rows), p->tile_m);
+      at_tile(t, &p->m, text_printf(t, "(%s + %s %% (%s * %d) %% %s)", band, here, across, wide, rows), p->tile_m);
   text_positions(t, text_printf(t, "(%s / %s)", part, text_dim(t, tiles)), p->batch.n, p->batch.var, p->batch.extent);
 }
 

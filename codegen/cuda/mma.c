@@ -9,8 +9,9 @@
  * Tiles are chosen by a model: products against what the tile's edges bring, as often as blocks take turns. Layout of
  * fragments: PTX ISA, mma.m16n8k16 and m16n8k8; ring and exchange of chunks as in CUTLASS (Kerr and others 2017). */
 #include "codegen/cuda/slice.h"
+#include "ir/gpu_tile.h"
 
-enum { EDGE = 32 /* products in the time in which one line of a tile comes */, STAGES = 3, UNIT_M = 16, UNIT_N = 8 };
+enum { STAGES = 3, UNIT_M = 16, UNIT_N = 8 };
 
 typedef struct Share { /* of a tile's lines: a warp's */
   int warps, lines;
@@ -29,7 +30,7 @@ bool mma_takes(const Product *p) { return product_factors(p) != DT_f64 && !produ
 
 static Mma mma_of(Product *p) {
   static const int lines[] = {64, 128, 0};
-  product_choose_tile(p, lines, lines, EDGE);
+  product_choose_tile(p, lines, lines, GPU_EDGE);
   bool large = p->tile_m == 128 && p->tile_n == 128;
   Mma x = {.p = p, .t = p->t, .s = slices_of(p, large ? 256 : 128), .a = {2, p->tile_m / 2}};
   x.b.warps = large ? 4 : 2;

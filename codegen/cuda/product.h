@@ -27,8 +27,7 @@ typedef struct Product {
   const char *m0, *n0; /* where the tile begins, once it is open */
 } Product;
 
-/* tile_m and tile_n: of the sizes in lines_m and lines_n, each ended by 0, those of the least time: products against
- * what the tile's edges bring, as often as blocks take turns. edge: products in the time in which a line comes. */
+/* tile_m and tile_n by the model of ir/gpu_tile.h. */
 void product_choose_tile(Product *p, const int *lines_m, const int *lines_n, int edge);
 typedef struct Slice { /* of one operand: [SLICE][lines] in shared memory */
   Expr *value;

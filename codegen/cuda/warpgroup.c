@@ -10,11 +10,11 @@
  * Blocks stay and take one tile after the other; the ring does not notice. Roles, ring and the moment of release as
  * in CUTLASS's persistent warp-specialised kernels; tiles by the model of mma.c. */
 #include "codegen/cuda/slice.h"
+#include "ir/gpu_tile.h"
 
 enum {
   GROUP = 128, /* threads */
   UNIT_M = 64,
-  EDGE = 64,               /* products in the time in which one line of a tile comes */
   MOST_SHARED = 227 << 10, /* bytes that a block may have */
   BARRIERS = 1024,         /* bytes before the tiles, which begin at multiples of it */
   MOST_STAGES = 6,
@@ -44,7 +44,7 @@ bool warpgroup_takes(const Product *p) {
 
 static Groups groups_of(Product *p) {
   static const int lines_m[] = {64, 128, 0}, lines_n[] = {64, 128, 256, 0};
-  product_choose_tile(p, lines_m, lines_n, EDGE);
+  product_choose_tile(p, lines_m, lines_n, GPU_EDGE_OF_GROUP);
   Groups x = {.p = p, .t = p->t, .s = slices_of(p, GROUP), .multiply = p->tile_m / UNIT_M};
   x.stages = (MOST_SHARED - BARRIERS) / ((p->tile_m + p->tile_n) * ROW);
   if (x.stages > MOST_STAGES) x.stages = MOST_STAGES;
