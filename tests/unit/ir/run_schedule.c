@@ -27,7 +27,7 @@ typedef struct Machine {
   int64_t slot[MAX_SLOTS]; /* of the member being evaluated */
   Value *registers;        /* by member */
   char *scratch;
-  bool after_scale; /* contraction: the epilogue reads the result from its register */
+  const Contraction *product; /* whose terms are added up */
 } Machine;
 
 /* ---- dimensions ---- */
@@ -369,23 +369,28 @@ static void run_levels(Machine *m) {
 
 static void contraction_term(Machine *m, void *cx) {
   Accumulator *a = cx;
-  const Contraction *c = m->k->contraction;
+  const Contraction *c = m->product;
   if (c->tile_mask && !evaluate(m, c->tile_mask).integer) return;
   reduce(a, (Value){.real = evaluate(m, c->a).real * evaluate(m, c->b).real});
 }
 
-static void run_contraction(Machine *m) {
-  const Contraction *c = m->k->contraction;
-  const Member *first = &m->k->members.at[0];
-  Accumulator a = begin_reduction(first->node);
+static void run_product(Machine *m, int member, const Contraction *c) {
+  const Member *d = &m->k->members.at[member];
+  Accumulator a = begin_reduction(d->node);
   Dim *extents[MAX_SLOTS];
-  set_slots(m, first);
-  for (int i = 0; i < c->nk; i++) extents[i] = first->node->red[c->k[i] - first->node->rank];
+  m->product = c;
+  set_slots(m, d);
+  for (int i = 0; i < c->nk; i++) extents[i] = d->node->red[c->k[i] - d->node->rank];
   each_position(m, c->nk, c->k, extents, contraction_term, &a);
   Value v = finish_reduction(&a);
-  if (c->scale) v.real = dtype_round(first->node->dtype, v.real * evaluate(m, c->scale).real);
-  keep(m, 0, v);
-  for (int i = 1; i < m->k->members.n; i++) {
+  if (c->scale) v.real = dtype_round(d->node->dtype, v.real * evaluate(m, c->scale).real);
+  keep(m, member, v);
+}
+
+static void run_contraction(Machine *m) {
+  run_product(m, 0, m->k->contraction);
+  for (int i = 0; i < m->k->beside.n; i++) run_product(m, i + 1, m->k->beside.at[i]);
+  for (int i = 1 + m->k->beside.n; i < m->k->members.n; i++) {
     set_slots(m, &m->k->members.at[i]);
     keep(m, i, evaluate(m, m->k->members.at[i].node->body));
   }
