@@ -79,18 +79,25 @@ static void check_parameter(Elaborator *x, const Ast *p) {
   diag_help(d, "a tensor's elements are f32, i32, ...: `%s: f32[N]`", p->name);
 }
 
+/* Of several parameters, or of several parts of a result, `what`: each has a name of its own. */
+static void check_names(Elaborator *x, const Ast *list, const char *what) {
+  for (int i = 0; i < list->items.n; i++)
+    for (int k = 0; k < i; k++) {
+      const Ast *a = list->items.at[i], *first = list->items.at[k];
+      if (!a->name || a->name != first->name) continue;
+      Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "`%s` is a %s already", a->name, what);
+      diag_place(d, first->name_span, "the first is here");
+      break;
+    }
+}
+
 void check_function(Elaborator *x, const Ast *a) {
   const Ast *params = a->params;
   int errors = x->diags->errors;
   for (int i = 0; i < params->items.n; i++) check_parameter(x, params->items.at[i]);
   if (x->diags->errors > errors) vec_push(x->kept, &x->broken, a);
-  for (int i = 0; i < params->items.n; i++)
-    for (int k = 0; k < i; k++)
-      if (params->items.at[i]->name == params->items.at[k]->name) {
-        Diag *d = diag_add(x->diags, DIAG_TWICE, params->items.at[i]->name_span, "`%s` is a parameter already",
-                           params->items.at[i]->name);
-        diag_place(d, params->items.at[k]->name_span, "the first is here");
-      }
+  check_names(x, params, "parameter");
+  if (a->type && a->type->kind == AST_TYPE_TUPLE) check_names(x, a->type, "part of the result");
 }
 
 static void say_parameters(Diag *d, const Ast *params) {

@@ -49,6 +49,20 @@ static const Ast *part_type(const Ast *type, int k) {
   return k < type->items.n ? type->items.at[k]->type : NULL;
 }
 
+static bool is_named(const Value *tuple, Str name) {
+  for (int i = 0; tuple->names && i < tuple->n; i++)
+    if (tuple->names[i] == name) return true;
+  return false;
+}
+
+/* What the k-th part is called; without a name `result` and its place, which no other part's name may be. */
+static Str part_name(Elaborator *x, const Value *tuple, int k) {
+  if (tuple->names && tuple->names[k]) return tuple->names[k];
+  Str name = str_internf(x->strings, "result%d", k);
+  while (is_named(tuple, name)) name = str_internf(x->strings, "%s_", name);
+  return name;
+}
+
 /* Sizes of one example; negative for one that is known when the entry is called (Argument). */
 static int64_t *shape_numbers(Elaborator *x, int rank, Dim **shape) {
   int64_t *n = NEW_ARRAY(x->arena, int64_t, rank + 1);
@@ -170,8 +184,7 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   x->stack.n = 0;
   if (v && v->kind == VALUE_TUPLE) {
     for (int i = 0; i < v->n; i++)
-      add_result(x, &p, v->items[i], v->names && v->names[i] ? v->names[i] : str_internf(x->strings, "result%d", i),
-                 part_type(a->type, i), b, a->span);
+      add_result(x, &p, v->items[i], part_name(x, v, i), part_type(a->type, i), b, a->span);
   } else if (v) {
     Str name = a->type && a->type->text ? a->type->text : str_internz(x->strings, "result");
     add_result(x, &p, v, name, a->type, b, a->span);
