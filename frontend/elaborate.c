@@ -193,32 +193,6 @@ static bool reads_data(Elaborator *x, Module *m, const Ast *a, int *data, int de
   return false;
 }
 
-static Value *definition_value(Elaborator *x, Decl *d) {
-  Ast *a = d->ast;
-  if (a->flags & AST_DRAW) {
-    diag_add(x->diags, DIAG_DRAW_TYPE, a->span, "a file's definition cannot be drawn; a parameter of a model can");
-    return NULL;
-  }
-  if (a->kind == AST_DEFINE_AT) return elaborate_comprehension(x, NULL, &a->items, a->value, NULL, a->span);
-  Type t, *expected = NULL;
-  if (a->type && a->type->kind == AST_TYPE && a->type->shape) {
-    if (!type_resolve(x, NULL, a->type, &t)) return NULL;
-    expected = &t;
-  }
-  Value *v;
-  if (expected) {
-    v = elaborate_expr_as(x, NULL, a->value, expected);
-  } else {
-    v = instances_named(x, a->value, decl_full_name(x, d));
-  }
-  if (v && a->type &&
-      !type_check_result(x, NULL, a->type, &v, a->value->span, arena_printf(x->arena, "`%s`", d->name)))
-    return NULL;
-  if (v) mark_as_said(x, a, v);
-  if (v) start_from(x, NULL, a, v, decl_full_name(x, d));
-  return v;
-}
-
 /* -D NAME=value takes the place of a file's number. */
 Value *defined_by_option(Elaborator *x, Decl *d) {
   for (int i = 0; i < x->options->ndefinitions; i++) {
@@ -237,46 +211,23 @@ Value *defined_by_option(Elaborator *x, Decl *d) {
   return NULL;
 }
 
-static bool outlives_graph(const Value *v) { return v->kind != VALUE_TENSOR && v->kind != VALUE_TUPLE; }
-
 static Value *definition(Elaborator *x, Decl *d, Span at) {
   if (d->statistic && d->graph != x->graph) return d->tensor < 0 ? NULL : tensor_current(x, d->tensor, at);
-  if (d->graph == x->graph || d->failed || (d->value && outlives_graph(d->value))) return d->value;
+  if (d->failed || (d->value && outlives_graph(d->value))) return d->value;
+  if (d->graph == x->graph && d->assigned == x->assigned) return d->value;
   if (d->busy) {
     Diag *g = diag_add(x->diags, DIAG_RECURSION, at, "`%s` is defined by itself", d->name);
     if (at.begin < d->ast->span.begin || at.end > d->ast->span.end) diag_place(g, d->ast->name_span, "defined here");
     return NULL;
   }
-  Module *module = x->module;
-  int stack = x->stack.n, steps = x->steps, repeats = x->repeats;
-  Loop *loop = x->loop;
-  Repeat *repeat = x->repeat;
-  x->steps = x->repeats = 0;
-  x->loop = NULL;
-  x->repeat = NULL;
-  bool generic = x->generic;
+  Outside outside = step_outside(x, d->module, false);
   d->busy = 1;
-  x->module = d->module;
-  x->stack.n = 0;
-  StackVar *kept = x->stack.at;
-  int capacity = x->stack.capacity;
-  memset(&x->stack, 0, sizeof x->stack); /* a definition sees no index of where it is used */
   d->value = defined_by_option(x, d);
-  if (!d->value) {
-    x->generic = false;
-    d->value = definition_value(x, d);
-    x->generic = generic;
-  }
+  if (!d->value) d->value = defined_value(x, NULL, NULL, d->ast, decl_full_name(x, d));
   d->failed = !d->value;
   d->graph = x->graph;
-  x->stack.at = kept;
-  x->stack.n = stack;
-  x->stack.capacity = capacity;
-  x->steps = steps;
-  x->repeats = repeats;
-  x->loop = loop;
-  x->repeat = repeat;
-  x->module = module;
+  d->assigned = x->assigned;
+  step_back(x, &outside);
   d->busy = 0;
   return d->value;
 }

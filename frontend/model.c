@@ -69,6 +69,7 @@ static Node *whole_node(const Value *v) {
 Value *tensor_assign(Elaborator *x, int tensor, Value *v) {
   Current *c = current_of(x, tensor);
   Value *before = c->value;
+  x->assigned++;
   Node *node = before ? whole_node(before) : NULL;
   if (node) vec_push(x->arena, &c->was, node);
   c->value = v;
@@ -153,6 +154,7 @@ static void member_function(Elaborator *x, Instance *i, Ast *a) {
 
 typedef struct Naming { /* of the instances that a definition makes */
   const Instance *in;   /* whose member it is; NULL: of a file */
+  Env *env;             /* what the definition sees */
   Str path;
   Str as; /* what follows the names of their parameters, which are then `in`'s; NULL */
 } Naming;
@@ -214,7 +216,7 @@ static const Ast *counted_index(const Ast *a) {
 
 /* `name = Model(args)`, `Model(args) * n`, `[k < n] => Model(args)`, `[A(), B()]`: instances named by their place. */
 static Value *member_instances(Elaborator *x, const Naming *n, Ast *a) {
-  Env *e = n->in ? n->in->env : NULL;
+  Env *e = n->env;
   if (a->kind == AST_BINARY && a->op == OP_MUL && model_called(x, e, a->left))
     return copies_of(x, n, e, a->left, a->right, NULL, a->span);
   const Ast *counted = a->kind == AST_COMPREHENSION ? counted_index(a) : NULL;
@@ -231,18 +233,9 @@ static Value *member_instances(Elaborator *x, const Naming *n, Ast *a) {
   return made(x, n, e, a, -1);
 }
 
-Value *instances_named(Elaborator *x, Ast *a, Str path) {
+Value *instances_named(Elaborator *x, const Instance *in, Env *e, const Ast *a, Str path) {
   Str naming = x->naming;
-  Value *v = member_instances(x, &(Naming){NULL, path, NULL}, a);
-  x->naming = naming;
-  return v;
-}
-
-/* What a member is defined to be. */
-static Value *member_value(Elaborator *x, Instance *i, Ast *a) {
-  Str naming = x->naming;
-  Naming n = {i, member_path(x, i, a->name), a->text};
-  Value *v = member_instances(x, &n, a->value);
+  Value *v = member_instances(x, &(Naming){in, e, path, a->text}, a->value);
   x->naming = naming;
   if (!v || !a->text || value_is_structure(v)) return v;
   diag_add(x->diags, DIAG_WRONG_TYPE, a->span, "`as` says how instances of a model are named, and this is %s",
@@ -290,6 +283,17 @@ Ast *members_taken(Elaborator *x, Env *e, Ast *a) {
   return c->truth || c->unknown ? a->then : a->otherwise;
 }
 
+static void member_definition(Elaborator *x, Instance *i, Ast *a) {
+  if (!a->value) {
+    say_no_value(x, a);
+    return;
+  }
+  Value *v = defined_value(x, i, i->env, a, member_path(x, i, a->name));
+  v = dimension_value(x, a->name, v, a->value->span);
+  if (v && !outlives_graph(v)) v = value_of_each_graph(x, v, i, a);
+  add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_VALUE, .value = v, .ast = a}, v, a->name_span);
+}
+
 static void walk_members(Elaborator *x, Instance *i, Ast *block);
 
 static void walk_member(Elaborator *x, Instance *i, Ast *a) {
@@ -297,18 +301,8 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
   case AST_PARAM: member_tensor(x, i, a, false); break;
   case AST_STATE: member_tensor(x, i, a, true); break;
   case AST_FN: member_function(x, i, a); break;
-  case AST_DEFINE: {
-    if (!a->value) {
-      say_no_value(x, a);
-      break;
-    }
-    Value *v = member_value(x, i, a);
-    v = dimension_value(x, a->name, v, a->value->span);
-    if (v) mark_as_said(x, a, v);
-    if (v) start_from(x, i->env, a, v, member_path(x, i, a->name));
-    add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_VALUE, .value = v, .ast = a}, v, a->name_span);
-    break;
-  }
+  case AST_DEFINE:
+  case AST_DEFINE_AT: member_definition(x, i, a); break;
   case AST_IF: {
     Ast *taken = members_taken(x, i->env, a);
     if (taken && taken->kind == AST_IF) walk_member(x, i, taken);
@@ -396,7 +390,7 @@ Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
     InstanceMember *m = &i->members.at[k];
     if (m->name != name) continue;
     if (m->kind == MEMBER_PARAM || (m->kind == MEMBER_STATE && !m->value)) return tensor_current(x, m->tensor, at);
-    return m->value;
+    return value_settled(x, m->value, at);
   }
   if (said_unknown(x, name, at)) return NULL; /* a member that the model names and does not have */
   Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "a `%s` has no member `%s`", i->model->name, name);

@@ -65,6 +65,7 @@ bool values_alike(const Value *a, const Value *b) {
 }
 
 Value *value_settled(Elaborator *x, Value *v, Span at) {
+  if (v && v->again) return value_again(x, v->again);
   if (v && v->kind == VALUE_STRUCTURE && v->states) return structure_state_now(x, v, at);
   bool lives = v && v->kind == VALUE_TENSOR && v->n && !v->node && !v->expr;
   return lives ? tensor_current(x, v->n - 1, at) : v;

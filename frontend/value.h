@@ -78,6 +78,8 @@ struct Value {
   /* TENSOR: how many along the dimension after the length's own are there (the first: of a scalar), the rest is 0;
    * NULL: all */
   Value *length;
+  struct Again
+      *again; /* of a model's member that is computed at run time: made for each graph (definition.c); NULL */
 };
 
 typedef enum Reach { /* where in a scan a name may be read */
@@ -169,6 +171,7 @@ typedef struct Decl {
   bool failed;         /* with a message */
   struct Module *file; /* FILE */
   Graph *graph;        /* for which `value` was made (a definition at run time belongs to one graph) */
+  int assigned;        /* and at which Elaborator.assigned */
 } Decl;
 typedef struct Module {
   uint32_t source;
@@ -266,6 +269,7 @@ typedef struct Elaborator {
   Repeat *repeat;       /* the repeat in whose body the walk is, through calls; NULL */
   int repeats;          /* of the steps, those of repeats */
   Vec(Current) current; /* of this graph, in order of first use */
+  int assigned;         /* how often a parameter or state was given another value */
   Vec(int) places;      /* by tensor: 1 + its place in `current`; 0, or past the end: not used yet */
   Vec(Node *) inputs;   /* of this graph */
   Vec(Node *) repeated; /* of this graph: what repeats carry, through which there is no derivative */
@@ -537,6 +541,26 @@ bool says_equal(const Ast *c, bool truth);
 void say_no_value(Elaborator *x, const Ast *a); /* `name: type` stands in data only */
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at);
 
+/* ---- definitions outside of functions (definition.c) ---- */
+typedef struct Outside Outside; /* where the walk was */
+struct Outside {
+  Vec(StackVar) stack;
+  int steps, repeats;
+  Loop *loop;
+  Repeat *repeat;
+  Module *module;
+  bool generic;
+};
+/* The walk goes to a definition of module m, which sees no index and no loop of where it is used; and comes back. */
+Outside step_outside(Elaborator *x, Module *m, bool generic);
+void step_back(Elaborator *x, const Outside *o);
+bool outlives_graph(const Value *v); /* it is no node of the graph it was made for */
+/* What `a`, a member of `in` or a definition of a file (NULL), with the full name `path`, is defined to be. */
+Value *defined_value(Elaborator *x, Instance *in, Env *e, Ast *a, Str path);
+/* v, which `a` defines in i, as what it is in each graph. */
+Value *value_of_each_graph(Elaborator *x, const Value *v, Instance *i, Ast *a);
+Value *value_again(Elaborator *x, struct Again *a); /* in this graph, with parameters as they are at this moment */
+
 /* ---- models (model.c) ---- */
 Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path, Span at);
 Value *instance_member(Elaborator *x, Instance *i, Str name, Span at);
@@ -545,7 +569,9 @@ Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at);
 /* All trained parameters below v (an instance, an array, or a parameter's own value), as indices into
  * Program.tensors. */
 typedef Vec(int) IntList;
-Value *instances_named(Elaborator *x, Ast *a, Str path); /* a file's `name = Model(...)`, `[...]`, `... * n` */
+/* What stands right of `name = Model(...)`, `[...]`, `... * n`, a member of `in` or a file's (NULL): `path` is its
+ * full name. */
+Value *instances_named(Elaborator *x, const Instance *in, Env *e, const Ast *a, Str path);
 /* `from` after a definition of v, which is named `path`: start.c. */
 void start_from(Elaborator *x, Env *e, const Ast *a, const Value *v, Str path);
 /* `frozen` (an instance or several: not trained, and not `training`) and `nodecay` after a definition. */

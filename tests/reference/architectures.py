@@ -17,7 +17,7 @@ class Params(nn.Module):
         super().__init__()
         made = torch.Generator().manual_seed(seed)
         for name, (spread, *shape) in shapes.items():
-            self.register_parameter(name.replace(".", "__"), nn.Parameter(spread * torch.randn(*shape, generator=made)))
+            self.register_parameter(name.replace(".", "__"), nn.Parameter(spread * torch.randn(shape, generator=made)))
 
     def named_parameters(self, *args, **options):
         for name, p in super().named_parameters(*args, **options):
@@ -386,4 +386,41 @@ def attentive():
     return t
 
 
-TRAININGS = [maml, sam, moe, llama, mamba, s4, crf, gat, langevin, sampling, kalman, attentive]
+def flow():
+    """The prior's step sees the flow after its own."""
+    t = Training(56)
+    shapes = {}
+    for k in range(3):
+        for name, (a, b) in {"inner": (4, 5), "scale": (5, 4), "shift": (5, 4)}.items():
+            shapes.update({f"layers.{k}.{name}.weight": (a ** -0.5, b, a), f"layers.{k}.{name}.bias": (0.1, b)})
+        shapes[f"layers.{k}.bound"] = (0.2, 1)
+    net, prior = t.model("net", Params(56, **shapes)), t.model("prior", Params(57, mean=(1, 4)))
+    t.normal("x", 4)
+    t.start()
+
+    def f(w, x):
+        volume = 0
+        for k in range(3):
+            at = f"layers.{k}."
+            kept = torch.tensor([(d + k % 2) % 2 for d in range(4)]).to(x)
+            h = torch.tanh(lin(w, at + "inner", kept * x))
+            s = w[at + "bound"].exp() * (1 - kept).sum() / 4 * torch.tanh(lin(w, at + "scale", h)) * (1 - kept)
+            x, volume = x * s.exp() + lin(w, at + "shift", h) * (1 - kept), volume + s.sum(1)
+        return x, volume
+
+    def loss(b):
+        z, volume = f(net.w(), b["x"])
+        return (0.5 * (z - prior.w()["mean"]).square().sum(1) - volume).mean()
+
+    of_net, of_prior = sgd(net), sgd(prior)
+    for b in t.batches():
+        t.step(of_net, loss(b), "net")
+        t.step(of_prior, loss(b))  # of the flow that was changed: not its first gradient
+    with torch.no_grad():
+        z, volume = f(net.w(), t.data["x"])
+        mild, _ = f({k: 0.75 * v for k, v in net.w().items()}, t.data["x"])
+    t.got.update({"value/z": z.numpy(), "value/volume": volume.numpy(), "value/mild": mild.numpy()})
+    return t
+
+
+TRAININGS = [maml, sam, moe, llama, mamba, s4, crf, gat, langevin, sampling, kalman, attentive, flow]
