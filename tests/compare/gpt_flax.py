@@ -13,9 +13,9 @@ CONTEXT, WIDTH, HEADS, DEPTH = 64, 128, 4, 3
 
 class Block(nnx.Module):
     def __init__(self, rngs):
-        self.norm1 = nnx.LayerNorm(WIDTH, rngs=rngs)
+        self.norm1 = nnx.LayerNorm(WIDTH, epsilon=1e-5, rngs=rngs)
         self.attn = nnx.MultiHeadAttention(HEADS, WIDTH, decode=False, rngs=rngs)
-        self.norm2 = nnx.LayerNorm(WIDTH, rngs=rngs)
+        self.norm2 = nnx.LayerNorm(WIDTH, epsilon=1e-5, rngs=rngs)
         self.fc1 = nnx.Linear(WIDTH, 4 * WIDTH, rngs=rngs)
         self.fc2 = nnx.Linear(4 * WIDTH, WIDTH, rngs=rngs)
 
@@ -30,7 +30,7 @@ class Gpt(nnx.Module):
         self.token = nnx.Embed(vocab, WIDTH, embedding_init=init, rngs=rngs)
         self.place = nnx.Embed(CONTEXT, WIDTH, embedding_init=init, rngs=rngs)
         self.blocks = nnx.List([Block(rngs) for _ in range(DEPTH)])
-        self.norm = nnx.LayerNorm(WIDTH, rngs=rngs)
+        self.norm = nnx.LayerNorm(WIDTH, epsilon=1e-5, rngs=rngs)
 
     def __call__(self, t):
         mask = nnx.make_causal_mask(t)
@@ -76,7 +76,7 @@ def report(name, metrics):
 
 
 def train(model, metrics, args, vocab, checkpointer):
-    rate = optax.warmup_cosine_decay_schedule(0, args.lr, 100, args.steps, 0.1 * args.lr)
+    rate = optax.warmup_cosine_decay_schedule(args.lr / 100, args.lr, 99, args.steps - 1, 0.1 * args.lr)
     optimizer = nnx.Optimizer(model, optax.adamw(rate, weight_decay=0.01), wrt=nnx.Param)
     x, y = read(args.data or "train.txt", vocab, 32)
     rng = np.random.default_rng(args.seed)

@@ -89,7 +89,7 @@ class Gpt(L.LightningModule):
         warmup, steps = self.hparams.warmup, self.trainer.estimated_stepping_batches
         if step < warmup:
             return (step + 1) / warmup
-        return 0.55 + 0.45 * math.cos(math.pi * (step - warmup) / (steps - warmup))
+        return 0.55 + 0.45 * math.cos(math.pi * (step + 1 - warmup) / (steps - warmup))
 
     def configure_optimizers(self):
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.hparams.lr)
