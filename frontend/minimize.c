@@ -162,10 +162,10 @@ static void warn_stale(Elaborator *x, const TrainWalk *w, const Loss *loss, Ast 
 
 /* ---- minimize ---- */
 
-static bool reaches(Elaborator *x, const Loss *loss, int tensor, Ast *at) {
+static bool reaches(Elaborator *x, const TrainWalk *w, const Loss *loss, int tensor, Ast *at) {
   const ProgramTensor *p = &x->program->tensors.at[tensor];
   const Node *source = tensor_source(x, tensor);
-  if (source && depends(loss, source)) return true;
+  if (source && depends(loss, version_in(x, w, loss, tensor, at->span))) return true;
   Diag *d = diag_add(x->diags, DIAG_NO_EFFECT, at->span, "`%s` cannot change the loss", p->name);
   diag_place(d, p->span, "declared here");
   if (!source) diag_note(d, "the loss does not read it");
@@ -404,7 +404,7 @@ static bool find_groups(Elaborator *x, TrainWalk *w, const Loss *loss, Minimize 
     for (int k = 0; k < all->at[i]->items.n; k++)
       if (!group_params(x, w->env, all->at[i]->items.at[k], &g.params)) return false;
     for (int k = 0; k < g.params.n; k++) {
-      if (!reaches(x, loss, g.params.at[k], all->at[i]->items.at[0])) return false;
+      if (!reaches(x, w, loss, g.params.at[k], all->at[i]->items.at[0])) return false;
       if (!in_any_group(m, g.params.at[k])) continue;
       Diag *d = diag_add(x->diags, DIAG_TWICE, all->at[i]->span, "`%s` is in two groups",
                          x->program->tensors.at[g.params.at[k]].name);

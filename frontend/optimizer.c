@@ -290,6 +290,8 @@ bool update_param(Elaborator *x, OptimizerCall *call, const Update *u) {
     diag_add(x->diags, DIAG_OPTIMIZER, call->model->ast->name_span, "the optimizer `%s` has no `fn update(w, g)`",
              call->model->name);
   Value *w = update ? updated(x, call, o, update, u) : NULL;
+  /* What is computed from it later is no function of what the update was computed from. */
+  if (w) w = elaborate_scalar_row(x, OP_stop, 1, &w, call->span);
   if (w) tensor_assign(x, u->tensor, value_node(x, value_whole(x, w), call->span));
   if (w && slot >= 0) tensor_assign(x, slot, step);
   x->module = module;
