@@ -175,18 +175,28 @@ Node *graph_comp(Graph *g, int rank, Var **result, Reducer r, int nreduced, Var 
   return n;
 }
 
-Node *graph_scatter(Graph *g, DType t, int rank, Dim **shape, int nvars, Var **vars, Form **at, Expr *value,
-                    Span at_span) {
+static Node *scatter_of(Graph *g, DType t, Reducer r, int rank, Dim **shape, int nvars, Var **vars, Form **at,
+                        Expr *value, Span at_span) {
   Renaming renaming = {g->ir, 0, nvars, NULL, vars};
   ExprMap m = {.ir = g->ir, .var = position_of, .cx = &renaming};
   Node *n = append(g, NODE_scatter, t, rank, shape, at_span);
-  n->reducer = RED_sum;
+  n->reducer = r;
   n->nred = nvars;
   n->red = extents_of(g->arena, nvars, vars);
   n->body = expr_map(&m, value);
   n->at = NEW_ARRAY(g->arena, Form *, rank + 1);
   for (int i = 0; i < rank; i++) n->at[i] = form_map(&m, at[i]);
   return n;
+}
+
+Node *graph_scatter(Graph *g, DType t, int rank, Dim **shape, int nvars, Var **vars, Form **at, Expr *value,
+                    Span at_span) {
+  return scatter_of(g, t, RED_sum, rank, shape, nvars, vars, at, value, at_span);
+}
+
+Node *graph_scatter_max(Graph *g, int rank, Dim **shape, int nvars, Var **vars, Form **at, Expr *value,
+                        Span at_span) {
+  return scatter_of(g, DT_i32, RED_max, rank, shape, nvars, vars, at, value, at_span);
 }
 
 Node *graph_sort(Graph *g, int rank, Var **result, bool descending, Expr *key, Span at) {
@@ -211,7 +221,8 @@ Node *graph_with_body(Graph *g, const Node *n, Expr *body, Form **at) {
   switch (n->kind) {
   case NODE_comp:
     return in_stream(graph_comp(g, n->rank, result, n->reducer, n->nred, reduced, body, n->span), n->stream);
-  case NODE_scatter: return graph_scatter(g, n->dtype, n->rank, n->shape, n->nred, reduced, at, body, n->span);
+  case NODE_scatter:
+    return scatter_of(g, n->dtype, n->reducer, n->rank, n->shape, n->nred, reduced, at, body, n->span);
   case NODE_sort: return graph_sort(g, n->rank, result, n->descending, body, n->span);
   default: ice("graph_with_body: a %s has no body", node_kind_name(n->kind));
   }

@@ -62,8 +62,10 @@ struct Node {
   /* comp: result indices have slots 0 .. rank-1 and extents `shape`; reduction indices slots rank .. rank+nred-1.
    * argmax and argmin give the row-major position over all reduction indices, the first among equals, NaN wins; dtype
    * i32. scatter: result[at(v)] += body(v) for all v; its nred indices have slots 0 .. nred-1; at[] has rank forms.
-   * sort: body is the key of an element, over the result's indices; result[.., j] is the position along the last
-   * dimension of the element that comes j-th, i32. Equal keys keep their order, NaN counts as the largest number.
+   * One of reducer max, i32, has the largest of the body's values, none of which is negative, and -1 where there is
+   * none. sort: body is the key of an element, over the result's indices; result[.., j] is the position along the
+   * last dimension of the element that comes j-th, i32. Equal keys keep their order, NaN counts as the largest
+   * number.
    */
   int nred;
   Dim **red;
@@ -139,6 +141,7 @@ Node *graph_filled(Graph *g, DType t, int rank, Dim *const *shape, double value,
 Node *graph_comp(Graph *g, int rank, Var **result, Reducer r, int nreduced, Var **reduced, Expr *body, Span at);
 Node *graph_scatter(Graph *g, DType t, int rank, Dim **shape, int nvars, Var **vars, Form **at, Expr *value,
                     Span at_span);
+Node *graph_scatter_max(Graph *g, int rank, Dim **shape, int nvars, Var **vars, Form **at, Expr *value, Span at_span);
 
 Node *graph_sort(Graph *g, int rank, Var **result, bool descending, Expr *key, Span at);
 

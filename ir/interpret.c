@@ -392,7 +392,7 @@ static void run_sort(Run *r, Body *b) {
   arena_free(arena);
 }
 
-/* ---- scatter: sums in the order of the points, in double, rounded once ---- */
+/* ---- scatter: sums in the order of the points, in double, rounded once; or the largest ---- */
 
 static int64_t scattered_to(const Body *b, int k) {
   int64_t offset = 0;
@@ -409,13 +409,14 @@ static void run_scatter(Run *r, Body *b) {
   const Register *v = b->value;
   Arena *arena = arena_new();
   Reduction *sums = NEW_ARRAY(arena, Reduction, b->count + 1);
+  for (int64_t i = 0; n->reducer == RED_max && i < b->count; i++) sums[i].integer = -1;
   for (int count; !r->error && (count = points_next(&b->points)) > 0;) {
     program_run(b->program, count, b->points.index);
     check_inside(n, v, count);
     for (int i = 0; i < n->rank; i++) check_inside(n, b->at[i], count);
     for (int k = 0; k < count; k++) {
       Reduction *s = &sums[scattered_to(b, k)];
-      reduce(RED_sum, s, 0, v->real ? v->real[k] : 0, v->real ? 0 : v->integer[k], v->real != NULL);
+      reduce(n->reducer, s, 1, v->real ? v->real[k] : 0, v->real ? 0 : v->integer[k], v->real != NULL);
     }
   }
   for (int64_t i = 0; i < b->count; i++) finish(n, b->out, b->from + i, &sums[i]);

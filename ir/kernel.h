@@ -8,7 +8,8 @@
  * What each kind's members are, with n = ngrid, and "row indices" those result indices of a member that are not in
  * the grid:
  *
- * map: maps of rank n, grid_slot[k] = k. A member reads others at its own position only.
+ * map: maps of rank n, grid_slot[k] = k. A member reads others at its own position only. Where every member leaves in
+ * its buffer what is there unless a condition holds, positions without it may be passed over (kernel_condition).
  *
  * row, column: reductions of rank n (over their reduction indices), maps of rank n (one value at a position), and
  * maps over the row (rank > n), sorted by level. A level is one loop over the row for its reductions and maps over
@@ -268,6 +269,8 @@ bool member_in_row(const Kernel *k, const Member *m, int slot);
 int member_row_rank(const Kernel *k, const Member *m); /* 0: one value at a position */
 Dim **member_row_extents(Arena *a, const Kernel *k, const Member *m);
 bool member_reads(const Member *reader, const Node *node);
+/* The condition, over the grid's indices as slots, without which map k changes nothing at a position. NULL: none. */
+Expr *kernel_condition(const Schedule *s, const Kernel *k);
 int member_product(const Kernel *k, int member); /* of a contraction kernel: which of its contractions, by member, the
                                                     member is, or finishes */
 /* Forms for all slots of m's node: the grid's, and row[] for the others in order; NULL where row is. */

@@ -1,5 +1,6 @@
 /* members.c - a kernel's members at a grid position: which of their indices are the grid's and which the row's, where
  * their elements lie, and which of them share one loop over the row. Both backends write their loops by it. */
+#include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/kernel.h"
 
@@ -47,6 +48,27 @@ Form **fresh_forms(Ir *ir, Arena *a, int n, Dim **extent) {
   Form **at = NEW_ARRAY(a, Form *, n + 1);
   for (int i = 0; i < n; i++) at[i] = form_var(ir, var_fresh(ir, extent[i]));
   return at;
+}
+
+/* ---- positions that are passed over ---- */
+
+/* The condition of select(condition, value, what is in m's buffer). */
+static Expr *member_condition(const Schedule *s, const Kernel *k, const Member *m) {
+  Expr *e = m->node->body;
+  if (m->storage != STORE_buffer || schedule_part(s, m->node) || !expr_is_op(e, OP_select)) return NULL;
+  const Expr *old = e->arg[2];
+  bool kept = old->kind == EXPR_READ && read_is_identity(s->graph, m->node, old) && !schedule_part(s, old->node);
+  return kept && kernel_buffer(s, k, old->node) == m->buffer ? e->arg[0] : NULL;
+}
+
+Expr *kernel_condition(const Schedule *s, const Kernel *k) {
+  Expr *all = NULL;
+  for (int i = 0; i < k->members.n; i++) {
+    Expr *own = k->kind == KERNEL_map ? member_condition(s, k, &k->members.at[i]) : NULL;
+    if (!own || (all && own != all)) return NULL;
+    all = own;
+  }
+  return all;
 }
 
 /* ---- bodies at a position ---- */

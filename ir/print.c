@@ -310,7 +310,7 @@ static void print_scatter(Printer *p, const Node *n) {
   buf_puts(p->out, ") [");
   p->rank = 0;
   print_forms(p, n->at, n->rank);
-  buf_puts(p->out, "] += ");
+  buf_puts(p->out, n->reducer == RED_max ? "] max= " : "] += ");
   print_body(p, n->body, (int)n->dtype);
 }
 

@@ -578,11 +578,14 @@ static void scatter(Reader *r) {
   expect(r, ")");
   int n = forms(r, at_forms, MAX_RANK);
   if (!r->failed && n != t.rank) fail(r, "a scatter with %d indices instead of %d", n, t.rank);
-  expect(r, "+=");
+  bool max = accept(r, "max=");
+  if (!max) expect(r, "+=");
+  if (!r->failed && max && t.dtype != DT_i32) fail(r, "a scatter of the largest gives i32");
   Expr *e = body(r, (int)t.dtype);
-  if (r->failed || !body_fits(r, RED_sum, e, t.dtype)) return;
+  if (r->failed || !body_fits(r, max ? RED_max : RED_sum, e, t.dtype)) return;
   for (int i = 0; i < r->nred; i++) vars[i] = var_get(r->ir, i, r->extents[i]);
-  graph_scatter(r->g, t.dtype, t.rank, t.shape, r->nred, vars, at_forms, e, (Span){0});
+  if (max) graph_scatter_max(r->g, t.rank, t.shape, r->nred, vars, at_forms, e, (Span){0});
+  else graph_scatter(r->g, t.dtype, t.rank, t.shape, r->nred, vars, at_forms, e, (Span){0});
 }
 
 static void constant(Reader *r) {

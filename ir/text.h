@@ -10,6 +10,7 @@
  *   %3 = comp f32[B, 128] stream 1 [i0, i1] ...     of the first stream (pass_stream.c)
  *   %4 = comp f32[B] [i0] t0 = exp(%9[i0]); add(t0, div(1, t0))
  *   %5 = scatter f32[10, 4] (r0 < B, r1 < 4) [%7[r0], r1] += %8[r0, r1]
+ *   %5 = scatter i32[10] (r0 < B) [%7[r0]] max= r0   the largest, -1 where there is none
  *   %6 = grad %3 by %1
  *   %7 = store fc.weight = %6
  *   %8 = carry f32[T + 1, 4] axis 0 up init %1 next %11     `next` may stand further down

@@ -203,6 +203,8 @@ static void check_scatter(Verifier *v) {
   else if (n->nred > MAX_SLOTS) fault(v, "has more than %d indices", MAX_SLOTS);
   else if (n->body->dtype != n->dtype || n->dtype == DT_bool)
     fault(v, "a body of type %s for a result of type %s", dtype_name(n->body->dtype), dtype_name(n->dtype));
+  else if (n->reducer != RED_sum && (n->reducer != RED_max || n->dtype != DT_i32))
+    fault(v, "has the reducer %s of %s", reducer_name(n->reducer), dtype_name(n->dtype));
   for (int i = 0; i < n->rank && !v->fault; i++) check_form(v, n->at[i]);
   if (!v->fault) check_body(v);
 }

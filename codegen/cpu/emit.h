@@ -150,6 +150,9 @@ void lane_loop(Emit *e, Var *v, Value from, Value to, int unroll, Value *carried
 /* The same for single positions in [0, to). */
 void row_loop(Emit *e, Var *v, Value to, int unroll, Value *carried, int n, LaneBody body, void *cx);
 
+/* body(cx) behind a branch on a scalar condition; NULL: always. */
+void emit_if(Emit *e, Value condition, void (*body)(void *cx), void *cx);
+
 /* ---- reductions (emit_reduce.c) ---- */
 void reduce_init(Emit *e, const Node *n, Value *acc); /* one of e->lanes for each lane */
 /* acc takes x, which is at `position` (i32 lanes; for argmax and argmin) in the reduction, further than all that it

@@ -19,6 +19,8 @@ typedef struct Group {
   Var *lane;   /* the collapsed index, across only */
   Form **at;   /* by grid index, its form over the loops' indices */
   RowLoops loops;
+  Expr *condition; /* over `at`: of the positions that are not passed over, or NULL */
+  int decided;     /* the last grid index that it has */
 } Group;
 
 enum { /* more go into a second loop: accumulators are registers */
@@ -524,6 +526,23 @@ static bool grid_pieces(Group *g, int k, Value from, Value to) {
   return true;
 }
 
+typedef struct Inner { /* loops behind the condition */
+  Group *g;
+  int k;
+  Value from, to;
+} Inner;
+
+static void inner_loops(void *cx) {
+  const Inner *in = cx;
+  grid_loops(in->g, in->k, in->from, in->to);
+}
+
+/* Loops over grid indices from k on, of which the last one before k decides whether they are run. */
+static void decided_loops(Group *g, int k, Value from, Value to, bool decides) {
+  Value holds = g->condition && decides ? emit_expr(g->e, g->condition) : NULL;
+  emit_if(g->e, holds, inner_loops, &(Inner){g, k, from, to});
+}
+
 /* Loops over grid indices from k on, index k within [from, to). */
 static void grid_loops(Group *g, int k, Value from, Value to) {
   Emit *e = g->e;
@@ -542,13 +561,13 @@ static void grid_loops(Group *g, int k, Value from, Value to) {
   Loop l;
   loop_open(e, &l, from, to, 1, NULL, 0);
   emit_bind(e, g->grid[k], lanes_scalar(l.index));
-  grid_loops(g, k + 1, index64(&e->b, 0), k + 1 < g->n ? emit_dim(e, g->k->grid[k + 1]) : NULL);
+  decided_loops(g, k + 1, index64(&e->b, 0), k + 1 < g->n ? emit_dim(e, g->k->grid[k + 1]) : NULL, k == g->decided);
   loop_close(e, &l, NULL);
 }
 
 static void grid_unit(void *cx, Value from, Value to) {
   Group *g = cx;
-  grid_loops(g, g->k->cut, from, to);
+  decided_loops(g, g->k->cut, from, to, g->decided < g->k->cut);
 }
 
 static void grid_units(Group *g) {
@@ -578,6 +597,16 @@ static bool rows_are_short(Group *g) {
   return true;
 }
 
+/* Positions are passed over where all along the lanes are, or where there are none. */
+static void find_condition(Group *g) {
+  Expr *e = kernel_condition(g->e->s, g->k);
+  g->decided = -1;
+  if (!e) return;
+  for (int i = 0; i < g->n; i++)
+    if (expr_uses(e, var_get(g->e->ir, i, g->k->grid[i]))) g->decided = i;
+  if (g->decided >= 0 && g->decided < g->flat) g->condition = emit_at(g->e, e, g->at);
+}
+
 void emit_group(Emit *e) {
   Kernel *k = e->k;
   Group g = {.e = e,
@@ -594,5 +623,6 @@ void emit_group(Emit *e) {
   emit_kept_rows(e, g.across);
   if (g.across) collapse_grid(&g);
   else plain_grid(&g);
+  find_condition(&g);
   grid_units(&g);
 }

@@ -191,3 +191,21 @@ void row_loop(Emit *e, Var *v, Value to, int unroll, Value *carried, int n, Lane
   }
   rows_of_loop(e, v, middle, to, 1, carried, n, body, cx);
 }
+
+void emit_if(Emit *e, Value condition, void (*body)(void *cx), void *cx) {
+  Build *b = &e->b;
+  if (!condition) {
+    body(cx);
+    return;
+  }
+  int mark = emit_mark(e);
+  LLVMBasicBlockRef yes = block(e), no = block(e);
+  emit_enter(e, e->depth);
+  LLVMBuildCondBr(b->b, condition, yes, no);
+  e->scopes[e->depth] = yes;
+  body(cx);
+  emit_enter(e, e->depth);
+  LLVMBuildBr(b->b, no);
+  e->scopes[e->depth] = no;
+  emit_forget(e, mark, 0, true);
+}

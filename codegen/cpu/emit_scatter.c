@@ -1,7 +1,7 @@
-/* emit_scatter.c - adds at data indices. Each unit owns a range of the result's positions: it zeroes them, then goes
- * through all sources in order and adds those that fall into its range; so there are no atomics, and the same bits
- * for any number of threads. Sources that lie beside each other in the result are added as vectors, of a row that has
- * another owner none is looked at. */
+/* emit_scatter.c - adds at data indices, or keeps the largest. Each unit owns a range of the result's positions: it
+ * zeroes them, or makes them -1, then goes through all sources in order and adds those that fall into its range; so
+ * there are no atomics, and the same bits for any number of threads. Sources that lie beside each other in the result
+ * are added as vectors, of a row that has another owner none is looked at. */
 #include "codegen/cpu/emit.h"
 
 typedef struct Scatter {
@@ -12,6 +12,7 @@ typedef struct Scatter {
   Var **source;   /* the node's reduction indices */
   Form **at;      /* the result's position over them */
   Expr *value;
+  Value one;      /* that of the source at hand */
   bool row_owned; /* a branch has asked already whether the row is the unit's */
 } Scatter;
 
@@ -36,7 +37,7 @@ static void clear_range(Scatter *s) {
   Value count = n->rank ? imul(&e->b, isub(&e->b, s->to, s->from), stride) : stride;
   emit_enter(e, e->depth);
   Value p = LLVMBuildGEP2(e->b.b, e->b.i8, emit_operand(e, target(s)), &offset, 1, "");
-  LLVMBuildMemSet(e->b.b, p, int_const(e->b.i8, 0), count, 4);
+  LLVMBuildMemSet(e->b.b, p, int_const(e->b.i8, n->reducer == RED_max ? 0xFF : 0), count, 4);
 }
 
 /* Whether the source at the loops' indices falls into the unit's range. */
@@ -57,13 +58,13 @@ static Value owned(Scatter *s) {
   return p;
 }
 
-/* result[at] += value, in the lanes of e->tail. */
+/* result[at] += value, or what the reducer is, in the lanes of e->tail. */
 static void add_here(Scatter *s, Value value) {
   Emit *e = s->e;
   const Node *n = s->m->node;
   Lanes at = emit_element(e, n, s->at);
   Value p = emit_operand(e, target(s)), a[3] = {emit_load(e, p, n->dtype, at, NULL), value, NULL};
-  emit_store(e, p, n->dtype, at, emit_scalar(&e->b, OP_add, n->dtype, n->dtype, a));
+  emit_store(e, p, n->dtype, at, emit_scalar(&e->b, n->reducer == RED_max ? OP_max : OP_add, n->dtype, n->dtype, a));
 }
 
 static void add_lanes(Emit *e, void *cx, Value *carried, int instance) {
@@ -75,38 +76,21 @@ static void add_lanes(Emit *e, void *cx, Value *carried, int instance) {
   e->tail = outer;
 }
 
-/* add(s, cx) behind a branch on `mine`; NULL: all is. */
-static void add_if(Scatter *s, Value mine, void (*add)(Scatter *s, void *cx), void *cx) {
-  Emit *e = s->e;
-  Build *b = &e->b;
-  if (!mine) {
-    add(s, cx);
-    return;
-  }
-  int mark = emit_mark(e);
-  LLVMBasicBlockRef yes = LLVMAppendBasicBlockInContext(b->c, b->function, "");
-  LLVMBasicBlockRef no = LLVMAppendBasicBlockInContext(b->c, b->function, "");
-  emit_enter(e, e->depth);
-  LLVMBuildCondBr(b->b, mine, yes, no);
-  e->scopes[e->depth] = yes;
-  add(s, cx);
-  emit_enter(e, e->depth);
-  LLVMBuildBr(b->b, no);
-  e->scopes[e->depth] = no;
-  emit_forget(e, mark, 0, true);
+static void add_one_here(void *cx) {
+  Scatter *s = cx;
+  add_here(s, s->one);
 }
-
-static void add_value(Scatter *s, void *cx) { add_here(s, cx); }
 
 /* One source. */
 static void add_one(Scatter *s) {
-  Value value = emit_expr(s->e, s->value);
-  add_if(s, owned(s), add_value, value);
+  s->one = emit_expr(s->e, s->value);
+  emit_if(s->e, owned(s), add_one_here, s);
 }
 
-static void add_row(Scatter *s, void *last) {
-  Value from = index64(&s->e->b, 0), to = emit_dim(s->e, ((Var *)last)->extent);
-  lane_loop(s->e, last, from, to, 1, NULL, 0, add_lanes, s);
+static void add_row(void *cx) {
+  Scatter *s = cx;
+  Var *last = s->source[s->m->node->nred - 1];
+  lane_loop(s->e, last, index64(&s->e->b, 0), emit_dim(s->e, last->extent), 1, NULL, 0, add_lanes, s);
 }
 
 /* The sources along the last index, all in one row: if that is the unit's. */
@@ -114,7 +98,7 @@ static void add_if_owned(Scatter *s, Var *last) {
   bool within = true;
   for (int i = 0; i <= s->e->k->cut; i++) within = within && !form_uses(s->at[i], last);
   s->row_owned = within;
-  add_if(s, within ? owned(s) : NULL, add_row, last);
+  emit_if(s->e, within ? owned(s) : NULL, add_row, s);
 }
 
 /* Neighbours of the last source index are neighbours in the result, for any data. */

@@ -331,15 +331,25 @@ static Lanes map_lanes(Group *g, const RowLoops *loops) {
   return lanes;
 }
 
+/* What follows, until text_close, is for positions that are not passed over; false: all are as the others. */
+static bool open_condition(Group *g, bool in_lanes) {
+  Expr *e = g->shared ? NULL : kernel_condition(g->t->s, g->k);
+  if (!e || (in_lanes && expr_uses(e, var_get(g->t->ir, g->k->ngrid - 1, g->k->grid[g->k->ngrid - 1])))) return false;
+  text_open(g->t, "if (%s)", text_expr(g->t, expr_at_slots(g->t->ir, e, g->at)));
+  return true;
+}
+
 static void map_by_lanes(Group *g, const RowLoops *loops, Lanes *lanes) {
   Text *t = g->t;
   const Kernel *k = g->k;
   Var *v = g->grid[k->ngrid - 1];
   const char *part = text_threads(t, dim_ceil_div(t->ir, positions_of_step(t, k), lanes->width), t->how.threads);
   text_positions(t, text_printf(t, "(%s * %d)", part, lanes->width), k->ngrid, g->grid, k->grid);
+  bool decides = open_condition(g, true);
   lanes_open(lanes, text_form(t, form_var(t->ir, v)));
   position(g, loops);
   lanes_close(lanes);
+  if (decides) text_close(t);
   text_close(t);
 }
 
@@ -364,6 +374,8 @@ void text_group(Text *t) {
     return;
   }
   text_positions(t, open_positions(&g, positions_of_step(t, k)), k->ngrid, g.grid, k->grid);
+  bool decides = open_condition(&g, false);
   position(&g, &loops);
+  if (decides) text_close(t);
   text_close(t);
 }

@@ -1,7 +1,7 @@
-/* scatter.c - adds at data indices, without atomics. A block has a range of the result's rows (what data indices
- * decide) and some neighbours of what they do not, each the thread's that adds to it. It looks up all sources, some
- * at a time: each thread one's row, which all read then, in order, and a thread adds those that are its own. So the
- * sums are the same in every run, whatever the blocks. */
+/* scatter.c - adds at data indices, or keeps the largest, without atomics. A block has a range of the result's rows
+ * (what data indices decide) and some neighbours of what they do not, each the thread's that adds to it. It looks up
+ * all sources, some at a time: each thread one's row, which all read then, in order, and a thread adds those that are
+ * its own. So the sums are the same in every run, whatever the blocks. */
 #include "codegen/cuda/text.h"
 
 #include "ir/cost.h"
@@ -91,7 +91,7 @@ static void clear(const Scatter *s) {
   Text *t = s->t;
   text_open(t, "for (i64 row = from + turn; has && row < to; row += %d)", s->turns);
   bind(s, "row", &s->rows, s->result, s->n->shape);
-  text_line(t, "%s = 0;", text_place(t, s->m->buffer, s->n, s->element));
+  text_line(t, "%s = %d;", text_place(t, s->m->buffer, s->n, s->element), s->n->reducer == RED_max ? -1 : 0);
   text_close(t);
 }
 
@@ -129,7 +129,8 @@ static void add(const Scatter *s) {
   const char *v =
       text_expr(t, s->n->body ? expr_at_slots(t->ir, s->n->body, form_vars(t->ir, s->n->nred, s->source)) : NULL);
   const char *place = text_place(t, s->m->buffer, s->n, s->at);
-  const char *sum = text_printf(t, "nn_add_%s(%s, %s)", dtype_name(type_of_sums(d)), text_loaded(t, d, place), v);
+  const char *op = s->n->reducer == RED_max ? "max" : "add";
+  const char *sum = text_printf(t, "nn_%s_%s(%s, %s)", op, dtype_name(type_of_sums(d)), text_loaded(t, d, place), v);
   text_line(t, "%s = %s;", place, text_stored(t, d, text_rounded(t, d, sum)));
   text_close(t);
 }

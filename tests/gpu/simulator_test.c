@@ -358,7 +358,8 @@ static void scatters(Choice *c) {
            "%8 = scatter f64[700, 3] (r0 < 20, r1 < 700) [r1, %5[r0]] += %4[r0, r1]\n"
            "%9 = scatter f32[4] (r0 < 600) [%1[r0]] += %0[r0, 2]\n"
            "%10 = scatter f32[3, 3] (r0 < 600) [%1[r0], %1[r0]] += %0[r0, 1]\n"
-           "output a = %6\noutput b = %7\noutput c = %8\noutput d = %9\noutput e = %10\n");
+           "%11 = scatter i32[700] (r0 < 3, r1 < 300) [%3[r0, r1]] max= i32(300*r0 + r1)\n"
+           "output a = %6\noutput b = %7\noutput c = %8\noutput d = %9\noutput e = %10\noutput f = %11\n");
 }
 
 /* Rows that are put in order by a block: with equals, of a length that is no power of two, up and down, too long for

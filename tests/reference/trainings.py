@@ -64,7 +64,7 @@ class Training:
             return
         for k, p in self.named():
             if k.split(".")[0] in names and p.grad is not None:
-                self.got["grad/" + k] = p.grad.numpy().copy()
+                self.got["grad/" + k] = p.grad.to_dense().numpy().copy()
 
     def step(self, optimizer, loss, *names):
         optimizer.zero_grad()
@@ -170,6 +170,21 @@ def word2vec():
     t.integers("centre", 20), t.integers("near", 20), t.integers("far", 20, 5)
     t.start()
     optimizer = torch.optim.Adagrad([*word.parameters(), *beside.parameters()], 0.2, foreach=False)
+    for b in t.batches():
+        v, u, n = word(b["centre"]), beside(b["near"]), beside(b["far"])
+        right, wrong = F.logsigmoid((v * u).sum(1)), F.logsigmoid(-(n @ v[:, :, None])[:, :, 0])
+        t.step(optimizer, -(right + wrong.sum(1)).mean(), "word", "beside")
+    return t
+
+
+def sparse():
+    t = Training(41)
+    word = t.model("word", nn.Embedding(300, 8, sparse=True))
+    beside = t.model("beside", nn.Embedding(800, 8, sparse=True))
+    t.integers("centre", 300), t.integers("near", 300), t.integers("far", 300, 2)
+    t.data["centre"][3] = t.data["centre"][0]
+    t.start()
+    optimizer = torch.optim.SparseAdam([*word.parameters(), *beside.parameters()], 1e-2)
     for b in t.batches():
         v, u, n = word(b["centre"]), beside(b["near"]), beside(b["far"])
         right, wrong = F.logsigmoid((v * u).sum(1)), F.logsigmoid(-(n @ v[:, :, None])[:, :, 0])
@@ -775,7 +790,7 @@ def beam():
 
 
 TRAININGS = [gan, wgan_gp, sharpness, pinn, word2vec, ncf, vae, teacher, ewc, layerwise, lamb, accumulate, structures, optimizers,
-             bilstm, unbiased, seq2seq, gpt, bert, ctc, vit, unet, residual, inception, semi, private, beam]
+             bilstm, unbiased, seq2seq, gpt, bert, ctc, vit, unet, residual, inception, semi, private, beam, sparse]
 
 
 def rounded(exact, f):

@@ -1,4 +1,5 @@
-/* fuse_test.c - passes fuse, reuse, squeeze, scatter, walk and slice: what is substituted, and what must not be. */
+/* fuse_test.c - passes fuse, reuse, squeeze, scatter, rows, walk and slice: what is substituted, and what must not
+ * be. */
 #include "ir/cost.h"
 #include "ir/pass.h"
 #include "tests/unit/ir/scheduled.h"
@@ -359,6 +360,51 @@ static void scattered(void **state) {
   assert_false(pass_scatter(g, &(PassContext){0}));
 }
 
+/* An update of the rows of table w, of 500, to which scatters of so many terms add; `more` is added to their sum. */
+static Graph *update_of_rows(int terms, const char *more) {
+  char text[2000];
+  snprintf(text, sizeof text,
+           "dim B >= 0 batch\n"
+           "%%0 = param w : f32[500, 8]\n"
+           "%%1 = state m : f32[500, 8]\n"
+           "%%2 = input t : i32[B]\n"
+           "%%3 = input u : i32[%d, 3]\n"
+           "%%4 = input x : f32[B, 8]\n"
+           "%%5 = scatter f32[500, 8] (r0 < B, r1 < 8) [%%2[r0], r1] += %%4[r0, r1]\n"
+           "%%6 = scatter f32[500, 8] (r0 < %d, r1 < 8, r2 < 3) [%%3[r0, r2], r1] += 0.5\n"
+           "%%7 = comp f32[500, 8] [i0, i1] add(%%5[i0, i1], add(%%6[i0, i1], %s))\n"
+           "%%8 = comp f32[] [] sum(r0 < 500, r1 < 8: mul(%%7[r0, r1], %%7[r0, r1]))\n"
+           "%%9 = comp f32[500, 8] [i0, i1] div(%%7[i0, i1], add(1, sqrt(%%8[])))\n"
+           "%%10 = comp f32[500, 8] [i0, i1] add(mul(0.9, %%1[i0, i1]), %%9[i0, i1])\n"
+           "%%11 = comp f32[500, 8] [i0, i1] sub(mul(0.99, %%0[i0, i1]), %%10[i0, i1])\n"
+           "%%12 = comp bool[500] [i0] any(r0 < 8: ne(%%9[i0, r0], 0))\n"
+           "%%13 = comp f32[500, 8] [i0, i1] select(%%12[i0], %%11[i0, i1], %%0[i0, i1])\n"
+           "%%14 = comp f32[500, 8] [i0, i1] select(%%12[i0], %%10[i0, i1], %%1[i0, i1])\n"
+           "%%15 = store w = %%13\n"
+           "%%16 = store m = %%14\n",
+           terms, terms, more);
+  return graph_of(text);
+}
+
+static int of_rows(const Graph *g) {
+  int n = 0;
+  for (int i = 0; i < g->nodes.n; i++) n += g->nodes.at[i]->body && node_result_count(g->nodes.at[i]) == 500 * 8;
+  return n;
+}
+
+/* Updates of rows that scatters name: all but the next values is computed for these rows, unless something else adds
+ * to all rows or the rows are many. */
+static void rows_of_tables(void **state) {
+  (void)state;
+  Graph *g = update_of_rows(5, "0");
+  assert_true(pass_rows(g, &(PassContext){0}));
+  assert_null(graph_verify(g));
+  assert_int_equal(of_rows(g), 2);
+  assert_false(pass_rows(g, &(PassContext){0}));
+  assert_false(pass_rows(update_of_rows(5, "%0[i0, i1]"), &(PassContext){0}));
+  assert_false(pass_rows(update_of_rows(50, "0"), &(PassContext){0}));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -380,6 +426,7 @@ int main(void) {
       TEST(slices),
       TEST(walks),
       TEST(scattered),
+      TEST(rows_of_tables),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

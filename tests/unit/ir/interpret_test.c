@@ -124,6 +124,19 @@ static void gather_and_scatter(void **state) {
   done(&c);
 }
 
+static void scatter_of_the_largest(void **state) {
+  (void)state;
+  Case c = read_case("dim B >= 0 batch\n"
+                     "%0 = input y : u8[B]\n"
+                     "%1 = scatter i32[4] (r0 < B) [%0[r0]] max= i32(2*r0)\n"
+                     "output last = %1\n");
+  uint8_t y[] = {2, 0, 2, 3};
+  int32_t expected[] = {2, -1, 4, 6};
+  give(&c, "y", DT_u8, 1, EXTENTS(4), y);
+  assert_memory_equal(run(&c)->data, expected, sizeof expected);
+  done(&c);
+}
+
 /* Of equals the first comes first, either way; NaN is the largest; -0 equals 0. */
 static void sorts(void **state) {
   (void)state;
@@ -298,6 +311,7 @@ int main(void) {
       cmocka_unit_test(softmax),
       cmocka_unit_test(pooling),
       cmocka_unit_test(gather_and_scatter),
+      cmocka_unit_test(scatter_of_the_largest),
       cmocka_unit_test(sorts),
       cmocka_unit_test(reducers),
       cmocka_unit_test(empty_batch),

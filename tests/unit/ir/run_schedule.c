@@ -407,7 +407,9 @@ static void scatter_term(Machine *m, void *cx) {
   int64_t place = place_of(m, d->node, at, NULL);
   void *array = m->address[d->buffer->id];
   Value old = load(d->node->dtype, array, place);
-  store(d->node->dtype, array, place, (Value){old.real + v.real, old.integer + v.integer});
+  Value next = {old.real + v.real, old.integer + v.integer};
+  if (d->node->reducer == RED_max) next.integer = v.integer > old.integer ? v.integer : old.integer;
+  store(d->node->dtype, array, place, next);
 }
 
 /* Sources of the step at hand only: their step's index is in at[]. */
@@ -424,7 +426,7 @@ static void run_scatter(Machine *m) {
   int64_t steps = 1;
   for (int i = 0; i < m->k->times; i++) steps *= value_of(m, n->shape[i]);
   size_t bytes = (size_t)(value_of(m, b->bytes) / steps);
-  memset((char *)m->address[b->id] + (size_t)m->step * bytes, 0, bytes);
+  memset((char *)m->address[b->id] + (size_t)m->step * bytes, n->reducer == RED_max ? 0xFF : 0, bytes);
   int slots[MAX_SLOTS];
   for (int i = 0; i < n->nred; i++) slots[i] = i;
   each_position(m, n->nred, slots, n->red, scatter_step_term, NULL);

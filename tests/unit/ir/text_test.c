@@ -65,6 +65,7 @@ static void round_trip(void **state) {
             "%22 = jvp %6 by %1 along %1\n"
             "%23 = adjoint f32[B, 128]\n"
             "%24 = custom %6 with %23 (%5: %23, %6: %22)\n"
+            "%25 = scatter i32[10] (r0 < B) [%4[r0]] max= i32(r0)\n"
             "output loss = %12\n");
   same_text("graph entry.turns\n"
             "dim B >= 0 batch\n"
