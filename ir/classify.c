@@ -305,8 +305,20 @@ static bool some_reduced_runs_with(Graph *g, const Node *n, ExprList reads, cons
   return false;
 }
 
+/* Whether an operand is walked through against its memory, as the filter of a convolution is: its vectors are turned
+ * around one by one. */
+static bool some_runs_backwards(Graph *g, const Node *n, ExprList reads) {
+  for (int i = 0; i < reads.n; i++)
+    for (int r = 0; r < n->nred; r++) {
+      const Form *f = fastest_form(reads.at[i]);
+      if (f && form_coefficient(f, node_reduction_var(g, n, r)) < 0) return true;
+    }
+  return false;
+}
+
 /* The largest operand decides: its fastest dimension runs with a reduction index (row) or not (column). A row too
- * short for vectors becomes a column where the result is longer and some reduced operand runs with it. */
+ * short for vectors, or one that meets another from its end, becomes a column where the result is longer and some
+ * reduced operand runs with it. */
 static KernelKind row_or_column(Graph *g, const Node *n, Arena *a) {
   ExprList reads = node_reads(a, n);
   Expr *largest = find_largest(g, n, reads);
@@ -316,7 +328,8 @@ static KernelKind row_or_column(Graph *g, const Node *n, Arena *a) {
   if (runs_with(largest, lane)) return KERNEL_column;
   int64_t lanes = dim_nominal(lane->extent), row = 1;
   for (int i = 0; i < n->nred; i++) row *= dim_nominal(n->red[i]);
-  return row < SHORT_ROW && lanes > row && some_reduced_runs_with(g, n, reads, lane) ? KERNEL_column : KERNEL_row;
+  bool poor = (row < SHORT_ROW && lanes > row) || (lanes >= SHORT_ROW && some_runs_backwards(g, n, reads));
+  return poor && some_reduced_runs_with(g, n, reads, lane) ? KERNEL_column : KERNEL_row;
 }
 
 /* ---- windows ---- */

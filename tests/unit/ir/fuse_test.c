@@ -289,6 +289,25 @@ static void walks(void **state) {
   assert_false(pass_walk(g, &(PassContext){0}));
 }
 
+/* A contraction's too, where memory runs with the sums in lines, on a processor; else they stay. */
+static void walks_products(void **state) {
+  (void)state;
+  static const struct {
+    int line;
+    bool gpu, walks;
+  } cases[] = {{24, false, true}, {8, false, false}, {24, true, false}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int l = cases[i].line;
+    Graph *g = graph_of(arena_printf(
+        a,
+        "%%0 = input x : f32[64, 6, 40]\n%%1 = input w : f32[32, %d, 6]\n%%2 = comp f32[64, 32] [i0, i1] "
+        "sum(r0 < %d, r1 < 6: mul(%%0[i0, r1, r0], %%1[i1, r0, r1]))\noutput y = %%2\n",
+        l, l));
+    assert_int_equal(pass_walk(g, &(PassContext){.gpu = cases[i].gpu}), cases[i].walks);
+    assert_int_equal(dim_value(g->outputs.at[0].node->red[0]), cases[i].walks ? 6 : l);
+  }
+}
+
 static void expect_slices(const char *text, bool sliced) {
   Graph *g = graph_of(text);
   int before = comps(g);
@@ -425,6 +444,7 @@ int main(void) {
       TEST(squeezed),
       TEST(slices),
       TEST(walks),
+      TEST(walks_products),
       TEST(scattered),
       TEST(rows_of_tables),
   };
