@@ -426,6 +426,13 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   return v;
 }
 
+/* Above all of the integers; NULL: one may be anything. */
+static Dim *limit_of_all(Elaborator *x, int n, Value **items) {
+  Dim *limit = n ? limit_of(x, items[0]) : NULL;
+  for (int i = 1; i < n && limit; i++) limit = limit_among(x, limit, limit_of(x, items[i]), true);
+  return limit;
+}
+
 /* [x[0], 2, y]: a vector of numbers of which some are there at run time only; NULL after a message. */
 static Value *vector_of(Elaborator *x, int n, Value **items, Span at) {
   bool weak;
@@ -439,7 +446,9 @@ static Value *vector_of(Elaborator *x, int n, Value **items, Span at) {
     Form *before = form_sub(x->ir, form_var(x->ir, which), form_const(x->ir, i));
     body = body ? expr_select(x->ir, expr_eq0(x->ir, before), v->expr, body) : v->expr;
   }
-  return value_tensor(x, 1, &which, body, at);
+  Value *vector = value_tensor(x, 1, &which, body, at);
+  if (vector && dtype_is_int(t)) vector->bound = limit_of_all(x, n, items);
+  return vector;
 }
 
 static Value *array(Elaborator *x, Env *e, Ast *a) {
@@ -469,7 +478,9 @@ static Value *array(Elaborator *x, Env *e, Ast *a) {
     else ((int32_t *)data)[i] = (int32_t)d;
   }
   Dim *shape[1] = {dim_const(x->ir, n)};
-  return value_node(x, graph_const(x->graph, t, 1, shape, data, a->span), a->span);
+  Value *constant = value_node(x, graph_const(x->graph, t, 1, shape, data, a->span), a->span);
+  if (dtype_is_int(t)) constant->bound = limit_of_all(x, n, v->items);
+  return constant;
 }
 
 bool name_is_function(Elaborator *x, Str name) {

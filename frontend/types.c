@@ -390,7 +390,8 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
     if (type->span.source) diag_place(d, type->span, "declared here");
     bool batch = have == rank - 1 && type->shape && is_dimension_name_of(type->shape->items.at[0]);
     if (v->kind == VALUE_TENSOR) suggest_reshape(x, d, at, type, have, shape);
-    if (batch)
+    if (batch && !have) diag_help(d, "a vector of one number is `[...]`; else leave that dimension out");
+    else if (batch)
       diag_help(d, "what is written for one example is mapped over a batch by itself: leave that dimension out");
     return false;
   }
