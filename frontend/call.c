@@ -452,6 +452,25 @@ static Value *take_back(Elaborator *x, int said, int unknown) {
   return NULL;
 }
 
+/* The arguments; in a training also its `step`, `steps` and `epoch`, for parameters of these names that are not
+ * given. */
+static CallArg *with_counters(Elaborator *x, const Ast *params, int *n, CallArg *args, Span at) {
+  CallArg *all = NEW_ARRAY(x->arena, CallArg, *n + params->items.n + 1);
+  int positions = 0, given = *n;
+  for (int i = 0; i < given; i++) {
+    all[i] = args[i];
+    positions += !args[i].name;
+  }
+  for (int p = positions; p < params->items.n; p++) {
+    const Ast *param = params->items.at[p];
+    Env *counter = param->value ? NULL : env_find(x->counters, param->name);
+    for (int i = 0; i < given && counter; i++)
+      if (args[i].name == param->name) counter = NULL;
+    if (counter) all[(*n)++] = (CallArg){param->name, counter->value, at, at};
+  }
+  return all;
+}
+
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
   if (!f->ast) return call_built_in(x, f->name, n, args, at);
@@ -460,6 +479,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   Ast *params = f->ast->params;
   int np = params->items.n;
   CallArg **given = NEW_ARRAY(x->arena, CallArg *, np + 1);
+  if (x->counters) args = with_counters(x, params, &n, args, at);
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
   if (goes_by_parameter(x, f, given)) return call_by_parameter(x, f, n, args, at);
   Module *module = x->module;

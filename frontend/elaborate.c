@@ -35,6 +35,7 @@ Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   x->training = x->sample = false;
   x->entry = NULL;
   x->batch = NULL;
+  x->counters = NULL;
   x->naming = NULL;
   return x->graph;
 }

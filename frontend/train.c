@@ -161,7 +161,7 @@ static Graph *walk_body(Elaborator *x, Train *t, DataDecl *const *data, Ast *a, 
   frame_enter(x, x->train ? str_internf(x->strings, "train.%s", x->train) : str_internz(x->strings, "train"));
   w.env = bind_counter(x, bind_self(x, a->span), "step", "$step", a->span);
   w.env = bind_counter(x, w.env, "steps", "$steps", a->span);
-  w.env = bind_counter(x, w.env, "epoch", "$epoch", a->span);
+  x->counters = w.env = bind_counter(x, w.env, "epoch", "$epoch", a->span);
   w.env = env_bind(x, w.env, str_internz(x->strings, "B"), value_int(x, x->batch, a->span), a->span);
   int errors = x->diags->errors;
   for (int i = 0; i < t->data.n; i++) draw_from(x, &w, data[i]);

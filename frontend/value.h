@@ -295,6 +295,7 @@ typedef struct Elaborator {
   bool too_large;        /* a message said so */
   Vec(CallPlace) calls;  /* for "in this use of" places */
   Dim *batch;            /* the symbol B of the graph */
+  Env *counters;         /* of a training: step, steps, epoch; NULL elsewhere */
   Vec(Dim *) packs;      /* each stands for a run of dimensions of an entry's argument: pack.c */
   Vec(Drawn) drawn;      /* the data sets whose examples the graph is given */
   Field *field;          /* the data field whose expression is walked; NULL */
