@@ -10,9 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Only the verbs that train bring it into a program. */
-#pragma weak nnrt_train_cli
-
 /* ---- what verbs share ---- */
 
 void nnrt_cli_print_line(NnrtCli *c) {
@@ -112,7 +109,7 @@ void nnrt_cli_help(const NnrtCli *c) {
              o->letter ? ", " : "  ", o->name, o->argument ? o->argument : "");
     printf("  %-26s %s", left, o->help);
     const char *v = nnrt_cli_text(c, (NnrtOptionId)id),
-               *s = &nnrt_train_cli ? nnrt_train_cli.source(c, id, source) : NULL;
+               *s = nnrt_train_cli.source ? nnrt_train_cli.source(c, id, source) : NULL;
     if (v && id != NNRT_OPT_HELP)
       printf(" [%s, %s]", *v ? v : "yes", on_command_line(c, id) ? "command line" : "environment");
     else if (s) printf(" [%s, source]", s);

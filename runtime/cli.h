@@ -31,9 +31,10 @@ typedef struct NnrtTrainCli {
   /* What the source says about an option, as text; NULL: nothing. */
   const char *(*source)(const struct NnrtCli *c, int id, char text[32]);
 } NnrtTrainCli;
-/* Hidden: what is not there is nothing to ask the dynamic linker for. */
-extern const NnrtTrainCli nnrt_train_cli __attribute__((visibility("hidden")));
-extern const NnrtOption nnrt_gpu_options[] __attribute__((visibility("hidden"))); /* the GPU rows: cuda.c */
+/* options.c has weak ones without a row, for programs that bring neither: an undefined weak symbol would do, but
+ * linkers disagree about what a hidden one is at run time. */
+extern const NnrtTrainCli nnrt_train_cli;
+extern const NnrtOption nnrt_gpu_options[]; /* the GPU rows: cuda_open.c */
 
 /* The row of an option; one without name and verbs where the program can't train. */
 const NnrtOption *nnrt_option(int id);

@@ -18,15 +18,26 @@ static const NnrtOption options[] = {
 };
 enum { COMMON = sizeof options / sizeof *options };
 
-/* Only the verbs that train bring the first into a program, only a GPU the second. */
-#pragma weak nnrt_train_cli
-#pragma weak nnrt_gpu_options
+/* A program that can't train, or has no code for a GPU, has these; options_train.c and cuda_open.c have the real
+ * ones. */
+#define NONE                                                                                                         \
+  { "", 0, NULL, "", NULL, "" }
+static const NnrtOption none = NONE;
+__attribute__((weak)) const NnrtTrainCli nnrt_train_cli = {NULL, NULL};
+__attribute__((weak)) const NnrtOption nnrt_gpu_options[] = {
+#define ROW(id, ...)
+#define TRAIN(id, ...)
+#define GPU(id, ...) NONE,
+#include "runtime/options.def"
+#undef ROW
+#undef TRAIN
+#undef GPU
+};
 
 const NnrtOption *nnrt_option(int id) {
-  static const NnrtOption none = {"", 0, NULL, "", NULL, ""};
   if (id < COMMON) return &options[id];
-  if (id >= NNRT_OPT_DEVICE) return nnrt_gpu_options ? &nnrt_gpu_options[id - NNRT_OPT_DEVICE] : &none;
-  return &nnrt_train_cli ? &nnrt_train_cli.options[id - COMMON] : &none;
+  if (id >= NNRT_OPT_DEVICE) return &nnrt_gpu_options[id - NNRT_OPT_DEVICE];
+  return nnrt_train_cli.options ? &nnrt_train_cli.options[id - COMMON] : &none;
 }
 
 static bool applies(const NnrtCli *c, int id) { return strchr(nnrt_option(id)->verbs, c->kind) != NULL; }
