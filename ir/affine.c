@@ -547,9 +547,9 @@ static bool proves_ge(Ir *ir, Form *f, int64_t value, Positive *p, int depth) {
     if (f->terms[i].atom->kind != ATOM_DIV) continue;
     Range error;
     Form *g = eliminate(ir, f, i, &error);
-    int64_t scaled;
-    if (__builtin_mul_overflow(value, f->terms[i].atom->divisor, &scaled)) continue;
-    if (proves_ge(ir, form_add(ir, g, form_const(ir, error.lower)), scaled, p, depth + 1)) return true;
+    int64_t scaled; /* f is whole: it is at least value if it is more than value - 1 */
+    if (__builtin_mul_overflow(value - 1, f->terms[i].atom->divisor, &scaled)) continue;
+    if (proves_ge(ir, form_add(ir, g, form_const(ir, error.lower)), scaled + 1, p, depth + 1)) return true;
   }
   return false;
 }

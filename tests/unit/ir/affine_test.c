@@ -170,6 +170,10 @@ static void open_extents(void **state) {
   assert_false(form_proves_inside(ir, form_add(ir, times(2, i), plus(u, 1)), H));
   assert_true(form_proves_inside(ir, form_floordiv(ir, h, 2), H));
   assert_true(form_proves_ge(ir, form_sub(ir, h, form_floordiv(ir, h, 2)), 0));
+  /* n // 16 where n < 16*B */
+  Form *of16 = form_floordiv(ir, form_var(ir, var_get(ir, 4, dim_mul(ir, dim_const(ir, 16), B))), 16);
+  assert_true(form_proves_inside(ir, of16, B));
+  assert_false(form_proves_inside(ir, plus(of16, 1), B));
   assert_ptr_equal(form_floordiv(ir, form_dim(ir, H), 2), form_dim(ir, dim_floordiv(ir, H, dim_const(ir, 2))));
 }
 
