@@ -104,6 +104,17 @@ static bool block_case(const Case *c) {
   return true;
 }
 
+/* `{{`: the second is passed over, and opens nothing. */
+static bool doubled_case(const Case *c) {
+  Lexer *l = &c->p->lexer;
+  if (c->t.kind != T_LBRACE || c->p->last.kind != T_LBRACE) return false;
+  Diag *d = diag_add(c->p->sink, DIAG_UNEXPECTED, c->t.span, "a block begins with one `{`");
+  diag_fix(diag_help(d, "take this one away"), c->t.span, "%s", "");
+  l->open.n--;
+  c->p->recovery = RECOVER_NEXT;
+  return true;
+}
+
 static bool declaration_case(const Case *c) {
   static const int words[] = {T_MODEL, T_OPTIMIZER, T_METRIC, T_DATA, T_TRAIN,
                               T_ENTRY, T_SAMPLE,    T_HYPER,  T_TEST, T_IMPORT};
@@ -313,6 +324,7 @@ static const struct {
     {T_TILDE, T_COLON, T_NAME, 0, "a parameter has a type, `param w: f32[N] ~ …`", NULL},
     {T_EQUALS, T_COLON, T_NAME, 0, "it has a type, `name: f32[N] = …`", NULL},
     {T_LPAREN, T_NAME, T_FOR, 0, "no brackets stand around it: `for x in y { … }`", NULL},
+    {T_NAME, T_COMMA, T_RPAREN, 0, "a comma is missing before it", NULL},
     {T_NAME, T_COMMA, T_NAME, 0, "a comma is missing; a parameter is written with its type after it, `x: f32`", NULL},
     {T_WHILE, 0, 0, 0, "a loop is written `repeat n in N while c { … }`", NULL},
     {T_DOTDOT, T_COLON, T_LBRACKET, 0,
@@ -358,8 +370,8 @@ void syntax_error(Parser *p, void *machine, Token t) {
   p->abandoned |= p->sink->errors >= MAX_ERRORS;
   if (t.kind == T_BAD) return; /* the scanner gave the message */
   if (closer_case(&c)) return;
-  bool said = open_case(&c) || block_case(&c) || declaration_case(&c) || unfinished_case(&c) || word_case(&c) ||
-              sign_case(&c) || unknown_word_case(&c) || lone_case(&c);
+  bool said = open_case(&c) || block_case(&c) || doubled_case(&c) || declaration_case(&c) || unfinished_case(&c) ||
+              word_case(&c) || sign_case(&c) || unknown_word_case(&c) || lone_case(&c);
   if (!said) general_case(&c);
   p->erred = true;
 }
