@@ -81,8 +81,10 @@ Diag *diag_label(Diag *d, const char *format, ...) {
 Diag *diag_place(Diag *d, Span at, const char *format, ...) {
   FORMATTED(text, d->sink);
   for (int i = 0; i < d->labels.n; i++) {
-    const DiagLabel *l = &d->labels.at[i];
-    if (span_same(l->span, at) && l->text[0]) return d;
+    DiagLabel *l = &d->labels.at[i];
+    if (!span_same(l->span, at)) continue;
+    if (!l->text[0]) l->text = text;
+    return d;
   }
   vec_push(d->sink->arena, &d->labels, (DiagLabel){at, text});
   return d;
