@@ -183,7 +183,7 @@ int64_t read_run(Graph *g, const Node *n, const Expr *read, const int *slots, in
     if (single) continue;
     if (!v) return run;
     run = (run ? run : 1) * ((dim_nominal(v->extent) + step - 1) / step);
-    if (step != 1 || v->extent != read->node->shape[d]) return run;
+    if (step != 1 || v->extent != read->node->shape[d] || read->node->pitch) return run;
   }
   return run;
 }

@@ -62,11 +62,12 @@ static void write_form(Writer *w, const Form *f) {
   buf_puts(&w->text, "}");
 }
 
-/* Which steps' rows are in memory, and where a part lies in its whole. */
+/* Which steps' rows are in memory, how far apart rows are, and where a part lies in its whole. */
 static void write_place(Writer *w, const Node *n) {
   const Part *part = schedule_part(w->s, n);
   unsigned folded = part ? part->whole->folded : n->folded;
   if (folded) buf_printf(&w->text, " folded %x", folded);
+  if (n->pitch) buf_printf(&w->text, " pitch %" PRId64, n->pitch);
   if (!part) return;
   buf_puts(&w->text, " in ");
   write_shape(w, part->whole->rank, part->whole->shape);

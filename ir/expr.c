@@ -386,6 +386,28 @@ Expr *expr_inside(Ir *ir, Form *f, Dim *extent) {
   return expr_is_number(p, 1) ? NULL : p;
 }
 
+bool read_is_inside(Ir *ir, const Expr *read) {
+  for (int i = 0; i < read->node->rank; i++)
+    if (form_has_data(read->at[i]) || !form_proves_inside(ir, read->at[i], read->node->shape[i])) return false;
+  return true;
+}
+
+typedef struct Inside {
+  Ir *ir;
+  bool all;
+} Inside;
+
+static void check_read(void *cx, Expr *e) {
+  Inside *in = cx;
+  if (e->kind == EXPR_READ) in->all &= read_is_inside(in->ir, e);
+}
+
+bool expr_is_safe(Ir *ir, Expr *e) {
+  Inside in = {ir, true};
+  expr_visit(e, check_read, &in);
+  return in.all;
+}
+
 /* ---- ranges of integer values ---- */
 
 static Range type_range(DType t) {
@@ -563,7 +585,8 @@ static Expr *rewrite_read(Rewrite *w, Expr *e) {
 }
 
 static Expr *rewrite_op(Rewrite *w, Expr *e) {
-  Expr *args[3];
+  Expr *args[3], *other = w->m->op ? w->m->op(w->m->cx, e) : NULL;
+  if (other) return other;
   for (int i = 0; i < e->n; i++) args[i] = rewrite(w, e->arg[i]);
   return e->op == OP_cast ? expr_cast(w->m->ir, e->dtype, args[0]) : expr_op(w->m->ir, e->op, args);
 }

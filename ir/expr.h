@@ -174,12 +174,19 @@ bool expr_uses(const Expr *e, const Var *v);
 bool expr_uses_any(const Expr *e, int n, Var *const *v);
 bool expr_varies(Expr *e); /* any index or data is used: not one number for the whole kernel */
 
+/* Proved to be inside its tensor. Data whose values are inside may itself be read at places that are not: its reader
+ * stays guarded. */
+bool read_is_inside(Ir *ir, const Expr *read);
+bool expr_is_safe(Ir *ir, Expr *e); /* all its reads are: it may be evaluated without its guard */
+
 /* Rewriting. `var` maps an index to a form (NULL: keep), `read` a read (its forms already rewritten) to an expression
- * (NULL: keep). Shared subexpressions are visited once. */
+ * (NULL: keep), `op` an operation, as it was (NULL: its arguments are rewritten). Shared subexpressions are visited
+ * once. */
 typedef struct ExprMap {
   Ir *ir;
   Form *(*var)(void *cx, Var *v);
   Expr *(*read)(void *cx, Expr *read);
+  Expr *(*op)(void *cx, Expr *e);
   void *cx;
 } ExprMap;
 Expr *expr_map(const ExprMap *m, Expr *e);

@@ -273,6 +273,12 @@ Var *node_slot_var(const Graph *g, const Node *n, int slot) {
   return slot < n->rank ? node_result_var(g, n, slot) : node_reduction_var(g, n, slot - n->rank);
 }
 
+bool map_is_same(const Node *a, const Node *b) {
+  bool same = a->body == b->body && a->rank == b->rank;
+  for (int d = 0; same && d < a->rank; d++) same = a->shape[d] == b->shape[d];
+  return same;
+}
+
 bool node_same_type(const Node *a, const Node *b) {
   bool same = a->dtype == b->dtype && a->rank == b->rank;
   for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];

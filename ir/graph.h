@@ -83,6 +83,7 @@ struct Node {
   Scan *scan;      /* the innermost that it is a member of, or NULL */
   int stream;      /* comp: the number of the stream that it is a part of, 0: of none; pass_stream.c */
   unsigned folded; /* bit i: along dimension i, steps of a loop, two rows are kept: fold.c, for the scheduler */
+  int64_t pitch;   /* elements from row to row of the last dimension in memory, 0: as many as a row has; pitch.c */
   void *data;      /* const: dense row-major elements of dtype; all extents are numbers */
   bool trained;    /* param: false if frozen */
   Node *forward;   /* scratch for one pass: what this node became */
@@ -161,6 +162,7 @@ Var *node_reduction_var(const Graph *g, const Node *n, int i);
 Var *node_slot_var(const Graph *g, const Node *n, int slot); /* of a comp: either */
 bool node_same_type(const Node *a, const Node *b);           /* of elements, and the same shape */
 static inline bool node_is_map(const Node *n) { return n->kind == NODE_comp && n->reducer == RED_none; }
+bool map_is_same(const Node *a, const Node *b); /* of two maps: they have the same elements, all from one body */
 /* Whether e uses one of n's slots in [first, last). */
 bool node_slots_used(const Graph *g, const Node *n, const Expr *e, int first, int last);
 /* body of a comp with its result indices replaced by `at` (a map's body: substitution is fusion). */
@@ -172,7 +174,8 @@ bool scan_holds(const Scan *l, const Node *n);   /* n is a member, or a member o
 Scan *scan_common(const Node *a, const Node *b); /* the innermost that holds both, or NULL */
 Scan *
 carry_scan(const Node *carry); /* the loop that it closes; NULL: its operands are there before it, a mere shift */
-/* How much of dimension i is in memory: all, or two rows, of which row r is number r % 2. */
+/* How much of dimension i is in memory: all; two rows, of which row r is number r % 2; or rows with a gap after each.
+ */
 Dim *node_kept_extent(Ir *ir, const Node *n, int i);
 /* A carry's rows: of the first value and of the last, what a step t reads and what it writes. `t` may be NULL for
  * the first two. */

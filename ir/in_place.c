@@ -62,6 +62,7 @@ static bool allows(const Heir *h, int i) {
 
 static bool same_memory(const Buffer *a, const Buffer *b) {
   if (a->bytes != b->bytes || a->node->dtype != b->node->dtype || a->node->rank != b->node->rank) return false;
+  if (a->node->pitch != b->node->pitch) return false;
   for (int i = 0; i < a->node->rank; i++)
     if (a->node->shape[i] != b->node->shape[i]) return false;
   return true;

@@ -282,10 +282,6 @@ Form *form_at_slots(Ir *ir, Form *f, Form **at);
 /* Whose dimensions element n[at...] is addressed by: n's own, or those of the whole that n is a part of. Of a folded
  * one the row is that in memory. */
 const Node *schedule_layout(const Schedule *s, const Node *n, Form ***at);
-/* Proved to be inside its tensor. Data whose values are inside may itself be read at places that are not: its reader
- * stays guarded. */
-bool read_is_inside(Ir *ir, const Expr *read);
-
 /* Members that share one loop over the row, in order: they read each other only at the element just computed. Without
  * a row: one plain value. */
 typedef struct RowLoop {

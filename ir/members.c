@@ -97,12 +97,6 @@ const Node *schedule_layout(const Schedule *s, const Node *n, Form ***at) {
   return whole;
 }
 
-bool read_is_inside(Ir *ir, const Expr *x) {
-  for (int i = 0; i < x->node->rank; i++)
-    if (form_has_data(x->at[i]) || !form_proves_inside(ir, x->at[i], x->node->shape[i])) return false;
-  return true;
-}
-
 /* ---- loops over the row ---- */
 
 typedef struct Plan {

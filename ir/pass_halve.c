@@ -3,20 +3,26 @@
  *
  * In, out: a graph without grad, after layout. Tiles read each element many times; a copy is written once, by the
  * kernel that makes the tensor where it can, halves all these reads, and comes to the units for matrices as it lies.
- * Values that fusion put into the product stay there, and tiles of streams are no tensors. Every product rounds the
- * same numbers as before. */
+ * That holds of values that fusion put into the product, too, where a copy has about as many elements as what they
+ * are made of: a normalised row, say, or heads side by side. Windows stay in the product, and tiles of streams are no
+ * tensors. Every product rounds the same numbers as before. */
 #include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/pass.h"
 
-enum { LARGE = 1 << 22 /* multiplications: of fewer, a copy takes longer than it saves */ };
+enum {
+  LARGE = 1 << 22, /* multiplications: of fewer, a copy takes longer than it saves */
+  MANY = 128,      /* times that the product uses an element: of fewer, making it there takes no longer than a copy */
+  MAX_RANK = 8
+};
 
 typedef struct Halves {
   Graph *g;
   Arena *scratch;
-  int stream;              /* of the node that is looked at */
+  const Node *n;           /* the product that is looked at */
   Node **copy;             /* by node id; NULL: none yet */
   ExprList rounded, plain; /* reads of a body: those that a cast narrows, and those that anything else uses */
+  Vec(Node *) made;        /* copies of values that products make */
 } Halves;
 
 static bool is_in(const ExprList *list, const Expr *read) {
@@ -25,13 +31,14 @@ static bool is_in(const ExprList *list, const Expr *read) {
   return false;
 }
 
+static bool narrows(const Halves *h, const Expr *x) { return expr_is_op(x, OP_cast) && x->dtype == h->g->products; }
+
 static void look_at(void *cx, Expr *x) {
   Halves *h = cx;
   for (int i = 0; x->kind == EXPR_OP && i < x->n; i++) {
     Expr *a = x->arg[i];
-    bool narrows = x->op == OP_cast && x->dtype == h->g->products;
-    if (a->kind != EXPR_READ || a->node->rank == 0 || (h->stream && a->node->stream == h->stream)) continue;
-    vec_push(h->scratch, narrows ? &h->rounded : &h->plain, a);
+    if (a->kind != EXPR_READ || a->node->rank == 0 || (h->n->stream && a->node->stream == h->n->stream)) continue;
+    vec_push(h->scratch, narrows(h, x) ? &h->rounded : &h->plain, a);
   }
 }
 
@@ -49,13 +56,92 @@ static Expr *read_copy(void *cx, Expr *read) {
   return expr_cast(h->g->ir, read->dtype, expr_read(h->g->ir, copy_of(h, read->node), read->at));
 }
 
+/* ---- values that are made in the product ---- */
+
+static bool has_quotient(const Form *f) {
+  for (int i = 0; i < f->n; i++)
+    if (f->terms[i].atom->kind == ATOM_DIV) return true;
+  return false;
+}
+
+static bool lies_as_read(const Expr *x) {
+  if (x->kind != EXPR_READ) return false;
+  for (int d = 0; d < x->node->rank; d++)
+    if (has_quotient(x->at[d])) return false;
+  return true;
+}
+
+/* The step in memory that the read takes along v; 0: it does not use it. Of 64 * (v // 8) + v % 8, 1. */
+static double step_along(const Expr *read, const Var *v) {
+  double least = 0, stride = 1;
+  for (int d = read->node->rank - 1; d >= 0; d--) {
+    double c = (double)form_coefficient(read->at[d], v), step = stride * (c < 0 ? -c : c);
+    if (step == 0 && form_uses(read->at[d], v)) step = stride;
+    if (step > 0 && (least == 0 || step < least)) least = step;
+    stride *= (double)dim_nominal(read->node->shape[d]);
+  }
+  return least;
+}
+
+/* The indices of x, those first along which its largest read takes the largest steps; 0: more than MAX_RANK, or
+ * some along which it does not move. */
+static int indices_of(Halves *h, Expr *x, const Expr *largest, Var **v) {
+  double step[MAX_RANK];
+  int n = 0;
+  for (int i = 0; i < h->n->rank + h->n->nred; i++) {
+    Var *var = node_slot_var(h->g, h->n, i);
+    if (!expr_uses(x, var)) continue;
+    double s = step_along(largest, var);
+    if (n == MAX_RANK || s == 0) return 0;
+    int at = n++;
+    for (; at > 0 && step[at - 1] < s; at--) v[at] = v[at - 1], step[at] = step[at - 1];
+    v[at] = var, step[at] = s;
+  }
+  return n;
+}
+
+typedef struct Outside { /* what can be read in the product only */
+  const Node *n;
+  bool found;
+} Outside;
+
+static void look_outside(void *cx, Expr *x) {
+  Outside *o = cx;
+  if (x->kind == EXPR_READ) o->found |= x->node->scan || (o->n->stream && x->node->stream == o->n->stream);
+  if (x->kind == EXPR_OP) o->found |= x->op == OP_floordiv || x->op == OP_mod; /* perhaps by 0, but for a guard */
+}
+
+static bool can_leave(Halves *h, Expr *x) {
+  Outside o = {h->n, false};
+  expr_visit(x, look_outside, &o);
+  return !o.found && expr_is_safe(h->g->ir, x);
+}
+
+static Expr *read_made(void *cx, Expr *x) {
+  Halves *h = cx;
+  Var *v[MAX_RANK];
+  if (!narrows(h, x) || lies_as_read(x->arg[0])) return NULL;
+  const Expr *largest = expr_largest_read(h->scratch, x);
+  int n = largest ? indices_of(h, x, largest, v) : 0;
+  double elements = 1;
+  for (int i = 0; i < n; i++) elements *= (double)dim_nominal(v[i]->extent);
+  bool windows = n > 0 && elements > 1.25 * node_result_count(largest->node);
+  if (n == 0 || windows || node_point_count(h->n) < MANY * elements || !can_leave(h, x)) return NULL;
+  Node *map = graph_comp(h->g, n, v, RED_none, 0, NULL, x, h->n->span);
+  for (int i = 0; i < h->made.n; i++)
+    if (map_is_same(h->made.at[i], map)) return expr_read_vars(h->g->ir, h->made.at[i], v);
+  vec_push(h->scratch, &h->made, map);
+  return expr_read_vars(h->g->ir, map, v);
+}
+
 static void read_copies(Halves *h, Node *n) {
   Contraction *c;
   if (node_point_count(n) < LARGE || classify(h->g, n, h->scratch, &c) != KERNEL_contraction) return;
   h->rounded = h->plain = (ExprList){0};
-  h->stream = n->stream;
-  expr_visit(n->body, look_at, h);
-  Expr *body = expr_map(&(ExprMap){.ir = h->g->ir, .read = read_copy, .cx = h}, n->body);
+  h->n = n;
+  Expr *body = expr_map(&(ExprMap){.ir = h->g->ir, .op = read_made, .cx = h}, n->body);
+  expr_visit(body, look_at, h);
+  body = expr_map(&(ExprMap){.ir = h->g->ir, .read = read_copy, .cx = h}, body);
   if (body != n->body) n->forward = graph_with_body(h->g, n, body, NULL);
 }
 

@@ -51,10 +51,7 @@ static void look_for_bar(void *cx, Expr *e) {
   Bar *b = cx;
   if (e->kind == EXPR_RANDOM || (e->kind == EXPR_OP && (e->op == OP_floordiv || e->op == OP_mod))) b->found = true;
   if (e->form && form_has_data(e->form)) b->found = true;
-  if (e->kind != EXPR_READ) return;
-  if (e->node->scan) b->found = true;
-  for (int d = 0; d < e->node->rank; d++)
-    if (form_has_data(e->at[d]) || !form_proves_inside(b->ir, e->at[d], e->node->shape[d])) b->found = true;
+  if (e->kind == EXPR_READ && (e->node->scan || !read_is_inside(b->ir, e))) b->found = true;
 }
 
 /* The indices that e uses, and whether there is a bar in it. */
@@ -101,16 +98,10 @@ static bool is_hoisted(Hoist *h, Expr *e, int *n, Var **used) {
 
 /* ---- how ---- */
 
-static bool same_map(const Node *a, const Node *b) {
-  bool same = a->body == b->body && a->rank == b->rank;
-  for (int d = 0; same && d < a->rank; d++) same = a->shape[d] == b->shape[d];
-  return same;
-}
-
 static Expr *read_of(Hoist *h, Expr *e, int n, Var **used) {
   Node *map = graph_comp(h->g, n, used, RED_none, 0, NULL, e, h->n->span);
   for (int i = 0; i < h->made.n; i++)
-    if (same_map(h->made.at[i], map)) return expr_read_vars(h->g->ir, h->made.at[i], used);
+    if (map_is_same(h->made.at[i], map)) return expr_read_vars(h->g->ir, h->made.at[i], used);
   vec_push(h->scratch, &h->made, map);
   return expr_read_vars(h->g->ir, map, used);
 }

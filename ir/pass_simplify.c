@@ -58,25 +58,6 @@ static Node *comp_like(Simplify *s, const Node *like, Reducer r, const VarList *
   return n;
 }
 
-typedef struct Inside {
-  Ir *ir;
-  bool all;
-} Inside;
-
-static void check_read(void *cx, Expr *e) {
-  Inside *in = cx;
-  if (e->kind != EXPR_READ) return;
-  for (int d = 0; d < e->node->rank; d++)
-    in->all &= !form_has_data(e->at[d]) && form_proves_inside(in->ir, e->at[d], e->node->shape[d]);
-}
-
-/* Whether e may be evaluated without its guard: all its reads are proved inside. */
-static bool is_safe(Simplify *s, Expr *e) {
-  Inside in = {s->ir, true};
-  expr_visit(e, check_read, &in);
-  return in.all;
-}
-
 /* ---- factors ---- */
 
 typedef struct Factor {
@@ -370,7 +351,7 @@ static Node *sum_first(Simplify *s, Node *n) {
     VarList kept = {0};
     for (int i = 0; inner && i < v.n; i++)
       if (i != k && expr_uses(inner, v.at[i])) vec_push(s->scratch, &kept, v.at[i]);
-    if (!inner || out.n == 0 || kept.n + 1 >= v.n || !is_safe(s, inner)) continue;
+    if (!inner || out.n == 0 || kept.n + 1 >= v.n || !expr_is_safe(s->ir, inner)) continue;
     Node *part = graph_comp(s->g, kept.n, kept.at, RED_sum, 1, &v.at[k], inner, n->span);
     vec_push(s->scratch, &out, (Factor){expr_read_vars(s->ir, part, kept.at), false});
     for (int i = k; i + 1 < v.n; i++) v.at[i] = v.at[i + 1];

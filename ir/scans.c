@@ -188,4 +188,7 @@ Form *carry_row_last(Ir *ir, const Node *c) { return c->down ? form_const(ir, 0)
 Form *carry_row_read(Ir *ir, const Node *c, Form *t) { return form_add(ir, t, form_const(ir, c->down)); }
 Form *carry_row_written(Ir *ir, const Node *c, Form *t) { return form_add(ir, t, form_const(ir, !c->down)); }
 
-Dim *node_kept_extent(Ir *ir, const Node *n, int i) { return n->folded >> i & 1 ? dim_const(ir, 2) : n->shape[i]; }
+Dim *node_kept_extent(Ir *ir, const Node *n, int i) {
+  if (n->folded >> i & 1) return dim_const(ir, 2);
+  return n->pitch && i == n->rank - 1 ? dim_const(ir, n->pitch) : n->shape[i];
+}

@@ -612,6 +612,7 @@ Schedule *schedule(Graph *g, const Target *t, Arena *a, int level) {
   if (level >= 1) group_kernels(&sc);
   order_kernels(&sc);
   fold_loops(&sc);
+  if (t->gpu) set_pitches(&sc);
   for (int i = 0; i < s->kernels.n; i++) {
     Kernel *k = s->kernels.at[i];
     if (k->stream) describe_stream(&sc, k);

@@ -89,6 +89,9 @@ void cut_at(Scheduler *sc, Kernel *k, int cut, int64_t block);
 /* fold.c: which members of loops keep two rows of a loop's steps; needs the kernels. */
 void fold_loops(Scheduler *sc);
 
+/* pitch.c: which rows are further apart than they are long, for a GPU; needs the kernels. */
+void set_pitches(Scheduler *sc);
+
 /* tile.c: the register tile and cache blocks of a contraction; rows: of a block, the rows' one index staying m. 0: as
  * the model says. beside: elements of K that other contractions have, whose rows are packed beside these. */
 void tile_contraction(const Target *t, const Node *n, Contraction *c, Graph *g, int64_t rows, int64_t beside);

@@ -25,8 +25,11 @@ bool slice_is_copied(const Operand *o) { return o->way != BY_VALUE; }
 
 static Var *last_of(const Slots *s) { return s->n ? s->var[s->n - 1] : NULL; }
 
+/* All of a chunk is in one row, or outside the operand. */
+static bool is_whole(const Slots *s, int width) { return dim_is_multiple(last_of(s)->extent, width); }
+
 static bool runs(const Slices *x, const Expr *value, const Slots *s, int width) {
-  return s->n && text_runs(x->p->t, value, last_of(s), width);
+  return s->n && (s->n == 1 || is_whole(s, width)) && text_runs(x->p->t, value, last_of(s), width);
 }
 
 static void choose_way(const Slices *x, Operand *o) {
@@ -109,8 +112,14 @@ static void copy_items(const Slices *x, const Operand *o, const char *number, co
   else text_line(t, "from = %s;", address);
   text_line(t, "there = %s;", when ? when : "true");
   text_close(t);
-  int bytes = o->way == BY_WORD ? WORD : CHUNK;
-  text_line(t, "nn_copy_%d(%s, from, there ? %d : 0);", bytes, i.place, bytes);
+  const Slots *along = o->way == ACROSS_K ? o->line : &x->p->k;
+  int bytes = o->way == BY_WORD ? WORD : CHUNK, size = dtype_bytes(x->type), width = bytes / size;
+  const char *most = text_printf(t, "%d", bytes);
+  if (o->way != BY_WORD && !is_whole(along, width)) {
+    const char *end = text_dim(t, along->volume), *at = o->way == ACROSS_K ? i.l : i.k;
+    most = text_printf(t, "%s - %s < %d ? (int)(%s - %s) * %d : %d", end, at, width, end, at, size, bytes);
+  }
+  text_line(t, "nn_copy_%d(%s, from, there ? %s : 0);", bytes, i.place, most);
   text_close(t);
 }
 

@@ -540,7 +540,6 @@ bool text_lies_along(Text *t, const Node *n, Form **at, const Var *v, int width)
 }
 
 bool text_runs(Text *t, const Expr *x, const Var *v, int width) {
-  if (!dim_is_multiple(v->extent, width)) return false;
   for (; x->kind != EXPR_READ; x = x->op == OP_select ? x->arg[1] : x->arg[0])
     if (x->op == OP_select && expr_uses(x->arg[0], v)) return false;
   return text_lies_along(t, x->node, x->at, v, width);

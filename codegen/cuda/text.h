@@ -106,7 +106,7 @@ const char *text_loaded(Text *t, DType type, const char *place);
  */
 const Expr *text_plain_read(const Expr *x);
 /* Whether `width` neighbours of such an x along v, the first at a multiple of width, lie side by side in memory, the
- * first at a multiple of width, under the same guards. */
+ * first at a multiple of width, under the same guards; the last ones may be fewer. */
 bool text_runs(Text *t, const Expr *x, const Var *v, int width);
 /* The same of n[at...], in its buffer or in a row that is kept. */
 bool text_lies_along(Text *t, const Node *n, Form **at, const Var *v, int width);

@@ -237,24 +237,63 @@ static void units(Choice *c) {
   }
 }
 
-/* A large product whose factors are rounded: they are read from copies, which come in boxes. */
+/* Large products whose factors are rounded: they are read from copies, which come in boxes, or 16 bytes at once.
+ * `pitched` of the copies have rows that begin at multiples of 16 bytes only because there are gaps between them. */
+static const struct {
+  const char *name, *text;
+  int copies, pitched;
+} halved[] = {
+    {"tensors",
+     "%0 = input x : f32[160, 200]\n%1 = input w : f32[136, 200]\n"
+     "%2 = comp f32[160, 136] [i0, i1] sum(r0 < 200: mul(cast(f32, cast(bf16, %0[i0, r0])), "
+     "cast(f32, cast(bf16, %1[i1, r0]))))\noutput y = %2\n",
+     2, 0},
+    {"a row that is scaled", /* one copy for two products, of which one goes across it */
+     "%0 = input x : f32[160, 203]\n%1 = input w : f32[141, 203]\n%2 = input s : f32[203]\n%3 = input d : f32[160, "
+     "141]\n"
+     "%4 = comp f32[160, 141] [i0, i1] sum(r0 < 203: mul(cast(f32, cast(bf16, add(mul(%0[i0, r0], %2[r0]), "
+     "%2[r0]))), "
+     "cast(f32, cast(bf16, %1[i1, r0]))))\n"
+     "%5 = comp f32[203, 141] [i0, i1] sum(r0 < 160: mul(cast(f32, cast(bf16, add(mul(%0[r0, i0], %2[i0]), "
+     "%2[i0]))), "
+     "cast(f32, cast(bf16, %3[r0, i1]))))\noutput y = %4\noutput z = %5\n",
+     3, 3},
+    {"heads side by side",
+     "%0 = input x : f32[2, 4, 80, 50]\n%1 = input w : f32[136, 200]\n"
+     "%2 = comp f32[2, 80, 136] [i0, i1, i2] sum(r0 < 200: mul(cast(f32, cast(bf16, %0[i0, r0//50, i1, r0 + "
+     "-50*(r0//50)])), "
+     "cast(f32, cast(bf16, %1[i2, r0]))))\noutput y = %2\n",
+     2, 0},
+    {"windows, which stay", /* the copy is of the tensor, not of each window */
+     "%0 = input x : f32[400, 40]\n%1 = input w : f32[64, 5, 40]\n"
+     "%2 = comp f32[396, 64] [i0, i1] sum(r0 < 5, r1 < 40: mul(cast(f32, cast(bf16, mul(2, %0[i0 + r0, r1]))), "
+     "cast(f32, cast(bf16, %1[i1, r0, r1]))))\noutput y = %2\n",
+     1, 0},
+};
+
 static void halves(Choice *c) {
-  char error[256] = "";
-  const char *text = "graph t\nproducts bf16\n%0 = input x : f32[160, 200]\n%1 = input w : f32[136, 200]\n"
-                     "%2 = comp f32[160, 136] [i0, i1] sum(r0 < 200: mul(cast(f32, cast(bf16, %0[i0, r0])), "
-                     "cast(f32, cast(bf16, %1[i1, r0]))))\noutput y = %2\n";
-  int copies = 0;
-  if (!take(c)) return;
-  Arena *a = arena_new();
-  Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
-  if (!g) ice("%s", error);
-  KernelRun how = how_to(c);
-  how.gpu = how.on_90a = true;
-  note(c, "halves", kernel_run(g, &how));
-  for (int i = 0; i < g->nodes.n; i++)
-    copies += g->nodes.at[i]->kind == NODE_comp && g->nodes.at[i]->dtype == DT_bf16;
-  note(c, "halves", copies == 2 ? NULL : "the factors are not copied");
-  arena_free(a);
+  for (size_t i = 0; i < sizeof halved / sizeof *halved; i++)
+    for (int on_90a = 0; on_90a < 2; on_90a++) {
+      char error[256] = "";
+      int copies = 0, pitched = 0;
+      if (!take(c)) continue;
+      Arena *a = arena_new();
+      const char *text = arena_printf(a, "graph t\nproducts bf16\n%s", halved[i].text);
+      Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+      if (!g) ice("%s", error);
+      KernelRun how = how_to(c);
+      how.gpu = true;
+      how.on_90a = on_90a;
+      note(c, halved[i].name, kernel_run(g, &how));
+      for (int k = 0; k < g->nodes.n; k++) {
+        const Node *n = g->nodes.at[k];
+        copies += n->kind == NODE_comp && n->dtype == DT_bf16;
+        pitched += n->pitch > 0;
+      }
+      const char *other = arena_printf(a, "%d copies, %d of them with gaps", copies, pitched);
+      note(c, halved[i].name, copies == halved[i].copies && pitched == halved[i].pitched ? NULL : other);
+      arena_free(a);
+    }
 }
 
 /* A product of few results and a long K, of whose slices multiprocessors make parts. */
