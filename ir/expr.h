@@ -167,6 +167,11 @@ Expr *expr_and(Ir *ir, Expr *a, Expr *b); /* either may be NULL: then the other 
 Expr *expr_inside(Ir *ir, Form *f, Dim *extent);
 
 static inline bool expr_is_op(const Expr *e, ScalarOp op) { return e->kind == EXPR_OP && e->op == op; }
+/* x rounded to t and back, as pass narrow writes it; x is e->arg[0]->arg[0]. */
+static inline bool expr_is_rounded(const Expr *e, DType t) {
+  return expr_is_op(e, OP_cast) && e->arg[0]->dtype == t && expr_is_op(e->arg[0], OP_cast) &&
+         e->arg[0]->arg[0]->dtype == e->dtype;
+}
 bool expr_is_const(const Expr *e, double *value);
 bool expr_is_number(const Expr *e, double value); /* that constant */
 Range expr_range(Ir *ir, Expr *e);                /* of an integer or a bool */

@@ -16,6 +16,7 @@ typedef struct Factors { /* of a product; below: what it is divided by */
   Expr *e[MAX_FACTORS];
   bool below[MAX_FACTORS];
   bool negative, failed;
+  DType products; /* what factors of products are rounded to */
 } Factors;
 
 static void add_factor(Factors *f, Expr *e, bool below) {
@@ -27,7 +28,9 @@ static void add_factor(Factors *f, Expr *e, bool below) {
   f->below[f->n++] = below;
 }
 
+/* What pass narrow rounds counts as what it is: neither order of the sums rounds more. */
 static void find_factors(Factors *f, Expr *e, bool below) {
+  if (expr_is_rounded(e, f->products)) e = e->arg[0]->arg[0];
   if (e->kind == EXPR_OP && e->op == OP_neg) {
     f->negative = !f->negative;
     find_factors(f, e->arg[0], below);
@@ -93,7 +96,7 @@ static bool look_inside(Exchange *x, const Expr *read) {
     x->sum[i] = var_fresh(x->ir, d->red[i]);
     s.at[d->rank + i] = form_var(x->ir, x->sum[i]);
   }
-  Factors all = {0};
+  Factors all = {.products = x->g->products};
   find_factors(&all, at_slots(&s, d->body), false);
   x->a = (Factors){.negative = all.negative, .failed = all.failed};
   x->b = (Factors){0};
@@ -126,7 +129,7 @@ static bool match_slots(Exchange *x, const Node *y, Slots *s) {
 /* Whether y is sum(columns: w * b), for the outer sum's w but for factors without a column, which stay in *of_n and
  * *of_y. */
 static bool is_there(Exchange *x, const Node *y, Slots *s, Factors *of_n, Factors *of_y) {
-  Factors all = {0}, b = x->b;
+  Factors all = {.products = x->g->products}, b = x->b;
   if (!is_sum(y) || !match_slots(x, y, s)) return false;
   find_factors(&all, at_slots(s, y->body), false);
   *of_n = x->outer;
@@ -156,7 +159,7 @@ static Node *exchanged(Exchange *x, Node *y, const Slots *s, const Factors *of_n
 
 /* By a sum that stands before n, so it does not wait for it. */
 static Node *exchange(Exchange *x) {
-  Factors all = {0}, of_n, of_y;
+  Factors all = {.products = x->g->products}, of_n, of_y;
   find_factors(&all, x->n->body, false);
   for (int i = 0; i < all.n && !all.failed; i++) {
     if (all.below[i] || all.e[i]->kind != EXPR_READ || !look_inside(x, all.e[i])) continue;

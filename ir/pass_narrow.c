@@ -4,7 +4,8 @@
  * matrices in bf16 compute.
  *
  * It decides by indices alone, not by sizes, and runs at every level: it changes what a graph means. After derive,
- * whose products are rounded likewise; before what rewrites bodies, so that every level rounds the same.
+ * whose products are rounded likewise; before what rewrites bodies, so that every level rounds the same. But streams
+ * and pass exchange may round a row's exponentials before they are divided by their sum, where this says after.
  * (Micikevicius and others 2018, arXiv:1710.03740; Kalamkar and others 2019, arXiv:1905.12322.) */
 #include "ir/classify.h"
 #include "ir/pass.h"

@@ -479,7 +479,7 @@ static bool can_join(Streams *s, const Group *t, Consumer *c) {
   Inlining in = {s, c, rows, rows_of(t, rows)};
   Expr *body = in.nrows ? inlined(&in, c->body) : c->body;
   if (c->n->reducer != RED_sum) return !waits(&in, body);
-  if (!stream_sum(s->ir, body, t->tile.nbatch + 1, t->tile.rank - t->tile.nbatch - 1, rows, in.nrows, &sum))
+  if (!stream_sum(s->g, body, t->tile.nbatch + 1, t->tile.rank - t->tile.nbatch - 1, rows, in.nrows, &sum))
     return false;
   return !sum.by || is_below(s, t, c, &sum);
 }

@@ -8,6 +8,7 @@ typedef struct Walk {
   int first, n;
   Node *const *rows;
   int nrows;
+  DType products; /* what factors of products are rounded to */
   StreamSum *out;
 } Walk;
 
@@ -74,6 +75,11 @@ static Expr *walk(const Walk *w, Expr *e) {
     return expr_real(w->ir, e->dtype, 1);
   }
   if (e->kind != EXPR_OP) return NULL;
+  if (expr_is_rounded(e,
+                      w->products)) { /* what waits is a factor of it, and is taken before it is rounded or after */
+    Expr *inside = walk(w, e->arg[0]->arg[0]);
+    return inside ? expr_cast(w->ir, e->dtype, expr_cast(w->ir, w->products, inside)) : NULL;
+  }
   bool quotient = e->op == OP_div, guarded = e->op == OP_select && expr_is_number(e->arg[2], 0);
   if (quotient && search(w, e->arg[1]).waits)
     return walk(
@@ -90,8 +96,8 @@ static Expr *walk(const Walk *w, Expr *e) {
   return expr_op2(w->ir, e->op, first, quotient ? e->arg[1] : second);
 }
 
-bool stream_sum(Ir *ir, Expr *body, int first, int n, Node *const *rows, int nrows, StreamSum *out) {
+bool stream_sum(const Graph *g, Expr *body, int first, int n, Node *const *rows, int nrows, StreamSum *out) {
   *out = (StreamSum){0};
-  out->term = walk(&(Walk){ir, first, n, rows, nrows, out}, body);
+  out->term = walk(&(Walk){g->ir, first, n, rows, nrows, g->products, out}, body);
   return out->term != NULL;
 }

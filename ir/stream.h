@@ -16,6 +16,6 @@ typedef struct StreamSum {
 
 /* Of a sum's body, whose column indices have n slots from `first` on; rows[]: what the same pass makes for a row.
  * False: the sum has to wait until these are there. */
-bool stream_sum(Ir *ir, Expr *body, int first, int n, Node *const *rows, int nrows, StreamSum *out);
+bool stream_sum(const Graph *g, Expr *body, int first, int n, Node *const *rows, int nrows, StreamSum *out);
 
 #endif

@@ -158,7 +158,7 @@ static bool set_terms(Joining *j, int member) {
     return n->reducer == RED_none || tile_read(j, n) || j->k->stream->contractions[member];
   }
   const Contraction *c = j->k->stream->contractions[member];
-  if (!stream_sum(j->g->ir, c ? c->a : n->body, n->rank, n->nred, rows, nrows, &sum)) return false;
+  if (!stream_sum(j->g, c ? c->a : n->body, n->rank, n->nred, rows, nrows, &sum)) return false;
   j->k->stream->terms[member] = (StreamTerms){sum.max, sum.by, sum.term, sum.scale};
   return true;
 }
