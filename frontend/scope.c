@@ -1,6 +1,7 @@
 /* scope.c - what a name means: what is bound around an expression, then the file's declarations, its imports, and the
  * library. */
 #include "frontend/value.h"
+#include "lang/closest.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -33,25 +34,6 @@ Decl *decl_find(Elaborator *x, Module *m, Str name) {
   return users && users->kind == d->kind ? users : d;
 }
 
-static int edit_distance(const char *a, const char *b, int limit) {
-  int n = (int)strlen(a), m = (int)strlen(b);
-  if (n > 63 || m > 63 || n - m > limit || m - n > limit) return limit + 1;
-  int row[64];
-  for (int j = 0; j <= m; j++) row[j] = j;
-  for (int i = 1; i <= n; i++) {
-    int diagonal = row[0];
-    row[0] = i;
-    for (int j = 1; j <= m; j++) {
-      int cost = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
-      diagonal = row[j];
-      if (row[j - 1] + 1 < cost) cost = row[j - 1] + 1;
-      if (row[j] + 1 < cost) cost = row[j] + 1;
-      row[j] = cost;
-    }
-  }
-  return row[m];
-}
-
 /* Of two names as close as each other, is `a` the one that begins in the case in which `name` does? */
 static bool same_case(Str name, const char *a, const char *b) {
   bool upper = isupper((unsigned char)name[0]) != 0;
@@ -60,7 +42,7 @@ static bool same_case(Str name, const char *a, const char *b) {
 
 void nearest_consider(Nearest *n, const char *candidate) {
   if (!candidate || candidate == n->name) return;
-  int distance = edit_distance(candidate, n->name, n->limit);
+  int distance = name_distance(n->name, candidate);
   if (distance > n->limit || (distance == n->limit && !same_case(n->name, candidate, n->found))) return;
   n->limit = distance;
   n->found = candidate;
