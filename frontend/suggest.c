@@ -85,6 +85,8 @@ const char *foreign_help(Str name) {
       {" self ", "members are named alone, and a function does not name its model"},
       {" range arange ",
        "a loop that runs N times is `for i in N { … }`; an index runs over its dimension by itself"},
+      {" TransformerEncoderLayer TransformerDecoderLayer TransformerEncoder TransformerDecoder Transformer ",
+       "a block is a model of your own, of `LayerNorm`, `SelfAttention` and `FeedForward`"},
       {" Dense ", "it is called `Linear(IN, OUT)`, without an activation"},
       {" zeros ones full zeros_like ones_like empty ", "a tensor of one value is `[i < N] => 0.0`"},
       {" chunk ", "`split(x, N // 4)` gives four parts of a dimension N: what it takes is the size of a part"},

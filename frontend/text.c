@@ -112,6 +112,8 @@ bool source_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *a, bool *is
   if (near.found) diag_meant(g, a->name_span, near.found);
   else if (has_tokens(d))
     diag_help(g, "%s(\"train\", tokenizer = \"vocab.txt\", window = 65, stride = 64)", d->format);
+  else if (!strcmp(d->format, "csv") && !strncmp(a->name, "head", 4))
+    diag_help(g, "a first line of names is found by itself; `column(\"name\")` reads one");
   return false;
 }
 
