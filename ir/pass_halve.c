@@ -4,7 +4,7 @@
  * In, out: a graph without grad, after layout. Tiles read each element many times; a copy is written once, by the
  * kernel that makes the tensor where it can, halves all these reads, and comes to the units for matrices as it lies.
  * That holds of values that fusion put into the product, too, where a copy has about as many elements as what they
- * are made of: a normalised row, say, or heads side by side. Windows stay in the product, and tiles of streams are no
+ * are made of: a normalised row, say, or heads side by side; windows are those of a copy. Tiles of streams are no
  * tensors. Every product rounds the same numbers as before. */
 #include "ir/classify.h"
 #include "ir/cost.h"
@@ -117,6 +117,48 @@ static bool can_leave(Halves *h, Expr *x) {
   return !o.found && expr_is_safe(h->g->ir, x);
 }
 
+/* The map of x over n indices: a copy that is there already, or a new one. NULL: x has to stay. */
+static Node *copy_made(Halves *h, Expr *x, int n, Var **v) {
+  if (!can_leave(h, x)) return NULL;
+  Node *map = graph_comp(h->g, n, v, RED_none, 0, NULL, x, h->n->span);
+  for (int i = 0; i < h->made.n; i++)
+    if (map_is_same(h->made.at[i], map)) return h->made.at[i];
+  vec_push(h->scratch, &h->made, map);
+  return map;
+}
+
+typedef struct Windows { /* what is read where the largest read is, as a map over that one's tensor */
+  Ir *ir;
+  const Expr *largest;
+  Var **v; /* by dimension of the tensor */
+} Windows;
+
+static Expr *read_elsewhere(void *cx, Expr *read) {
+  const Windows *w = cx;
+  Form **at = NEW_ARRAY(w->ir->arena, Form *, read->node->rank + 1);
+  for (int i = 0; i < read->node->rank; i++) {
+    at[i] = read->at[i];
+    for (int d = 0; d < w->largest->node->rank; d++)
+      if (read->at[i] == w->largest->at[d]) at[i] = form_var(w->ir, w->v[d]);
+  }
+  return expr_read(w->ir, read->node, at);
+}
+
+/* A window of x, whose elements depend on their place in the tensor alone: of f(t[c, i + u], s[c]), one at c, i + u.
+ */
+static Expr *read_window(Halves *h, Expr *x, const Expr *largest) {
+  int n = largest->node->rank;
+  if (n > MAX_RANK || node_point_count(h->n) < MANY * node_result_count(largest->node)) return NULL;
+  Var *v[MAX_RANK];
+  for (int d = 0; d < n; d++) v[d] = var_fresh(h->g->ir, largest->node->shape[d]);
+  Windows w = {h->g->ir, largest, v};
+  Expr *value = expr_map(&(ExprMap){.ir = w.ir, .read = read_elsewhere, .cx = &w}, x);
+  for (int i = 0; i < h->n->rank + h->n->nred; i++)
+    if (expr_uses(value, node_slot_var(h->g, h->n, i))) return NULL;
+  Node *map = copy_made(h, value, n, v);
+  return map ? expr_read(w.ir, map, largest->at) : NULL;
+}
+
 static Expr *read_made(void *cx, Expr *x) {
   Halves *h = cx;
   Var *v[MAX_RANK];
@@ -125,13 +167,10 @@ static Expr *read_made(void *cx, Expr *x) {
   int n = largest ? indices_of(h, x, largest, v) : 0;
   double elements = 1;
   for (int i = 0; i < n; i++) elements *= (double)dim_nominal(v[i]->extent);
-  bool windows = n > 0 && elements > 1.25 * node_result_count(largest->node);
-  if (n == 0 || windows || node_point_count(h->n) < MANY * elements || !can_leave(h, x)) return NULL;
-  Node *map = graph_comp(h->g, n, v, RED_none, 0, NULL, x, h->n->span);
-  for (int i = 0; i < h->made.n; i++)
-    if (map_is_same(h->made.at[i], map)) return expr_read_vars(h->g->ir, h->made.at[i], v);
-  vec_push(h->scratch, &h->made, map);
-  return expr_read_vars(h->g->ir, map, v);
+  if (n > 0 && elements > 1.25 * node_result_count(largest->node)) return read_window(h, x, largest);
+  if (n == 0 || node_point_count(h->n) < MANY * elements) return NULL;
+  Node *map = copy_made(h, x, n, v);
+  return map ? expr_read_vars(h->g->ir, map, v) : NULL;
 }
 
 static void read_copies(Halves *h, Node *n) {

@@ -264,11 +264,24 @@ static const struct {
      "-50*(r0//50)])), "
      "cast(f32, cast(bf16, %1[i2, r0]))))\noutput y = %2\n",
      2, 0},
-    {"windows, which stay", /* the copy is of the tensor, not of each window */
+    {"windows", /* the copy is of the tensor, not of each window */
      "%0 = input x : f32[400, 40]\n%1 = input w : f32[64, 5, 40]\n"
      "%2 = comp f32[396, 64] [i0, i1] sum(r0 < 5, r1 < 40: mul(cast(f32, cast(bf16, mul(2, %0[i0 + r0, r1]))), "
      "cast(f32, cast(bf16, %1[i1, r0, r1]))))\noutput y = %2\n",
-     1, 0},
+     2, 0},
+    {"channels", /* the last dimension in both copies */
+     "%0 = input x : f32[4, 16, 15, 17]\n%1 = input w : f32[40, 16, 3, 3]\n%2 = input s : f32[16]\n"
+     "%3 = comp f32[4, 40, 15, 17] [i0, i1, i2, i3] sum(r0 < 16, r1 < 3, r2 < 3: select(and(and(ge0(i2 + r1 - 1), "
+     "ge0(-i2 - r1 + 15)), and(ge0(i3 + r2 - 1), ge0(-i3 - r2 + 17))), mul(cast(f32, cast(bf16, mul(%2[r0], "
+     "%0[i0, r0, i2 + r1 - 1, i3 + r2 - 1]))), cast(f32, cast(bf16, %1[i1, r0, r1, r2]))), 0))\noutput y = %3\n",
+     2, 0},
+    {"channels by the weights", /* among the lines */
+     "%0 = input x : f32[5, 16, 15, 17]\n%1 = input g : f32[5, 40, 15, 17]\n"
+     "%2 = comp f32[40, 16, 3, 3] [i0, i1, i2, i3] sum(r0 < 5, r1 < 15, r2 < 17: select(and(and(ge0(i2 + r1 - 1), "
+     "ge0(-i2 - r1 + 15)), and(ge0(i3 + r2 - 1), ge0(-i3 - r2 + 17))), mul(cast(f32, cast(bf16, %1[r0, i0, r1, "
+     "r2])), "
+     "cast(f32, cast(bf16, %0[r0, i1, i2 + r1 - 1, i3 + r2 - 1]))), 0))\noutput y = %2\n",
+     2, 0},
 };
 
 static void halves(Choice *c) {
