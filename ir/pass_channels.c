@@ -62,15 +62,15 @@ static int dimension_of(const Expr *read, const Var *v) {
   return found;
 }
 
-static Var *last_of(const Channels *s, const int *slots, int n) {
-  return n ? node_slot_var(s->g, s->n, slots[n - 1]) : NULL;
+/* Whether chunks lie side by side as the slots' last index runs. Where it is the only one, the last may be cut short:
+ * the rows are apart then (pitch.c). */
+static bool runs_with(const Channels *s, const Factor *f, const int *slots, int n) {
+  const Var *last = n ? node_slot_var(s->g, s->n, slots[n - 1]) : NULL;
+  return last && form_as_var(f->read->at[f->read->node->rank - 1]) == last && (n == 1 || has_chunks(last));
 }
 
-/* Whether chunks of it lie side by side as it is. */
 static bool lies_well(const Channels *s, const Factor *f) {
-  const Var *last = form_as_var(f->read->at[f->read->node->rank - 1]);
-  bool known = last && (last == last_of(s, s->c->k, s->c->nk) || last == last_of(s, f->line, f->nline));
-  return known && (has_chunks(last) || f->read->node->rank == 2);
+  return runs_with(s, f, s->c->k, s->c->nk) || runs_with(s, f, f->line, f->nline);
 }
 
 /* ---- copies ---- */
