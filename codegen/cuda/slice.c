@@ -73,9 +73,8 @@ static Item each_item(const Slices *x, const Operand *o, const char *number, con
   int rows = o->way == ACROSS_K ? x->steps : o->lines, of_row = (o->way == ACROSS_K ? o->lines : x->steps) / width;
   const char *l = text_name(t, 'x'), *k = text_name(t, 'x');
   int all = rows * of_row, items = (all + x->threads - 1) / x->threads;
-  text_line(t, x->tight                 ? "NN_ROLLED"
-               : items <= MOST_UNROLLED ? "NN_UNROLL"
-                                        : "NN_UNROLL_4"); /* or registers run short */
+  bool one = x->tight || (x->brings && slice_is_copied(o));
+  text_line(t, one ? "NN_ROLLED" : items <= MOST_UNROLLED ? "NN_UNROLL" : "NN_UNROLL_4"); /* or registers run short */
   text_open(t, "for (int u = 0; u < %d; u++)", items);
   text_line(t, "const int item = nn_thread() + u * %d;", x->threads);
   if (all % x->threads) text_line(t, "if (item >= %d) break;", all);

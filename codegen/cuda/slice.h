@@ -31,6 +31,8 @@ typedef struct Slices {
   int steps;   /* of K in a slice */
   int threads; /* that bring them */
   bool tight;  /* there are few registers for it: one piece after the other */
+  bool brings; /* its threads do nothing else, and have few registers: one copy after the other, which none waits for
+                */
   Operand a, b;
 } Slices;
 

@@ -46,6 +46,7 @@ static Groups groups_of(Product *p) {
   static const int lines_m[] = {64, 128, 0}, lines_n[] = {64, 128, 256, 0};
   product_choose_tile(p, lines_m, lines_n, GPU_EDGE_OF_GROUP);
   Groups x = {.p = p, .t = p->t, .s = slices_of(p, GROUP), .multiply = p->tile_m / UNIT_M};
+  x.s.brings = true;
   x.stages = (MOST_SHARED - BARRIERS) / ((p->tile_m + p->tile_n) * ROW);
   if (x.stages > MOST_STAGES) x.stages = MOST_STAGES;
   p->rows = 2, p->columns = p->tile_n / 4; /* of a thread */
