@@ -10,7 +10,7 @@ typedef struct PassContext {
   DiagSink *diags; /* for what a user must know, e.g. a derivative that does not exist */
   int level;       /* -O0 .. -O3 */
   int slices;      /* of a long reduction (pass slice); 0: as many as suit a processor's threads */
-  bool gpu;        /* as in PipelineOptions */
+  bool gpu, small; /* as in PipelineOptions */
 } PassContext;
 
 typedef bool (*PassFunction)(Graph *g, PassContext *cx);
@@ -37,6 +37,7 @@ typedef struct PassLimit {
 typedef struct PipelineOptions {
   int level, slices; /* PassContext's */
   bool gpu;          /* kernels run on a GPU, too: a few more products cost less there than a tensor in memory */
+  bool small;        /* what pays for large products only is done for small ones, too: for tests */
   bool verify;       /* after every pass (always in debug builds) */
   bool time_passes;
   const char *dump_after; /* a pass's name, "all", or NULL */

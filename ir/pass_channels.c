@@ -184,7 +184,7 @@ bool pass_channels(Graph *g, PassContext *cx) {
   for (int i = 0, count = g->nodes.n; i < count; i++) {
     Contraction *c;
     s.n = g->nodes.at[i];
-    if (s.n->kind != NODE_comp || s.n->stream || node_point_count(s.n) < LARGE) continue;
+    if (s.n->kind != NODE_comp || s.n->stream || node_point_count(s.n) < (cx->small ? 0 : LARGE)) continue;
     if (classify(g, s.n, s.scratch, &c) != KERNEL_contraction) continue;
     s.c = c;
     turn_factors(&s);

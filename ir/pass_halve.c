@@ -19,6 +19,7 @@ enum {
 typedef struct Halves {
   Graph *g;
   Arena *scratch;
+  double least, many;      /* LARGE, MANY */
   const Node *n;           /* the product that is looked at */
   Node **copy;             /* by node id; NULL: none yet */
   ExprList rounded, plain; /* reads of a body: those that a cast narrows, and those that anything else uses */
@@ -148,7 +149,7 @@ static Expr *read_elsewhere(void *cx, Expr *read) {
  */
 static Expr *read_window(Halves *h, Expr *x, const Expr *largest) {
   int n = largest->node->rank;
-  if (n > MAX_RANK || node_point_count(h->n) < MANY * node_result_count(largest->node)) return NULL;
+  if (n > MAX_RANK || node_point_count(h->n) < h->many * node_result_count(largest->node)) return NULL;
   Var *v[MAX_RANK];
   for (int d = 0; d < n; d++) v[d] = var_fresh(h->g->ir, largest->node->shape[d]);
   Windows w = {h->g->ir, largest, v};
@@ -168,14 +169,14 @@ static Expr *read_made(void *cx, Expr *x) {
   double elements = 1;
   for (int i = 0; i < n; i++) elements *= (double)dim_nominal(v[i]->extent);
   if (n > 0 && elements > 1.25 * node_result_count(largest->node)) return read_window(h, x, largest);
-  if (n == 0 || node_point_count(h->n) < MANY * elements) return NULL;
+  if (n == 0 || node_point_count(h->n) < h->many * elements) return NULL;
   Node *map = copy_made(h, x, n, v);
   return map ? expr_read_vars(h->g->ir, map, v) : NULL;
 }
 
 static void read_copies(Halves *h, Node *n) {
   Contraction *c;
-  if (node_point_count(n) < LARGE || classify(h->g, n, h->scratch, &c) != KERNEL_contraction) return;
+  if (node_point_count(n) < h->least || classify(h->g, n, h->scratch, &c) != KERNEL_contraction) return;
   h->rounded = h->plain = (ExprList){0};
   h->n = n;
   Expr *body = expr_map(&(ExprMap){.ir = h->g->ir, .op = read_made, .cx = h}, n->body);
@@ -186,7 +187,7 @@ static void read_copies(Halves *h, Node *n) {
 
 bool pass_halve(Graph *g, PassContext *cx) {
   if (!cx->gpu || g->products == DT_f64 || g->scans.n) return false;
-  Halves h = {.g = g, .scratch = arena_new()};
+  Halves h = {.g = g, .scratch = arena_new(), .least = cx->small ? 0 : LARGE, .many = cx->small ? 0 : MANY};
   const int count = g->nodes.n;
   h.copy = NEW_ARRAY(h.scratch, Node *, count);
   for (int i = 0; i < count; i++) h.copy[i] = NULL;

@@ -73,7 +73,7 @@ static bool limit_take(PassLimit *limit, const Pass *p, const Graph *g) {
 }
 
 bool pipeline_run(Graph *g, DiagSink *diags, const PipelineOptions *o) {
-  PassContext cx = {.diags = diags, .level = o->level, .slices = o->slices, .gpu = o->gpu};
+  PassContext cx = {.diags = diags, .level = o->level, .slices = o->slices, .gpu = o->gpu, .small = o->small};
   if (o->verify) verify(g, "the frontend");
   for (const Pass *p = pipeline; p->name; p++) {
     bool runs = o->level >= p->level && !is_disabled(o, p->name) && limit_take(o->limit, p, g);

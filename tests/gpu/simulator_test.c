@@ -10,6 +10,7 @@
  *   units    products for units that multiply matrices, by every way in which an operand comes
  *   groups   the same by groups of warps, as sm_90a has them
  *   results  what these end in: boxes that leave, and maps that are too many for it
+ *   narrow   the entries of narrow.nn, whose factors are rounded
  *   halves   a product whose factors are rounded
  *   shares   a product whose K is cut into slices
  *   columns  long rows of few positions
@@ -284,19 +285,24 @@ static const struct {
      2, 0},
 };
 
+static Graph *graph_of(Arena *a, const char *text) {
+  char error[256] = "";
+  Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
+  if (!g) ice("%s", error);
+  return g;
+}
+
 static void halves(Choice *c) {
   for (size_t i = 0; i < sizeof halved / sizeof *halved; i++)
     for (int on_90a = 0; on_90a < 2; on_90a++) {
-      char error[256] = "";
       int copies = 0, pitched = 0;
       if (!take(c)) continue;
       Arena *a = arena_new();
       const char *text = arena_printf(a, "graph t\nproducts bf16\n%s", halved[i].text);
-      Graph *g = graph_read(ir_new(a, str_table_new(a)), text, strlen(text), error);
-      if (!g) ice("%s", error);
+      Graph *g = graph_of(a, text);
       KernelRun how = how_to(c);
-      how.gpu = true;
       how.on_90a = on_90a;
+      how.reference = graph_of(a, text);
       note(c, halved[i].name, kernel_run(g, &how));
       for (int k = 0; k < g->nodes.n; k++) {
         const Node *n = g->nodes.at[k];
@@ -538,22 +544,49 @@ static char *read_text(Arena *a, const char *path, size_t *n) {
   return text;
 }
 
-static void entries(Choice *c, const char *path) {
-  Arena *a = arena_new();
+static Program *program_of(Arena *a, const char *path) {
   StrTable *strings = str_table_new(a);
-  Sources sources = {.arena = a};
+  Sources *sources = NEW(a, Sources);
   DiagSink diags = {.arena = a};
   size_t n;
   char *text = read_text(a, path, &n);
+  sources->arena = a;
   Program *p =
-      elaborate_program(a, strings, &sources, &diags, str_internz(strings, path), text, n, &(ElaborateOptions){0});
+      elaborate_program(a, strings, sources, &diags, str_internz(strings, path), text, n, &(ElaborateOptions){0});
   if (diags.errors) ice("%s is refused", path);
+  return p;
+}
+
+static void entries(Choice *c, const char *path) {
+  Arena *a = arena_new();
+  Program *p = program_of(a, path);
   for (int i = 0; i < p->entries.n; i++) {
     if (!take(c)) continue;
     KernelRun how = how_to(c);
     note(c, p->entries.at[i].name, kernel_run(p->entries.at[i].graph, &how));
   }
   arena_free(a);
+}
+
+/* Products of bf16 factors, which are read from copies however small they are. */
+static void narrow(Choice *c) {
+  for (int entry = 0, n = 1; entry < n; entry++)
+    for (int on_90a = 0; on_90a < 2; on_90a++) {
+      Arena *a = arena_new();
+      Program *p = program_of(a, NNC_NARROW), *other = program_of(a, NNC_NARROW);
+      Graph *g = p->entries.at[entry].graph;
+      DiagSink diags = {.arena = a};
+      KernelRun how = how_to(c);
+      n = p->entries.n;
+      how.reference = other->entries.at[entry].graph;
+      g->products = how.reference->products = DT_bf16;
+      if (!pipeline_run(how.reference, &diags, &(PipelineOptions){.level = 0})) ice("%s: no derivative", NNC_NARROW);
+      how.small = true;
+      how.on_90a = on_90a;
+      how.allowed = 2e-2; /* of factors that depend on roundings a few are rounded to the next number */
+      if (take(c)) note(c, p->entries.at[entry].name, kernel_run(g, &how));
+      arena_free(a);
+    }
 }
 
 static void cases(Choice *c) {
@@ -567,25 +600,16 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(Choice *c);
-  } kinds[] = {{"graphs", graphs},
-               {"rows", rows},
-               {"cases", cases},
-               {"products", products},
-               {"units", units},
-               {"groups", groups},
-               {"results", results},
-               {"halves", halves},
-               {"shares", shares},
-               {"ties", ties},
-               {"attention", attention},
-               {"flows", flows},
-               {"group_flows", flows_of_groups},
-               {"shapes", shapes},
-               {"angles", angles},
-               {"columns", columns},
-               {"scatters", scatters},
-               {"sorts", sorts},
-               {"random", random_graphs}};
+  } kinds[] = {{"graphs", graphs},   {"rows", rows},
+               {"cases", cases},     {"products", products},
+               {"units", units},     {"groups", groups},
+               {"results", results}, {"halves", halves},
+               {"narrow", narrow},   {"shares", shares},
+               {"ties", ties},       {"attention", attention},
+               {"flows", flows},     {"group_flows", flows_of_groups},
+               {"shapes", shapes},   {"angles", angles},
+               {"columns", columns}, {"scatters", scatters},
+               {"sorts", sorts},     {"random", random_graphs}};
   if (argc > 1 && !strcmp(argv[1], "kinds")) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) printf("%s\n", kinds[i].name);
     return 0;

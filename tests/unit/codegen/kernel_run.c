@@ -319,7 +319,8 @@ static const char *run_placed(Run *r) {
 static const char *run_passes(Graph *g, const KernelRun *how) {
   DiagSink diags = {.arena = g->arena};
   const char *const disabled[] = {how->without, NULL};
-  PipelineOptions o = {.level = how->level, .gpu = how->gpu, .verify = true, .disabled = disabled};
+  PipelineOptions o = {
+      .level = how->level, .gpu = how->gpu, .small = how->small, .verify = true, .disabled = disabled};
   return pipeline_run(g, &diags, &o) ? NULL : "a pass reported an error";
 }
 

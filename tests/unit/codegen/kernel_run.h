@@ -37,7 +37,7 @@ struct KernelRun {
   uint64_t seed;                /* of inputs, params and states: floats about 1, integers 0, 1, 2 */
   const Interpretation *given;  /* values and dimensions, instead of seed and batch; NULL */
   bool passes;                  /* run the pipeline first */
-  bool gpu;                     /* as for a GPU: PipelineOptions */
+  bool gpu, small;              /* as for a GPU, and small products as large ones: PipelineOptions */
   const char *without;          /* but not this pass; NULL */
   Graph *reference; /* what is interpreted: another statement of g, its outputs and stores in the same order
                        and its sources by the same names; NULL: g itself, after the passes */
