@@ -203,10 +203,8 @@ static const struct {
   const char *symbol;
   const void *address;
 } services[] = {
-    {"nnrt_texts", &nnrt_texts},
-    {"nnrt_lengths", &nnrt_lengths},
-    {"nnrt_packs", &nnrt_packs},
-    {"nnrt_required", &nnrt_required},
+    {"nnrt_texts", &nnrt_texts},     {"nnrt_lengths", &nnrt_lengths},   {"nnrt_packs", &nnrt_packs},
+    {"nnrt_session", &nnrt_session}, {"nnrt_required", &nnrt_required},
 #define ROW(name) {"nnrt_reader_" #name, &nnrt_reader_##name},
 #include "runtime/reader.def"
 #undef ROW
@@ -239,6 +237,7 @@ static void bind_symbols(NnrtProgram *p) {
     entries[i].texts = service_named(entries[i].texts);
     entries[i].lengths = service_named(entries[i].lengths);
     entries[i].packs = service_named(entries[i].packs);
+    entries[i].session = service_named(entries[i].session);
   }
   NnrtVerbRow *verbs = (NnrtVerbRow *)(uintptr_t)p->verbs;
   for (int64_t i = 0; i < p->n_verbs; i++) verbs[i].run = verb_named((const char *)(void *)verbs[i].run);

@@ -26,7 +26,8 @@ static const char *const cuda_options[] = {
     "-Wl,--wrap=nnrt_cli_parse",       "-Wl,--wrap=nnrt_model_init",    "-Wl,--wrap=nnrt_model_close",
     "-Wl,--wrap=nnrt_checkpoint_load", "-Wl,--wrap=nnrt_training_save", "-Wl,--wrap=nnrt_training_keep_best",
     "-Wl,--wrap=nnrt_run_go",          "-Wl,--wrap=nnrt_run_launch",    "-Wl,--wrap=nnrt_loop_ends",
-    "-Wl,--wrap=nnrt_run_most_late",   "-Wl,--wrap=nnrt_run_arrive"};
+    "-Wl,--wrap=nnrt_run_most_late",   "-Wl,--wrap=nnrt_run_arrive",    "-Wl,--wrap=nnrt_states_load",
+    "-Wl,--wrap=nnrt_states_save"};
 
 /* What decodes pictures, a part of the program, since it is used here alone. */
 static const char *const image_options[] = {"-l:libpng16.a", "-l:libjpeg.a", "-l:libz.a"};

@@ -632,6 +632,7 @@ static void build_entries(Tables *t) {
                             .shown = from->shown,
                             .lengths = has_lengths(p, from) ? service(t, "nnrt_%s", "lengths") : NULL,
                             .packs = has_packs(from) ? service(t, "nnrt_%s", "packs") : NULL,
+                            .session = from->keep ? service(t, "nnrt_%s", "session") : NULL,
                             .texts = has_texts(from) ? service(t, "nnrt_%s", "texts") : NULL,
                             .graph = graph_index(t, from->graph)};
   }

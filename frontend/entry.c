@@ -147,6 +147,20 @@ static void add_length(Elaborator *x, EntryPoint *p, const Value *v, int result,
   add_result(x, p, v->length, str_internf(x->strings, "$length.%s", p->results.at[result].name), NULL, b, at);
 }
 
+/* What the example leaves in the states that it wrote: there is one example. */
+static void keep_states(Elaborator *x, Var *b, Span at) {
+  Form *first = form_const(x->ir, 0);
+  int kept = 0;
+  for (int i = 0; i < x->current.n; i++) {
+    Value *v = x->current.at[i].value ? value_abstract(x, x->current.at[i].value, 1, &b) : NULL;
+    if (v) graph_store(x->graph, x->current.at[i].source, value_whole(x, value_take(x, v, 1, &first)), at);
+    kept += v != NULL;
+  }
+  if (kept) return;
+  Diag *d = diag_add(x->diags, DIAG_KEEP_ENTRY, at, "`%s` writes no state that it could keep", x->entry->name);
+  diag_help(d, "an entry that keeps nothing is declared without `keep`");
+}
+
 void elaborate_entry(Elaborator *x, Decl *decl) {
   Ast *a = decl->ast;
   for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
@@ -156,6 +170,7 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
       return;
     }
   EntryPoint p = {.name = decl->name, .sample = (a->flags & AST_SAMPLE) != 0, .span = a->name_span};
+  p.keep = (a->flags & AST_KEEP) != 0;
   GraphState *saved;
   p.graph = graph_begin(x, str_internf(x->strings, "entry.%s", decl->name), &saved);
   x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 0);
@@ -192,6 +207,7 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   p.shown = p.results.n;
   for (int i = 0; v && v->kind == VALUE_TUPLE && i < v->n; i++) add_length(x, &p, v->items[i], i, b, a->span);
   if (v && v->kind != VALUE_TUPLE) add_length(x, &p, v, 0, b, a->span);
+  if (v && p.keep) keep_states(x, b, a->name_span);
   graph_end(x, saved);
   if (v) vec_push(x->arena, &x->program->entries, p);
 }

@@ -134,7 +134,7 @@ typedef struct Argument {
 
 typedef struct EntryPoint {
   Str name;
-  bool sample;
+  bool sample, keep;       /* keep: the states that its graph stores stay for the calls after it */
   Vec(Argument) arguments; /* graph inputs */
   Vec(Argument) results; /* graph outputs; after those of the source, for each text with a length, `$length.<name>` */
   int shown;             /* those of the source */

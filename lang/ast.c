@@ -86,11 +86,8 @@ static void print_flags(Buf *out, uint32_t flags) {
   static const struct {
     AstFlags flag;
     const char *word;
-  } words[] = {{AST_DRAW, "~"},
-               {AST_FROZEN, "frozen"},
-               {AST_NODECAY, "nodecay"},
-               {AST_SAMPLE, "sample"},
-               {AST_BRACKETS, "()"}};
+  } words[] = {{AST_DRAW, "~"},    {AST_FROZEN, "frozen"}, {AST_NODECAY, "nodecay"},
+               {AST_KEEP, "keep"}, {AST_SAMPLE, "sample"}, {AST_BRACKETS, "()"}};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (flags & words[i].flag) buf_printf(out, " %s", words[i].word);
 }

@@ -35,6 +35,7 @@ typedef enum AstFlags {
   AST_NODECAY = 4,   /* `nodecay` after the value */
   AST_SAMPLE = 8,    /* `sample entry` */
   AST_BRACKETS = 16, /* an expression in brackets of its own */
+  AST_KEEP = 32,     /* `keep entry` */
 } AstFlags;
 
 typedef struct Ast Ast;

@@ -82,6 +82,16 @@ declaration(A) ::= SAMPLE(K) entry(E). {
   A->flags |= AST_SAMPLE;
   A->span = span_join(K.span, A->span);
 }
+declaration(A) ::= KEEP(K) entry(E). {
+  A = E;
+  A->flags |= AST_KEEP;
+  A->span = span_join(K.span, A->span);
+}
+declaration(A) ::= KEEP(K) SAMPLE entry(E). {
+  A = E;
+  A->flags |= AST_KEEP | AST_SAMPLE;
+  A->span = span_join(K.span, A->span);
+}
 entry(A) ::= ENTRY(K) NAME(N) signature(S) result(T) condition(W) body(B). {
   A = declare(p, AST_ENTRY, K, N, S, B);
   set(p, A, &A->type, T);

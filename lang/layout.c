@@ -114,7 +114,8 @@ Token lexer_next(Lexer *l) {
   if (l->at_start && t.kind != T_NEWLINE && t.kind != T_RBRACE) begin_statement(l, &t);
   note_bracket(l, t);
   l->last = t.kind;
-  l->at_start = t.kind == T_NEWLINE || t.kind == T_LBRACE || t.kind == T_RBRACE || t.kind == T_SAMPLE;
+  l->at_start =
+      t.kind == T_NEWLINE || t.kind == T_LBRACE || t.kind == T_RBRACE || t.kind == T_SAMPLE || t.kind == T_KEEP;
   return t;
 }
 

@@ -116,8 +116,8 @@ static bool doubled_case(const Case *c) {
 }
 
 static bool declaration_case(const Case *c) {
-  static const int words[] = {T_MODEL, T_OPTIMIZER, T_METRIC, T_DATA, T_TRAIN,
-                              T_ENTRY, T_SAMPLE,    T_HYPER,  T_TEST, T_IMPORT};
+  static const int words[] = {T_MODEL,  T_OPTIMIZER, T_METRIC, T_DATA, T_TRAIN, T_ENTRY,
+                              T_SAMPLE, T_KEEP,      T_HYPER,  T_TEST, T_IMPORT};
   Lexer *l = &c->p->lexer;
   bool declares = false;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) declares |= c->t.kind == words[i];

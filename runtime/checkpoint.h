@@ -26,6 +26,11 @@ int nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, 
  */
 int nnrt_checkpoint_fits(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTensor *t, bool exact,
                          NnrtError *e);
+/* Some variables, each under its name; which[n]: their places among the program's. Of a file, nothing is copied
+ * unless all of them are there and fit exactly. */
+int nnrt_states_load(NnrtModel *m, const int64_t *which, int64_t n, const NnrtSafetensors *s, NnrtError *e);
+int nnrt_states_save(const NnrtModel *m, const int64_t *which, int64_t n, const char *path, NnrtError *e);
+
 /* Puts the elements of such a tensor into the variable's memory, in its type. */
 int nnrt_checkpoint_take(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTensor *t, void *to,
                          NnrtError *e);

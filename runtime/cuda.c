@@ -126,6 +126,21 @@ int __wrap_nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad
   return __real_nnrt_checkpoint_load(m, s, what, e);
 }
 
+int __real_nnrt_states_load(NnrtModel *m, const int64_t *which, int64_t n, const NnrtSafetensors *s, NnrtError *e);
+int __wrap_nnrt_states_load(NnrtModel *m, const int64_t *which, int64_t n, const NnrtSafetensors *s, NnrtError *e);
+int __wrap_nnrt_states_load(NnrtModel *m, const int64_t *which, int64_t n, const NnrtSafetensors *s, NnrtError *e) {
+  fetch(m);
+  host_changed(m);
+  return __real_nnrt_states_load(m, which, n, s, e);
+}
+
+int __real_nnrt_states_save(const NnrtModel *m, const int64_t *which, int64_t n, const char *path, NnrtError *e);
+int __wrap_nnrt_states_save(const NnrtModel *m, const int64_t *which, int64_t n, const char *path, NnrtError *e);
+int __wrap_nnrt_states_save(const NnrtModel *m, const int64_t *which, int64_t n, const char *path, NnrtError *e) {
+  fetch(m);
+  return __real_nnrt_states_save(m, which, n, path, e);
+}
+
 int __real_nnrt_training_keep_best(NnrtTraining *t);
 int __wrap_nnrt_training_keep_best(NnrtTraining *t);
 int __wrap_nnrt_training_keep_best(NnrtTraining *t) {

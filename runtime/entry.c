@@ -287,7 +287,7 @@ static int run_batch(NnrtEntryCall *x, int64_t first, int64_t n, char *const *st
 }
 
 static int run_all(NnrtEntryCall *x) {
-  x->batch = batch_dim(x) < 0 ? 1 : x->n < BATCH ? x->n : BATCH;
+  x->batch = batch_dim(x) < 0 || x->table->session ? 1 : x->n < BATCH ? x->n : BATCH;
   if (batch_dim(x) < 0) x->n = 1;
   char **staging = calloc((size_t)x->n_arguments + 1, sizeof *staging);
   x->places = nnrt_allocate(x->batch * 8);
@@ -453,6 +453,15 @@ static int write_results(NnrtEntryCall *x) {
 
 /* ---- the verb ---- */
 
+/* Where the session is, `end` or begins. */
+static int in_session(NnrtEntryCall *x, bool end) {
+  const char *path = nnrt_cli_text(x->cli, NNRT_OPT_SESSION);
+  if (!path) return NNRT_OK;
+  if (!x->table->session)
+    return nnrt_fail(x->error, NNRT_EUSAGE, "--session: %s keeps no states: it is no `keep entry`", x->table->name);
+  return end ? x->table->session->end(x, path) : x->table->session->begin(x, path);
+}
+
 static int run_entry(NnrtEntryCall *x) {
   int64_t seed;
   int status = nnrt_cli_natural(x->cli, NNRT_OPT_SEED, 0, 1, &seed);
@@ -463,9 +472,11 @@ static int run_entry(NnrtEntryCall *x) {
   if (status == NNRT_OK) status = nnrt_run_open(&x->run, &x->model, x->table->graph, x->error);
   if (status == NNRT_OK) status = open_values(x);
   if (status == NNRT_OK) status = nnrt_cli_load(x->cli, &x->model, NULL);
+  if (status == NNRT_OK) status = in_session(x, false);
   if (status == NNRT_OK) status = take_arguments(x);
   if (status == NNRT_OK) status = run_all(x);
-  return status == NNRT_OK ? write_results(x) : status;
+  if (status == NNRT_OK) status = write_results(x);
+  return status == NNRT_OK ? in_session(x, true) : status;
 }
 
 static void free_values(NnrtEntryValue *v, int n) {

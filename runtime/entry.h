@@ -67,4 +67,11 @@ typedef struct NnrtPacks {
 } NnrtPacks;
 extern const NnrtPacks nnrt_packs;
 
+/* Of a `keep entry`: its states go from each call to the next, and by --session FILE from one run to another. */
+typedef struct NnrtSession {
+  int (*begin)(NnrtEntryCall *x, const char *path); /* takes the states that are in the file, if it is there */
+  int (*end)(NnrtEntryCall *x, const char *path);   /* leaves them there, durably */
+} NnrtSession;
+extern const NnrtSession nnrt_session;
+
 #endif

@@ -219,6 +219,7 @@ typedef enum NnrtRole {
   F(SERVICE, texts, NnrtTexts)     /* NULL: no argument or result is a text */                                       \
   F(SERVICE, lengths, NnrtLengths) /* NULL: no argument's examples differ in length */                               \
   F(SERVICE, packs, NnrtPacks)     /* NULL: every argument has a number of dimensions */                             \
+  F(SERVICE, session, NnrtSession) /* NULL: each call begins with the states of the weights */                       \
   F(INT, graph, )
 
 #define NNRT_VERB_FIELDS(F)                                                                                          \
