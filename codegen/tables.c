@@ -144,6 +144,13 @@ static void build_variables(Tables *t) {
 /* Instances that start from files: where there is a training, or nothing that would make weights. */
 static bool has_starts(const Program *p, const char *only) { return p->starts.n && (!only || !p->train.n); }
 
+/* Nothing was learned that a call would need: there are states alone, which begin as the source says. */
+static bool has_states_alone(const Program *p) {
+  for (int i = 0; i < p->tensors.n; i++)
+    if (p->tensors.at[i].role != ROLE_state) return false;
+  return p->tensors.n > 0 && !p->train.n;
+}
+
 static NnrtName *build_names(Tables *t, const Str *names, int n) {
   NnrtName *rows = NEW_ARRAY(t->arena, NnrtName, n + 1);
   for (int i = 0; i < n; i++) rows[i].text = names[i];
@@ -655,7 +662,8 @@ static void build_verbs(Tables *t) {
   }
   for (int i = 0; i < p->n_entries; i++) {
     const char *purpose = arena_printf(t->arena, "the program's entry `%s`", p->entries[i].name);
-    const char *symbol = p->n_starts && !p->n_train ? "nnrt_verb_entry_started" : "nnrt_verb_entry";
+    bool started = !p->n_train && (p->n_starts || has_states_alone(t->program));
+    const char *symbol = started ? "nnrt_verb_entry_started" : "nnrt_verb_entry";
     rows[n++] = verb_row(p->entries[i].name, purpose, symbol, i);
   }
   if (!t->options->only) {
@@ -690,7 +698,7 @@ static void add_entries(Arena *a, const Program *p, const char *only, GraphList 
 
 void tables_graphs(Arena *a, const Program *p, const char *only, GraphList *out) {
   add_entries(a, p, only, out);
-  if (!only || has_starts(p, only)) add_graph(a, p->init, out);
+  if (!only || has_starts(p, only) || has_states_alone(p)) add_graph(a, p->init, out);
   if (only) return;
   for (int i = 0; i < p->data.n; i++) {
     const DataSet *d = &p->data.at[i];
