@@ -88,7 +88,7 @@ Value *value_runtime(Elaborator *x, Value *v) {
   case VALUE_INT:
     if (dim_is_const(v->dim, &c)) {
       r = value_scalar(x, expr_int(x->ir, c >= INT32_MIN && c <= INT32_MAX ? DT_i32 : DT_i64, c), v->span);
-      if (c >= 0) r->bound = dim_const(x->ir, c + 1);
+      if (c >= 0 && c < INT64_MAX) r->bound = dim_const(x->ir, c + 1);
     } else {
       r = value_scalar(x, expr_index(x->ir, DT_i32, form_dim(x->ir, v->dim)), v->span);
     }
@@ -267,7 +267,7 @@ Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
         return NULL;
       }
       Value *r = value_scalar(x, expr_int(x->ir, t, c), at);
-      if (dtype_is_int(t) && c >= 0) r->bound = dim_const(x->ir, c + 1);
+      if (dtype_is_int(t) && c >= 0 && c < INT64_MAX) r->bound = dim_const(x->ir, c + 1);
       return r;
     }
     Value *r = value_scalar(x, expr_cast(x->ir, t, value_runtime(x, v)->expr), at);
