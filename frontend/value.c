@@ -81,6 +81,9 @@ Form *value_form(Elaborator *x, const Value *v) {
 
 DType float_default(const Elaborator *x) { return x->options->f64 ? DT_f64 : DT_f32; }
 
+/* What a number is below, as of an index; NULL: nothing that could be written. */
+static Dim *bound_of(Elaborator *x, int64_t c) { return c >= 0 && c < INT64_MAX ? dim_const(x->ir, c + 1) : NULL; }
+
 Value *value_runtime(Elaborator *x, Value *v) {
   Value *r = NULL;
   int64_t c;
@@ -88,7 +91,7 @@ Value *value_runtime(Elaborator *x, Value *v) {
   case VALUE_INT:
     if (dim_is_const(v->dim, &c)) {
       r = value_scalar(x, expr_int(x->ir, c >= INT32_MIN && c <= INT32_MAX ? DT_i32 : DT_i64, c), v->span);
-      if (c >= 0 && c < INT64_MAX) r->bound = dim_const(x->ir, c + 1);
+      r->bound = bound_of(x, c);
     } else {
       r = value_scalar(x, expr_index(x->ir, DT_i32, form_dim(x->ir, v->dim)), v->span);
     }
@@ -267,7 +270,7 @@ Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
         return NULL;
       }
       Value *r = value_scalar(x, expr_int(x->ir, t, c), at);
-      if (dtype_is_int(t) && c >= 0 && c < INT64_MAX) r->bound = dim_const(x->ir, c + 1);
+      if (dtype_is_int(t)) r->bound = bound_of(x, c);
       return r;
     }
     Value *r = value_scalar(x, expr_cast(x->ir, t, value_runtime(x, v)->expr), at);
