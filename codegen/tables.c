@@ -655,6 +655,7 @@ static NnrtVerbRow verb_row(const char *name, const char *purpose, const char *s
 static void build_verbs(Tables *t) {
   NnrtProgram *p = t->out;
   NnrtVerbRow *rows = NEW_ARRAY(t->arena, NnrtVerbRow, p->n_entries + 4);
+  bool started = !p->n_train && (p->n_starts || has_states_alone(t->program));
   int n = 0;
   if (p->n_train) {
     rows[n++] = verb_row("train", "learn from data; writes checkpoints and logs", "nnrt_verb_train", -1);
@@ -662,7 +663,6 @@ static void build_verbs(Tables *t) {
   }
   for (int i = 0; i < p->n_entries; i++) {
     const char *purpose = arena_printf(t->arena, "the program's entry `%s`", p->entries[i].name);
-    bool started = !p->n_train && (p->n_starts || has_states_alone(t->program));
     const char *symbol = started ? "nnrt_verb_entry_started" : "nnrt_verb_entry";
     rows[n++] = verb_row(p->entries[i].name, purpose, symbol, i);
   }
