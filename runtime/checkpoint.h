@@ -6,6 +6,9 @@
 #include "runtime/run.h"
 #include "runtime/safetensors.h"
 
+/* Variable i of the program, as the model has it: the elements stay the model's. */
+NnrtTensor nnrt_checkpoint_tensor(const NnrtModel *m, int64_t i);
+
 /* Writes all variables, and `extra` tensors beside them, durably. */
 int nnrt_checkpoint_save(const NnrtModel *m, const char *path, const NnrtTensor *extra, int n_extra,
                          const NnrtMeta *meta, int n_meta, NnrtError *e);

@@ -2,7 +2,6 @@
 #include "runtime/checkpoint.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int nnrt_states_load(NnrtModel *m, const int64_t *which, int64_t n, const NnrtSafetensors *s, NnrtError *e) {
   for (int64_t i = 0; i < 2 * n; i++) {
@@ -19,15 +18,7 @@ int nnrt_states_load(NnrtModel *m, const int64_t *which, int64_t n, const NnrtSa
 int nnrt_states_save(const NnrtModel *m, const int64_t *which, int64_t n, const char *path, NnrtError *e) {
   NnrtTensor *all = calloc((size_t)n + 1, sizeof *all);
   if (!all) return nnrt_fail_memory(e, (size_t)n * sizeof *all, path);
-  for (int64_t i = 0; i < n; i++) {
-    const NnrtVariable *v = &m->program->variables[which[i]];
-    all[i] = (NnrtTensor){.name = v->name,
-                          .dtype = (NnrtDtype)v->dtype,
-                          .rank = (int)v->n_shape,
-                          .data = m->variables[which[i]],
-                          .bytes = m->bytes[which[i]]};
-    if (v->n_shape) memcpy(all[i].shape, v->shape, (size_t)v->n_shape * sizeof *v->shape);
-  }
+  for (int64_t i = 0; i < n; i++) all[i] = nnrt_checkpoint_tensor(m, which[i]);
   int status = nnrt_safetensors_write(path, all, (int)n, NULL, 0, e);
   free(all);
   return status;
