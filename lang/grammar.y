@@ -76,20 +76,16 @@ declaration(A) ::= TRAIN(K) STRING(S) names(L) block(B). {
   A = take_items(p, text_node(p, AST_TRAIN, K, S), L);
   set(p, A, &A->body, B);
 }
-declaration(A) ::= entry(E). { A = E; }
-declaration(A) ::= SAMPLE(K) entry(E). {
-  A = E;
-  A->flags |= AST_SAMPLE;
-  A->span = span_join(K.span, A->span);
-}
-declaration(A) ::= KEEP(K) entry(E). {
+declaration(A) ::= sampled(E). { A = E; }
+declaration(A) ::= KEEP(K) sampled(E). {
   A = E;
   A->flags |= AST_KEEP;
   A->span = span_join(K.span, A->span);
 }
-declaration(A) ::= KEEP(K) SAMPLE entry(E). {
+sampled(A) ::= entry(E). { A = E; }
+sampled(A) ::= SAMPLE(K) entry(E). {
   A = E;
-  A->flags |= AST_KEEP | AST_SAMPLE;
+  A->flags |= AST_SAMPLE;
   A->span = span_join(K.span, A->span);
 }
 entry(A) ::= ENTRY(K) NAME(N) signature(S) result(T) condition(W) body(B). {
