@@ -386,6 +386,15 @@ Expr *expr_inside(Ir *ir, Form *f, Dim *extent) {
   return expr_is_number(p, 1) ? NULL : p;
 }
 
+const Expr *expr_plain_read(const Expr *x) {
+  while (x->kind != EXPR_READ) {
+    if (is_guarded(x)) x = x->arg[1];
+    else if (expr_is_op(x, OP_cast) && is_widened_from(x, x->arg[0]->dtype)) x = x->arg[0];
+    else return NULL;
+  }
+  return x;
+}
+
 bool read_is_inside(Ir *ir, const Expr *read) {
   for (int i = 0; i < read->node->rank; i++)
     if (form_has_data(read->at[i]) || !form_proves_inside(ir, read->at[i], read->node->shape[i])) return false;

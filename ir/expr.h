@@ -179,6 +179,9 @@ bool expr_uses(const Expr *e, const Var *v);
 bool expr_uses_any(const Expr *e, int n, Var *const *v);
 bool expr_varies(Expr *e); /* any index or data is used: not one number for the whole kernel */
 
+/* The read that x is, under guards (0 where they do not hold) and casts to wider floats; NULL: x is more than that.
+ */
+const Expr *expr_plain_read(const Expr *x);
 /* Proved to be inside its tensor. Data whose values are inside may itself be read at places that are not: its reader
  * stays guarded. */
 bool read_is_inside(Ir *ir, const Expr *read);

@@ -22,6 +22,10 @@ typedef struct Pass {
   const char *purpose;
 } Pass;
 
+struct Contraction;
+/* pass_halve.c: what n is as a product, where it pays on a GPU to make copies for it; NULL. New in arena a. */
+struct Contraction *large_product(Graph *g, const Node *n, const PassContext *cx, Arena *a);
+
 extern const Pass pipeline[]; /* from pass.def; ends with a NULL name */
 
 #define ROW(name, function, level, purpose) bool pass_##function(Graph *g, PassContext *cx);

@@ -12,7 +12,7 @@
 #include "ir/cost.h"
 #include "ir/pass.h"
 
-enum { LARGE = 1 << 22 /* multiplications: as for halve */, CHUNK = 8, MAX_RANK = 8, MAX_SLOTS = 16 };
+enum { CHUNK = 8, MAX_RANK = 8, MAX_SLOTS = 16 };
 
 typedef struct Turned {
   const Node *of;
@@ -37,13 +37,12 @@ typedef struct Factor {
   int to; /* the dimension that is to be the last; -1: it stays */
 } Factor;
 
-static const Expr *plain_read(const Expr *x) {
-  while (expr_is_op(x, OP_cast) || (expr_is_op(x, OP_select) && expr_is_number(x->arg[2], 0)))
-    x = x->arg[x->op == OP_select];
-  return x->kind == EXPR_READ && node_is_map(x->node) && dtype_bytes(x->node->dtype) == 2 && x->node->rank >= 2 &&
-                 x->node->rank <= MAX_RANK && !x->node->scan && !x->node->stream
-             ? x
-             : NULL;
+/* The read that a factor is, of a copy that could be made otherwise; NULL. */
+static const Expr *read_of_copy(const Expr *factor) {
+  const Expr *read = expr_plain_read(factor);
+  const Node *n = read ? read->node : NULL;
+  bool copy = n && node_is_map(n) && dtype_bytes(n->dtype) == 2 && n->rank >= 2 && n->rank <= MAX_RANK;
+  return copy && !n->scan && !n->stream ? read : NULL;
 }
 
 static bool has_chunks(const Var *v) {
@@ -167,7 +166,7 @@ static bool choose_line(Channels *s, Factor *f, Var **result) {
 
 static void turn_factors(Channels *s) {
   const Node *n = s->n;
-  Factor a = {plain_read(s->c->a), s->c->m, s->c->nm, -1}, b = {plain_read(s->c->b), s->c->n, s->c->nn, -1};
+  Factor a = {read_of_copy(s->c->a), s->c->m, s->c->nm, -1}, b = {read_of_copy(s->c->b), s->c->n, s->c->nn, -1};
   if (!a.read || !b.read || a.read == b.read || n->rank + n->nred > MAX_SLOTS) return;
   bool well_a = lies_well(s, &a), well_b = lies_well(s, &b);
   if (well_a && well_b) return;
@@ -182,12 +181,10 @@ bool pass_channels(Graph *g, PassContext *cx) {
   if (!cx->gpu || g->products == DT_f64 || g->scans.n) return false;
   Channels s = {.g = g, .scratch = arena_new()};
   for (int i = 0, count = g->nodes.n; i < count; i++) {
-    Contraction *c;
     s.n = g->nodes.at[i];
-    if (s.n->kind != NODE_comp || s.n->stream || node_point_count(s.n) < (cx->small ? 0 : LARGE)) continue;
-    if (classify(g, s.n, s.scratch, &c) != KERNEL_contraction) continue;
-    s.c = c;
-    turn_factors(&s);
+    if (s.n->kind != NODE_comp || s.n->stream) continue;
+    s.c = large_product(g, s.n, cx, s.scratch);
+    if (s.c) turn_factors(&s);
   }
   arena_free(s.scratch);
   return graph_renew(g);

@@ -19,7 +19,7 @@ enum {
 typedef struct Halves {
   Graph *g;
   Arena *scratch;
-  double least, many;      /* LARGE, MANY */
+  double many;             /* MANY */
   const Node *n;           /* the product that is looked at */
   Node **copy;             /* by node id; NULL: none yet */
   ExprList rounded, plain; /* reads of a body: those that a cast narrows, and those that anything else uses */
@@ -174,9 +174,13 @@ static Expr *read_made(void *cx, Expr *x) {
   return map ? expr_read_vars(h->g->ir, map, v) : NULL;
 }
 
-static void read_copies(Halves *h, Node *n) {
+Contraction *large_product(Graph *g, const Node *n, const PassContext *cx, Arena *a) {
   Contraction *c;
-  if (node_point_count(n) < h->least || classify(h->g, n, h->scratch, &c) != KERNEL_contraction) return;
+  if (!cx->small && node_point_count(n) < LARGE) return NULL;
+  return classify(g, n, a, &c) == KERNEL_contraction ? c : NULL;
+}
+
+static void read_copies(Halves *h, Node *n) {
   h->rounded = h->plain = (ExprList){0};
   h->n = n;
   Expr *body = expr_map(&(ExprMap){.ir = h->g->ir, .op = read_made, .cx = h}, n->body);
@@ -187,13 +191,13 @@ static void read_copies(Halves *h, Node *n) {
 
 bool pass_halve(Graph *g, PassContext *cx) {
   if (!cx->gpu || g->products == DT_f64 || g->scans.n) return false;
-  Halves h = {.g = g, .scratch = arena_new(), .least = cx->small ? 0 : LARGE, .many = cx->small ? 0 : MANY};
+  Halves h = {.g = g, .scratch = arena_new(), .many = cx->small ? 0 : MANY};
   const int count = g->nodes.n;
   h.copy = NEW_ARRAY(h.scratch, Node *, count);
   for (int i = 0; i < count; i++) h.copy[i] = NULL;
   for (int i = 0; i < count; i++) {
     Node *n = g->nodes.at[i];
-    if (n->kind == NODE_comp) read_copies(&h, n);
+    if (n->kind == NODE_comp && large_product(g, n, cx, h.scratch)) read_copies(&h, n);
   }
   arena_free(h.scratch);
   return graph_renew(g);

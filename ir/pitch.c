@@ -16,9 +16,8 @@ static bool lies_alone(const Scheduler *sc, const Node *n) {
 }
 
 static void set_pitch(const Scheduler *sc, const Expr *factor) {
-  while (factor->kind == EXPR_OP && (factor->op == OP_cast || factor->op == OP_select))
-    factor = factor->arg[factor->op == OP_select];
-  Node *n = factor->kind == EXPR_READ ? factor->node : NULL;
+  const Expr *read = expr_plain_read(factor);
+  Node *n = read ? read->node : NULL;
   int64_t row, bytes = n ? dtype_bytes(n->dtype) : 0;
   if (bytes != 2 || n->rank < 2 || !lies_alone(sc, n)) return;
   if (!dim_is_const(n->shape[n->rank - 1], &row) || row < SHORT_ROW || row * bytes % ALIGNED == 0) return;

@@ -75,8 +75,7 @@ static Expr *walk(const Walk *w, Expr *e) {
     return expr_real(w->ir, e->dtype, 1);
   }
   if (e->kind != EXPR_OP) return NULL;
-  if (expr_is_rounded(e,
-                      w->products)) { /* what waits is a factor of it, and is taken before it is rounded or after */
+  if (expr_is_rounded(e, w->products)) { /* what waits is a factor of it: taken before it is rounded or after */
     Expr *inside = walk(w, e->arg[0]->arg[0]);
     return inside ? expr_cast(w->ir, e->dtype, expr_cast(w->ir, w->products, inside)) : NULL;
   }

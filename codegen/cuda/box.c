@@ -97,7 +97,7 @@ static bool begin_map(Boxes *b, const Node *n, Form **at, int operand, DType typ
 
 bool box_of(const Slices *x, const Operand *o, CudaMap *map) {
   Text *t = x->p->t;
-  const Expr *read = text_plain_read(o->value);
+  const Expr *read = expr_plain_read(o->value);
   if ((o->way != ALONG_K && o->way != ACROSS_K) || expr_is_guarded(o->value)) return false;
   Boxes b = {.p = x->p, .map = map};
   if (!begin_map(&b, read->node, read->at, text_operand(t, read), x->type)) return false;

@@ -33,7 +33,7 @@ static bool runs(const Slices *x, const Expr *value, const Slots *s, int width) 
 }
 
 static void choose_way(const Slices *x, Operand *o) {
-  const Expr *read = text_plain_read(o->value);
+  const Expr *read = expr_plain_read(o->value);
   int width = CHUNK / dtype_bytes(x->type);
   o->way = BY_VALUE;
   o->lines_first = read && runs(x, o->value, o->line, 1);

@@ -487,25 +487,6 @@ const char *text_expr(Text *t, Expr *x) { return guarded_expr(t, x, NULL); }
 
 /* ---- values that are copied as they lie in memory ---- */
 
-static bool is_guarded_value(const Expr *x) {
-  double zero;
-  return x->kind == EXPR_OP && x->op == OP_select && expr_is_const(x->arg[2], &zero) && zero == 0;
-}
-
-static bool is_widened(const Expr *x) {
-  return x->kind == EXPR_OP && x->op == OP_cast && dtype_is_float(x->dtype) && dtype_is_float(x->arg[0]->dtype) &&
-         dtype_bytes(x->dtype) > dtype_bytes(x->arg[0]->dtype);
-}
-
-const Expr *text_plain_read(const Expr *x) {
-  while (x->kind != EXPR_READ) {
-    if (is_guarded_value(x)) x = x->arg[1];
-    else if (is_widened(x)) x = x->arg[0];
-    else return NULL;
-  }
-  return x;
-}
-
 bool dim_is_multiple(const Dim *d, int64_t of) {
   for (int i = 0; i < d->n; i++)
     if (d->terms[i].coefficient % of) return false;
@@ -554,7 +535,7 @@ bool expr_is_guarded(const Expr *x) {
 int text_operand(Text *t, const Expr *read) { return text_operand_of(t, kernel_buffer(t->s, t->k, read->node)); }
 
 const char *text_buffer_of(Text *t, const Expr *x) {
-  return text_printf(t, "b%d", text_operand(t, text_plain_read(x)));
+  return text_printf(t, "b%d", text_operand(t, expr_plain_read(x)));
 }
 
 const char *text_address(Text *t, Expr *x, const char **when) {

@@ -102,11 +102,8 @@ const char *text_stored(Text *t, DType type, const char *v);
 const char *text_loaded(Text *t, DType type, const char *place);
 
 /* ---- values that are copied as they lie in memory ---- */
-/* The read that x is, under guards (0 where they do not hold) and casts to wider floats; NULL: x is more than that.
- */
-const Expr *text_plain_read(const Expr *x);
-/* Whether `width` neighbours of such an x along v, the first at a multiple of width, lie side by side in memory, the
- * first at a multiple of width, under the same guards; the last ones may be fewer. */
+/* Whether `width` neighbours of x, an expr_plain_read, along v, the first at a multiple of width, lie side by side in
+ * memory, the first at a multiple of width, under the same guards; the last ones may be fewer. */
 bool text_runs(Text *t, const Expr *x, const Var *v, int width);
 /* The same of n[at...], in its buffer or in a row that is kept. */
 bool text_lies_along(Text *t, const Node *n, Form **at, const Var *v, int width);
