@@ -11,6 +11,7 @@
 #include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/pass.h"
+#include "ir/transpose.h"
 
 enum { CHUNK = 8, MAX_RANK = 8, MAX_SLOTS = 16 };
 
@@ -74,18 +75,16 @@ static bool lies_well(const Channels *s, const Factor *f) {
 
 /* ---- copies ---- */
 
-static Node *turned(Channels *s, Node *n, int d) {
+/* n's order of dimensions with d the last. */
+static void order_with_last(const Node *n, int d, int *order) {
+  int next = 0;
+  for (int i = 0; i < n->rank; i++) order[i == d ? n->rank - 1 : next++] = i;
+}
+
+static Node *turned(Channels *s, Node *n, int d, const int *order) {
   for (int i = 0; i < s->turned.n; i++)
     if (s->turned.at[i].of == n && s->turned.at[i].dimension == d) return s->turned.at[i].node;
-  Var *v[MAX_RANK];
-  Form *at[MAX_RANK];
-  int next = 0;
-  for (int i = 0; i < n->rank; i++) {
-    Var *own = var_fresh(s->g->ir, n->shape[i]);
-    at[i] = form_var(s->g->ir, own);
-    v[i == d ? n->rank - 1 : next++] = own;
-  }
-  Node *copy = graph_comp(s->g, n->rank, v, RED_none, 0, NULL, node_body_at(s->g, n, at), n->span);
+  Node *copy = transposed(s->g, n, order, true, n->span);
   vec_push(s->scratch, &s->turned, (Turned){n, d, copy});
   return copy;
 }
@@ -98,11 +97,10 @@ typedef struct Moves {
 static Expr *read_turned(void *cx, Expr *read) {
   const Moves *m = cx;
   for (int i = 0; i < 2; i++) {
-    int d = m->f[i]->read == read ? m->f[i]->to : -1, next = 0;
+    int d = m->f[i]->read == read ? m->f[i]->to : -1, order[MAX_RANK];
     if (d < 0) continue;
-    Form *at[MAX_RANK];
-    for (int k = 0; k < read->node->rank; k++) at[k == d ? read->node->rank - 1 : next++] = read->at[k];
-    return expr_read(m->s->g->ir, turned(m->s, read->node, d), at);
+    order_with_last(read->node, d, order);
+    return read_transposed(m->s->g->ir, read, turned(m->s, read->node, d, order), order);
   }
   return NULL;
 }

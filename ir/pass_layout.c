@@ -14,6 +14,7 @@
 #include "ir/classify.h"
 #include "ir/cost.h"
 #include "ir/pass.h"
+#include "ir/transpose.h"
 
 #include <string.h>
 
@@ -136,16 +137,6 @@ static Copy *find_copy(Layout *s, const Node *t, const int *order) {
   return &s->copies.at[s->copies.n - 1];
 }
 
-static void make_copy(Layout *s, Copy *c, Node *t, Span at) {
-  Var *v[MAX_RANK];
-  Form *from[MAX_RANK];
-  for (int d = 0; d < t->rank; d++) {
-    v[d] = var_fresh(s->g->ir, t->shape[c->order[d]]);
-    from[c->order[d]] = form_var(s->g->ir, v[d]);
-  }
-  c->node = graph_comp(s->g, t->rank, v, RED_none, 0, NULL, expr_read(s->g->ir, t, from), at);
-}
-
 typedef struct Moved {
   Ir *ir;
   const Node *from;
@@ -155,10 +146,7 @@ typedef struct Moved {
 
 static Expr *read_copy(void *cx, Expr *read) {
   const Moved *m = cx;
-  Form *at[MAX_RANK];
-  if (read->node != m->from) return NULL;
-  for (int d = 0; d < read->node->rank; d++) at[d] = read->at[m->order[d]];
-  return expr_read(m->ir, m->to, at);
+  return read->node == m->from ? read_transposed(m->ir, read, m->to, m->order) : NULL;
 }
 
 /* ---- readers ---- */
@@ -217,7 +205,7 @@ static Expr *with_copy(Layout *s, const Lines *l, const Contraction *c, Expr *op
   Copy *copy = find_copy(s, read->node, order);
   if (!s->placing) count_reader(s, copy, l->n, c);
   if (!s->placing || copy->readers < SHARED) return body;
-  if (!copy->node) make_copy(s, copy, read->node, l->n->span);
+  if (!copy->node) copy->node = transposed(s->g, read->node, order, false, l->n->span);
   Moved m = {s->g->ir, read->node, order, copy->node};
   return expr_map(&(ExprMap){.ir = s->g->ir, .read = read_copy, .cx = &m}, body);
 }
