@@ -570,23 +570,24 @@ static void entries(Choice *c, const char *path) {
 
 /* Products of bf16 factors, which are read from copies however small they are. */
 static void narrow(Choice *c) {
-  for (int entry = 0, n = 1; entry < n; entry++)
-    for (int on_90a = 0; on_90a < 2; on_90a++) {
-      Arena *a = arena_new();
-      Program *p = program_of(a, NNC_NARROW), *other = program_of(a, NNC_NARROW);
-      Graph *g = p->entries.at[entry].graph;
+  for (int on_90a = 0; on_90a < 2; on_90a++) {
+    Arena *a = arena_new();
+    Program *p = program_of(a, NNC_NARROW), *other = program_of(a, NNC_NARROW);
+    for (int i = 0; i < p->entries.n; i++) {
+      if (!take(c)) continue;
+      Graph *g = p->entries.at[i].graph;
       DiagSink diags = {.arena = a};
       KernelRun how = how_to(c);
-      n = p->entries.n;
-      how.reference = other->entries.at[entry].graph;
+      how.reference = other->entries.at[i].graph;
       g->products = how.reference->products = DT_bf16;
       if (!pipeline_run(how.reference, &diags, &(PipelineOptions){.level = 0})) ice("%s: no derivative", NNC_NARROW);
       how.small = true;
       how.on_90a = on_90a;
       how.allowed = 2e-2; /* of factors that depend on roundings a few are rounded to the next number */
-      if (take(c)) note(c, p->entries.at[entry].name, kernel_run(g, &how));
-      arena_free(a);
+      note(c, p->entries.at[i].name, kernel_run(g, &how));
     }
+    arena_free(a);
+  }
 }
 
 static void cases(Choice *c) {
