@@ -133,7 +133,7 @@ static void build_variables(Tables *t) {
     const ProgramTensor *from = &p->tensors.at[i];
     if (t->variable[i] < 0) continue;
     NnrtVariable *to = &rows[n];
-    *to = (NnrtVariable){.name = from->name, .role = from->role, .dtype = from->dtype};
+    *to = (NnrtVariable){.name = from->name, .role = from->role, .dtype = from->dtype, .bound = from->bound};
     SET_INTS(t, to, shape, from->rank, from->shape);
     t->variable[i] = n++;
   }

@@ -41,8 +41,7 @@ Str frame_path(Elaborator *x, Str name) {
 void say_calls_around(Elaborator *x, Diag *d, Span at) {
   for (int i = x->calls.n - 1; i >= 0; i--) {
     const CallPlace *c = &x->calls.at[i];
-    bool holds = c->call.source == at.source && c->call.begin <= at.begin && at.end <= c->call.end;
-    if (c->call.source && !holds)
+    if (c->call.source && !span_holds(c->call, at))
       diag_place(d, c->call, "in this use of `%s`", c->function ? function_title(x, c->function) : c->name);
   }
 }
@@ -179,7 +178,7 @@ Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *arg
     Value *v = given[p] ? given[p]->value : elaborate_expr(x, e, param->value);
     if (!v) return NULL;
     const char *what = arena_printf(x->arena, "`%s`", param->name);
-    v = type_match(x, &e, param, v, 0, given[p] ? given[p]->span : param->span, what);
+    v = type_match(x, &e, param, v, 0, given[p] ? given[p]->span : param->value->span, what);
     if (!v) return NULL;
     if (v->kind == VALUE_INT && param->type && !strcmp(param->type->name, "real")) {
       int64_t c;
@@ -188,6 +187,8 @@ Env *bind_parameters(Elaborator *x, Env *outer, Ast *params, int n, CallArg *arg
       else r->unknown = true;
       v = r;
     }
+    if (v->kind == VALUE_INT && given[p] && is_users(x, given[p]->span)) /* a layer's width is what it is given */
+      v = value_at(x, v, given[p]->span);
     e = env_bind(x, e, param->name, v, param->name_span);
   }
   return e;

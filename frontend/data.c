@@ -165,11 +165,12 @@ Value *data_part(Elaborator *x, Str name, Span at) {
   return f->open ? own_length(x, c, shape, rank, at) : data_raw_part(x, c, rank, shape, at);
 }
 
-static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) {
+/* False after a message. */
+static bool field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) {
   Var *b = var_fresh(x->ir, x->batch);
   stack_push(x, b, NULL);
   Value *v = a->value ? elaborate_expr_as(x, e, a->value, t) : data_part(x, f->name, a->name_span);
-  if (!v) return;
+  if (!v) return false;
   Value *loose = value_runtime(x, v);
   if (loose->kind == VALUE_TENSOR && t->bound) { /* the loader proves it */
     v = NEW(x->arena, Value);
@@ -178,16 +179,20 @@ static void field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) 
   }
   if (!type_check_result(x, e, a->type, &v, a->value ? a->value->span : a->name_span,
                          arena_printf(x->arena, "`%s`", f->name)))
-    return;
+    return false;
   x->stack.n = 0;
   f->length = v->length != NULL;
   if (f->open && !f->length) {
+    const char *open = dim_text(x->arena, f->open);
     Diag *d = diag_add(x->diags, DIAG_FIELD, a->span, "what this computes has no length of its own");
-    diag_help(d, "`%s` is what the source has as it is; compute with it where it is used", f->name);
-    return;
+    diag_label(d, "nothing defines `%s`: it is open, each example's own", open);
+    diag_help(d, "define `%s`, or leave `%s` what the source has as it is and compute with it where it is used", open,
+              f->name);
+    return false;
   }
   v = value_abstract(x, v, 1, &b);
   if (v) graph_output(x->graph, str_internz(x->strings, "value"), value_whole(x, v));
+  return v != NULL;
 }
 
 /* Begins the field's own graph: what it reads becomes inputs of it. */
@@ -199,10 +204,9 @@ static void field_begin(Elaborator *x, DataSet *d, Field *f, GraphState **saved)
   x->set = d;
 }
 
-static void field_end(Elaborator *x, DataSet *d, Field *f, GraphState *saved) {
+static void field_end(Elaborator *x, GraphState *saved) {
   x->field = NULL;
   graph_end(x, saved);
-  vec_push(x->arena, &d->fields, *f);
 }
 
 /* The field of a field's lengths. */
@@ -220,7 +224,8 @@ static void length_field(Elaborator *x, DataSet *d, const Field *of) {
   x->stack.n = 0;
   if (v && (v = value_abstract(x, v, 1, &b)))
     graph_output(x->graph, str_internz(x->strings, "value"), value_whole(x, v));
-  field_end(x, d, &f, saved);
+  field_end(x, saved);
+  vec_push(x->arena, &d->fields, f);
 }
 
 /* The names that types and formulas of a data set's fields may use. */
@@ -265,7 +270,7 @@ static bool is_length(Elaborator *x, const DataSet *d, const Type *t, int i, Spa
   return (plain && typed && !d->window && !has_images(d)) || refuse_open(x, at);
 }
 
-/* False after a message: it has no type. */
+/* False after a message: it has no value. */
 static bool data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   if (a->kind != AST_DEFINE || !a->type || (a->flags & AST_DRAW)) {
     if (a->kind == AST_ERROR) return true;
@@ -297,9 +302,11 @@ static bool data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
     }
   GraphState *saved;
   field_begin(x, d, &f, &saved);
-  field_value(x, e, &f, a, &t);
+  bool ok = field_value(x, e, &f, a, &t);
+  field_end(x, saved);
+  if (!ok) return false;
   f.length = f.length ? d->fields.n + 1 : 0;
-  field_end(x, d, &f, saved);
+  vec_push(x->arena, &d->fields, f);
   if (f.length) length_field(x, d, &f);
   return true;
 }

@@ -218,7 +218,7 @@ static Value *definition(Elaborator *x, Decl *d, Span at) {
   if (d->graph == x->graph && d->assigned == x->assigned) return d->value;
   if (d->busy) {
     Diag *g = diag_add(x->diags, DIAG_RECURSION, at, "`%s` is defined by itself", d->name);
-    if (at.begin < d->ast->span.begin || at.end > d->ast->span.end) diag_place(g, d->ast->name_span, "defined here");
+    if (!span_holds(d->ast->span, at)) diag_place(g, d->ast->name_span, "defined here");
     return NULL;
   }
   Outside outside = step_outside(x, d->module, false);
@@ -404,6 +404,7 @@ static Value *first_value(Elaborator *x, Init *i, const Type *t) {
 
 Value *value_filling(Elaborator *x, Value *v, const Type *t, Str name, Span at) {
   if (v->kind != VALUE_TENSOR) v = value_coerce(x, v, t->dtype, at);
+  if (v && !bound_holds(x, v, t->bound, at, arena_printf(x->arena, "the first value of `%s`", name))) return NULL;
   if (v && v->kind == VALUE_TENSOR && !v->rank && t->rank) {
     Var *vars[8];
     for (int d = 0; d < t->rank; d++) vars[d] = var_fresh(x->ir, t->shape[d]);
@@ -430,6 +431,7 @@ static Graph *first_values(Elaborator *x, Str name, int train) {
     const ProgramTensor *p = &x->program->tensors.at[i->tensor];
     Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
     for (int d = 0; d < p->rank; d++) t.shape[d] = dim_const(x->ir, p->shape[d]);
+    if (p->bound) t.bound = dim_const(x->ir, p->bound);
     x->module = i->module;
     Value *v = first_value(x, i, &t);
     if (!v) continue;

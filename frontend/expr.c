@@ -534,7 +534,7 @@ static Value *tuple(Elaborator *x, Env *e, AstList *items, Span at) {
   v->n = items->n;
   v->items = NEW_ARRAY(x->arena, Value *, items->n);
   for (int i = 0; i < items->n; i++)
-    if (!(v->items[i] = elaborate_expr(x, e, items->at[i]))) return NULL;
+    if (!(v->items[i] = value_at(x, elaborate_expr(x, e, items->at[i]), items->at[i]->span))) return NULL;
   return v;
 }
 
@@ -576,9 +576,7 @@ Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     if (resized) break;
     Value *piped = elaborate_expr(x, e, a->left);
     if (!piped) break;
-    Value *l = NEW(x->arena, Value);
-    *l = *piped;
-    l->span = a->left->span;
+    Value *l = value_at(x, piped, a->left->span);
     if (a->right->kind == AST_CALL) {
       v = elaborate_call(x, e, a->right, l);
     } else {
@@ -602,6 +600,7 @@ Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   default: ice("`%s` is no expression", ast_word((AstKind)a->kind));
   }
   x->depth--;
+  if (!v && !x->generic && !x->diags->errors) ice("`%s` has no value, and no message", written(x, a->span));
   return v;
 }
 

@@ -20,12 +20,14 @@ typedef struct RangeSearch {
   const Value *read; /* of which it is this dimension */
   int dimension;
   bool conflict;
-  bool quiet;     /* no message, and nothing is walked twice that draws: calls are passed over */
-  bool shifted;   /* it is also read in sums and products of indices, `x[i + 1]` */
-  bool structure; /* it indexes the parameters of a model, which is an error */
-  bool blocked;   /* a read would tell, but for other indices in it that have no range yet */
-  bool failed;    /* what is read has no value, which was said */
-  int guarded;    /* inside `(x[i] else e)`: such a read gives a range only where no other does */
+  bool quiet;      /* no message, and nothing is walked twice that draws: calls are passed over */
+  bool shifted;    /* it is also read in sums and products of indices, `x[i + 1]` */
+  bool structure;  /* it indexes the parameters of a model, which is an error */
+  bool blocked;    /* a read would tell, but for other indices in it that have no range yet */
+  bool failed;     /* what is read has no value, which was said */
+  const Ast *many; /* a read with more indices than `many_of` has dimensions */
+  const Value *many_of;
+  int guarded; /* inside `(x[i] else e)`: such a read gives a range only where no other does */
   Dim *fallback;
 } RangeSearch;
 
@@ -128,6 +130,7 @@ static void search(RangeSearch *s, Ast *a) {
     Value *v = here ? quiet_base(s, a->base) : NULL;
     s->structure = s->structure || (v && value_is_structure(v) && !v->lead);
     if (v && v->lead && v->n) v = v->items[0];
+    if (v && v->kind == VALUE_TENSOR && v->rank < a->items.n) s->many = a, s->many_of = v;
     for (int i = 0; v && v->kind == VALUE_TENSOR && i < a->items.n && i < v->rank; i++) {
       Ast *k = a->items.at[i];
       if (k->kind == AST_NAME && k->name == s->name) found(s, v, i, k->span);
@@ -162,7 +165,16 @@ static Dim *look_for_range(RangeSearch *s, int nothers, const Str *others, Ast *
   return s->conflict ? NULL : s->range;
 }
 
+static Diag *say_rank(Elaborator *x, const Ast *a, const Value *base) {
+  return diag_add(x->diags, DIAG_WRONG_RANK, a->span, "%d ind%s for %s", a->items.n, a->items.n == 1 ? "ex" : "ices",
+                  value_type_text(x, base));
+}
+
 static void say_no_range(const RangeSearch *s, Span at) {
+  if (s->many) {
+    if (rank_known(s->x, s->many_of, 0, s->many->items.n, s->many->span)) say_rank(s->x, s->many, s->many_of);
+    return;
+  }
   Diag *d = diag_add(s->x->diags, DIAG_NO_RANGE, at, "nothing says how far index `%s` runs", s->name);
   if (s->structure)
     diag_help(d, "a model's parameters, taken together, have no index: `sum(v)`, `max(v)` take all of them");
@@ -353,9 +365,42 @@ static bool slice(Elaborator *x, Env *e, Ast *a, Dim *extent, Var **kept, Form *
   return true;
 }
 
+/* low:high:step of several instances; of any number of them, in generic code, any number. */
+static Value *array_slice(Elaborator *x, Env *e, Ast *a, const Value *base) {
+  Value *part = value_at(x, base, a->span);
+  Var *kept;
+  Form *f;
+  int64_t n;
+  if (base->unknown) return part;
+  if (!slice(x, e, a->items.at[0], dim_const(x->ir, base->n), &kept, &f) || !dim_is_const(kept->extent, &n))
+    return NULL;
+  part->n = (int)n;
+  part->items = NEW_ARRAY(x->arena, Value *, part->n + 1);
+  for (int i = 0; i < part->n; i++) part->items[i] = base->items[f->c0 + i * form_coefficient(f, kept)];
+  return part;
+}
+
+/* Names for n parts: `a, b, c`. */
+static const char *letters(Elaborator *x, int n) {
+  const char *list = "a";
+  for (int i = 1; i < n && i < 26; i++) list = arena_printf(x->arena, "%s, %c", list, 'a' + i);
+  return list;
+}
+
+/* One of the parts of a result, or one or some of several instances. */
 static Value *array_item(Elaborator *x, Env *e, Ast *a, Value *base) {
-  Value *v = a->items.n == 1 ? elaborate_expr(x, e, a->items.at[0]) : NULL;
   Value *s = base->kind == VALUE_STRUCTURE ? base : NULL; /* of an array */
+  bool slices = a->items.at[0]->kind == AST_SLICE;
+  if (a->items.n == 1 && slices && base->kind == VALUE_ARRAY) return array_slice(x, e, a, base);
+  if (a->items.n != 1 || slices) {
+    Diag *d = say_rank(x, a, base);
+    if (base->kind == VALUE_TUPLE)
+      diag_help(d, "take it apart, `%s = %s`, and read the part that is meant", letters(x, base->n),
+                written(x, a->base->span));
+    else diag_help(d, "a number picks one of them; `for part in %s { … }` goes over all", written(x, a->base->span));
+    return NULL;
+  }
+  Value *v = elaborate_expr(x, e, a->items.at[0]);
   if (s) base = s->of;
   int64_t c;
   if (!v) return NULL;
@@ -399,8 +444,7 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
   if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE || several) return array_item(x, e, a, base);
   if (!rank_known(x, base, 0, a->items.n, a->span)) return NULL;
   if (base->kind != VALUE_TENSOR || base->rank < a->items.n) {
-    Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, a->span, "%d ind%s for %s", a->items.n,
-                       a->items.n == 1 ? "ex" : "ices", value_type_text(x, base));
+    Diag *d = say_rank(x, a, base);
     if (value_is_structure(base)) {
       diag_help(d,
                 "taken together they are summed and compared, and have no order; a parameter is picked by its name");

@@ -26,6 +26,7 @@ int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span
                dim_text(x->arena, t->shape[i]), name);
       return -1;
     }
+  if (t->bound) dim_is_const(t->bound, &p.bound);
   vec_push(x->arena, &x->program->tensors, p);
   TensorName *named = NEW(x->arena, TensorName);
   *named = (TensorName){name, x->program->tensors.n - 1};
@@ -57,7 +58,11 @@ Node *tensor_source(const Elaborator *x, int tensor) {
 Value *tensor_current(Elaborator *x, int tensor, Span at) {
   if (x->repeat && x->program->tensors.at[tensor].role == ROLE_state) repeat_carry_state(x, tensor, at);
   Current *c = current_of(x, tensor);
-  return c->value ? c->value : value_node(x, c->source, at);
+  Value *v = c->value ? c->value : value_node(x, c->source, at);
+  if (v->bound || !x->program->tensors.at[tensor].bound) return v;
+  v = value_at(x, v, v->span); /* what it is given is below the bound, and what it is loaded as */
+  v->bound = dim_const(x->ir, x->program->tensors.at[tensor].bound);
+  return v;
 }
 
 /* The node that is all of v; NULL: there is none yet. */
@@ -116,6 +121,7 @@ static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
     Node *n = graph_param(x->graph, full, t.dtype, t.rank, shape, a->span);
     m.kind = is_state ? MEMBER_STATE : MEMBER_VALUE;
     m.value = value_node(x, n, a->span);
+    m.value->bound = t.bound;
     add_member(x, i, m, m.value, a->name_span);
     if (a->flags & AST_DRAW) elaborate_draw(x, i->env, a->value, &t, full, a->span);
     else elaborate_expr(x, i->env, a->value);

@@ -71,7 +71,10 @@ static Value *first_value(Elaborator *x, Loop *l, Ast *s, Type *t) {
     *t = (Type){.dtype = own, .bound = NULL, .rank = v->rank, .shape = v->shape};
   }
   bool number = v->kind == VALUE_TENSOR && !v->rank;
-  if (number) return value_coerce(x, v, t->dtype, s->value->span);
+  if (number) {
+    v = value_coerce(x, v, t->dtype, s->value->span);
+    return v && bound_holds(x, v, t->bound, s->value->span, "the state's first value") ? v : NULL;
+  }
   Ast *type = s->type;
   if (typed && !type_check_result(x, e, type, &v, s->value->span, arena_printf(x->arena, "`%s`", s->name)))
     return NULL;
@@ -161,6 +164,7 @@ bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is) {
              value_type_text(x, state->now), value_type_text(x, v));
     return false;
   }
+  if (!bound_holds(x, v, state->now->bound, s->value->span, "the state's next value")) return false;
   state->next = v;
   state->next_span = s->span;
   return true;

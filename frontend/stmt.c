@@ -61,6 +61,7 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
     }
     v = elaborate_draw(x, *e, s->value, &t, frame_path(x, s->name), s->span);
     if (v) v = test_drawn(x, v, s->name);
+    if (v && !bound_holds(x, v, t.bound, s->value->span, arena_printf(x->arena, "`%s`", s->name))) v = NULL;
   } else {
     v = elaborate_expr_as(x, *e, s->value, expected);
     v = dimension_value(x, s->name, v, s->value->span);
@@ -188,6 +189,13 @@ bool give_next(Elaborator *x, InstanceMember *state, Value *v, Span at) {
   return true;
 }
 
+/* What a state's values are declared to be below; NULL: nothing. */
+static Dim *state_bound(const Elaborator *x, const InstanceMember *state) {
+  if (x->generic || state->tensor < 0) return state->value->bound;
+  int64_t bound = x->program->tensors.at[state->tensor].bound;
+  return bound ? dim_const(x->ir, bound) : NULL;
+}
+
 static bool next(Elaborator *x, Env **e, Ast *s) {
   bool is;
   bool ok = scan_next(x, *e, s, &is);
@@ -219,23 +227,20 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
              value_type_text(x, now), value_type_text(x, v));
     return false;
   }
+  if (!bound_holds(x, v, state_bound(x, state), s->value->span, "the state's next value")) return false;
   return give_next(x, state, v, s->span);
 }
 
 static bool give_back(Elaborator *x, Env *e, Ast *s, Value **result) {
   if (s->items.n == 1) {
-    Value *v = elaborate_expr_as(x, e, s->items.at[0], x->result);
-    if (!v) return false;
-    *result = NEW(x->arena, Value);
-    **result = *v;
-    (*result)->span = s->items.at[0]->span; /* what is wrong with it is wrong here, not where it was defined */
-    return true;
+    *result = value_at(x, elaborate_expr_as(x, e, s->items.at[0], x->result), s->items.at[0]->span);
+    return *result != NULL;
   }
   Value *v = value_new(x, VALUE_TUPLE, s->span);
   v->n = s->items.n;
   v->items = NEW_ARRAY(x->arena, Value *, v->n);
   for (int i = 0; i < v->n; i++)
-    if (!(v->items[i] = elaborate_expr(x, e, s->items.at[i]))) return false;
+    if (!(v->items[i] = value_at(x, elaborate_expr(x, e, s->items.at[i]), s->items.at[i]->span))) return false;
   *result = v;
   return true;
 }

@@ -25,8 +25,12 @@ Dim *not_known_to_divide(Elaborator *x, Dim *n, Dim *by, Span at) {
   return NULL;
 }
 
-/* A quotient of integers that is a real (see int_binary), where an integer is wanted. */
-static void not_divisible(Elaborator *x, const Value *v, Span at) { say_not_divisible(x, v->dim, v->bound, at); }
+/* A quotient of integers that is a real (see int_binary), where an integer is wanted, at `at`. */
+static void not_divisible(Elaborator *x, const Value *v, Span at) {
+  bool elsewhere = is_users(x, v->span) && !span_holds(at, v->span);
+  Diag *d = say_not_divisible(x, v->dim, v->bound, elsewhere ? v->span : at);
+  if (elsewhere) diag_place(d, at, "an integer is wanted here");
+}
 
 Value *dimension_value(Elaborator *x, Str name, Value *v, Span at) {
   if (!v || !is_dimension_name(name) || v->kind != VALUE_REAL || !v->dim) return v;
@@ -435,31 +439,40 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
   return true;
 }
 
+/* The message that v is not known to be below `bound`; NULL: it is. */
+static Diag *bound_missed(Elaborator *x, const Value *v, Dim *bound, Span at, const char *what) {
+  if (v->bound && dim_at_least(x->ir, dim_sub(x->ir, bound, v->bound), 0)) return NULL;
+  if (v->bound && x->generic && !dim_is_const(dim_sub(x->ir, bound, v->bound), NULL)) return NULL;
+  if (value_is_form(v) && form_proves_inside(x->ir, value_form(x, v), bound)) return NULL; /* `n + 1` of an index n */
+  Diag *d;
+  if (v->bound)
+    d = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is %s<%s>, and %s<%s> is wanted", what, dtype_name(v->dtype),
+                 dim_text(x->arena, v->bound), dtype_name(v->dtype), dim_text(x->arena, bound));
+  else
+    d = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is a plain integer, and i32<%s> is wanted", what,
+                 dim_text(x->arena, bound));
+  if (v->bound) diag_label(d, "0 to %s", dim_text(x->arena, dim_sub(x->ir, v->bound, dim_const(x->ir, 1))));
+  else {
+    diag_help(d, "`%%` or clamp gives it a bound");
+    suggest_rest(x, d, at, dim_text(x->arena, bound));
+  }
+  return d;
+}
+
+bool bound_holds(Elaborator *x, const Value *v, Dim *bound, Span at, const char *what) {
+  return !bound || !bound_missed(x, v, bound, at, what);
+}
+
 static bool match_bound(Elaborator *x, Env **e, Ast *type, Value *v, Span at, const char *what) {
   if (!type->bound) return true;
   if (is_free_name(x, *e, type->bound) && v->bound) {
     *e = env_bind(x, *e, type->bound->name, value_int(x, v->bound, at), type->bound->span);
     return true;
   }
-  Dim *d = dim_of(x, *e, type->bound);
-  if (!d) return false;
-  if (v->bound && dim_at_least(x->ir, dim_sub(x->ir, d, v->bound), 0)) return true;
-  if (v->bound && x->generic && !dim_is_const(dim_sub(x->ir, d, v->bound), NULL)) return true;
-  if (value_is_form(v) && form_proves_inside(x->ir, value_form(x, v), d)) return true; /* `n + 1` of an index n */
-  Diag *g;
-  if (v->bound)
-    g = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is %s<%s>, and %s<%s> is wanted", what, dtype_name(v->dtype),
-                 dim_text(x->arena, v->bound), dtype_name(v->dtype), dim_text(x->arena, d));
-  else
-    g = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is a plain integer, and i32<%s> is wanted", what,
-                 dim_text(x->arena, d));
-  if (v->bound) diag_label(g, "0 to %s", dim_text(x->arena, dim_sub(x->ir, v->bound, dim_const(x->ir, 1))));
-  place_of_dim(x, g, *e, type->bound, d);
-  if (!v->bound) {
-    diag_help(g, "`%%` or clamp gives it a bound");
-    suggest_rest(x, g, at, dim_text(x->arena, d));
-  }
-  return false;
+  Dim *bound = dim_of(x, *e, type->bound);
+  Diag *missed = bound ? bound_missed(x, v, bound, at, what) : NULL;
+  if (missed) place_of_dim(x, missed, *e, type->bound, bound);
+  return bound && !missed;
 }
 
 Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span at, const char *what) {
@@ -480,7 +493,7 @@ Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span a
       Value *item = v->items[i];
       const char *which = part ? arena_printf(x->arena, "`%s` of %s", part, what)
                                : arena_printf(x->arena, "part %d of %s", i + 1, what);
-      Span place = item && item->span.source ? item->span : at;
+      Span place = item && span_holds(at, item->span) ? item->span : at; /* where it is written, if it is here */
       t->items[i] = item ? type_match(x, e, type->items.at[i]->type, item, lift, place, which) : NULL;
       if (!t->items[i]) return NULL;
     }

@@ -64,6 +64,14 @@ bool values_alike(const Value *a, const Value *b) {
   return same;
 }
 
+Value *value_at(Elaborator *x, const Value *v, Span at) {
+  if (!v) return NULL;
+  Value *here = NEW(x->arena, Value);
+  *here = *v;
+  here->span = at;
+  return here;
+}
+
 Value *value_settled(Elaborator *x, Value *v, Span at) {
   if (v && v->again) return value_again(x, v->again);
   if (v && v->kind == VALUE_STRUCTURE && v->states) return structure_state_now(x, v, at);

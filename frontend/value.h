@@ -315,6 +315,8 @@ Value *value_index(Elaborator *x, Form *f, Dim *bound, Span at); /* an index's v
 Value *value_node(Elaborator *x, Node *n, Span at);              /* the whole tensor (rank 0: its read) */
 bool value_is_number(const Value *v);                            /* INT, REAL or a tensor */
 bool values_alike(const Value *a, const Value *b);               /* tensors of one type and shape */
+/* v as what is written there, where a mistake in it is then said; NULL for NULL. */
+Value *value_at(Elaborator *x, const Value *v, Span at);
 /* What a name's value is at this moment: of a parameter or a state what it has become. */
 Value *value_settled(Elaborator *x, Value *v, Span at);
 bool value_is_form(const Value *v);              /* INT, or a scalar that is an index expression */
@@ -391,6 +393,8 @@ Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span a
  */
 void type_bind_names(Elaborator *x, Env **e, Ast *type, const Value *v, int lift, Span at);
 bool type_check_result(Elaborator *x, Env *e, Ast *type, Value **v, Span at, const char *what);
+/* Whether v is known to be below `bound`, NULL being none; false after a message. */
+bool bound_holds(Elaborator *x, const Value *v, Dim *bound, Span at, const char *what);
 /* v for the definition `E = v`: a dimension's name means that a division leaves no rest. NULL after a message. */
 Value *dimension_value(Elaborator *x, Str name, Value *v, Span at);
 /* A number, or in generic code a symbol, the same for the same; NULL: it is not known to be an integer. */

@@ -30,7 +30,8 @@ typedef struct ProgramTensor {
   DType dtype;
   int rank;
   int64_t *shape;
-  bool nodecay; /* param: left out of weight decay */
+  int64_t bound; /* state of integers: below it, and not negative; 0: any */
+  bool nodecay;  /* param: left out of weight decay */
   Span span;
 } ProgramTensor;
 

@@ -64,6 +64,10 @@ Span sources_user_place(const Sources *s, Span at) {
 
 bool span_same(Span a, Span b) { return a.source == b.source && a.begin == b.begin && a.end == b.end; }
 
+bool span_holds(Span outer, Span inner) {
+  return outer.source == inner.source && outer.begin <= inner.begin && inner.end <= outer.end;
+}
+
 Span span_join(Span a, Span b) {
   if (!a.source) return b;
   if (!b.source || b.source != a.source) return a;

@@ -47,6 +47,7 @@ uint32_t sources_use(Sources *s, Span at);
 Span sources_user_place(const Sources *s, Span at);
 
 bool span_same(Span a, Span b); /* the same place, for whatever use */
+bool span_holds(Span outer, Span inner);
 Span span_join(Span a, Span b); /* from the beginning of a to the end of b; the other, where one is no place */
 
 #endif

@@ -25,8 +25,8 @@ typedef enum NnrtLoad {
  * fits. NNRT_EDATA names the file and the tensor. */
 int nnrt_checkpoint_load(NnrtModel *m, const NnrtSafetensors *s, NnrtLoad what, NnrtError *e);
 
-/* Whether an open file's tensor is one for the variable: its shape, and its type, `exact` or any float for a float.
- */
+/* Whether an open file's tensor is one for the variable: its shape, its type, `exact` or any float for a float, and
+ * its bound. */
 int nnrt_checkpoint_fits(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTensor *t, bool exact,
                          NnrtError *e);
 /* Some variables, each under its name; which[n]: their places among the program's. Of a file, nothing is copied

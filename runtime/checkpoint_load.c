@@ -55,7 +55,10 @@ int nnrt_checkpoint_fits(const NnrtSafetensors *s, const NnrtVariable *v, const 
   if (from != to && (exact || from->class != 'f' || to->class != 'f'))
     return nnrt_fail(e, NNRT_EDATA, "%s: tensor \"%s\" is %s, but the program needs %s", s->path, t->name, from->name,
                      to->name);
-  return NNRT_OK;
+  int64_t value, i = nnrt_outside(t->dtype, t->data, t->bytes / from->bytes, v->bound, &value);
+  if (i < 0) return NNRT_OK;
+  return nnrt_fail(e, NNRT_EDATA, "%s: element %lld of tensor \"%s\" is %lld, which is not in 0..%lld", s->path,
+                   (long long)i, t->name, (long long)value, (long long)v->bound - 1);
 }
 
 int nnrt_checkpoint_take(const NnrtSafetensors *s, const NnrtVariable *v, const NnrtTensor *t, void *to,

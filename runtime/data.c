@@ -143,14 +143,8 @@ static int out_of_bound(const Reading *r, int64_t example, int64_t i, int64_t va
 }
 
 static int check_bound(const Reading *r, const void *values, int64_t first, int64_t n, int64_t width, NnrtError *e) {
-  NnrtDtype t = (NnrtDtype)r->field->dtype;
-  const char *at = values;
-  for (int64_t i = 0; i < n * width; i++, at += nnrt_dtype(t)->bytes) {
-    int64_t v;
-    nnrt_convert(t, at, false, NNRT_I64, &v, 1);
-    if (v < 0 || v >= r->field->bound) return out_of_bound(r, first + i / width, i % width, v, e);
-  }
-  return NNRT_OK;
+  int64_t value, i = nnrt_outside((NnrtDtype)r->field->dtype, values, n * width, r->field->bound, &value);
+  return i < 0 ? NNRT_OK : out_of_bound(r, first + i / width, i % width, value, e);
 }
 
 /* Examples first .. first+n-1 of the field, computed and checked, to `to`. */

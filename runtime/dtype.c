@@ -184,3 +184,12 @@ int64_t nnrt_convert(NnrtDtype from_type, const void *from, bool swap, NnrtDtype
   }
   return n;
 }
+
+int64_t nnrt_outside(NnrtDtype t, const void *values, int64_t n, int64_t bound, int64_t *value) {
+  const char *at = values;
+  for (int64_t i = 0; bound && i < n; i++, at += infos[t].bytes) {
+    nnrt_convert(t, at, false, NNRT_I64, value, 1);
+    if (*value < 0 || *value >= bound) return i;
+  }
+  return -1;
+}

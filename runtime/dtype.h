@@ -41,6 +41,10 @@ char *nnrt_shape_text(const int64_t *shape, int rank, char *text, size_t room);
  * anything but 0 and 1 for a bool. Returns n, or the index of the first element that was refused. Aliasing: none. */
 int64_t nnrt_convert(NnrtDtype from_type, const void *from, bool swap, NnrtDtype to_type, void *to, int64_t n);
 
+/* The place of the first of n integers that is not in 0..bound-1, and its value; -1: all are. A bound of 0 is none.
+ */
+int64_t nnrt_outside(NnrtDtype t, const void *values, int64_t n, int64_t bound, int64_t *value);
+
 /* One element as a double, for messages. */
 double nnrt_element(NnrtDtype t, const void *at, bool swap);
 

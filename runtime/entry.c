@@ -22,12 +22,8 @@ static int refuse_bound(NnrtEntryCall *x, const NnrtEntryValue *v, int64_t i, in
 }
 
 static int check_bound(NnrtEntryCall *x, const NnrtEntryValue *v, const char *file) {
-  for (int64_t i = 0; v->table->bound && i < v->n * v->width; i++) {
-    int64_t value;
-    nnrt_convert(v->dtype, v->data + i * nnrt_dtype(v->dtype)->bytes, false, NNRT_I64, &value, 1);
-    if (value < 0 || value >= v->table->bound) return refuse_bound(x, v, i, value, file);
-  }
-  return NNRT_OK;
+  int64_t value, i = nnrt_outside(v->dtype, v->data, v->n * v->width, v->table->bound, &value);
+  return i < 0 ? NNRT_OK : refuse_bound(x, v, i, value, file);
 }
 
 static int take_open(NnrtEntryCall *x, int d, int64_t extent, const char *file) {

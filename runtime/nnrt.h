@@ -127,7 +127,8 @@ typedef enum NnrtRole {
   F(STRING, name, ) /* as in checkpoints */                                                                          \
   F(INT, role, )    /* NnrtRole */                                                                                   \
   F(INT, dtype, )                                                                                                    \
-  F(INTS, shape, )
+  F(INTS, shape, )                                                                                                   \
+  F(INT, bound, ) /* integers: 0 <= value < bound; 0: any */
 
 #define NNRT_START_FIELDS(F) /* an instance whose first values come from a file */                                   \
   F(STRING, instance, )                                                                                              \

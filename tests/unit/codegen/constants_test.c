@@ -30,7 +30,8 @@ static const NnrtBuffer buffers[] = {{NNRT_INPUT, 0, 4, linear, 1, zero}, {NNRT_
 static const NnrtPoly poly[] = {{4, linear}};
 static const NnrtPort ports[] = {{.name = "x", .dtype = NNRT_F32, .n_shape = 1, .shape = poly, .buffer = 0}};
 static const NnrtBlob blobs[] = {{sizeof weights, weights}};
-static const NnrtVariable variables[] = {{"net.w", NNRT_ROLE_PARAM, NNRT_F32, 2, shape}};
+static const NnrtVariable variables[] = {
+    {.name = "net.w", .role = NNRT_ROLE_PARAM, .dtype = NNRT_F32, .n_shape = 2, .shape = shape}};
 static const NnrtTrain train[] = {{.name = NULL, .validate = 0.125, .shuffle = 1, .step = -1}};
 
 static NnrtProgram sample(NnrtLaunch launches[1], NnrtGraph graphs[1], NnrtVerbRow verbs[1]) {
