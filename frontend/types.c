@@ -475,6 +475,23 @@ static bool match_bound(Elaborator *x, Env **e, Ast *type, Value *v, Span at, co
   return bound && !missed;
 }
 
+static bool has_element_type(const Elaborator *x, const Value *v, const Ast *type) {
+  bool ok;
+  return v && v->kind == VALUE_TENSOR && type->kind == AST_TYPE && v->dtype == dtype_of_name(x, type->name, &ok) && ok;
+}
+
+/* d is about the elements of part i of v: the part that belongs there may stand elsewhere. */
+static void suggest_order(Elaborator *x, Diag *d, const Ast *types, const Value *v, int i) {
+  for (int k = 0; d->code == DIAG_WRONG_TYPE && k < v->n; k++) {
+    const Ast *own = types->items.at[i]->type, *other = types->items.at[k]->type;
+    if (!has_element_type(x, v->items[k], own) || !has_element_type(x, v->items[i], other)) continue;
+    d->fix.source = 0;
+    d->help = NULL;
+    diag_help(d, "are the parts in their order?");
+    return;
+  }
+}
+
 Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span at, const char *what) {
   Ast *type = param->kind == AST_PARAMETER ? param->type : param;
   if (!type) return v;
@@ -494,7 +511,9 @@ Value *type_match(Elaborator *x, Env **e, Ast *param, Value *v, int lift, Span a
       const char *which = part ? arena_printf(x->arena, "`%s` of %s", part, what)
                                : arena_printf(x->arena, "part %d of %s", i + 1, what);
       Span place = item && span_holds(at, item->span) ? item->span : at; /* where it is written, if it is here */
+      int before = x->diags->all.n;
       t->items[i] = item ? type_match(x, e, type->items.at[i]->type, item, lift, place, which) : NULL;
+      if (!t->items[i] && x->diags->all.n > before) suggest_order(x, x->diags->all.at[before], type, v, i);
       if (!t->items[i]) return NULL;
     }
     return t;
