@@ -440,9 +440,9 @@ static Value *reversed_array(Elaborator *x, const Value *v, Span at) {
 }
 
 /* In generic code, or of another instance: what is wrong with it was said. */
-static bool is_broken(const Elaborator *x, const Ast *function) {
+bool is_broken(const Elaborator *x, const Ast *a) {
   for (int i = 0; i < x->broken.n; i++)
-    if (x->broken.at[i] == function) return true;
+    if (x->broken.at[i] == a) return true;
   return false;
 }
 
@@ -786,21 +786,19 @@ static bool are_indices(const CallArg *args, int n) {
   return all;
 }
 
-/* Of a model under a second name: `m = M`. */
-static bool is_other_name(const Ast *name, const Value *v) {
+bool is_other_name(const Ast *name, const Value *v) {
   return v->kind == VALUE_MODEL && name->kind == AST_NAME && name->name != v->model->name;
 }
 
-/* `m(x)` where m is the model itself. */
-static Value *say_no_instance(Elaborator *x, Env *e, const Ast *name, const Value *v) {
+Value *say_no_instance(Elaborator *x, Env *e, const Ast *name, const Value *v) {
   Str model = v->model->name;
-  Diag *d = diag_add(x->diags, DIAG_INSTANCE_HERE, name->span, "`%s` is the model `%s`, not an instance of it",
-                     name->name, model);
   const Env *b = env_find(e, name->name);
   const Decl *decl = b ? NULL : decl_find(x, x->module, name->name);
   Span made = b ? b->span : decl ? decl->ast->span : (Span){0};
-  if (made.source) diag_place(d, made, "defined here");
-  diag_help(d, "make one: `%s = %s(...)`", name->name, model);
+  Diag *d =
+      say_of_definition(x, DIAG_INSTANCE_HERE, name->span, made,
+                        arena_printf(x->arena, "`%s` is the model `%s`, not an instance of it", name->name, model));
+  if (d) diag_help(d, "make one: `%s = %s(...)`", name->name, model);
   return NULL;
 }
 

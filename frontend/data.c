@@ -378,6 +378,7 @@ void elaborate_data(Elaborator *x, Decl *decl) {
   DataSet d = {.name = decl_full_name(x, decl), .span = a->name_span};
   Value *v = decl_value(x, decl, a->name_span);
   v->data->index = x->program->data.n;
+  vec_push(x->kept, &x->data, v->data);
   bool readable = source_args(x, &d, a->from);
   for (int i = 0; i < a->body->items.n; i++) {
     Ast *field = a->body->items.at[i];
@@ -429,7 +430,7 @@ static Value *drawn_field(Elaborator *x, const DataDecl *decl, int field, Span a
   return NULL;
 }
 
-static bool field_failed(const DataDecl *d, Str name) {
+bool field_failed(const DataDecl *d, Str name) {
   for (int i = 0; i < d->failed.n; i++)
     if (d->failed.at[i] == name) return true;
   return false;

@@ -111,6 +111,12 @@ void program_mix(Elaborator *x, const void *bytes, size_t n) {
   for (size_t i = 0; i < n; i++) x->program->hash = (x->program->hash ^ p[i]) * 1099511628211u;
 }
 
+static bool said_inside(const Elaborator *x, Span at) {
+  for (int i = 0; i < x->diags->all.n; i++)
+    if (span_holds(at, x->diags->all.at[i]->at)) return true;
+  return false;
+}
+
 static void declare_item(Elaborator *x, Module *m, Ast *a) {
   switch ((AstKind)a->kind) {
   case AST_IMPORT: import_file(x, m, a); break;
@@ -130,6 +136,7 @@ static void declare_item(Elaborator *x, Module *m, Ast *a) {
   case AST_HYPER: decl_add(x, m, DECL_HYPER, a); break;
   case AST_TEST: decl_add(x, m, DECL_TEST, a); break;
   default: {
+    if (said_inside(x, a->span)) break; /* of `train` in a loop */
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` does not belong at the top of a file",
                        ast_word((AstKind)a->kind));
     if (a->kind == AST_MINIMIZE || a->kind == AST_REPORT) diag_help(d, "it stands in a `train` block");
@@ -392,6 +399,28 @@ static void check_module(Elaborator *x, Module *m) {
 
 /* ---- the whole ---- */
 
+/* The first place in the user's files; of no source where there is none. */
+static Span users_place(const Elaborator *x, const Diag *d) {
+  for (int i = 0; i < d->labels.n; i++)
+    if (is_users(x, d->labels.at[i].span)) return d->labels.at[i].span;
+  return (Span){0};
+}
+
+/* What one use of the library breaks in several of its lines is one mistake: of messages of one code, about one place
+ * of the user's, the first stays. */
+static void merge_uses(Elaborator *x) {
+  for (int i = 1; i < x->diags->all.n; i++) {
+    const Diag *d = x->diags->all.at[i];
+    Span use = is_users(x, d->at) ? (Span){0} : users_place(x, d);
+    for (int k = 0; use.source && k < i; k++) {
+      const Diag *first = x->diags->all.at[k];
+      if (first->code != d->code || is_users(x, first->at) || !span_same(users_place(x, first), use)) continue;
+      diag_drop(x->diags, i--);
+      break;
+    }
+  }
+}
+
 static Value *first_value(Elaborator *x, Init *i, const Type *t) {
   Ast *a = i->ast;
   if (!a) return value_scalar(x, expr_real(x->ir, t->dtype, 0), x->program->tensors.at[i->tensor].span);
@@ -585,6 +614,7 @@ Program *elaborate_program(Arena *a, StrTable *strings, Sources *sources, DiagSi
   each_decl(x, m, DECL_ENTRY, elaborate_entry);
   each_decl(x, m, DECL_TEST, elaborate_test);
   elaborate_init(x);
+  merge_uses(x);
   program_graphs(p, order_loops, NULL);
   return p;
 }

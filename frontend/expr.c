@@ -522,6 +522,7 @@ static Value *member(Elaborator *x, Env *e, Ast *a) {
   if (b->kind == VALUE_FILE) return file_member(x, b->file, a->name, a->name_span);
   if (b->kind == VALUE_STRUCTURE) return structure_member(x, b, a->name, a->name_span);
   if (b->kind == VALUE_DATASET) return data_field(x, b->data, a->name, a->name_span);
+  if (is_other_name(a->base, b)) return say_no_instance(x, e, a->base, b);
   for (int i = 0; b->kind == VALUE_TUPLE && b->names && i < b->n; i++)
     if (b->names[i] == a->name) return b->items[i];
   Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, a->name_span, "%s has no part `%s`", value_type_text(x, b), a->name);

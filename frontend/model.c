@@ -99,10 +99,31 @@ static void add_member(Elaborator *x, Instance *i, InstanceMember m, Value *v, S
       Diag *d = diag_add(x->diags, DIAG_TWICE, at, "`%s` is a member of `%s` already", m.name, i->model->name);
       const Ast *first = i->members.at[k].ast;
       if (first) diag_place(d, first->name_span, "the first is here");
+      i->members.at[k].kind = MEMBER_VALUE; /* which of them is meant nobody knows */
+      i->members.at[k].value = NULL;
       return;
     }
   vec_push(x->arena, &i->members, m);
   i->env = env_bind(x, i->env, m.name, v, at);
+}
+
+/* A member with a mistake: what reads it is silent. */
+static void fail_member(Elaborator *x, Instance *i, const Ast *a) {
+  add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_VALUE, .ast = (Ast *)a}, NULL, a->name_span);
+}
+
+/* The same for all that a block would define. */
+static void fail_members(Elaborator *x, Instance *i, const Ast *block) {
+  for (int k = 0; k < ast_child_count(block); k++) {
+    const Ast *a = ast_child(block, k);
+    bool defines = a && a->name &&
+                   (a->kind == AST_DEFINE || a->kind == AST_DEFINE_AT || a->kind == AST_PARAM ||
+                    a->kind == AST_STATE || a->kind == AST_FN);
+    bool known = false;
+    for (int m = 0; defines && m < i->members.n; m++) known = known || i->members.at[m].name == a->name;
+    if (defines && !known) fail_member(x, i, a);
+    else if (a && !defines) fail_members(x, i, a);
+  }
 }
 
 static Str member_path(Elaborator *x, Instance *i, Str name) {
@@ -112,19 +133,25 @@ static Str member_path(Elaborator *x, Instance *i, Str name) {
 
 static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
   Type t = {.dtype = float_default(x)};
-  if (a->type && !type_resolve(x, i->env, a->type, &t)) return;
+  if (is_broken(x, a) || (a->type && !type_resolve(x, i->env, a->type, &t))) {
+    fail_member(x, i, a);
+    return;
+  }
   Str path = member_path(x, i, a->name);
   Str full = is_state ? str_internf(x->strings, "state/%s", path) : path;
   InstanceMember m = {.name = a->name, .kind = is_state ? MEMBER_STATE : MEMBER_PARAM, .ast = a};
   if (x->generic) {
-    Dim **shape = t.shape;
-    Node *n = graph_param(x->graph, full, t.dtype, t.rank, shape, a->span);
+    Value *first = a->flags & AST_DRAW ? elaborate_draw(x, i->env, a->value, &t, full, a->span)
+                                       : elaborate_expr(x, i->env, a->value);
+    if (!first && !a->type) {
+      vec_push(x->kept, &x->broken, a);
+      fail_member(x, i, a);
+      return;
+    }
     m.kind = is_state ? MEMBER_STATE : MEMBER_VALUE;
-    m.value = value_node(x, n, a->span);
+    m.value = value_node(x, graph_param(x->graph, full, t.dtype, t.rank, t.shape, a->span), a->span);
     m.value->bound = t.bound;
     add_member(x, i, m, m.value, a->name_span);
-    if (a->flags & AST_DRAW) elaborate_draw(x, i->env, a->value, &t, full, a->span);
-    else elaborate_expr(x, i->env, a->value);
     return;
   }
   bool frozen = i->frozen || (a->flags & AST_FROZEN);
@@ -134,7 +161,10 @@ static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
     return;
   }
   m.tensor = tensor_declare(x, full, is_state ? ROLE_state : frozen ? ROLE_frozen : ROLE_param, &t, a->name_span);
-  if (m.tensor < 0) return;
+  if (m.tensor < 0) {
+    fail_member(x, i, a);
+    return;
+  }
   x->program->tensors.at[m.tensor].nodecay = (a->flags & AST_NODECAY) != 0;
   vec_push(x->arena, &x->inits,
            (Init){.tensor = m.tensor, .env = i->env, .ast = a, .path = full, .module = x->module});
@@ -278,15 +308,16 @@ void mark_as_said(Elaborator *x, const Ast *a, Value *v) {
   diag_help(d, "leave it out: only parameters are trained");
 }
 
-Ast *members_taken(Elaborator *x, Env *e, Ast *a) {
+bool members_taken(Elaborator *x, Env *e, Ast *a, Ast **taken) {
   Value *c = elaborate_expr(x, e, a->cond);
-  if (!c) return NULL;
+  if (!c) return false;
   if (c->kind != VALUE_FLAG) {
     diag_add(x->diags, DIAG_RUN_TIME_IF, a->cond->span, "members are chosen at compile time, and this is %s",
              value_type_text(x, c));
-    return NULL;
+    return false;
   }
-  return c->truth || c->unknown ? a->then : a->otherwise;
+  *taken = c->truth || c->unknown ? a->then : a->otherwise;
+  return true;
 }
 
 static void member_definition(Elaborator *x, Instance *i, Ast *a) {
@@ -310,7 +341,8 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
   case AST_DEFINE:
   case AST_DEFINE_AT: member_definition(x, i, a); break;
   case AST_IF: {
-    Ast *taken = members_taken(x, i->env, a);
+    Ast *taken = NULL;
+    if (!members_taken(x, i->env, a, &taken)) fail_members(x, i, a);
     if (taken && taken->kind == AST_IF) walk_member(x, i, taken);
     else if (taken) walk_members(x, i, taken);
     break;
@@ -409,15 +441,19 @@ Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
 }
 
 Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at) {
-  for (int k = 0; k < i->members.n; k++)
-    if (i->members.at[k].kind == MEMBER_FUNCTION && !strcmp(i->members.at[k].name, "forward")) {
+  for (int k = 0; k < i->members.n; k++) {
+    if (strcmp(i->members.at[k].name, "forward") != 0) continue;
+    if (i->members.at[k].kind == MEMBER_VALUE && !i->members.at[k].value) return NULL; /* said where it is defined */
+    if (i->members.at[k].kind == MEMBER_FUNCTION) {
       Frame *frame = frame_enter(x, i->path && i->path[0] ? i->path : i->model->name);
       Value *v = call_function(x, i->members.at[k].value->function, n, args, at);
       x->frame = frame;
       return v;
     }
-  Diag *d = diag_add(x->diags, DIAG_NOT_CALLABLE, at, "`%s` has no function `forward` to call", i->model->name);
-  diag_help(d, "calling an instance calls its `fn forward`");
+  }
+  const char *message = arena_printf(x->arena, "`%s` has no function `forward` to call", i->model->name);
+  Diag *d = say_of_definition(x, DIAG_NOT_CALLABLE, at, i->model->ast->name_span, message);
+  if (d) diag_help(d, "calling an instance calls its `fn forward`");
   return NULL;
 }
 

@@ -53,9 +53,8 @@ static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p,
     Ast *a = block ? body->items.at[i] : body;
     if (a->kind == AST_FN || a->kind == AST_ERROR || is_sparse_setting(a)) continue;
     if (a->kind == AST_IF) {
-      int errors = x->diags->errors;
-      Ast *taken = members_taken(x, o->env, a);
-      if (x->diags->errors > errors || (taken && !optimizer_states(x, o, p, nth, taken))) return false;
+      Ast *taken;
+      if (!members_taken(x, o->env, a, &taken) || (taken && !optimizer_states(x, o, p, nth, taken))) return false;
     } else if (a->kind != AST_STATE) {
       Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of an optimizer",
                          a->kind == AST_DEFINE ? a->name : ast_word((AstKind)a->kind));

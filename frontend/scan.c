@@ -361,12 +361,14 @@ bool elaborate_scan(Elaborator *x, Env **e, Ast *s) {
     diag_help(d, scans ? "keep a state and return it after the loop" : "a `while` ends it; return after the loop");
   }
   bool here = scans || repeat_stands_here(x, s);
-  if (!steps || back || !here) steps = dim_const(x->ir, 1); /* the rest is checked all the same */
+  bool counts = steps && !back && here;
+  if (!counts) steps = dim_const(x->ir, 1); /* the rest is checked all the same */
   Loop l = {.up = x->loop, .outer = *e, .index = s->name, .steps = steps, .span = s->name_span, .repeat = NULL};
   if (!scans) l.repeat = repeat_new(x, &l);
   l.t = var_fresh(x->ir, steps);
   find_vars(x, &l);
   Env *inner = *e;
-  bool ok = walk_body(x, &l, &inner, s) && !back && here;
+  bool ok = walk_body(x, &l, &inner, s) && counts;
+  if (!ok) *e = bind_failed(x, *e, s->body);
   return bind_results(x, e, &l, inner, ok);
 }

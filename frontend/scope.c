@@ -93,13 +93,19 @@ static bool name_exists(Elaborator *x, Env *e, Str name) {
 
 enum { MORE_PLACES = 5 }; /* of one name that is not defined */
 
+/* One more place of a message; NULL. */
+static Diag *say_again(Diag *d, Span at) {
+  if (span_same(d->at, at)) return NULL;
+  if (d->labels.n <= MORE_PLACES) diag_place(d, at, "and here");
+  d->fix.source = 0; /* one place is not all of it */
+  return NULL;
+}
+
 bool said_unknown(Elaborator *x, Str name, Span at) {
   for (int i = 0; i < x->unknown.n; i++) {
     const Unknown *u = &x->unknown.at[i];
     if (u->name != name || u->source != at.source) continue;
-    if (span_same(u->said->at, at)) return true;
-    if (u->said->labels.n <= MORE_PLACES) diag_place(u->said, at, "and here");
-    u->said->fix.source = 0; /* one place is not all of it */
+    say_again(u->said, at);
     return true;
   }
   return false;
@@ -109,6 +115,23 @@ Diag *say_unknown(Elaborator *x, DiagCode code, Str name, Span at, const char *m
   if (said_unknown(x, name, at)) return NULL;
   Diag *d = diag_add(x->diags, code, at, "%s", message);
   vec_push(x->kept, &x->unknown, (Unknown){name, at.source, d});
+  return d;
+}
+
+Diag *say_of_definition(Elaborator *x, DiagCode code, Span at, Span defined, const char *message) {
+  if (!is_users(x, defined)) return diag_add(x->diags, code, at, "%s", message);
+  Diag *before = same_cause(x, code, defined, message);
+  return before ? say_again(before, at)
+                : diag_place(diag_add(x->diags, code, at, "%s", message), defined, "defined here");
+}
+
+Diag *say_of_value(Elaborator *x, DiagCode code, Span at, const Value *v, const char *message) {
+  bool elsewhere = v->span.source && is_users(x, v->span) && !span_holds(at, v->span);
+  for (int i = 0; elsewhere && i < x->wrong.n; i++)
+    if (x->wrong.at[i].said->sink == x->diags && span_same(x->wrong.at[i].defined, v->span))
+      return say_again(x->wrong.at[i].said, at);
+  Diag *d = diag_add(x->diags, code, at, "%s", message);
+  if (elsewhere) vec_push(x->kept, &x->wrong, (WrongValue){v->span, d});
   return d;
 }
 

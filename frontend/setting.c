@@ -116,6 +116,12 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
       if (setting_value(x, t, which, a)) given[which] = a;
       continue;
     }
+    if (!strcmp(a->name, "step") || !strcmp(a->name, "epoch")) { /* they count, and are read by schedules */
+      Diag *d =
+          diag_add(x->diags, DIAG_SETTING, a->name_span, "`%s` is the number of the %s at hand", a->name, a->name);
+      diag_fix(diag_help(d, "the setting is called `%ss`", a->name), a->name_span, "%ss", a->name);
+      continue;
+    }
     bool read = false;
     for (int k = i + 1; k < body->items.n; k++) read = read || mentions(body->items.at[k], a->name);
     if (read) break;

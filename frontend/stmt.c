@@ -206,7 +206,9 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
     return false;
   }
   Value *v = elaborate_expr(x, *e, s->value);
+  int errors = x->diags->errors;
   Value *structure = structure_target(x, *e, s->target);
+  if (x->diags->errors > errors) return false;
   InstanceMember *state = structure ? NULL : next_target(x, *e, s->target);
   if (!v || (!state && !structure)) return false;
   if (x->stack.n - x->repeats > x->examples) {
@@ -283,13 +285,11 @@ static Env *keep_names(Elaborator *x, Env *outer, Env *inner, const Ast *other) 
   return e;
 }
 
-/* What a block that is not walked would define is no mistake of its own. */
-static Env *bind_failed(Elaborator *x, Env *e, const Ast *block) {
-  for (int i = 0; i < block->items.n; i++) {
-    const Ast *s = block->items.at[i];
-    if (s->name && (s->kind == AST_DEFINE || s->kind == AST_DEFINE_AT))
-      e = env_bind(x, e, s->name, NULL, s->name_span);
-  }
+Env *bind_failed(Elaborator *x, Env *e, const Ast *block) {
+  bool defines = block->kind == AST_DEFINE || block->kind == AST_DEFINE_AT || block->kind == AST_STATE;
+  if (defines && block->name) return env_bind(x, e, block->name, NULL, block->name_span);
+  for (int i = 0; block->kind != AST_FN && i < ast_child_count(block); i++)
+    if (ast_child(block, i)) e = bind_failed(x, e, ast_child(block, i));
   return e;
 }
 
@@ -342,13 +342,13 @@ static bool both_ways(Elaborator *x, Env **e, Ast *s, Value **result) {
 
 static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
   Value *c = elaborate_expr(x, *e, s->cond);
-  if (!c) return false;
-  if (c->kind != VALUE_FLAG) {
+  if (c && c->kind != VALUE_FLAG) {
     Diag *d = diag_add(x->diags, DIAG_RUN_TIME_IF, s->cond->span,
                        "a statement `if` is decided at compile time, and this is %s", value_type_text(x, c));
     diag_help(d, "a choice at run time is an expression: `if c then a else b`");
-    for (const Ast *b = s; b; b = b->kind == AST_IF ? b->otherwise : NULL)
-      *e = bind_failed(x, *e, b->kind == AST_IF ? b->then : b);
+  }
+  if (!c || c->kind != VALUE_FLAG) {
+    *e = bind_failed(x, *e, s);
     return false;
   }
   if (c->unknown) return both_ways(x, e, s, result);
@@ -378,7 +378,10 @@ static Env *forget_changed(Elaborator *x, Env *before, Env *after) {
 static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
   Value *r = elaborate_expr(x, *e, s->range);
   int64_t n = 0;
-  if (!r) return false;
+  if (!r) {
+    *e = bind_failed(x, *e, s->body);
+    return false;
+  }
   const Value *parts = r->kind == VALUE_STRUCTURE ? r->of : r;
   bool unknown = parts->unknown;
   Env *before = *e;
@@ -411,6 +414,7 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
     *e = leave_block(x, *e, leave_block(x, inner, body));
   }
   if (unknown) *e = forget_changed(x, before, *e);
+  if (!ok) *e = bind_failed(x, *e, s->body);
   return ok;
 }
 
@@ -449,8 +453,9 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`%s` does not belong in a function",
                        ast_word((AstKind)s->kind));
     if (s->kind == AST_MINIMIZE || s->kind == AST_REPORT) diag_help(d, "it stands in a `train` block");
-    if (s->kind == AST_PARAM || s->kind == AST_STATE) {
-      diag_help(d, "it stands in a model");
+    bool a_state = s->kind == AST_STATE;
+    if (s->kind == AST_PARAM || a_state) {
+      diag_help(d, a_state ? "it stands in a model, or in a loop, `scan` or `repeat`" : "it stands in a model");
       *e = env_bind(x, *e, s->name, NULL, s->name_span);
     }
     return false;

@@ -109,9 +109,13 @@ void train_statement(Elaborator *x, TrainWalk *w, Ast *a) {
     break;
   default: {
     if (a->kind == AST_DEFINE && !a->type && setting_find(a->name) >= 0) {
-      Diag *d = diag_add(x->diags, DIAG_SETTING, a->name_span,
+      if (w->late) {
+        diag_place(w->late, a->name_span, "and here");
+        return;
+      }
+      w->late = diag_add(x->diags, DIAG_SETTING, a->name_span,
                          "the setting `%s` comes after the first other statement", a->name);
-      diag_help(d, "settings open the block");
+      diag_help(w->late, "settings open the block");
       return;
     }
     Value *result = NULL;
@@ -257,6 +261,7 @@ static void check_stand_in(Elaborator *x, const Train *t, int index, const char 
       if (t->eval->nodes.at[i]->kind != NODE_input || name != str_internf(x->strings, "%s.%s", first->name, f->name))
         continue;
       for (int j = 0; j < other->fields.n; j++) has = has || same_field(f, &other->fields.at[j]);
+      has = has || field_failed(x->data.at[index], f->name);
       if (has) continue;
       Diag *d = diag_add(x->diags, DIAG_SETTING, t->span, "`%s = %s`: `%s` has no such `%s` as `%s`", setting,
                          other->name, other->name, f->name, first->name);

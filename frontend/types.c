@@ -110,8 +110,9 @@ Dim *dim_of(Elaborator *x, Env *e, Ast *a) {
     not_divisible(x, v, a->span);
     return NULL;
   }
-  diag_add(x->diags, DIAG_NOT_A_DIMENSION, a->span,
-           "a dimension must be an integer known at compile time, and this is %s", value_type_text(x, v));
+  const char *is = value_type_text(x, v);
+  say_of_value(x, DIAG_NOT_A_DIMENSION, a->span, v,
+               arena_printf(x->arena, "a dimension must be an integer known at compile time, and this is %s", is));
   return NULL;
 }
 
@@ -228,8 +229,7 @@ bool dimension_is_open(Elaborator *x, Env *e, const Ast *a) {
          !decl_find(x, x->module, a->name);
 }
 
-/* A message of the same words of which this place is a part: one mistake that is met again. NULL. */
-static Diag *same_cause(Elaborator *x, DiagCode code, Span place, const char *message) {
+Diag *same_cause(Elaborator *x, DiagCode code, Span place, const char *message) {
   for (int i = 0; place.source && i < x->diags->all.n; i++) {
     Diag *d = x->diags->all.at[i];
     if (d->code != code || strcmp(d->message, message)) continue;
@@ -243,7 +243,8 @@ static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char 
   const char *message = arena_printf(x->arena, "%s is %s, not %s", what, value_type_text(x, v), wanted);
   Diag *before = same_cause(x, DIAG_WRONG_TYPE, param->span, message);
   if (before && is_users(x, at)) return diag_place(before, at, "and here"), NULL;
-  Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s", message);
+  Diag *d = say_of_value(x, DIAG_WRONG_TYPE, at, v, message);
+  if (!d) return NULL;
   bool runs =
       v->kind == VALUE_TENSOR && !v->rank && dtype_is_int(v->dtype) && param->type && is_users(x, param->span);
   if (param->span.source && (is_users(x, param->span) || !is_users(x, at)))
@@ -319,8 +320,11 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     t = weak ? float_default(x) : v->dtype;
     bool fits = !strcmp(type->name, "float") ? dtype_is_float(t) : t != DT_bool;
     if (v->kind != VALUE_TENSOR || !fits) {
-      Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and a %s is wanted", what, value_type_text(x, v),
-                         !strcmp(type->name, "float") ? "float" : "number");
+      const char *wanted = !strcmp(type->name, "float") ? "float" : "number";
+      Diag *d =
+          say_of_value(x, DIAG_WRONG_TYPE, at, v,
+                       arena_printf(x->arena, "%s is %s, and a %s is wanted", what, value_type_text(x, v), wanted));
+      if (!d) return NULL;
       bool pack;
       bool number = v->kind == VALUE_TENSOR && !dtype_is_float(t) && v->rank == type_rank(type, &pack);
       if (number && v->bound) diag_help(d, "it is a class's number; are the arguments in their order?");
@@ -332,8 +336,10 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     *e = env_bind(x, *e, type->name, d, at);
   }
   if (v->kind == VALUE_TENSOR && !v->weak && v->dtype != t) {
-    Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is %s, and %s is wanted", what, value_type_text(x, v),
-                       dtype_name(t));
+    Diag *d = say_of_value(
+        x, DIAG_WRONG_TYPE, at, v,
+        arena_printf(x->arena, "%s is %s, and %s is wanted", what, value_type_text(x, v), dtype_name(t)));
+    if (!d) return NULL;
     bool scores = type->bound && v->rank && dtype_is_float(v->dtype);
     bool pack;
     if (scores) diag_help(d, "`argmax` gives the place of the largest score");
@@ -477,7 +483,8 @@ static bool match_bound(Elaborator *x, Env **e, Ast *type, Value *v, Span at, co
 
 static bool has_element_type(const Elaborator *x, const Value *v, const Ast *type) {
   bool ok;
-  return v && v->kind == VALUE_TENSOR && type->kind == AST_TYPE && v->dtype == dtype_of_name(x, type->name, &ok) && ok;
+  return v && v->kind == VALUE_TENSOR && type->kind == AST_TYPE && v->dtype == dtype_of_name(x, type->name, &ok) &&
+         ok;
 }
 
 /* d is about the elements of part i of v: the part that belongs there may stand elsewhere. */

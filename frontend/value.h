@@ -242,6 +242,11 @@ typedef struct Power { /* of dimensions that are not both numbers: a symbol */
   Dim *base, *exponent, *power;
 } Power;
 
+typedef struct WrongValue { /* a value that is wrong where it is used, and the message that says so */
+  Span defined;
+  Diag *said;
+} WrongValue;
+
 typedef struct Unknown { /* a name that nothing defines, and the message that says so, once for a file */
   Str name;
   uint32_t source;
@@ -287,8 +292,10 @@ typedef struct Elaborator {
   Str naming;           /* the full name that an instance made here gets; NULL: none may be made */
   Str suffix;           /* and its suffix */
   bool suffixed;        /* there was one: two parameters may be called the same */
+  Vec(DataDecl *) data; /* as in Program.data */
   Vec(Unknown) unknown; /* names that nothing defines */
-  Vec(const Ast *) broken; /* functions with a mistake, of whatever instance */
+  Vec(WrongValue) wrong;   /* values that did not fit where they were used */
+  Vec(const Ast *) broken; /* functions and members with a mistake, of whatever instance */
   int depth;
   Str train;             /* the name of the `train` block that is walked, if it is not the first; NULL */
   int turns;             /* calls and turns of `for` so far, each of which is written out */
@@ -358,6 +365,10 @@ Value *name_find(Elaborator *x, Env *e, Str name, Span at); /* the same; NULL wi
  * to it. */
 bool said_unknown(Elaborator *x, Str name, Span at); /* whether it was */
 Diag *say_unknown(Elaborator *x, DiagCode code, Str name, Span at, const char *message);
+/* The same of what is defined at `defined` and wrong: one message for all places of one use. */
+Diag *say_of_definition(Elaborator *x, DiagCode code, Span at, Span defined, const char *message);
+/* The same of v, which has a kind or elements that do not fit at `at`: one message, if it is defined elsewhere. */
+Diag *say_of_value(Elaborator *x, DiagCode code, Span at, const Value *v, const char *message);
 Value *decl_value(Elaborator *x, Decl *d, Span at);
 Decl *decl_find(Elaborator *x, Module *m, Str name);
 Decl *module_find(const Module *m, Str name); /* in this file alone; NULL */
@@ -445,6 +456,11 @@ Node *node_over(Elaborator *x, Value *v, int n, Var **vars);
  * value. */
 Value *call_own(Elaborator *x, Function *f, Env *e, Span at, Value *(*body)(Elaborator *, Function *, Env *, Span));
 Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped);
+bool is_broken(const Elaborator *x, const Ast *a);   /* generic code found a mistake in it */
+bool is_other_name(const Ast *name, const Value *v); /* v is a model, and that a second name of it: `m = M` */
+Value *say_no_instance(Elaborator *x, Env *e, const Ast *name, const Value *v); /* NULL */
+/* A message of the same words of which this place is a part: one mistake that is met again. NULL. */
+Diag *same_cause(Elaborator *x, DiagCode code, Span place, const char *message);
 Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path, Span at);
 Value *reduce_whole(Elaborator *x, Reducer r, Value *v, Span at);
 Value *reduce_vars(Elaborator *x, Reducer r, int n, Var **vars, Expr *body, Span at);
@@ -526,6 +542,8 @@ bool same_state(const Elaborator *x, const InstanceMember *a, const InstanceMemb
 bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result);
 /* After an inner block: `outer` with what the block made of its names. */
 Env *leave_block(Elaborator *x, Env *outer, Env *inner);
+/* What a block that fails would define is no mistake of its own. */
+Env *bind_failed(Elaborator *x, Env *e, const Ast *block);
 bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
 /* Counts a call or a turn; false, the first time with a message, where they are too many, or nested too deep. */
 bool one_more(Elaborator *x, Span at, Str name);
@@ -569,7 +587,8 @@ Value *value_again(Elaborator *x, struct Again *a); /* in this graph, with param
 /* ---- models (model.c) ---- */
 Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path, Span at);
 Value *instance_member(Elaborator *x, Instance *i, Str name, Span at);
-Ast *members_taken(Elaborator *x, Env *e, Ast *a); /* of an `if` around members: a block, an `if`, or NULL */
+/* Of an `if` around members: a block, an `if`, or NULL; false after a message. */
+bool members_taken(Elaborator *x, Env *e, Ast *a, Ast **taken);
 Value *instance_call(Elaborator *x, Instance *i, int n, CallArg *args, Span at);
 /* All trained parameters below v (an instance, an array, or a parameter's own value), as indices into
  * Program.tensors. */
@@ -667,6 +686,7 @@ Env *data_names(Elaborator *x, const DataSet *d, Span at);
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);
 void check_augmented(Elaborator *x, const DataSet *d, const Ast *a); /* that the names are fields */
 Value *data_field(Elaborator *x, DataDecl *d, Str name, Span at);    /* `digits.x` at file level */
+bool field_failed(const DataDecl *d, Str name);
 Str data_with_field(Elaborator *x, Str name); /* of those whose examples are at hand; NULL: none */
 
 #endif

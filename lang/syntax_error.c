@@ -41,7 +41,23 @@ static const Token *around(const Case *c) {
   return o;
 }
 
+static int line_of(const Parser *p, Span at) {
+  int line, column;
+  source_position(p->lexer.source, at.begin, &line, &column);
+  return line;
+}
+
+/* Whether a token that did not fit was found on this line: then a bracket is most likely of that. */
+static bool erred_on_line(const Parser *p, Span at) {
+  for (int i = 0; i < p->sink->all.n; i++) {
+    const Diag *d = p->sink->all.at[i];
+    if (d->code == DIAG_UNEXPECTED && d->at.source == at.source && line_of(p, d->at) == line_of(p, at)) return true;
+  }
+  return false;
+}
+
 static void unclosed(Parser *p, const Token *o, Span here, const char *what) {
+  if (erred_on_line(p, o->span)) return;
   Diag *d = diag_add(p->sink, DIAG_UNCLOSED, o->span, "this `%s` is not closed", token_text(o->kind));
   diag_place(d, here, "%s", what);
 }
@@ -67,7 +83,8 @@ static bool closer_case(const Case *c) {
     unclosed(c->p, o, t.span, arena_printf(c->p->arena, "before this `%s`", token_text(t.kind)));
     return true;
   }
-  bool of_before = t.kind == T_RBRACE && c->p->erred; /* what was passed over had the opening one, or should have */
+  bool of_before = (t.kind == T_RBRACE && c->p->erred) ||
+                   erred_on_line(c->p, t.span); /* what was passed over had the opening one, or should have */
   if (!of_before) diag_add(c->p->sink, DIAG_UNOPENED, t.span, "this `%s` closes nothing", token_text(t.kind));
   if (t.kind == T_RBRACE && !o) c->p->recovery = RECOVER_NEXT;
   return true;
@@ -210,6 +227,16 @@ static const char *closest_word(const char *word) {
   return name_closest(word, words, n);
 }
 
+/* Whether t begins a line further in than the one before, where a statement ended too early: it is the rest of it. */
+static bool continues(const Parser *p, Token t) {
+  const Diag *d = p->sink->all.n ? p->sink->all.at[p->sink->all.n - 1] : NULL;
+  if (!d || d->code != DIAG_UNEXPECTED || d->at.source != t.span.source || d->at.begin > t.span.begin) return false;
+  const char *text = p->lexer.source->text, *line = text + d->at.begin;
+  if (*line != '\n' || 1 + strspn(line + 1, " \t") != t.span.begin - d->at.begin) return false;
+  while (line > text && line[-1] != '\n') line--;
+  return t.span.begin - d->at.begin - 1 > strspn(line, " \t");
+}
+
 /* A name where a statement begins, and then something that no definition goes on with. */
 static bool unknown_word_case(const Case *c) {
   Token last = c->p->last;
@@ -223,6 +250,7 @@ static bool unknown_word_case(const Case *c) {
     if (!strcmp(last.text, foreign_words[i].word)) help = foreign_words[i].help, text = foreign_words[i].text;
   const char *close = help || !last.starts || strlen(last.text) < 4 ? NULL : closest_word(last.text);
   if (!last.starts && !help) return false;
+  if (last.starts && continues(c->p, last)) return true;
   Diag *d = diag_add(c->p->sink, DIAG_UNKNOWN_WORD, last.span,
                      last.starts ? "no statement begins like this" : "`%s` is no word of the language", last.text);
   bool typed = c->t.kind == T_NAME && lexer_peek(&c->p->lexer)->kind == T_EQUALS; /* `f32 x = 3` */
