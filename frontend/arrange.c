@@ -331,6 +331,7 @@ Value *call_iota(Elaborator *x, Env *e, Ast *a, Value *piped) {
   if (!args) return NULL;
   if (n != 1 || args[0].value->kind != VALUE_INT)
     return fault(x, DIAG_ARGUMENTS, a->span, "`iota` takes a dimension", "`iota(N)` is 0, 1, ... N - 1");
+  if (!extent_holds(x, args[0].value->dim, 0, args[0].span)) return NULL;
   Var *i = var_fresh(x->ir, args[0].value->dim);
   Value *r = value_tensor(x, 1, &i, expr_index(x->ir, DT_i32, form_var(x->ir, i)), a->span);
   if (r) r->bound = args[0].value->dim;

@@ -719,6 +719,12 @@ static Value *call_row(Elaborator *x, ScalarOp op, int n, CallArg *args, Span at
 static Value *call_reduction(Elaborator *x, Str name, Value *v, Span at) {
   bool is, place = !strcmp(name, "argmax") || !strcmp(name, "argmin");
   if (place && !rank_known(x, v, 0, v->rank, at)) return NULL;
+  if (place && v->kind == VALUE_TENSOR && v->rank > 2) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, at, "`%s` takes a vector, or a matrix row by row, and this is %s",
+                       name, value_type_text(x, v));
+    diag_help(d, "indices say what is used up: `[i, j] => %s(k: x[i, j, k])`", name);
+    return NULL;
+  }
   if (!place || v->kind != VALUE_TENSOR || v->rank != 2) return reduce_call(x, name, v, at, &is);
   Var *row = var_fresh(x->ir, v->shape[0]);
   Form *f = form_var(x->ir, row);
@@ -881,6 +887,34 @@ static int parameter_rank(const Ast *params, Str name, int place) {
   return 0;
 }
 
+/* Whether an argument of a distribution has one part for each element of what is drawn; false after a message. */
+static bool is_for_each(Elaborator *x, const CallArg *arg, const Type *t) {
+  for (int k = 0; k < t->rank; k++) {
+    if (arg->value->shape[k] == t->shape[k]) continue;
+    Diag *d = diag_add(x->diags, DIAG_WRONG_SHAPE, arg->span, "this is %s, and %s elements are drawn",
+                       value_type_text(x, arg->value), shape_text(x, t->rank, t->shape));
+    diag_help(d, "an argument is the same for all elements, or has a part for each of them");
+    return false;
+  }
+  return true;
+}
+
+/* One element of a draw, in its declared type; NULL after a message. */
+static Value *drawn_element(Elaborator *x, Value *v, const Type *t, Str name, Span at) {
+  v = value_runtime(x, v);
+  const char *is = value_type_text(x, v);
+  if (v->kind != VALUE_TENSOR || v->rank) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_SHAPE, at, "`%s` gives %s for each element that is drawn", name, is);
+    diag_help(d, "an argument is the same for all elements, or has a part for each of them");
+    return NULL;
+  }
+  if (v->weak || v->dtype == t->dtype) return value_coerce(x, v, t->dtype, at);
+  Diag *d =
+      diag_add(x->diags, DIAG_WRONG_TYPE, at, "`%s` draws %s, and %s is declared", name, is, dtype_name(t->dtype));
+  diag_help(d, "declare what is drawn as %s, and convert it where it is used", is);
+  return NULL;
+}
+
 Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path, Span at) {
   if (x->entry && !x->sample) {
     Diag *d = diag_add(x->diags, DIAG_DRAW_IN_ENTRY, at, "the entry `%s` can reach a draw", x->entry->name);
@@ -920,16 +954,16 @@ Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path,
       NULL,
       value_scalar(x, x->generic ? expr_real(x->ir, drawn, 0.5) : uniform(x, drawn, path, t->rank, own, at), at), at,
       at};
+  bool ok = true;
   for (int i = 0; i < n; i++) {
     all[i + 1] = args[i];
     bool of_each = args[i].value->kind == VALUE_TENSOR && t->rank &&
                    args[i].value->rank == t->rank + parameter_rank(f->function->ast->params, args[i].name, i + 1);
-    if (of_each) all[i + 1].value = value_take(x, args[i].value, t->rank, forms);
+    if (of_each && !is_for_each(x, &args[i], t)) ok = false;
+    else if (of_each) all[i + 1].value = value_take(x, args[i].value, t->rank, forms);
   }
-  Value *v = call_function(x, f->function, n + 1, all, at);
+  Value *v = ok ? call_function(x, f->function, n + 1, all, at) : NULL;
   x->stack.n = mark;
-  if (!v) return NULL;
-  if (!value_is_number(v) && v->kind != VALUE_FLAG) return NULL;
-  v = value_coerce(x, value_runtime(x, v), t->dtype, at);
+  v = v ? drawn_element(x, v, t, f->function->name, dist->span) : NULL;
   return v ? value_abstract(x, v, t->rank, own) : NULL;
 }

@@ -104,6 +104,10 @@ static Dim *limit_among(Elaborator *x, Dim *a, Dim *b, bool larger) {
   return dim_at_least(x->ir, dim_sub(x->ir, b, a), 0) ? larger ? b : a : NULL;
 }
 
+Dim *limit_of_either(Elaborator *x, const Value *a, const Value *b) {
+  return limit_among(x, limit_of(x, a), limit_of(x, b), true);
+}
+
 /* Of min and max: clamp is made of them. */
 static Dim *extreme_limit(Elaborator *x, ScalarOp op, Value **v) {
   Dim *a = limit_of(x, v[0]), *b = limit_of(x, v[1]), *both = limit_among(x, a, b, op == OP_max);
@@ -421,8 +425,7 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     return NULL;
   }
   Value *v = elaborate_scalar_row(x, OP_select, 3, (Value *[]){c, l, r}, a->span);
-  if (v && v->kind == VALUE_TENSOR && dtype_is_int(v->dtype))
-    v->bound = limit_among(x, limit_of(x, l), limit_of(x, r), true);
+  if (v && v->kind == VALUE_TENSOR && dtype_is_int(v->dtype)) v->bound = limit_of_either(x, l, r);
   return v;
 }
 

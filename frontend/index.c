@@ -439,6 +439,25 @@ Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise) {
   return index_of(x, e, a, base, otherwise);
 }
 
+/* What stands outside of a tensor of t, over the indices that a read keeps: a number, or a tensor of that shape. NULL
+ * after a message. */
+static Expr *element_outside(Elaborator *x, Value *out, DType t, int n, Var *const *kept, Span at) {
+  Dim *shape[16];
+  Form *forms[16];
+  for (int i = 0; i < n; i++) {
+    shape[i] = kept[i]->extent;
+    forms[i] = form_var(x->ir, kept[i]);
+  }
+  if (!(out = value_coerce(x, out, t, at))) return NULL;
+  if (!out->rank) return out->expr;
+  bool same = out->rank == n;
+  for (int i = 0; same && i < n; i++) same = out->shape[i] == shape[i];
+  if (same) return value_element(x, out, forms);
+  diag_add(x->diags, DIAG_WRONG_SHAPE, at, "what stands outside is %s, and what is read %s%s",
+           value_type_text(x, out), dtype_name(t), n ? shape_text(x, n, shape) : "");
+  return NULL;
+}
+
 static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwise) {
   bool several = base->kind == VALUE_STRUCTURE && base->of->kind == VALUE_ARRAY;
   if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE || several) return array_item(x, e, a, base);
@@ -494,13 +513,16 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
   }
   if (g.fails) return NULL;
   Value *out = NULL;
+  Expr *outside = NULL;
+  Dim *bound = base->bound;
   if (otherwise && !(out = elaborate_expr(x, e, otherwise))) return NULL;
-  if (otherwise && !(out = value_coerce(x, out, base->dtype, otherwise->span))) return NULL;
+  if (g.inside) bound = limit_of_either(x, base, out);
+  if (out && !(outside = element_outside(x, out, base->dtype, nkept, kept, otherwise->span))) return NULL;
   if (!slices && !g.inside) return value_take(x, base, a->items.n, at);
   Expr *read = value_element(x, base, at);
-  if (g.inside) read = expr_select(x->ir, g.inside, read, out->expr);
+  if (g.inside) read = expr_select(x->ir, g.inside, read, outside);
   Value *v = value_tensor(x, nkept, kept, read, a->span);
-  if (v) v->bound = base->bound;
+  if (v) v->bound = bound;
   return v;
 }
 
@@ -570,6 +592,7 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
       }
     extents[i] = written ? dim_of(x, e, written) : expected && expected->rank >= n ? expected->shape[i] : NULL;
     if (written && !extents[i]) return NULL;
+    if (extents[i] && !extent_holds(x, extents[i], 0, written ? written->span : item->span)) return NULL;
     if (!written && extents[i] && !agrees_with_reads(x, e, item, extents[i], items, body)) return NULL;
     if (!extents[i]) open[i] = item->name;
   }
@@ -670,6 +693,24 @@ static Value *reduce_structure(Elaborator *x, const ReduceWord *w, int n, Var **
   return structure_with(x, v, items, at);
 }
 
+/* Of t numbers the mean, by their sum s over `size` elements or, where cond is given, those that it leaves. */
+static Value *mean_of(Elaborator *x, Value *s, DType t, Dim *size, int n, Var **vars, Expr *cond, Span at) {
+  int64_t c;
+  Value *k, *mean = NULL;
+  if (!cond && dim_is_const(size, &c)) { /* a product: the sum's scale is then a constant factor everywhere */
+    k = value_scalar(x, expr_real(x->ir, s->dtype, 1.0 / (double)c), at);
+    mean = elaborate_scalar_row(x, OP_mul, 2, (Value *[]){s, k}, at);
+  } else {
+    k = cond ? reduce(x, RED_sum, n, vars, 0, NULL, expr_cast(x->ir, s->dtype, cond), at)
+             : value_scalar(x, expr_cast(x->ir, s->dtype, expr_index(x->ir, DT_i64, form_dim(x->ir, size))), at);
+    mean = k ? elaborate_scalar_row(x, OP_div, 2, (Value *[]){s, k}, at) : NULL;
+  }
+  if (!mean || mean->dtype == t) return mean;
+  Value *type = value_new(x, VALUE_DTYPE, at);
+  type->dtype = t;
+  return call_value(x, type, 1, &(CallArg){NULL, mean, at, at}, at);
+}
+
 /* word(vars where cond: v), v over vars and perhaps dimensions of its own. */
 static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars, Value *v, Expr *cond, Span at) {
   if (v->kind == VALUE_STRUCTURE) return reduce_structure(x, w, n, vars, v, cond, at);
@@ -698,25 +739,17 @@ static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars
   Expr *body = value_element(x, v, forms);
   Reducer r = w->reducer == RED_none ? RED_sum : w->reducer;
   if (!strcmp(w->name, "count")) body = expr_cast(x->ir, DT_i32, body);
-  if ((r == RED_max || r == RED_min || r == RED_argmax || r == RED_argmin) && !cond &&
-      !dim_at_least(x->ir, size, 1) && dim_is_const(size, NULL)) {
+  if (mean && dtype_bytes(v->dtype) < 4)
+    body = expr_cast(x->ir, DT_f32, body); /* of which the sum may be too large */
+  bool picks = (r == RED_max || r == RED_min || r == RED_argmax || r == RED_argmin) && !cond;
+  if (picks && !dim_at_least(x->ir, size, 1) && dim_is_const(size, NULL)) {
     diag_add(x->diags, DIAG_EMPTY_REDUCTION, at, "%s of no element", w->name);
     return NULL;
   }
+  if (picks && !extent_holds(x, size, 1, at)) return NULL;
   if (cond) body = expr_select(x->ir, cond, body, identity_of(x, r, body->dtype));
   Value *s = reduce(x, r, n, vars, v->rank, own, body, at);
-  if (!mean || !s) return s;
-  Value *k;
-  if (cond) {
-    k = reduce(x, RED_sum, n, vars, 0, NULL, expr_cast(x->ir, v->dtype, cond), at);
-  } else {
-    int64_t c;
-    if (dim_is_const(size, &c)) /* a product: the sum's scale is then a constant factor everywhere */
-      return elaborate_scalar_row(
-          x, OP_mul, 2, (Value *[]){s, value_scalar(x, expr_real(x->ir, v->dtype, 1.0 / (double)c), at)}, at);
-    k = value_scalar(x, expr_cast(x->ir, v->dtype, expr_index(x->ir, DT_i64, form_dim(x->ir, size))), at);
-  }
-  return k ? elaborate_scalar_row(x, OP_div, 2, (Value *[]){s, k}, at) : NULL;
+  return mean && s ? mean_of(x, s, v->dtype, size, n, vars, cond, at) : s;
 }
 
 Value *reduce_whole(Elaborator *x, Reducer r, Value *v, Span at) {
@@ -898,6 +931,12 @@ Value *elaborate_apply(Elaborator *x, Env *e, Ast *a) {
   if (a->where) bodies[nbodies++] = a->where;
   for (int i = 0; i < n; i++) {
     Ast *b = a->binders->items.at[i];
+    for (int k = 0; k < i; k++)
+      if (names[k] == b->name) {
+        diag_add(x->diags, DIAG_INDEX_NAME, b->span, "`%s` is named twice", b->name);
+        x->stack.n = mark;
+        return NULL;
+      }
     outer[i] = env_find(e, b->name);
     if (word && outer[i] && outer[i]->is_index) {
       Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, b->span, "`%s` is an index already, and %s uses it up", b->name,
@@ -907,6 +946,7 @@ Value *elaborate_apply(Elaborator *x, Env *e, Ast *a) {
       return NULL;
     }
     Dim *extent = b->bound ? dim_of(x, e, b->bound) : NULL;
+    if (extent && !extent_holds(x, extent, 0, b->bound->span)) extent = NULL;
     if (!b->bound && outer[i] && outer[i]->is_index && value_is_form(outer[i]->value) && outer[i]->value->bound)
       extent = outer[i]->value->bound;
     else if (!b->bound) extent = find_range(x, inner, b->name, n - i, names + i, bodies, nbodies, b->span);

@@ -7,6 +7,13 @@ Value *call_order(Elaborator *x, Env *e, Ast *a) {
   CallArg *args = elaborate_args(x, e, a->args, NULL, &n);
   if (!args) return NULL;
   const Value *v = args[0].value;
+  if (v->kind == VALUE_STRUCTURE) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_RANK, a->span, "%s, taken together, are not put in order",
+                       value_type_text(x, v));
+    diag_help(d, "a parameter is picked by its name");
+    say_calls(x, d);
+    return NULL;
+  }
   if (n != 2 || v->kind != VALUE_TENSOR || !v->rank || args[1].value->kind != VALUE_FLAG)
     ice("order: the library gives it something else than a tensor and a flag");
   Var **all = NEW_ARRAY(x->arena, Var *, x->stack.n + v->rank), *own[MAX_RANK];

@@ -292,10 +292,9 @@ bool scan_redefines(Elaborator *x, Str name, Span at) {
 static Dim *steps_of(Elaborator *x, Env *e, Ast *range, bool scans) {
   Value *v = elaborate_expr(x, e, range);
   if (!v) return NULL;
-  int64_t n;
-  if (v->kind == VALUE_INT && (!dim_is_const(v->dim, &n) || n >= 0)) return v->dim;
+  if (v->kind == VALUE_INT) return extent_holds(x, v->dim, 0, range->span) ? v->dim : NULL;
   Diag *d = diag_add(x->diags, DIAG_LOOP_RANGE, range->span, "`%s` runs over a dimension, and this is %s",
-                     scans ? "scan" : "repeat", v->kind == VALUE_INT ? "negative" : value_type_text(x, v));
+                     scans ? "scan" : "repeat", value_type_text(x, v));
   if (scans) diag_help(d, "write `scan t in T`, T the extent of what is read at t");
   else diag_help(d, "write `repeat n in N while c`, N the most turns that there may be");
   return NULL;

@@ -326,7 +326,9 @@ bool values_alike(const Value *a, const Value *b);               /* tensors of o
 Value *value_at(Elaborator *x, const Value *v, Span at);
 /* What a name's value is at this moment: of a parameter or a state what it has become. */
 Value *value_settled(Elaborator *x, Value *v, Span at);
-bool value_is_form(const Value *v);              /* INT, or a scalar that is an index expression */
+bool value_is_form(const Value *v); /* INT, or a scalar that is an index expression */
+Dim *limit_of_either(Elaborator *x, const Value *a,
+                     const Value *b);            /* what both integers are below; NULL: not known */
 Form *value_form(Elaborator *x, const Value *v); /* of any integer scalar: data where it is no form */
 DType float_default(const Elaborator *x);        /* of a real that stands alone: f32, or f64 by --precision */
 
@@ -391,6 +393,9 @@ typedef struct Type { /* resolved */
   Dim **shape;
 } Type;
 #define MAX_ELEMENTS ((int64_t)1 << 48)
+/* Whether an extent is `least` or more: known, or of an entry's open dimensions required when it is called. False
+ * after a message. */
+bool extent_holds(Elaborator *x, Dim *d, int64_t least, Span at);
 bool size_fits(Elaborator *x, int rank, Dim *const *shape, Span at); /* false after a message: over MAX_ELEMENTS */
 bool dimension_is_open(Elaborator *x, Env *e, const Ast *a);         /* a name of one that nothing binds */
 Decl *type_decl(Elaborator *x, const Ast *type);

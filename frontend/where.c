@@ -75,6 +75,23 @@ static void require(Elaborator *x, const Ast *a, Dim *small, Dim *large, int str
   dim_assume(x->ir, slack);
 }
 
+bool extent_holds(Elaborator *x, Dim *d, int64_t least, Span at) {
+  int64_t c;
+  Dim *slack = dim_sub(x->ir, d, dim_const(x->ir, least));
+  if (dim_at_least(x->ir, slack, 0) || (x->generic && !dim_is_const(d, NULL))) return true;
+  if (x->entry && !dim_is_const(d, NULL) && !dim_overflowed(slack)) {
+    const char *text = arena_printf(x->arena, "%s >= %lld", dim_text(x->arena, d), (long long)least);
+    vec_push(x->graph->arena, &x->graph->requires, (Requirement){str_internz(x->strings, text), slack});
+    dim_assume(x->ir, slack);
+    return true;
+  }
+  Diag *g;
+  if (dim_is_const(d, &c)) g = diag_add(x->diags, DIAG_NEGATIVE_DIM, at, "this dimension is %lld", (long long)c);
+  else g = diag_add(x->diags, DIAG_NEGATIVE_DIM, at, "this dimension, %s, may be negative", dim_text(x->arena, d));
+  say_calls(x, g);
+  return false;
+}
+
 static void learn_order(Elaborator *x, const Ast *a, Dim *small, Dim *large, int strict) {
   bound_symbol(x, small, large, strict);
   require(x, a, small, large, strict);

@@ -17,7 +17,9 @@ typedef struct Simplify {
   Graph *g;
   Ir *ir;
   Arena *scratch;
-  bool derived;     /* no node asks for a derivative */
+  bool derived; /* no node asks for a derivative */
+  bool *wanted; /* by the id of a node that was there before the round: a derivative by it is asked for */
+  int n;
   PtrMap rewritten; /* Expr to Expr */
   PtrMap shifted;   /* a sum of exp to the same with its terms shifted (S11) */
   PtrMap shift;     /* the latter to the node of the shifts */
@@ -30,16 +32,17 @@ static Node *current(Node *n) {
   return n;
 }
 
-/* The node that e reads, if it is a comp of this reducer. */
-static Node *read_of(const Expr *e, Reducer r) {
-  if (e->kind != EXPR_READ) return NULL;
+/* The node that e reads, if it is a comp of this reducer; one by which a derivative is asked for is nothing but
+ * itself. */
+static Node *read_of(const Simplify *s, const Expr *e, Reducer r) {
+  if (e->kind != EXPR_READ || (e->node->id < s->n && s->wanted[e->node->id])) return NULL;
   Node *n = current(e->node);
   return n->kind == NODE_comp && n->reducer == r ? n : NULL;
 }
 
 /* e with reads of maps at its top replaced by the maps' bodies. */
 static Expr *through(Simplify *s, Expr *e) {
-  for (Node *n; (n = read_of(e, RED_none));) e = node_body_at(s->g, n, e->at);
+  for (Node *n; (n = read_of(s, e, RED_none));) e = node_body_at(s->g, n, e->at);
   return e;
 }
 
@@ -92,6 +95,7 @@ static Expr *product(Simplify *s, DType t, const Factors *f) {
 /* ---- S11: stability ---- */
 
 typedef struct FindMax {
+  const Simplify *s;
   int depth;
   bool found;
 } FindMax;
@@ -99,17 +103,17 @@ typedef struct FindMax {
 static void find_max(void *cx, Expr *e) {
   FindMax *f = cx;
   if (e->kind != EXPR_READ || f->found) return;
-  f->found = read_of(e, RED_max) != NULL;
-  Node *map = read_of(e, RED_none);
+  f->found = read_of(f->s, e, RED_max) != NULL;
+  Node *map = read_of(f->s, e, RED_none);
   if (!map || f->depth == 0) return;
-  FindMax inner = {f->depth - 1, false};
+  FindMax inner = {f->s, f->depth - 1, false};
   expr_visit(map->body, find_max, &inner);
   f->found |= inner.found;
 }
 
 /* Whether the exponent already has a maximum in it: somebody has shifted it. */
-static bool is_shifted(Expr *exponent) {
-  FindMax f = {3, false};
+static bool is_shifted(const Simplify *s, Expr *exponent) {
+  FindMax f = {s, 3, false};
   expr_visit(exponent, find_max, &f);
   return f.found;
 }
@@ -127,7 +131,7 @@ static Node *shifted_sum(Simplify *s, Node *sum) {
   if (done) return done;
   Guarded g = expr_guarded(s->ir, through(s, sum->body));
   Expr *e = through(s, g.value);
-  if (!expr_is_op(e, OP_exp) || is_shifted(e->arg[0])) return NULL;
+  if (!expr_is_op(e, OP_exp) || is_shifted(s, e->arg[0])) return NULL;
   Expr *x = e->arg[0], *least = expr_real(s->ir, x->dtype, -INFINITY);
   VarList v = vars_of(s, sum);
   Node *m = comp_like(s, sum, RED_max, &v, g.guard ? expr_select(s->ir, g.guard, x, least) : x);
@@ -143,7 +147,7 @@ static Node *shifted_sum(Simplify *s, Node *sum) {
 static Expr *log_sum_exp(Simplify *s, Expr *e) {
   if (!expr_is_op(e, OP_log)) return NULL;
   Expr *a = through(s, e->arg[0]);
-  Node *sum = read_of(a, RED_sum), *shifted = sum ? shifted_sum(s, sum) : NULL;
+  Node *sum = read_of(s, a, RED_sum), *shifted = sum ? shifted_sum(s, sum) : NULL;
   if (!shifted) return NULL;
   Expr *shift = shift_at(s, ptrmap_get(&s->shift, shifted), a->at);
   return expr_op2(s->ir, OP_add, shift, expr_op1(s->ir, OP_log, expr_read(s->ir, shifted, a->at)));
@@ -266,13 +270,13 @@ static Expr *rewrite_arguments(Simplify *s, Expr *e) {
 }
 
 /* A read of a map that is one number is that number. */
-static Expr *rewrite_read(Expr *e) {
-  Node *map = read_of(e, RED_none);
+static Expr *rewrite_read(const Simplify *s, Expr *e) {
+  Node *map = read_of(s, e, RED_none);
   return map && map->body->kind == EXPR_CONST ? map->body : e;
 }
 
 static Expr *rewrite(Simplify *s, Expr *e) {
-  if (e->kind == EXPR_READ) return rewrite_read(e);
+  if (e->kind == EXPR_READ) return rewrite_read(s, e);
   if (e->kind != EXPR_OP) return e;
   Expr *known = ptrmap_get(&s->rewritten, e);
   if (known) return known;
@@ -376,7 +380,7 @@ static Form *form_at(void *cx, Var *v) { return ((const Place *)cx)->at[v->slot]
 
 /* Whether `total` is sum(r: x) with n's reduction indices r. */
 static bool is_sum_of(Simplify *s, Expr *total, Expr *x, const Node *n) {
-  Node *sum = read_of(total, RED_sum);
+  Node *sum = read_of(s, total, RED_sum);
   if (!sum || sum->nred != n->nred) return false;
   Place place = {NEW_ARRAY(s->scratch, Form *, sum->rank + sum->nred)};
   for (int i = 0; i < sum->rank; i++) place.at[i] = total->at[i];
@@ -453,8 +457,13 @@ static bool simplify_node(Simplify *s, Node *n) {
 /* One round over the nodes; a node that changed is looked at again in the next. */
 static bool simplify_round(Graph *g) {
   Simplify s = {.g = g, .ir = g->ir, .scratch = arena_new(), .derived = true};
-  int n = g->nodes.n;
-  for (int i = 0; i < n; i++) s.derived &= !node_asks(g->nodes.at[i]);
+  int n = s.n = g->nodes.n;
+  s.wanted = NEW_ARRAY(s.scratch, bool, n + 1);
+  for (int i = 0; i < n; i++) {
+    const Node *k = g->nodes.at[i];
+    s.derived &= !node_asks(k);
+    if (k->kind == NODE_grad || k->kind == NODE_jvp) s.wanted[k->in[1]->id] = true;
+  }
   bool changed = false;
   for (int i = 0; i < n; i++) {
     if (g->nodes.at[i]->body) changed |= simplify_node(&s, g->nodes.at[i]);
