@@ -329,6 +329,22 @@ static Value *binary_of_leaves(Elaborator *x, int n, Value **args, const void *o
   return elaborate_binary(x, *(const Op *)op, args[0], args[1], at);
 }
 
+static bool is_truth(const Value *v) {
+  return v->kind == VALUE_FLAG || (v->kind == VALUE_TENSOR && v->dtype == DT_bool);
+}
+
+/* Whether what `not`, `and` and `or` are given are truth values; false after a message. */
+static bool are_truths(Elaborator *x, Op op, int n, Value *const *v, Span at) {
+  for (int i = 0; i < n; i++) {
+    if (is_truth(v[i])) continue;
+    Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, span_holds(at, v[i]->span) ? v[i]->span : at,
+                       "`%s` takes truth values, and this is %s", op_spelling(op), value_type_text(x, v[i]));
+    diag_help(d, "compare it with something");
+    return false;
+  }
+  return true;
+}
+
 Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
   if (value_is_structure(a) || value_is_structure(b))
     return structure_map(x, 2, (Value *[]){a, b}, binary_of_leaves, &op, at);
@@ -348,6 +364,7 @@ Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
                                   [OP_MOD] = OP_mod};
   Value *r = NULL;
   if (op == OP_AND || op == OP_OR) {
+    if (!are_truths(x, op, 2, (Value *[]){a, b}, at)) return NULL;
     for (int i = 0; i < 2; i++) {
       Value *k = i ? b : a, *o = i ? a : b;
       if (k->kind == VALUE_FLAG && !k->unknown) return k->truth == (op == OP_AND) ? o : k;
@@ -361,6 +378,10 @@ Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
     r = value_flag(x, (a->truth == b->truth) == (op == OP_EQ), at);
     r->unknown = a->unknown || b->unknown;
     return r;
+  }
+  if ((op == OP_EQ || op == OP_NE) && value_is_number(a) && value_is_number(b) && is_truth(a) != is_truth(b)) {
+    diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s is compared with %s", value_type_text(x, a), value_type_text(x, b));
+    return NULL;
   }
   int errors = x->diags->errors;
   if (a->kind == VALUE_INT && b->kind == VALUE_INT) {
@@ -397,6 +418,7 @@ static Value *unary(Elaborator *x, Env *e, Ast *a) {
       r->unknown = v->unknown;
       return r;
     }
+    if (!are_truths(x, OP_NOT, 1, &v, a->span)) return NULL;
     return elaborate_scalar_row(x, OP_not, 1, &v, a->span);
   }
   if (v->kind == VALUE_INT) return value_int(x, dim_sub(x->ir, dim_const(x->ir, 0), v->dim), a->span);

@@ -725,7 +725,7 @@ static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars
   bool mean = !strcmp(w->name, "mean");
   if (mean && !dtype_is_float(v->dtype)) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "the mean of %s", value_type_text(x, v));
-    suggest_call(x, d, at, "f32");
+    diag_help(d, "of integers as reals, `mean(f32(x))`");
     return NULL;
   }
   Dim *size = dim_const(x->ir, 1);

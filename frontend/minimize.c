@@ -175,6 +175,11 @@ static bool reaches(Elaborator *x, const TrainWalk *w, const Loss *loss, int ten
 }
 
 bool name_output(Elaborator *x, Str name, Node *n, Span at, const char *help) {
+  if (!strcmp(name, "step") || !strcmp(name, "epoch") || !strcmp(name, "event") || !strncmp(name, "val_", 4)) {
+    Diag *d = diag_add(x->diags, DIAG_TWICE, at, "`%s` is another value of a run's log", name);
+    diag_help(d, "%s", help);
+    return false;
+  }
   for (int i = 0; i < x->graph->outputs.n; i++)
     if (x->graph->outputs.at[i].name == name) {
       Diag *d = diag_add(x->diags, DIAG_TWICE, at, "two values of this training are called `%s`", name);

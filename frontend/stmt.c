@@ -324,15 +324,29 @@ static bool walk_equal_side(Elaborator *x, Env **e, Ast *side, Value **result) {
   return ok;
 }
 
+static bool is_pending(const Elaborator *x, int from, const InstanceMember *state) {
+  for (int i = from; i < x->pending.n; i++)
+    if (same_state(x, x->pending.at[i].state, state)) return true;
+  return false;
+}
+
 /* Generic code: both sides are walked, and what the first gives goes on; the second, where the first is one of equal
  * dimensions. */
 static bool both_ways(Elaborator *x, Env **e, Ast *s, Value **result) {
   bool equal = says_equal(s->cond, true);
   Env *one = *e, *two = *e;
   Value *first = NULL, *second = NULL;
+  int before = x->pending.n;
   bool ok = (equal ? walk_equal_side : walk_side)(x, &one, s->then, &first);
+  int n = x->pending.n - before;
+  Next *of_first = NEW_ARRAY(x->arena, Next, n + 1);
+  for (int i = 0; i < n; i++) of_first[i] = x->pending.at[before + i];
+  x->pending.n = before; /* a state has its next value on either side */
   if (s->otherwise)
     ok = (says_equal(s->cond, false) ? walk_equal_side : walk_side)(x, &two, s->otherwise, &second) && ok;
+  if (second && !first) x->pending.n = before; /* what follows is not reached by the side that returned */
+  for (int i = 0; i < n && (second || !first); i++)
+    if (!is_pending(x, before, of_first[i].state)) vec_push(x->arena, &x->pending, of_first[i]);
   bool otherwise = equal && !second; /* goes on */
   if (!s->otherwise) *e = equal ? *e : leave_block(x, *e, one);
   else *e = otherwise ? keep_names(x, *e, two, s->then) : keep_names(x, *e, one, s->otherwise);

@@ -20,6 +20,28 @@ static void stop_when(Elaborator *x, TrainWalk *w, Ast *a) {
   }
   w->train->stall = a->value->name;
   w->train->stall_epochs = epochs;
+  w->stop = a->value;
+}
+
+/* Whether `stop when` names a value that the training has. */
+static void check_stop(Elaborator *x, const Train *t, const Ast *stop) {
+  Nearest near = {stop->name, 4, NULL};
+  bool known = false, validates = t->validate > 0 || t->validate_data >= 0 || t->folds;
+  for (int i = 0; i < 2 * (t->losses.n + t->reports.n); i++) {
+    Str name = i / 2 < t->losses.n ? t->losses.at[i / 2] : t->reports.at[i / 2 - t->losses.n].name;
+    if (i % 2) name = str_internf(x->strings, "val_%s", name);
+    known = known || (name == stop->name && (validates || !(i % 2)));
+    if (name == stop->name && !known) {
+      Diag *d = diag_add(x->diags, DIAG_STOP_WHEN, stop->span, "there is no `%s`, since nothing validates", name);
+      diag_help(d, "`validate = 0.1` holds a part of the data back");
+      return;
+    }
+    nearest_consider(&near, name);
+  }
+  if (known) return;
+  Diag *d = diag_add(x->diags, DIAG_STOP_WHEN, stop->span, "this training has no value `%s`", stop->name);
+  if (near.found) diag_meant(d, stop->span, near.found);
+  else diag_help(d, "it has its losses and reports, and with `validate` the same with `val_` before them");
 }
 
 static Str state_name(Elaborator *x, const TrainWalk *w, Str name) {
@@ -171,6 +193,7 @@ static Graph *walk_body(Elaborator *x, Train *t, DataDecl *const *data, Ast *a, 
   for (int i = 0; i < t->data.n; i++) draw_from(x, &w, data[i]);
   for (int i = first; i < a->body->items.n; i++) train_statement(x, &w, a->body->items.at[i]);
   apply_pending(x, 0);
+  if (w.stop && x->diags->errors == errors) check_stop(x, t, w.stop);
   if ((mode == MODE_STEP || mode == MODE_UPDATE) && x->diags->errors == errors)
     for (int i = 0; i < x->current.n; i++)
       if (x->current.at[i].value)

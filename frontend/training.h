@@ -22,6 +22,7 @@ typedef struct TrainWalk {
   Vec(Version) versions; /* of the parameters that were changed so far, in order */
   bool conditional;      /* the statements at hand take place at some steps only */
   Value *when;           /* at which; NULL: at every one */
+  const Ast *stop;       /* the value of `stop when`; NULL */
   Diag *late;            /* about the first setting that does not open the block; NULL */
 } TrainWalk;
 

@@ -475,6 +475,12 @@ static bool match_bound(Elaborator *x, Env **e, Ast *type, Value *v, Span at, co
     *e = env_bind(x, *e, type->bound->name, value_int(x, v->bound, at), type->bound->span);
     return true;
   }
+  if (is_free_name(x, *e, type->bound)) {
+    Diag *d = diag_add(x->diags, DIAG_WRONG_BOUND, at, "%s is a plain integer, and one with a bound is wanted", what);
+    diag_place(d, type->span, "declared here");
+    diag_help(d, "`%%` or clamp gives it a bound; what an entry is given is declared with one, `i32<10>`");
+    return false;
+  }
   Dim *bound = dim_of(x, *e, type->bound);
   Diag *missed = bound ? bound_missed(x, v, bound, at, what) : NULL;
   if (missed) place_of_dim(x, missed, *e, type->bound, bound);
