@@ -462,7 +462,9 @@ static Graph *first_values(Elaborator *x, Str name, int train) {
     for (int d = 0; d < p->rank; d++) t.shape[d] = dim_const(x->ir, p->shape[d]);
     if (p->bound) t.bound = dim_const(x->ir, p->bound);
     x->module = i->module;
+    frame_enter(x, i->path); /* what a function draws is named by what it is drawn for */
     Value *v = first_value(x, i, &t);
+    x->frame = NULL;
     if (!v) continue;
     v = value_filling(x, v, &t, p->name, i->ast ? i->ast->value->span : p->span);
     if (v) tensor_assign(x, i->tensor, v);
@@ -476,13 +478,18 @@ static Graph *first_values(Elaborator *x, Str name, int train) {
   return g;
 }
 
-static bool reads_weights(const Graph *g) {
-  for (int i = 0; i < g->nodes.n; i++)
-    if (g->nodes.at[i]->kind == NODE_param) return true;
+/* Whether it reads what there is only when a training begins: weights, which may come from a file, and statistics. */
+static bool reads_later(Elaborator *x, const Graph *g) {
+  for (int i = 0; i < g->nodes.n; i++) {
+    const Node *n = g->nodes.at[i];
+    int tensor = n->kind == NODE_state ? tensor_find(x, n->name) : -1;
+    if (n->kind == NODE_param) return true;
+    if (tensor >= 0 && x->program->tensors.at[tensor].role == ROLE_statistic) return true;
+  }
   return false;
 }
 
-/* First values; once more those of a training's states that are made of weights, which it may start from others. */
+/* First values; once more those of a training's states that are made of what is there when it begins. */
 static void elaborate_init(Elaborator *x) {
   int errors = x->diags->errors;
   x->program->init = first_values(x, str_internz(x->strings, "init"), 0);
@@ -490,7 +497,7 @@ static void elaborate_init(Elaborator *x) {
     Train *t = &x->program->train.at[i];
     Graph *g = first_values(x, str_internf(x->strings, "train.%s%sbegin", t->name ? t->name : "", t->name ? "." : ""),
                             i + 1);
-    if (reads_weights(g)) t->begin = g;
+    if (reads_later(x, g)) t->begin = g;
   }
 }
 

@@ -61,6 +61,27 @@ static void report_collected(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric
     vec_push(x->arena, &w->train->reports, (Report){.name = name, .graph = g, .arguments = n, .span = arg->span});
 }
 
+static void say_one_sided(Elaborator *x, Str name, Span at, const char *when) {
+  Diag *d = diag_add(x->diags, DIAG_REPORT, at, "`%s` is reported %s", name, when);
+  diag_help(d, "a report stands outside of `if training`, and `if training then a else b` may be its value");
+}
+
+static bool is_reported(const Train *t, Str name) {
+  for (int i = 0; i < t->reports.n; i++)
+    if (t->reports.at[i].name == name) return true;
+  return false;
+}
+
+void check_reports(Elaborator *x, const Train *t) {
+  for (int i = 0; i < t->reports.n; i++) {
+    const Report *r = &t->reports.at[i];
+    Str output = r->arguments ? str_internf(x->strings, "%s.0", r->name) : r->name;
+    bool there = r->first != NULL; /* a metric that streams is its states */
+    for (int k = 0; k < t->eval->outputs.n; k++) there = there || t->eval->outputs.at[k].name == output;
+    if (!there) say_one_sided(x, r->name, r->span, "only in training");
+  }
+}
+
 static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
   if (w->mode == MODE_UPDATE) return;
   Str name = arg->name;
@@ -73,6 +94,10 @@ static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
       diag_help(d, "give it one: `report name = ...`");
       return;
     }
+  }
+  if (w->mode == MODE_EVAL && !is_reported(w->train, name)) {
+    say_one_sided(x, name, arg->span, "only while it is measured");
+    return;
   }
   Decl *metric = report_metric(x, w->env, value);
   if (metric) {

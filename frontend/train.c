@@ -341,6 +341,7 @@ void elaborate_train(Elaborator *x, Decl *decl) {
   if (x->diags->errors == errors) {
     t.eval = walk_body(x, &t, data, a, first, MODE_EVAL);
     t.grads = walk_body(x, &t, data, a, first, MODE_GRADS);
+    check_reports(x, &t);
     graph_renew(t.eval); /* what is not read is not wanted */
     check_stand_in(x, &t, t.validate_data, "validate");
     check_stand_in(x, &t, t.test_data, "test");

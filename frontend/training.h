@@ -29,6 +29,9 @@ typedef struct TrainWalk {
 /* The statement is walked; w->env grows. */
 void train_statement(Elaborator *x, TrainWalk *w, Ast *a);
 
+/* Once the step's and the evaluation's graphs are there: whether both give all reports. */
+void check_reports(Elaborator *x, const Train *t);
+
 /* ---- train_if.c ---- */
 
 /* An `if` in the body: of what only `train` has, decided while compiling; or at run time. */

@@ -148,14 +148,31 @@ static int begin_states(NnrtTraining *t) {
   return t->table->begin < 0 ? NNRT_OK : nnrt_model_init(&t->model, t->table->begin, t->seed, t->error);
 }
 
-/* First values, statistics of the training part, weights of instances, of all: in this order, the last wins; a file
- * that holds the training's states has them, too. After another block only the statistics of data that it did not
- * have, and its own states. */
+/* Whether first values are made of statistics. */
+static bool init_reads_statistics(const NnrtProgram *p) {
+  const NnrtGraph *g = p->init < 0 ? NULL : &p->graphs[p->init];
+  for (int64_t i = 0; g && i < g->n_buffers; i++)
+    if (g->buffers[i].place == NNRT_STATE && p->variables[g->buffers[i].index].role == NNRT_ROLE_STATISTIC)
+      return true;
+  return false;
+}
+
+/* First values, and statistics of the training part; what is made of these anew, all else the same again. */
+static int fill_first(NnrtTraining *t) {
+  const NnrtProgram *p = t->cli->program;
+  int status = t->goes_on ? NNRT_OK : nnrt_model_init(&t->model, p->init, t->seed, t->error);
+  if (status == NNRT_OK) status = fill_statistics(t);
+  if (status != NNRT_OK || t->goes_on || !init_reads_statistics(p)) return status;
+  return nnrt_model_init(&t->model, p->init, t->seed, t->error);
+}
+
+/* First values and statistics, weights of instances, of all: in this order, the last wins; a file that holds the
+ * training's states has them, too. After another block only the statistics of data that it did not have, and its own
+ * states. */
 static int fill_model(NnrtTraining *t) {
   const char *weights = nnrt_cli_text(t->cli, NNRT_OPT_WEIGHTS);
   bool all = !t->goes_on && weights && !nnrt_start_is_part(t->cli->program, weights);
-  int status = t->goes_on ? NNRT_OK : nnrt_model_init(&t->model, t->cli->program->init, t->seed, t->error);
-  if (status == NNRT_OK) status = fill_statistics(t);
+  int status = fill_first(t);
   if (status == NNRT_OK && !t->goes_on) status = nnrt_start_load(t->cli, &t->model);
   if (status == NNRT_OK && all) status = load_weights(t, weights);
   if (status == NNRT_OK) status = begin_states(t);
