@@ -9,6 +9,8 @@
 #include "ir/each.h"
 #include "ir/tangent.h"
 
+#include <string.h>
+
 /* What is derived by: a node of which the first dimensions are taken by forms. */
 typedef struct Variable {
   Node *node;
@@ -70,6 +72,46 @@ static bool goes_through_repeat(Elaborator *x, Node *value, Node *by, Span at) {
     return true;
   }
   return false;
+}
+
+/* ---- numbers by which something is derived ---- */
+
+static void find_names(Elaborator *x, const Ast *a, StrList *out) {
+  const Ast *callee = a->kind == AST_CALL ? a->callee : NULL;
+  bool derives =
+      callee && callee->kind == AST_NAME && (!strcmp(callee->name, "grad") || !strcmp(callee->name, "jvp"));
+  const Ast *by = derives && a->args->items.n > 1 ? a->args->items.at[1]->value : NULL;
+  if (by && by->kind == AST_NAME) vec_push(x->arena, out, by->name);
+  for (int i = 0; i < ast_child_count(a); i++)
+    if (ast_child(a, i)) find_names(x, ast_child(a, i), out);
+}
+
+Value *value_as_variable(Elaborator *x, Str name, Value *v) {
+  bool derived = false;
+  for (int i = 0; i < x->variables.n; i++) derived = derived || x->variables.at[i] == name;
+  if (!derived || !v || (v->kind != VALUE_REAL && (v->kind != VALUE_TENSOR || v->rank || !dtype_is_float(v->dtype))))
+    return v;
+  Span at = v->span;
+  if (v->kind == VALUE_REAL || v->weak) v = value_coerce(x, v, float_default(x), at);
+  if (!v || v->expr->kind == EXPR_READ) return v;
+  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n + 1);
+  Form **prefix = NEW_ARRAY(x->arena, Form *, x->stack.n + 1);
+  int n = indices_used(x, v, used);
+  for (int i = 0; i < n; i++) prefix[i] = form_var(x->ir, used[i]);
+  if (!rank_fits(x, n, at)) return NULL;
+  return value_take(x, value_node(x, graph_comp(x->graph, n, used, RED_none, 0, NULL, v->expr, at), at), n, prefix);
+}
+
+StrList variables_enter(Elaborator *x, Env **e, const Ast *body) {
+  StrList outer = x->variables;
+  x->variables = (StrList){0};
+  find_names(x, body, &x->variables);
+  for (int i = 0; i < x->variables.n; i++) {
+    Env *b = env_find(*e, x->variables.at[i]);
+    Value *v = b ? value_as_variable(x, b->name, b->value) : NULL;
+    if (v && v != b->value) *e = env_bind(x, *e, b->name, v, b->span);
+  }
+  return outer;
 }
 
 /* ---- in a loop's body ---- */

@@ -95,7 +95,7 @@ static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
       return;
     }
   }
-  if (w->mode == MODE_EVAL && !is_reported(w->train, name)) {
+  if (w->mode == MODE_EVAL && !x->diags->errors && !is_reported(w->train, name)) {
     say_one_sided(x, name, arg->span, "only while it is measured");
     return;
   }

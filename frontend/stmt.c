@@ -67,6 +67,7 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
     v = dimension_value(x, s->name, v, s->value->span);
     if (v) v = declared(x, *e, s, v, expected);
   }
+  v = value_as_variable(x, s->name, v);
   *e = rebind(x, *e, s, s->name, v, s->name_span);
   return v != NULL;
 }
@@ -119,7 +120,9 @@ static bool unpack(Elaborator *x, Env **e, Ast *s) {
   for (int i = 0; i < s->items.n; i++) {
     Ast *place = s->items.at[i];
     if (ok && keeps) ok = scan_keep(x, e, place, v->items[i]);
-    else *e = rebind(x, *e, s, place->name, ok ? v->items[i] : NULL, place->name_span);
+    else
+      *e =
+          rebind(x, *e, s, place->name, ok ? value_as_variable(x, place->name, v->items[i]) : NULL, place->name_span);
   }
   return ok;
 }
@@ -504,13 +507,19 @@ static bool returns(const Ast *a) {
 }
 
 Value *elaborate_body(Elaborator *x, Env *e, Ast *body, const Type *expected, Span at) {
-  if (body->kind != AST_BLOCK) return elaborate_expr_as(x, e, body, expected);
+  StrList around = variables_enter(x, &e, body);
   Value *result = NULL;
-  const Type *outer = x->result;
-  x->result = expected;
-  bool ok = elaborate_block(x, &e, body, &result);
-  x->result = outer;
-  if (!result && ok && !(x->generic && returns(body))) {
+  bool ok = true, block = body->kind == AST_BLOCK;
+  if (block) {
+    const Type *outer = x->result;
+    x->result = expected;
+    ok = elaborate_block(x, &e, body, &result);
+    x->result = outer;
+  } else {
+    result = elaborate_expr_as(x, e, body, expected);
+  }
+  x->variables = around;
+  if (block && !result && ok && !(x->generic && returns(body))) {
     Diag *d = diag_add(x->diags, DIAG_NO_RETURN, body->span, "this body returns nothing");
     if (at.source) diag_place(d, at, "called here");
   }

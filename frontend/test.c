@@ -40,7 +40,7 @@ static Value *asserted(Elaborator *x, Env *e, Ast *a, Assertion *s) {
   }
   Value *callee =
       a->kind == AST_CALL && a->callee->kind == AST_NAME ? name_find(x, e, a->callee->name, a->callee->span) : NULL;
-  if (!callee || callee->kind != VALUE_FUNCTION || !callee->function->ast) return elaborate_expr(x, e, a);
+  if (!callee || callee->kind != VALUE_FUNCTION) return elaborate_expr(x, e, a);
   int n;
   CallArg *args = elaborate_args(x, e, a->args, NULL, &n);
   for (int i = 0; args && i < n && i < 2; i++) put_side(x, s, i, args[i].value);
@@ -151,6 +151,7 @@ void elaborate_test(Elaborator *x, Decl *decl) {
   Env *e = NULL;
   int errors = x->diags->errors;
   bool fails = false; /* perhaps for what was said before */
+  StrList around = variables_enter(x, &e, a->body);
   for (int i = 0; i < a->body->items.n; i++) {
     Ast *s = a->body->items.at[i];
     Env *before = e;
@@ -159,6 +160,7 @@ void elaborate_test(Elaborator *x, Decl *decl) {
     if (result) diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`return` does not belong in a `test`");
     if (x->options->check_grads) remember_computed(x, e, before);
   }
+  x->variables = around;
   if (!t.asserts.n && !fails && x->diags->errors == errors) {
     Diag *d = diag_add(x->diags, DIAG_ASSERT, a->span, "this test asserts nothing");
     diag_help(d, "write `assert close(a, b)`, or another condition");

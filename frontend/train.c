@@ -191,7 +191,9 @@ static Graph *walk_body(Elaborator *x, Train *t, DataDecl *const *data, Ast *a, 
   w.env = env_bind(x, w.env, str_internz(x->strings, "B"), value_int(x, x->batch, a->span), a->span);
   int errors = x->diags->errors;
   for (int i = 0; i < t->data.n; i++) draw_from(x, &w, data[i]);
+  StrList around = variables_enter(x, &w.env, a->body);
   for (int i = first; i < a->body->items.n; i++) train_statement(x, &w, a->body->items.at[i]);
+  x->variables = around;
   apply_pending(x, 0);
   if (w.stop && x->diags->errors == errors) check_stop(x, t, w.stop);
   if ((mode == MODE_STEP || mode == MODE_UPDATE) && x->diags->errors == errors)

@@ -242,6 +242,8 @@ typedef struct Power { /* of dimensions that are not both numbers: a symbol */
   Dim *base, *exponent, *power;
 } Power;
 
+typedef Vec(Str) StrList;
+
 typedef struct WrongValue { /* a value that is wrong where it is used, and the message that says so */
   Span defined;
   Diag *said;
@@ -294,6 +296,7 @@ typedef struct Elaborator {
   bool suffixed;        /* there was one: two parameters may be called the same */
   Vec(DataDecl *) data; /* as in Program.data */
   Vec(Unknown) unknown; /* names that nothing defines */
+  StrList variables;    /* names by which the body that is walked derives */
   Vec(WrongValue) wrong;   /* values that did not fit where they were used */
   Vec(const Ast *) broken; /* functions and members with a mistake, of whatever instance */
   int depth;
@@ -547,6 +550,10 @@ bool same_state(const Elaborator *x, const InstanceMember *a, const InstanceMemb
 bool elaborate_block(Elaborator *x, Env **e, Ast *block, Value **result);
 /* After an inner block: `outer` with what the block made of its names. */
 Env *leave_block(Elaborator *x, Env *outer, Env *inner);
+/* Begins a body: the names by which it derives. A number that was computed is a node of its own under such a name, so
+ * that what is made of it depends on it. Gives the names of the body around, to be put back. */
+StrList variables_enter(Elaborator *x, Env **e, const Ast *body);
+Value *value_as_variable(Elaborator *x, Str name, Value *v); /* v as the value of such a name; of others v itself */
 /* What a block that fails would define is no mistake of its own. */
 Env *bind_failed(Elaborator *x, Env *e, const Ast *block);
 bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
