@@ -141,6 +141,11 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
         ok = false;
         continue;
       }
+    } else if (i && args[i - 1].name) {
+      Diag *d = diag_add(x->diags, DIAG_ARGUMENTS, args[i].span, "an argument without a name comes after `%s`",
+                         args[i - 1].name);
+      diag_help(d, "arguments go in order first, and then by name");
+      return false;
     } else if (position < np) {
       k = position++;
     } else {
@@ -596,9 +601,12 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
       diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s cannot be cast", value_type_text(x, v));
       return NULL;
     }
+    Value *run = value_runtime(x, v);
+    bool cuts = run->kind == VALUE_TENSOR && dtype_is_float(run->dtype) && !dtype_is_float(callee->dtype);
+    if (cuts) v = run; /* a fraction, of a literal, too */
     if (v->kind != VALUE_TENSOR)
       return value_coerce(x, v->kind == VALUE_REAL ? value_runtime(x, v) : v, callee->dtype, at);
-    if (!v->rank && v->weak) return value_coerce(x, v, callee->dtype, at);
+    if (!v->rank && v->weak && !cuts) return value_coerce(x, v, callee->dtype, at);
     Var *vars[16];
     Form *forms[16];
     for (int i = 0; i < v->rank; i++) {

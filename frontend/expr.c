@@ -505,6 +505,7 @@ static Value *array(Elaborator *x, Env *e, Ast *a) {
   Dim *shape[1] = {dim_const(x->ir, n)};
   Value *constant = value_node(x, graph_const(x->graph, t, 1, shape, data, a->span), a->span);
   if (dtype_is_int(t)) constant->bound = limit_of_all(x, n, v->items);
+  constant->items = v->items;
   return constant;
 }
 

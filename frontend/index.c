@@ -458,9 +458,21 @@ static Expr *element_outside(Elaborator *x, Value *out, DType t, int n, Var *con
   return NULL;
 }
 
+/* The number at a place that is known when the program is compiled; NULL: it is not. */
+static Value *literal_item(Elaborator *x, Env *e, Ast *place, const Value *literal) {
+  const Value *v = place->kind == AST_SLICE ? NULL : elaborate_expr(x, e, place);
+  int64_t c, n;
+  if (!v || v->kind != VALUE_INT || !dim_is_const(v->dim, &c) || !dim_is_const(literal->shape[0], &n)) return NULL;
+  if (place->kind == AST_INTEGER && c < 0) c += n;
+  return c >= 0 && c < n ? literal->items[c] : NULL;
+}
+
 static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwise) {
   bool several = base->kind == VALUE_STRUCTURE && base->of->kind == VALUE_ARRAY;
   if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE || several) return array_item(x, e, a, base);
+  Value *number =
+      base->kind == VALUE_TENSOR && base->items && a->items.n == 1 ? literal_item(x, e, a->items.at[0], base) : NULL;
+  if (number) return number;
   if (!rank_known(x, base, 0, a->items.n, a->span)) return NULL;
   if (base->kind != VALUE_TENSOR || base->rank < a->items.n) {
     Diag *d = say_rank(x, a, base);
@@ -541,13 +553,13 @@ static void say_kept(Elaborator *x, const AstList *left, const Ast *body) {
 }
 
 /* The element v of a comprehension over vars, as the whole tensor; of several parts, each of them. */
-static Value *whole_of(Elaborator *x, Value *v, int n, Var **vars, const Ast *body, Span at) {
+static Value *whole_of(Elaborator *x, Value *v, int n, Var **vars, const Ast *body, const Type *expected, Span at) {
   if (v->kind == VALUE_TUPLE) {
     Value *t = NEW(x->arena, Value);
     *t = *v;
     t->items = NEW_ARRAY(x->arena, Value *, v->n);
     for (int i = 0; i < v->n; i++)
-      if (!v->items[i] || !(t->items[i] = whole_of(x, v->items[i], n, vars, body, at))) return NULL;
+      if (!v->items[i] || !(t->items[i] = whole_of(x, v->items[i], n, vars, body, NULL, at))) return NULL;
     return t;
   }
   if (v->kind == VALUE_STRUCTURE) return value_abstract(x, v, n, vars);
@@ -557,7 +569,9 @@ static Value *whole_of(Elaborator *x, Value *v, int n, Var **vars, const Ast *bo
     return NULL;
   }
   v = value_runtime(x, v);
-  if (v->weak && !v->rank) v = value_coerce(x, v, dtype_is_float(v->dtype) ? float_default(x) : DT_i32, v->span);
+  DType own = dtype_is_float(v->dtype) ? float_default(x) : DT_i32;
+  if (expected && dtype_is_float(expected->dtype)) own = expected->dtype; /* which a literal adapts to */
+  if (v->weak && !v->rank) v = value_coerce(x, v, own, v->span);
   if (!v || !(v = value_abstract(x, v, n, vars))) return NULL;
   if (v->span.source != at.source || !v->node) v->span = at;
   return v;
@@ -609,7 +623,7 @@ Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body,
   for (int i = 0; i < n; i++) vars[i] = bind_index(x, &e, names[i]->name, extents[i], names[i]->span);
   Value *v = elaborate_expr(x, e, body);
   x->stack.n = mark;
-  return v ? whole_of(x, v, n, vars, body, at) : NULL;
+  return v ? whole_of(x, v, n, vars, body, expected, at) : NULL;
 }
 
 /* ---- reductions ---- */

@@ -131,6 +131,12 @@ static ScanState *state_of(Loop *l, Env *e, Str name) {
   return NULL;
 }
 
+bool scan_has_state(const Elaborator *x, const Value *v) {
+  for (int i = 0; x->loop && i < x->loop->states.n; i++)
+    if (x->loop->states.at[i].now == v) return true;
+  return false;
+}
+
 bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is) {
   Str name = s->target->kind == AST_NAME ? s->target->name : NULL;
   const Env *b = name && x->loop ? env_find(e, name) : NULL;

@@ -11,12 +11,30 @@ static Value *declared(Elaborator *x, Env *e, Ast *s, Value *v, const Type *t) {
   return type_check_result(x, e, s->type, &v, s->value->span, arena_printf(x->arena, "`%s`", s->name)) ? v : NULL;
 }
 
+/* Whether a name's binding is that of a state, of the loop or of the instance whose function this is. */
+static bool is_state(Elaborator *x, Env *e, const Env *b) {
+  if (!b || !b->value) return false;
+  const Env *k = env_find(e, str_internz(x->strings, "$self"));
+  const Instance *self = k && k->value ? k->value->instance : NULL;
+  for (int i = 0; self && i < self->members.n; i++) {
+    const InstanceMember *m = &self->members.at[i];
+    if (m->kind != MEMBER_STATE || m->name != b->name) continue;
+    if (m->value ? m->value == b->value : b->value->kind == VALUE_TENSOR && b->value->n == m->tensor + 1) return true;
+  }
+  return scan_has_state(x, b->value);
+}
+
 static Env *rebind(Elaborator *x, Env *e, Ast *s, Str name, Value *v, Span at) {
   Env *old = env_find(e, name);
   if (old && old->is_index) {
     Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, at, "`%s` is an index here", name);
     diag_place(d, old->span, "bound here");
     v = NULL;
+  } else if (is_state(x, e, old)) { /* which most likely is to have its next value */
+    Diag *d = diag_add(x->diags, DIAG_NOT_A_STATE, at, "`%s` is a state, and `=` gives a name a value", name);
+    diag_place(d, old->span, "declared here");
+    diag_help(d, "its next value is given by `%s <- …`; what is something else has another name", name);
+    return e;
   } else if (scan_redefines(x, name, at)) v = NULL;
   (void)s;
   return env_bind(x, e, name, v, at);
@@ -398,6 +416,12 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
   if (!r) {
     *e = bind_failed(x, *e, s->body);
     return false;
+  }
+  if (r->kind == VALUE_TENSOR && r->items && dim_is_const(r->shape[0], &n)) { /* [3, 5]: its numbers */
+    Value *numbers = value_new(x, VALUE_ARRAY, r->span);
+    numbers->n = (int)n;
+    numbers->items = r->items;
+    r = numbers;
   }
   const Value *parts = r->kind == VALUE_STRUCTURE ? r->of : r;
   bool unknown = parts->unknown;

@@ -191,7 +191,13 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   }
   if (type->bound) {
     out->bound = dim_of(x, e, type->bound);
+    int64_t bound;
     if (!out->bound) return false;
+    if (dim_is_const(out->bound, &bound) && bound < 1) {
+      say_calls(x, diag_add(x->diags, DIAG_NEGATIVE_DIM, type->bound->span, "no number is below the bound %lld",
+                            (long long)bound));
+      return false;
+    }
   }
   if (!type->shape) return true;
   out->shape = NEW_ARRAY(x->arena, Dim *, 16);
@@ -249,6 +255,7 @@ static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char 
       v->kind == VALUE_TENSOR && !v->rank && dtype_is_int(v->dtype) && param->type && is_users(x, param->span);
   if (param->span.source && (is_users(x, param->span) || !is_users(x, at)))
     diag_place(d, param->span, "declared here");
+  if (v->kind == VALUE_ARRAY) diag_help(d, "rows are made one tensor by `stack(a, b, ...)`");
   if (v->kind == VALUE_TUPLE) diag_help(d, "take the result apart, `a, b = f(x)`, and give the part that is meant");
   if (v->kind == VALUE_FUNCTION) say_calls_around(x, d, at);
   if (runs && !v->hyper && !strcmp(param->type->name, "int")) {
@@ -315,7 +322,7 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
   }
   if (named) t = named->dtype;
   else if (generic) {
-    v = value_runtime(x, v);
+    v = literal_as(x, value_runtime(x, v), float_default(x), at);
     bool weak = v->weak || v->kind != VALUE_TENSOR;
     t = weak ? float_default(x) : v->dtype;
     bool fits = !strcmp(type->name, "float") ? dtype_is_float(t) : t != DT_bool;
@@ -335,6 +342,7 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     d->dtype = t;
     *e = env_bind(x, *e, type->name, d, at);
   }
+  v = literal_as(x, v, t, at);
   if (v->kind == VALUE_TENSOR && !v->weak && v->dtype != t) {
     Diag *d = say_of_value(
         x, DIAG_WRONG_TYPE, at, v,

@@ -64,6 +64,15 @@ bool values_alike(const Value *a, const Value *b) {
   return same;
 }
 
+Value *literal_as(Elaborator *x, Value *v, DType t, Span at) {
+  if (v->kind != VALUE_TENSOR || v->rank != 1 || !v->items || !dtype_is_int(v->dtype) || !dtype_is_float(t)) return v;
+  Var *var = var_fresh(x->ir, v->shape[0]);
+  Form *f = form_var(x->ir, var);
+  Value *r = value_tensor(x, 1, &var, expr_cast(x->ir, t, value_element(x, v, &f)), at);
+  if (r) r->items = v->items;
+  return r ? r : v;
+}
+
 Value *value_at(Elaborator *x, const Value *v, Span at) {
   if (!v) return NULL;
   Value *here = NEW(x->arena, Value);
@@ -295,6 +304,7 @@ Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
     diag_add(x->diags, DIAG_WRONG_TYPE, at, "this is %s where %s is wanted", value_type_text(x, v), dtype_name(t));
     return NULL;
   }
+  v = literal_as(x, v, t, at);
   if (v->dtype == t && !v->weak) return v;
   if (v->weak && (dtype_is_float(t) || dtype_is_int(v->dtype))) {
     if (v->dtype == t) {

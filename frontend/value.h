@@ -61,8 +61,8 @@ struct Value {
   Node *node; /* TENSOR, rank > 0: node[prefix..., the value's own dimensions] */
   int nprefix;
   Form **prefix;
-  int n; /* TUPLE, ARRAY, STRUCTURE: items. TENSOR: 1 + the index in Program.tensors, for a param's or state's name in
-            an Env */
+  int n; /* TUPLE, ARRAY, STRUCTURE: items. A TENSOR's items are the numbers that it was written as, `[1, 2]`. TENSOR:
+            1 + the index in Program.tensors, for a param's or state's name in an Env */
   Value **items;
   Str *names;   /* TUPLE: of the parts, entries may be NULL; or NULL. STRUCTURE: of the parameters, from `of` on */
   int lead;     /* STRUCTURE: dimensions that each value has in front of its parameter's */
@@ -326,6 +326,8 @@ Value *value_node(Elaborator *x, Node *n, Span at);              /* the whole te
 bool value_is_number(const Value *v);                            /* INT, REAL or a tensor */
 bool values_alike(const Value *a, const Value *b);               /* tensors of one type and shape */
 /* v as what is written there, where a mistake in it is then said; NULL for NULL. */
+/* A tensor of integers that was written out, as one of t where that is a float; else v itself. */
+Value *literal_as(Elaborator *x, Value *v, DType t, Span at);
 Value *value_at(Elaborator *x, const Value *v, Span at);
 /* What a name's value is at this moment: of a parameter or a state what it has become. */
 Value *value_settled(Elaborator *x, Value *v, Span at);
@@ -567,6 +569,7 @@ void repeat_carry_state(Elaborator *x, int tensor, Span at); /* a model's state 
 bool elaborate_scan(Elaborator *x, Env **e, Ast *s);
 bool scan_state(Elaborator *x, Env **e, Ast *s);              /* `state` in its body */
 bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is);      /* `s <- e`; *is: s is a loop's state */
+bool scan_has_state(const Elaborator *x, const Value *v);     /* v is a state of the loop at hand */
 bool scan_keeps(const Elaborator *x, Env *e, const Ast *s);   /* `y[t] = e`: an index of it is the step */
 bool scan_keep(Elaborator *x, Env **e, Ast *s, Value *given); /* given: the step's value; NULL: s says it */
 bool scan_redefines(Elaborator *x, Str name, Span at); /* true after a message: a name from outside of the loop */
