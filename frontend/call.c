@@ -117,6 +117,11 @@ static bool is_called_elsewhere(Str parameter, Str name) {
   return false;
 }
 
+static const char draw_help[] = "what is drawn has a name and a type, `z: f32[N] ~ normal(0, 1)`";
+
+/* Whether these are a distribution's parameters: the first is the uniform number. */
+static bool draws(const Ast *params) { return params->items.n && !strcmp(params->items.at[0]->name, "u"); }
+
 /* Which argument each parameter gets: by name, else by position. false after a message. */
 static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg **out, Span at, Str name) {
   int np = params->items.n, position = 0;
@@ -168,6 +173,7 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
     diag_place(d, param->span, "declared here");
     if (!strcmp(params->items.at[0]->name, "self"))
       diag_help(d, "a function of a model does not name it: leave `self` out");
+    if (draws(params)) diag_help(d, "%s", draw_help);
     say_calls_around(x, d, at);
     ok = false;
   }
@@ -477,6 +483,9 @@ static CallArg *with_counters(Elaborator *x, const Ast *params, int *n, CallArg 
   return all;
 }
 
+/* A number that is written. */
+static bool is_known(const Value *v) { return (v->kind == VALUE_INT || v->kind == VALUE_REAL) && !v->unknown; }
+
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
   if (!f->ast) return call_built_in(x, f->name, n, args, at);
@@ -487,6 +496,12 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   CallArg **given = NEW_ARRAY(x->arena, CallArg *, np + 1);
   if (x->counters) args = with_counters(x, params, &n, args, at);
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
+  if (f->module && f->module->library && draws(params) && is_known(given[0]->value) && is_users(x, at)) {
+    Diag *d =
+        diag_add(x->diags, DIAG_NOT_A_DISTRIBUTION, at, "`%s` is called like a function, and draws nothing", f->name);
+    diag_help(d, "%s", draw_help);
+    return NULL;
+  }
   if (goes_by_parameter(x, f, given)) return call_by_parameter(x, f, n, args, at);
   Module *module = x->module;
   bool again = is_broken(x, f->ast);
@@ -828,6 +843,11 @@ Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
     x->naming = naming;
     if (is) return v;
   }
+  if (x->field && a->callee->kind == AST_NAME && !name_exists(x, e, a->callee->name)) {
+    say_no_function(x, e, a);
+    x->naming = naming;
+    return NULL;
+  }
   x->naming = NULL;
   int before = x->diags->all.n, n = 0;
   Value *callee = elaborate_expr(x, e, a->callee);
@@ -936,8 +956,7 @@ Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path,
   Ast *callee = dist->kind == AST_CALL ? dist->callee : dist;
   Value *f = elaborate_expr(x, e, callee);
   if (!f) return NULL;
-  bool is = f->kind == VALUE_FUNCTION && f->function->ast && f->function->ast->params->items.n &&
-            !strcmp(f->function->ast->params->items.at[0]->name, "u");
+  bool is = f->kind == VALUE_FUNCTION && f->function->ast && draws(f->function->ast->params);
   if (!is) {
     Diag *d = diag_add(x->diags, DIAG_NOT_A_DISTRIBUTION, dist->span, "what stands after `~` is a distribution");
     diag_help(d,

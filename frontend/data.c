@@ -146,6 +146,31 @@ static Value *token_part(Elaborator *x, RawColumn c, Span at) {
   return v;
 }
 
+/* Whether an array of this name is among the source's, where each is a file; false after a message. */
+static bool has_file(Elaborator *x, Str name, Span at) {
+  const DataSet *d = x->set;
+  Nearest near = {name, 3, NULL};
+  if (d->path || !d->files.n) return true;
+  for (int i = 0; i < d->files.n; i++) {
+    if (d->files.at[i].column == name) return true;
+    nearest_consider(&near, d->files.at[i].column);
+  }
+  Diag *g = say_unknown(x, DIAG_UNKNOWN_NAME, name, at,
+                        arena_printf(x->arena, "`%s` has no file called `%s`", d->name, name));
+  if (g && near.found && at.end - at.begin == strlen(name)) diag_meant(g, at, near.found);
+  return false;
+}
+
+void say_no_function(Elaborator *x, Env *e, const Ast *call) {
+  Str name = call->callee->name;
+  Span at = call->callee->span;
+  Nearest near = {name, 3, NULL};
+  nearest_consider(&near, call->args->items.n > 1 ? "columns" : "column");
+  nearest_consider(&near, "tokens");
+  Diag *d = say_unknown(x, DIAG_UNKNOWN_NAME, name, at, arena_printf(x->arena, "`%s` is not defined", name));
+  if (d) diag_meant(d, at, near.found ? near.found : closest_name(x, e, name));
+}
+
 /* A name that nothing defines, in a field: the source's part of that name. */
 Value *data_part(Elaborator *x, Str name, Span at) {
   Field *f = x->field;
@@ -158,6 +183,7 @@ Value *data_part(Elaborator *x, Str name, Span at) {
     }
     return token_part(x, (RawColumn){.from = -1, .to = -1, .name = name}, at);
   }
+  if (!has_file(x, name, at)) return NULL;
   int lead = x->set->window && f->rank; /* the window itself */
   for (int i = lead; i < f->rank; i++) shape[i - lead] = dim_const(x->ir, f->shape[i]);
   int rank = f->rank - lead;
@@ -351,6 +377,11 @@ static bool source_args(Elaborator *x, DataSet *d, Ast *from) {
       diag_help(g, "images(\"%s\")", a->value->text);
       return false;
     }
+    for (int k = 0; a->name && k < d->files.n; k++)
+      if (d->files.at[k].column == a->name) {
+        diag_add(x->diags, DIAG_TWICE, a->span, "a file is called `%s` already", a->name);
+        return false;
+      }
     if (a->name) vec_push(x->arena, &d->files, (ColumnFile){a->name, path_at_run_time(x, a->value->text)});
     else if (!d->path) d->path = path_at_run_time(x, a->value->text);
     else

@@ -86,7 +86,7 @@ Value *name_find(Elaborator *x, Env *e, Str name, Span at) {
   return row_function(x, name, at);
 }
 
-static bool name_exists(Elaborator *x, Env *e, Str name) {
+bool name_exists(Elaborator *x, Env *e, Str name) {
   return cast_named(x, name, &(DType){0}) || env_find(e, name) || decl_find(x, x->module, name) ||
          row_function(x, name, (Span){0});
 }

@@ -370,6 +370,7 @@ Value *name_lookup(Elaborator *x, Env *e, Str name,
 Value *name_find(Elaborator *x, Env *e, Str name, Span at); /* the same; NULL without a message where there is none */
 /* A message that nothing defines the name; NULL where it was said of another place in the file, which is then added
  * to it. */
+bool name_exists(Elaborator *x, Env *e, Str name);   /* reductions aside */
 bool said_unknown(Elaborator *x, Str name, Span at); /* whether it was */
 Diag *say_unknown(Elaborator *x, DiagCode code, Str name, Span at, const char *message);
 /* The same of what is defined at `defined` and wrong: one message for all places of one use. */
@@ -701,6 +702,7 @@ Env *data_names(Elaborator *x, const DataSet *d, Span at);
 Value *data_input(Elaborator *x, int data, int field, Dim *examples, Span at);
 void check_augmented(Elaborator *x, const DataSet *d, const Ast *a); /* that the names are fields */
 Value *data_field(Elaborator *x, DataDecl *d, Str name, Span at);    /* `digits.x` at file level */
+void say_no_function(Elaborator *x, Env *e, const Ast *call);        /* in a field's formula */
 bool field_failed(const DataDecl *d, Str name);
 Str data_with_field(Elaborator *x, Str name); /* of those whose examples are at hand; NULL: none */
 
