@@ -86,11 +86,9 @@ static void find_names(Elaborator *x, const Ast *a, StrList *out) {
     if (ast_child(a, i)) find_names(x, ast_child(a, i), out);
 }
 
-Value *value_as_variable(Elaborator *x, Str name, Value *v) {
-  bool derived = false;
-  for (int i = 0; i < x->variables.n; i++) derived = derived || x->variables.at[i] == name;
-  if (!derived || !v || (v->kind != VALUE_REAL && (v->kind != VALUE_TENSOR || v->rank || !dtype_is_float(v->dtype))))
-    return v;
+/* A number that was computed, as the element of a node over the indices that it depends on; else v itself. */
+static Value *number_apart(Elaborator *x, Value *v) {
+  if (v->kind != VALUE_REAL && (v->kind != VALUE_TENSOR || v->rank || !dtype_is_float(v->dtype))) return v;
   Span at = v->span;
   if (v->kind == VALUE_REAL || v->weak) v = value_coerce(x, v, float_default(x), at);
   if (!v || v->expr->kind == EXPR_READ) return v;
@@ -100,6 +98,20 @@ Value *value_as_variable(Elaborator *x, Str name, Value *v) {
   for (int i = 0; i < n; i++) prefix[i] = form_var(x->ir, used[i]);
   if (!rank_fits(x, n, at)) return NULL;
   return value_take(x, value_node(x, graph_comp(x->graph, n, used, RED_none, 0, NULL, v->expr, at), at), n, prefix);
+}
+
+Value *value_as_variable(Elaborator *x, Str name, Value *v) {
+  bool derived = false;
+  for (int i = 0; i < x->variables.n; i++) derived = derived || x->variables.at[i] == name;
+  if (!derived || !v) return v;
+  if (v->kind != VALUE_STRUCTURE || v->states) return number_apart(x, v);
+  Value **items = NEW_ARRAY(x->arena, Value *, v->n + 1);
+  bool same = true;
+  for (int i = 0; i < v->n; i++) {
+    if (!v->items[i] || !(items[i] = number_apart(x, v->items[i]))) return NULL;
+    same = same && items[i] == v->items[i];
+  }
+  return same ? v : structure_with(x, v, items, v->span);
 }
 
 StrList variables_enter(Elaborator *x, Env **e, const Ast *body) {

@@ -338,18 +338,26 @@ static Node *answer(Graph *g, Node *n) {
   }
 }
 
-/* The total with every derivative that it depends on written out, so that its parts can be looked at. */
-static Node *answer_all(Graph *g, Arena *scratch, Node *total, int nshared, const Shared *shared) {
+static bool asks_now(const Node *n) { return n->kind == NODE_grad || n->kind == NODE_jvp; }
+
+/* The total with every derivative between the shared tensors and it written out, so that its parts can be looked at;
+ * and with those that these are derivatives of. */
+static Node *answer_all(Graph *g, Arena *scratch, Node *total, int nshared, Node *const *from) {
   Each e = {.g = g, .scratch = scratch, .count = g->nodes.n};
-  bool *feeds = derive_sources(scratch, g, total), *again = NEW_ARRAY(scratch, bool, e.count), any = false;
-  for (int i = 0; i < nshared; i++) feeds[shared[i].node->id] = false; /* these stay what they are */
-  for (int i = 0; i < e.count; i++) {
-    const Node *n = g->nodes.at[i];
-    again[i] = feeds[i] && (n->kind == NODE_grad || n->kind == NODE_jvp);
-    any |= again[i];
+  bool *within = derive_path(scratch, g, nshared, from, total), *again = NEW_ARRAY(scratch, bool, e.count);
+  bool any = false;
+  for (int i = e.count - 1; i >= 0; i--) {
+    if (!within[i] || again[i] || !asks_now(g->nodes.at[i])) continue;
+    const bool *feeds = derive_sources(scratch, g, g->nodes.at[i]);
+    for (int k = 0; k <= i; k++) {
+      within[k] |= feeds[k];
+      again[k] |= feeds[k] && asks_now(g->nodes.at[k]);
+    }
+    any = true;
   }
+  for (int i = 0; i < nshared; i++) within[from[i]->id] = again[from[i]->id] = false; /* these stay what they are */
   if (!any) return total;
-  mark_dependents(&e, again, feeds);
+  mark_dependents(&e, again, within);
   Vec(Node *) list = {0}; /* ids change */
   for (int i = 0; i < e.count; i++)
     if (again[i]) vec_push(scratch, &list, g->nodes.at[i]);
@@ -377,7 +385,7 @@ Node *derive_each(Graph *g, Node *total, int nshared, Shared *shared) {
   Node **from = NEW_ARRAY(scratch, Node *, nshared);
   for (int i = 0; i < nshared; i++) from[i] = shared[i].node;
   graph_put_in_order(g);
-  total = answer_all(g, scratch, total, nshared, shared);
+  total = answer_all(g, scratch, total, nshared, from);
   Each e = {.g = g, .ir = g->ir, .scratch = scratch, .total = total, .n = total->nred, .count = g->nodes.n};
   e.path = derive_path(scratch, g, nshared, from, total);
   e.given = NEW_ARRAY(scratch, bool, e.count);
