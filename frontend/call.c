@@ -74,7 +74,8 @@ static void check_parameter(Elaborator *x, const Ast *p) {
   const Ast *type = p->type;
   if (!type || type->kind != AST_TYPE || !type->shape || !is_compile_time_type(type->name)) return;
   Diag *d = diag_add(x->diags, DIAG_NOT_A_TYPE, type->span,
-                     "a `%s` is known when the program is compiled, and has no dimensions", type->name);
+                     "%s `%s` is known when the program is compiled, and has no dimensions", article(type->name),
+                     type->name);
   diag_help(d, "a tensor's elements are f32, i32, ...: `%s: f32[N]`", p->name);
 }
 
@@ -597,8 +598,8 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
     return structure_call(x, callee, NULL, n, args, at);
   case VALUE_MODEL:
     if (!x->naming) {
-      Diag *d = diag_add(x->diags, DIAG_INSTANCE_HERE, at, "a `%s` is made here, where it has no name",
-                         callee->model->name);
+      Diag *d = diag_add(x->diags, DIAG_INSTANCE_HERE, at, "%s `%s` is made here, where it has no name",
+                         article(callee->model->name), callee->model->name);
       diag_help(d,
                 "make it a member of a model or a definition of the file, `name = %s(...)`, and call that: `name(x)`",
                 callee->model->name);

@@ -2,6 +2,7 @@
  * once. */
 #include "frontend/value.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,8 +138,8 @@ static void declare_item(Elaborator *x, Module *m, Ast *a) {
   case AST_TEST: decl_add(x, m, DECL_TEST, a); break;
   default: {
     if (said_inside(x, a->span)) break; /* of `train` in a loop */
-    Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` does not belong at the top of a file",
-                       ast_word((AstKind)a->kind));
+    Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "%s does not belong at the top of a file",
+                       statement_title(x, a));
     if (a->kind == AST_MINIMIZE || a->kind == AST_REPORT) diag_help(d, "it stands in a `train` block");
     if (a->kind == AST_PARAM || a->kind == AST_STATE) diag_help(d, "it stands in a model");
   }
@@ -207,8 +208,9 @@ Value *defined_by_option(Elaborator *x, Decl *d) {
     const Definition *o = &x->options->definitions[i];
     if (strcmp(o->name, d->name)) continue;
     char *end;
+    errno = 0;
     long long n = strtoll(o->value, &end, 10);
-    if (!*end && end != o->value) return value_int(x, dim_const(x->ir, n), d->ast->name_span);
+    if (!*end && end != o->value && !errno) return value_int(x, dim_const(x->ir, n), d->ast->name_span);
     double r = strtod(o->value, &end);
     if (!*end && end != o->value) return value_real(x, r, d->ast->name_span);
     if (!strcmp(o->value, "true") || !strcmp(o->value, "false"))

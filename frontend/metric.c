@@ -49,7 +49,9 @@ static bool find_members(Elaborator *x, Streamed *s) {
     else if (a->kind == AST_FN && !strcmp(a->name, "update")) s->update = a;
     else if (a->kind == AST_FN && !strcmp(a->name, "result")) s->result = a;
     else if (a->kind != AST_FN && a->kind != AST_ERROR) {
-      diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of a metric", ast_word((AstKind)a->kind));
+      Diag *d =
+          diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "%s is no member of a metric", statement_title(x, a));
+      diag_help(d, "members are `state`, `fn update`, `fn result` and other functions");
       return false;
     }
   }

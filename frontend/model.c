@@ -349,8 +349,7 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
   }
   case AST_ERROR: break;
   default: {
-    Diag *d =
-        diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of a model", ast_word((AstKind)a->kind));
+    Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "%s is no member of a model", statement_title(x, a));
     diag_help(d, "members are sub-models and constants (`name = ...`), param, state and fn");
   }
   }
@@ -375,7 +374,8 @@ Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path,
   if (m->recursive) return NULL;
   if (m->busy) {
     m->recursive = true;
-    diag_add(x->diags, DIAG_RECURSION, at, "a `%s` cannot contain another one, itself or in a part", m->name);
+    diag_add(x->diags, DIAG_RECURSION, at, "%s `%s` cannot contain another one, itself or in a part",
+             article(m->name), m->name);
     return NULL;
   }
   Module *module = x->module;
@@ -431,7 +431,8 @@ Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
     return value_settled(x, m->value, at);
   }
   if (said_unknown(x, name, at)) return NULL; /* a member that the model names and does not have */
-  Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "a `%s` has no member `%s`", i->model->name, name);
+  Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "%s `%s` has no member `%s`", article(i->model->name),
+                     i->model->name, name);
   Nearest near = {name, 3, NULL};
   for (int k = 0; k < i->members.n; k++) nearest_consider(&near, i->members.at[k].name);
   const char *habit = near.found ? NULL : instance_habit(x, name);

@@ -56,8 +56,8 @@ static bool optimizer_states(Elaborator *x, Instance *o, const ProgramTensor *p,
       Ast *taken;
       if (!members_taken(x, o->env, a, &taken) || (taken && !optimizer_states(x, o, p, nth, taken))) return false;
     } else if (a->kind != AST_STATE) {
-      Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` is no member of an optimizer",
-                         a->kind == AST_DEFINE ? a->name : ast_word((AstKind)a->kind));
+      Diag *d =
+          diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "%s is no member of an optimizer", statement_title(x, a));
       diag_help(d, "members are `state`, `fn update`, `fn prepare`, other functions, and `sparse = true`");
       return false;
     } else if (!optimizer_state(x, o, p, nth, a)) {

@@ -491,8 +491,8 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
     return false;
   default: {
     if (s->kind == AST_STATE && x->loop) return scan_state(x, e, s);
-    Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "`%s` does not belong in a function",
-                       ast_word((AstKind)s->kind));
+    Diag *d =
+        diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "%s does not belong in a function", statement_title(x, s));
     if (s->kind == AST_MINIMIZE || s->kind == AST_REPORT) diag_help(d, "it stands in a `train` block");
     bool a_state = s->kind == AST_STATE;
     if (s->kind == AST_PARAM || a_state) {

@@ -16,6 +16,16 @@ bool is_users(const Elaborator *x, Span at) {
   return s && !s->library;
 }
 
+const char *article(Str name) { return strchr("AEIOaeio", name[0]) ? "an" : "a"; }
+
+const char *statement_title(Elaborator *x, const Ast *a) {
+  if (a->kind == AST_DEFINE || a->kind == AST_DEFINE_AT) return arena_printf(x->arena, "`%s = …`", a->name);
+  if (a->kind == AST_NEXT) return arena_printf(x->arena, "`%s <- …`", written(x, a->target->span));
+  if (a->kind == AST_UNPACK)
+    return arena_printf(x->arena, "`%s, … = …`", a->items.at[0]->name ? a->items.at[0]->name : "_");
+  return arena_printf(x->arena, "`%s`", ast_word((AstKind)a->kind));
+}
+
 void suggest_around(Elaborator *x, Diag *d, Span at, const char *before, const char *after) {
   if (is_users(x, at)) diag_write(d, at, "%s%s%s", before, written(x, at), after);
 }

@@ -127,7 +127,7 @@ void train_statement(Elaborator *x, TrainWalk *w, Ast *a) {
   case AST_STATE: train_state(x, w, a); break;
   case AST_PARAM:
   case AST_RETURN:
-    diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`%s` does not belong in `train`", ast_word((AstKind)a->kind));
+    diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "%s does not belong in `train`", statement_title(x, a));
     break;
   default: {
     if (a->kind == AST_DEFINE && !a->type && setting_find(a->name) >= 0) {

@@ -359,9 +359,10 @@ void value_describe(Elaborator *x, Buf *out, const Value *v) {
     buf_puts(out, ")");
     break;
   case VALUE_ARRAY: buf_puts(out, "an array"); break;
-  case VALUE_INSTANCE: buf_printf(out, "a %s", v->instance->model->name); break;
+  case VALUE_INSTANCE: buf_printf(out, "%s %s", article(v->instance->model->name), v->instance->model->name); break;
   case VALUE_STRUCTURE:
-    if (v->of->kind == VALUE_INSTANCE) buf_printf(out, "the parameters of a %s", v->of->instance->model->name);
+    if (v->of->kind == VALUE_INSTANCE)
+      buf_printf(out, "the parameters of %s %s", article(v->of->instance->model->name), v->of->instance->model->name);
     else buf_puts(out, "the parameters of several instances");
     if (v->lead && v->n) buf_printf(out, " for each of %s", shape_text(x, v->lead, v->items[0]->shape));
     break;

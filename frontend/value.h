@@ -500,6 +500,9 @@ Value *reduction_function(Elaborator *x, Str name, Span at); /* sum, as a value;
 CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n); /* piped: comes first; or NULL */
 
 /* ---- what messages offer (suggest.c): a help and its fix, where the text is the user's ---- */
+const char *article(Str name); /* "a" or "an" */
+const char *statement_title(Elaborator *x,
+                            const Ast *a);         /* "`return`", or "`a, b = …`" where it begins with no word */
 const char *written(const Elaborator *x, Span at); /* the source's text there */
 bool is_users(const Elaborator *x, Span at);       /* and not the library's */
 const char *function_title(const Elaborator *x,
