@@ -76,6 +76,12 @@ static int load_file(NnrtCli *c, NnrtModel *m, const char *path, NnrtOrigin *ori
   return status;
 }
 
+static bool has_training(const NnrtProgram *p) {
+  for (int64_t i = 0; i < p->n_verbs; i++)
+    if (strcmp(p->verbs[i].name, "train") == 0) return true;
+  return false;
+}
+
 int nnrt_cli_load(NnrtCli *c, NnrtModel *m, NnrtOrigin *origin) {
   if (c->load) return c->load(c, m);
   const char *weights = nnrt_cli_text(c, NNRT_OPT_WEIGHTS), *run = nnrt_cli_text(c, NNRT_OPT_RUN_DIR);
@@ -84,6 +90,9 @@ int nnrt_cli_load(NnrtCli *c, NnrtModel *m, NnrtOrigin *origin) {
   char path[4096];
   nnrt_cli_run_file(c, run, "best.safetensors", path, sizeof path);
   if (access(path, F_OK) != 0) nnrt_cli_run_file(c, run, "last.safetensors", path, sizeof path);
+  if (access(path, F_OK) != 0 && !has_training(c->program))
+    return nnrt_fail(&c->error, NNRT_EDATA, "%s: no weights: this program does not train, --weights FILE names some",
+                     path);
   if (access(path, F_OK) != 0)
     return nnrt_fail(&c->error, NNRT_EDATA, "%s: no weights: `%s train` makes them, --weights FILE names others",
                      path, c->program->name);
