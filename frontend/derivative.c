@@ -41,9 +41,20 @@ static int dimension_taken(const Variable *v, const Var *index) {
 
 static bool takes_index(const Variable *v, const Var *index) { return dimension_taken(v, index) >= 0; }
 
+/* A name, or a path from one: what something can depend on. */
+static bool is_path(const Ast *a) {
+  while (a->kind == AST_MEMBER || a->kind == AST_INDEX) a = a->base;
+  return a->kind == AST_NAME;
+}
+
 /* Sets *out to what is derived by. False after a message. */
 static bool find_variable(Elaborator *x, const Ast *a, const Value *v, Variable *out) {
   Span at = a->args->items.at[1]->span;
+  if (!is_path(a->args->items.at[1]->value)) {
+    Diag *d = diag_add(x->diags, DIAG_GRAD, at, "nothing depends on what is computed here");
+    diag_help(d, "give it a name, compute with that, and derive by the name");
+    return false;
+  }
   if (!is_float_tensor(v)) {
     diag_add(x->diags, DIAG_GRAD, at, "a float tensor is wanted, by which to derive, and this is %s",
              value_type_text(x, v));

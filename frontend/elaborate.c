@@ -503,6 +503,19 @@ static void elaborate_init(Elaborator *x) {
   }
 }
 
+/* Whether a definition that reads data has the same size whatever their number; false after a message. */
+static bool is_one_value(Elaborator *x, const Decl *d, const Value *v) {
+  for (int i = 0; i < v->rank; i++) {
+    if (dim_is_const(v->shape[i], NULL)) continue;
+    Diag *g = diag_add(x->diags, DIAG_OPEN_PARAM, d->ast->name_span,
+                       "`%s` is %s: a definition that reads data is one value of all of them", d->name,
+                       value_type_text(x, v));
+    diag_help(g, "use the examples up, as in `mean(…)`; what keeps some of them is a model's `state`");
+    return false;
+  }
+  return true;
+}
+
 /* File-level definitions that read data: one graph a data set, computed once from its training part. */
 static void elaborate_statistics(Elaborator *x) {
   int n = x->program->data.n;
@@ -536,6 +549,7 @@ static void elaborate_statistics(Elaborator *x) {
       Value *v = definition(x, d, d->ast->name_span);
       d->statistic = true;
       if (!v || v->kind != VALUE_TENSOR) continue;
+      if (!is_one_value(x, d, v)) continue;
       Type t = {v->dtype, NULL, v->rank, v->shape};
       d->tensor = tensor_declare(x, str_internf(x->strings, "data/%s", decl_full_name(x, d)), ROLE_statistic, &t,
                                  d->ast->name_span);

@@ -491,9 +491,12 @@ bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result) {
     return false;
   default: {
     if (s->kind == AST_STATE && x->loop) return scan_state(x, e, s);
-    Diag *d =
-        diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "%s does not belong in a function", statement_title(x, s));
-    if (s->kind == AST_MINIMIZE || s->kind == AST_REPORT) diag_help(d, "it stands in a `train` block");
+    bool loops =
+        x->drawn.n && !x->calls.n; /* in `train` the statements of a block are walked there: this is deeper */
+    Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "%s does not belong in a %s", statement_title(x, s),
+                       loops ? "loop" : "function");
+    if (s->kind == AST_MINIMIZE || s->kind == AST_REPORT)
+      diag_help(d, loops ? "write it out, once for each turn" : "it stands in a `train` block");
     bool a_state = s->kind == AST_STATE;
     if (s->kind == AST_PARAM || a_state) {
       diag_help(d, a_state ? "it stands in a model, or in a loop, `scan` or `repeat`" : "it stands in a model");
