@@ -469,6 +469,14 @@ static Value *literal_item(Elaborator *x, Env *e, Ast *place, const Value *liter
 
 static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwise) {
   bool several = base->kind == VALUE_STRUCTURE && base->of->kind == VALUE_ARRAY;
+  if (base->kind == VALUE_ARRAY && a->items.n > 1 && a->items.at[0]->kind != AST_SLICE) { /* [[1, 2], [3, 4]][1, 0] */
+    Ast first = *a, rest = *a;
+    first.items.n = 1;
+    rest.items.at++;
+    rest.items.n--;
+    Value *row = array_item(x, e, &first, base);
+    return row ? index_of(x, e, &rest, row, otherwise) : NULL;
+  }
   if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE || several) return array_item(x, e, a, base);
   Value *number =
       base->kind == VALUE_TENSOR && base->items && a->items.n == 1 ? literal_item(x, e, a->items.at[0], base) : NULL;

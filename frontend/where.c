@@ -88,6 +88,7 @@ bool extent_holds(Elaborator *x, Dim *d, int64_t least, Span at) {
   Diag *g;
   if (dim_is_const(d, &c)) g = diag_add(x->diags, DIAG_NEGATIVE_DIM, at, "this dimension is %lld", (long long)c);
   else g = diag_add(x->diags, DIAG_NEGATIVE_DIM, at, "this dimension, %s, may be negative", dim_text(x->arena, d));
+  if (!dim_is_const(d, NULL)) diag_help(g, "an index of a dimension that there is, and `where`, leave elements out");
   say_calls(x, g);
   return false;
 }
