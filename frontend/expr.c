@@ -458,10 +458,11 @@ static Dim *limit_of_all(Elaborator *x, int n, Value **items) {
   return limit;
 }
 
-/* [x[0], 2, y]: a vector of numbers of which some are there at run time only; NULL after a message. */
-static Value *vector_of(Elaborator *x, int n, Value **items, Span at) {
+/* [x[0], 2, y], [true, x[0] > 0]: a vector of numbers of which some are there at run time only, or of truth values.
+ * NULL after a message. */
+static Value *vector_of(Elaborator *x, int n, Value **items, bool truths, Span at) {
   bool weak;
-  DType t = common_dtype(x, n, items, false, true, at, &weak);
+  DType t = truths ? DT_bool : common_dtype(x, n, items, false, true, at, &weak);
   if (t == DT_COUNT) return NULL;
   Var *which = var_fresh(x->ir, dim_const(x->ir, n));
   Expr *body = NULL;
@@ -481,17 +482,23 @@ static Value *array(Elaborator *x, Env *e, Ast *a) {
   Value *v = value_new(x, VALUE_ARRAY, a->span);
   v->n = n;
   v->items = NEW_ARRAY(x->arena, Value *, n);
-  bool numbers = true, real = false, wide = false, scalars = true, settled = false;
+  bool numbers = true, real = false, wide = false, scalars = true, truths = true, settled = false;
   for (int i = 0; i < n; i++) {
     if (!(v->items[i] = elaborate_expr(x, e, a->items.at[i]))) return NULL;
     scalars = scalars && value_is_number(v->items[i]) && !v->items[i]->rank;
+    truths = truths && is_truth(v->items[i]) && !v->items[i]->rank;
     settled = settled || v->items[i]->kind == VALUE_TENSOR;
     double d = 0;
     numbers = numbers && as_real(v->items[i], &d);
     real = real || v->items[i]->kind == VALUE_REAL;
     wide = wide || d < INT32_MIN || d > INT32_MAX;
   }
-  if (!numbers) return scalars && settled ? vector_of(x, n, v->items, a->span) : v;
+  if (n && truths) {
+    Value *vector = vector_of(x, n, v->items, true, a->span);
+    if (vector && !settled) vector->items = v->items;
+    return vector;
+  }
+  if (!numbers) return scalars && settled ? vector_of(x, n, v->items, false, a->span) : v;
   DType t = real ? float_default(x) : wide ? DT_i64 : DT_i32;
   char *data = NEW_ARRAY(x->arena, char, n *dtype_bytes(t));
   for (int i = 0; i < n; i++) {
