@@ -140,7 +140,8 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
         for (int p = 0; p < np; p++)
           if (is_called_elsewhere(params->items.at[p]->name, args[i].name)) near.found = params->items.at[p]->name;
         static const char *const axes = " dim dims axis axes keepdim keepdims ";
-        if (near.found) diag_meant(d, args[i].name_span, near.found);
+        if (!strcmp(args[i].name, "betas")) diag_help(d, "they are two, `beta1 = 0.9, beta2 = 0.999`");
+        else if (near.found) diag_meant(d, args[i].name_span, near.found);
         else if (strstr(axes, arena_printf(x->arena, " %s ", args[i].name)))
           diag_help(d, "a dimension is said by an index, `%s(i: x[i, j])`; without one it is the last", name);
         else say_parameters(d, params);
@@ -636,7 +637,8 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
   default: break;
   }
   Diag *d = diag_add(x->diags, DIAG_NOT_CALLABLE, at, "%s is called like a function", value_type_text(x, callee));
-  if (callee->kind == VALUE_TENSOR) diag_help(d, "an element is read with square brackets");
+  if (callee->kind == VALUE_TENSOR)
+    diag_help(d, callee->rank ? "an element is read with square brackets" : "a product is written with `*`");
   return NULL;
 }
 
@@ -863,7 +865,7 @@ Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   before = x->diags->all.n;
   Value *v = is_other_name(a->callee, callee) && !naming ? say_no_instance(x, e, a->callee, callee)
                                                          : call_value(x, callee, n, args, a->span);
-  bool element = !v && callee->kind == VALUE_TENSOR && x->diags->all.n > before;
+  bool element = !v && callee->kind == VALUE_TENSOR && callee->rank && x->diags->all.n > before;
   if (element && are_indices(args, n)) suggest_element(x, x->diags->all.at[before], a);
   return v;
 }

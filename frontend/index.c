@@ -517,7 +517,8 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
     if (v->kind == VALUE_TENSOR && v->rank) {
       Diag *d = diag_add(x->diags, DIAG_TENSOR_INDEX, item->span, "an index is one integer, and this is %s",
                          value_type_text(x, v));
-      diag_help(d, "name an index of it");
+      if (v->dtype == DT_bool) diag_help(d, "elements are chosen by `where`, as in `sum(i where m[i]: x[i])`");
+      else if (dtype_is_int(v->dtype)) diag_help(d, "name an index of it");
       suggest_index_of_index(x, e, d, a, item, base, v);
       return NULL;
     }

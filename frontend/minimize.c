@@ -383,7 +383,7 @@ static Node *loss_node(Elaborator *x, TrainWalk *w, Ast *a) {
   if (v->kind != VALUE_TENSOR || v->rank || !dtype_is_float(v->dtype)) {
     Diag *d =
         diag_add(x->diags, DIAG_LOSS, a->value->span, "a loss is one float, and this is %s", value_type_text(x, v));
-    if (v->kind == VALUE_TENSOR && v->rank) suggest_call(x, d, a->value->span, "mean");
+    if (v->kind == VALUE_TENSOR && v->rank && dtype_is_float(v->dtype)) suggest_call(x, d, a->value->span, "mean");
     return NULL;
   }
   Node *loss = value_whole(x, v);

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 bool is_dimension_name(Str s) {
   if (!isupper((unsigned char)s[0])) return false;
@@ -48,11 +49,24 @@ void nearest_consider(Nearest *n, const char *candidate) {
   n->found = candidate;
 }
 
+/* Whether `candidate` may stand for what begins as `name` does: values, models and dimensions are told apart by case,
+ * in which alone longer names may differ. */
+static bool is_alike(const char *name, const char *candidate) {
+  bool upper = isupper((unsigned char)name[0]) != 0;
+  if (!candidate) return false;
+  if (is_dimension_name(name) == is_dimension_name(candidate) && (isupper((unsigned char)candidate[0]) != 0) == upper)
+    return true;
+  return strlen(name) > 2 && !strcasecmp(name, candidate);
+}
+
 const char *closest_name(Elaborator *x, Env *e, Str name) {
   Nearest near = {name, (int)strlen(name) > 4 ? 3 : (int)strlen(name) > 2 ? 2 : 1, NULL};
-  for (; e; e = e->up) nearest_consider(&near, e->name);
-  for (int i = 0; i < x->module->decls.n; i++) nearest_consider(&near, x->module->decls.at[i]->name);
-  for (int i = 0; x->prelude && i < x->prelude->decls.n; i++) nearest_consider(&near, x->prelude->decls.at[i]->name);
+  for (; e; e = e->up)
+    if (is_alike(name, e->name)) nearest_consider(&near, e->name);
+  const Module *in[] = {x->module, x->prelude};
+  for (int k = 0; k < 2; k++)
+    for (int i = 0; in[k] && i < in[k]->decls.n; i++)
+      if (is_alike(name, in[k]->decls.at[i]->name)) nearest_consider(&near, in[k]->decls.at[i]->name);
   return near.found;
 }
 

@@ -166,7 +166,8 @@ static InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
   Instance *self = k ? k->value->instance : NULL;
   for (int i = 0; name && self && i < self->members.n; i++)
     if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_STATE) return &self->members.at[i];
-    else if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_PARAM)
+    else if (self->members.at[i].name == name && self->members.at[i].ast &&
+             self->members.at[i].ast->kind == AST_PARAM)
       param = self->members.at[i].ast;
   const Env *named = name ? env_find(e, name) : NULL;
   if (named && !named->value) return NULL; /* said where it was declared */
@@ -175,7 +176,11 @@ static InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
     diag_place(d, param->name_span, "this is a parameter");
     diag_help(d, of ? "a frozen instance takes next values; what is trained changes by `minimize`"
                     : "parameters change by `minimize` only; what a call changes is a `state`");
-  } else if (name)
+  } else if (named) {
+    diag_place(d, named->span, "defined here");
+    diag_help(d, "only a state has a next value; what a function computes it returns");
+  } else if (target->kind == AST_INDEX) diag_help(d, "a state is given all of its next value, `s <- [i] => …`");
+  else if (name)
     diag_help(d, "declare it: `state %s = 0`; for a comparison with a negative number write `%s < -1`", name, name);
   else diag_help(d, "a state is given its next value by a function of its own model");
   return NULL;

@@ -116,6 +116,9 @@ const char *foreign_help(Str name) {
       {" CrossEntropyLoss ", "it is a function, `cross_entropy(scores, class)`"},
       {" MSELoss ", "it is a function, `mse_loss(prediction, truth)`"},
       {" SGD ", "it is called `Sgd`; with momentum, `Momentum`"},
+      {" MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d ", "it is a function, `max_pool2d(x, 2)`"},
+      {" ReLU GELU SiLU Sigmoid Tanh Softmax LogSoftmax Softplus LeakyReLU ELU Flatten ",
+       "it is a function, `relu(x)`, `softmax(x)`, `flatten(x)`"},
   };
   char word[64];
   if (snprintf(word, sizeof word, " %s ", name) >= (int)sizeof word) return NULL;
@@ -148,12 +151,22 @@ static bool is_whole_value(const Elaborator *x, Span at) {
 /* ---- names for indices that are not there yet ---- */
 
 typedef struct Indices {
+  const Ast *of; /* what they are written around: its own names are taken; NULL */
   int n;
   char name[MAX_RANK];
 } Indices;
 
+/* Whether a node of the tree has this name. */
+static bool has_name(const Ast *a, Str name) {
+  if (a->name == name) return true;
+  for (int i = 0; i < ast_child_count(a); i++)
+    if (ast_child(a, i) && has_name(ast_child(a, i), name)) return true;
+  return false;
+}
+
 static bool is_free(Elaborator *x, Env *e, const Indices *taken, char c) {
   Str s = str_intern(x->strings, &c, 1);
+  if (taken->of && has_name(taken->of, s)) return false;
   for (int i = 0; i < taken->n; i++)
     if (taken->name[i] == c) return false;
   return !env_find(e, s) && !decl_find(x, x->module, s);
@@ -216,7 +229,7 @@ static void suggest_indices(Elaborator *x, Env *e, Ast *a, const Value *l, const
   if (!fits_at(x, big, small, from)) from = 0;
   if (!fits_at(x, big, small, from) || !is_users(x, a->span)) return;
   Dim *shape[MAX_RANK], *one = dim_const(x->ir, 1);
-  Indices all = {0};
+  Indices all = {.of = a};
   for (int i = 0; i < big->rank; i++) {
     bool other = i >= from && i - from < small->rank && big->shape[i] == one;
     shape[i] = other ? small->shape[i - from] : big->shape[i];
@@ -261,8 +274,11 @@ void suggest_operands(Elaborator *x, Env *e, Ast *a, Value *l, Value *r, Diag *d
   if (d->code == DIAG_SHAPES_DIFFER && tensors) suggest_shapes(x, e, a, l, r, d);
   if (d->code == DIAG_TYPES_DIFFER && tensors) suggest_cast(x, a, l, r, d);
   if (d->code == DIAG_DIVISOR && r->kind == VALUE_TENSOR) suggest_around(x, d, a->right->span, "max(", ", 1)");
-  if (d->code == DIAG_INT_DIVISION && is_users(x, a->span))
-    diag_fix(d, a->span, "%s // max(%s, 1)", in_brackets(x, a->left), written(x, a->right->span));
+  if (d->code == DIAG_INT_DIVISION && is_users(x, a->span)) {
+    bool positive = r->kind == VALUE_INT && dim_at_least(x->ir, r->dim, 1);
+    diag_fix(d, a->span, positive ? "%s // %s" : "%s // max(%s, 1)", in_brackets(x, a->left),
+             positive ? in_brackets(x, a->right) : written(x, a->right->span));
+  }
 }
 
 /* ---- reads ---- */
@@ -282,13 +298,15 @@ static bool picks_along(const Value *base, const Ast *read, const Value *k) {
 /* table[t] of a tensor t, index by index. */
 void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item, const Value *base, const Value *v) {
   bool along = picks_along(base, read, v);
-  Indices all = {0};
+  Indices all = {.of = read};
   Dim *shape[MAX_RANK];
   for (int i = 0; i < v->rank; i++) {
     shape[i] = v->shape[i];
     if (!add_index(x, e, &all, v->shape[i])) return;
   }
-  if (!is_users(x, read->span)) return;
+  if (!is_users(x, read->span) || !dtype_is_int(v->dtype)) return;
+  for (int i = 0; i < read->items.n; i++)
+    if (read->items.at[i]->kind == AST_SLICE) return;
   Span before = {read->span.source, read->span.begin, item->span.begin, 0};
   Span after = {read->span.source, item->span.end, read->span.end, 0};
   const char *inner = read_at(x, item, v, &all, 0, shape);
@@ -304,7 +322,7 @@ void suggest_index_of_index(Elaborator *x, Env *e, Diag *d, Ast *read, Ast *item
 
 /* sum(x, axis = 0), by indices; `axis` may be counted from the end. */
 void suggest_reduction(Elaborator *x, Env *e, Diag *d, Ast *call, const Value *v, int64_t axis) {
-  Indices all = {0}, kept = {0};
+  Indices all = {.of = call}, kept = {0};
   Dim *shape[MAX_RANK];
   if (axis < 0) axis += v->rank;
   if (axis < 0 || axis >= v->rank || !is_users(x, call->span)) return;
@@ -320,7 +338,7 @@ void suggest_reduction(Elaborator *x, Env *e, Diag *d, Ast *call, const Value *v
 }
 
 void suggest_kept(Elaborator *x, Diag *d, Ast *apply, Str index) {
-  Indices left = {1, {index[0]}};
+  Indices left = {NULL, 1, {index[0]}};
   if (!index[1] && is_users(x, apply->span)) write_comprehension(x, d, apply->span, &left, written(x, apply->span));
 }
 

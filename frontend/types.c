@@ -256,7 +256,9 @@ static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char 
   if (param->span.source && (is_users(x, param->span) || !is_users(x, at)))
     diag_place(d, param->span, "declared here");
   if (v->kind == VALUE_ARRAY) diag_help(d, "rows are made one tensor by `stack(a, b, ...)`");
-  if (v->kind == VALUE_TUPLE) diag_help(d, "take the result apart, `a, b = f(x)`, and give the part that is meant");
+  bool tuple = v->kind == VALUE_TUPLE, literal = tuple && written(x, at)[0] == '('; /* and no call's result */
+  if (literal && param->kind != AST_TYPE_TUPLE) diag_help(d, "one value is wanted, without brackets");
+  if (tuple && !literal) diag_help(d, "take the result apart, `a, b = f(x)`, and give the part that is meant");
   if (v->kind == VALUE_FUNCTION) say_calls_around(x, d, at);
   if (runs && !v->hyper && !strcmp(param->type->name, "int")) {
     diag_help(d, "`int` is known when the program is compiled; what an index or a run gives is an `i32`");
@@ -355,6 +357,7 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     else if (type->bound)
       diag_help(d, "a class is an integer with a bound: declare it `%s<%s>`", dtype_name(t),
                 bound_text(x, *e, type->bound));
+    else if (v->bound && dtype_is_float(t)) diag_help(d, "it is a class's number; are the arguments in their order?");
     else if (v->rank == type_rank(type, &pack)) suggest_call(x, d, at, dtype_name(t));
     return NULL;
   }
@@ -407,9 +410,11 @@ static bool match_shape(Elaborator *x, Env **e, Ast *type, Value *v, int lift, S
                        value_type_text(x, v), have, have == 1 ? "" : "s", rank, rank == 1 ? "is" : "are");
     if (type->span.source) diag_place(d, type->span, "declared here");
     bool batch = have == rank - 1 && type->shape && is_dimension_name_of(type->shape->items.at[0]);
+    bool own = is_users(x, type->span), mixes = batch && !strcmp(type->shape->items.at[0]->name, "B");
     if (v->kind == VALUE_TENSOR) suggest_reshape(x, d, at, type, have, shape);
     if (batch && !have) diag_help(d, "a vector of one number is `[...]`; else leave that dimension out");
-    else if (batch)
+    else if (mixes) diag_help(d, "it takes a whole batch: what calls it declares that in front, too, as `B`");
+    else if (batch && own)
       diag_help(d, "what is written for one example is mapped over a batch by itself: leave that dimension out");
     return false;
   }

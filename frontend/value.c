@@ -297,7 +297,10 @@ Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
   if (v->kind == VALUE_FLAG && t == DT_bool) return value_runtime(x, v);
   if (v->kind == VALUE_REAL && t != DT_bool) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, at, "this is a real where %s is wanted", dtype_name(t));
-    diag_help(d, "no type converts silently; write `%s(...)` where a conversion is meant", dtype_name(t));
+    if (dtype_is_int(t))
+      diag_help(d, "no type converts silently; `%s(...)` cuts a real, and `f32(...)` makes an integer one",
+                dtype_name(t));
+    else diag_help(d, "no type converts silently");
     return NULL;
   }
   if (v->kind != VALUE_TENSOR) {

@@ -177,6 +177,14 @@ static bool sign_case(const Case *c) {
     diag_fix(d, t.span, " < -");
     return true;
   }
+  const Token *after = t.kind == T_EQUALS ? lexer_peek(&c->p->lexer) : NULL;
+  if (after && (after->kind == T_LT || after->kind == T_GT) && after->span.begin == t.span.end) {
+    Span both = span_join(t.span, after->span);
+    const char *sign = after->kind == T_LT ? "<" : ">";
+    Diag *d = diag_add(s, DIAG_UNEXPECTED, both, "no sign is written `=%s`", sign);
+    diag_write(d, both, "%s=", sign);
+    return true;
+  }
   if (t.kind == T_EQUALS && (accepts(c, T_EQ) || accepts(c, T_NEWLINE))) {
     Diag *d = diag_add(s, DIAG_ASSIGN_IN_EXPRESSION, t.span, "`=` defines a name and can't stand inside a value");
     diag_help(d, "a comparison is written `==`; each name is defined by a statement of its own");
