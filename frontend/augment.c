@@ -21,7 +21,7 @@ void check_augmented(Elaborator *x, const DataSet *d, const Ast *a) {
   for (int i = 0; i < a->items.n; i++) {
     const Ast *name = a->items.at[i];
     if (field_named(d, name->name) >= 0) continue;
-    Nearest near = {name->name, 3, NULL};
+    Nearest near = {name->name, 3, NULL, false};
     for (int k = 0; k < d->fields.n; k++) nearest_consider(&near, d->fields.at[k].name);
     Diag *g =
         diag_add(x->diags, DIAG_FIELD, name->span, "`%s` is no field above, so it cannot be augmented", name->name);

@@ -135,8 +135,9 @@ static bool match_args(Elaborator *x, Ast *params, int n, CallArg *args, CallArg
       if (k < 0) {
         Diag *d =
             diag_add(x->diags, DIAG_ARGUMENTS, args[i].name_span, "`%s` has no parameter `%s`", name, args[i].name);
-        Nearest near = {args[i].name, 3, NULL};
-        for (int p = 0; p < np; p++) nearest_consider(&near, params->items.at[p]->name);
+        Nearest near = {args[i].name, 3, NULL, false};
+        for (int p = 0; p < np; p++)
+          if (!out[p]) nearest_consider(&near, params->items.at[p]->name);
         for (int p = 0; p < np; p++)
           if (is_called_elsewhere(params->items.at[p]->name, args[i].name)) near.found = params->items.at[p]->name;
         static const char *const axes = " dim dims axis axes keepdim keepdims ";
@@ -485,9 +486,6 @@ static CallArg *with_counters(Elaborator *x, const Ast *params, int *n, CallArg 
   return all;
 }
 
-/* A number that is written. */
-static bool is_known(const Value *v) { return (v->kind == VALUE_INT || v->kind == VALUE_REAL) && !v->unknown; }
-
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) {
   if (f->broken) return NULL;
   if (!f->ast) return call_built_in(x, f->name, n, args, at);
@@ -498,12 +496,6 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   CallArg **given = NEW_ARRAY(x->arena, CallArg *, np + 1);
   if (x->counters) args = with_counters(x, params, &n, args, at);
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
-  if (f->module && f->module->library && draws(params) && is_known(given[0]->value) && is_users(x, at)) {
-    Diag *d =
-        diag_add(x->diags, DIAG_NOT_A_DISTRIBUTION, at, "`%s` is called like a function, and draws nothing", f->name);
-    diag_help(d, "%s", draw_help);
-    return NULL;
-  }
   if (goes_by_parameter(x, f, given)) return call_by_parameter(x, f, n, args, at);
   Module *module = x->module;
   bool again = is_broken(x, f->ast);
@@ -667,6 +659,12 @@ static bool callable_row(ScalarOp op) {
   case OP_is_finite: return true;
   default: return op >= OP_sqrt && op <= OP_normal_icdf;
   }
+}
+
+const char *row_name(int i) {
+  for (int op = 0; op < SCALAR_OP_COUNT; op++)
+    if (callable_row((ScalarOp)op) && i-- == 0) return scalar_names[op].name;
+  return NULL;
 }
 
 static ScalarOp row_named(Str name) {
@@ -834,6 +832,15 @@ Value *say_no_instance(Elaborator *x, Env *e, const Ast *name, const Value *v) {
   return NULL;
 }
 
+/* Whether a distribution of the library is given something else than a uniform number, which goes by the name `u`. */
+static bool calls_distribution(const Value *callee, const Ast *a) {
+  const Function *f = callee->kind == VALUE_FUNCTION ? callee->function : NULL;
+  const Ast *first = a->args->items.n ? a->args->items.at[0] : NULL;
+  if (!f || !f->ast || !f->module || !f->module->library || !draws(f->ast->params) || !first || first->name)
+    return false;
+  return !mentions(first->value, f->ast->params->items.at[0]->name);
+}
+
 Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   Str naming = x->naming;
   bool resized;
@@ -862,6 +869,12 @@ Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   CallArg *args = callee ? elaborate_args(x, e, a->args, piped, &n) : NULL;
   x->naming = naming;
   if (!args) return NULL;
+  if (calls_distribution(callee, a) && is_users(x, a->span)) {
+    Diag *d = diag_add(x->diags, DIAG_NOT_A_DISTRIBUTION, a->span,
+                       "`%s` is called like a function, and draws nothing", callee->function->name);
+    diag_help(d, "%s", draw_help);
+    return NULL;
+  }
   before = x->diags->all.n;
   Value *v = is_other_name(a->callee, callee) && !naming ? say_no_instance(x, e, a->callee, callee)
                                                          : call_value(x, callee, n, args, a->span);

@@ -149,7 +149,7 @@ static Value *token_part(Elaborator *x, RawColumn c, Span at) {
 /* Whether an array of this name is among the source's, where each is a file; false after a message. */
 static bool has_file(Elaborator *x, Str name, Span at) {
   const DataSet *d = x->set;
-  Nearest near = {name, 3, NULL};
+  Nearest near = {name, 3, NULL, false};
   if (d->path || !d->files.n) return true;
   for (int i = 0; i < d->files.n; i++) {
     if (d->files.at[i].column == name) return true;
@@ -157,14 +157,17 @@ static bool has_file(Elaborator *x, Str name, Span at) {
   }
   Diag *g = say_unknown(x, DIAG_UNKNOWN_NAME, name, at,
                         arena_printf(x->arena, "`%s` has no file called `%s`", d->name, name));
-  if (g && near.found && at.end - at.begin == strlen(name)) diag_meant(g, at, near.found);
+  bool own = at.begin == x->field->span.begin; /* the field's name, which may be right */
+  if (g && near.found && own)
+    diag_help(g, "what has another name there is read by that: `%s: … = %s`", name, near.found);
+  else if (g && near.found && at.end - at.begin == strlen(name)) diag_meant(g, at, near.found);
   return false;
 }
 
 void say_no_function(Elaborator *x, Env *e, const Ast *call) {
   Str name = call->callee->name;
   Span at = call->callee->span;
-  Nearest near = {name, 3, NULL};
+  Nearest near = {name, 3, NULL, false};
   nearest_consider(&near, call->args->items.n > 1 ? "columns" : "column");
   nearest_consider(&near, "tokens");
   Diag *d = say_unknown(x, DIAG_UNKNOWN_NAME, name, at, arena_printf(x->arena, "`%s` is not defined", name));
@@ -485,7 +488,7 @@ Value *data_field(Elaborator *x, DataDecl *decl, Str name, Span at) {
     if (d->fields.at[i].name == name) return drawn_field(x, decl, i, at);
   if (field_failed(decl, name) || (classes && decl->failed.n)) return NULL;
   Diag *g = diag_add(x->diags, DIAG_NO_MEMBER, at, "the data `%s` has no field `%s`", decl->name, name);
-  Nearest near = {name, 3, NULL};
+  Nearest near = {name, 3, NULL, false};
   for (int i = 0; i < d->fields.n; i++) nearest_consider(&near, d->fields.at[i].name);
   static const char *const sizes = " count size len length shape n ";
   if (near.found) diag_meant(g, at, near.found);

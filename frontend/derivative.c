@@ -242,8 +242,8 @@ Value *call_grad(Elaborator *x, Env *e, Ast *a) {
   if (!s || !v) return NULL;
   s = value_runtime(x, s);
   if (s->kind != VALUE_TENSOR || s->rank || !dtype_is_float(s->dtype)) {
-    Diag *d = diag_add(x->diags, DIAG_GRAD, a->args->items.at[0]->span, "only a scalar is derived, and this is %s",
-                       value_type_text(x, s));
+    Diag *d = diag_add(x->diags, DIAG_GRAD, a->args->items.at[0]->span,
+                       "only a float scalar is derived, and this is %s", value_type_text(x, s));
     diag_help(d, "sum or mean it; `jvp(y, x, v)` derives a tensor, along one direction");
     return NULL;
   }

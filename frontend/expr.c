@@ -136,6 +136,10 @@ Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Spa
       return NULL;
     }
   }
+  for (int i = first; i < n; i++) /* numbers that are written adapt to a float beside them */
+    for (int k = first; k < n; k++)
+      if (v[k]->kind == VALUE_TENSOR && dtype_is_float(v[k]->dtype) && !v[k]->weak)
+        v[i] = literal_as(x, v[i], v[k]->dtype, at);
   bool chosen = first && v[0]->kind == VALUE_TENSOR && (v[0]->rank || expr_varies(v[0]->expr)); /* by an index */
   DType t = logic ? DT_bool : common_dtype(x, n - first, v + first, want_float, chosen, at, &weak);
   if (t == DT_COUNT) return NULL;
@@ -494,6 +498,11 @@ static Value *array(Elaborator *x, Env *e, Ast *a) {
     real = real || v->items[i]->kind == VALUE_REAL;
     wide = wide || d < INT32_MIN || d > INT32_MAX;
   }
+  for (int i = 0; !truths && i < n; i++)
+    if (is_truth(v->items[i])) {
+      diag_add(x->diags, DIAG_WRONG_TYPE, a->items.at[i]->span, "truth values and numbers stand in one vector");
+      return NULL;
+    }
   if (n && truths) {
     Value *vector = vector_of(x, n, v->items, true, a->span);
     if (vector && !settled) vector->items = v->items;

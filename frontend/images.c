@@ -46,7 +46,7 @@ Value *image_part(Elaborator *x, Str name, Span at) {
     return data_raw_part(x, (RawColumn){.dtype = x->field->dtype, .from = -1, .to = -1, .name = name, .single = true},
                          0, NULL, at);
   Diag *d = diag_add(x->diags, DIAG_COLUMN, at, "of pictures there are `pixels` and `class`, and no `%s`", name);
-  Nearest near = {name, 3, NULL};
+  Nearest near = {name, 3, NULL, false};
   nearest_consider(&near, "pixels");
   nearest_consider(&near, "class");
   if (near.found) diag_meant(d, at, near.found);

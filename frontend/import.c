@@ -122,7 +122,7 @@ Value *file_member(Elaborator *x, Module *file, Str name, Span at) {
   Decl *d = decl_brought(file, name);
   if (d) return decl_value(x, d, at);
   Diag *g = diag_add(x->diags, DIAG_NO_MEMBER, at, "`%s` defines no `%s`", file->path, name);
-  Nearest near = {name, 3, NULL};
+  Nearest near = {name, 3, NULL, false};
   for (int i = 0; i < file->decls.n; i++)
     if (is_brought(file->decls.at[i])) nearest_consider(&near, file->decls.at[i]->name);
   diag_meant(g, at, near.found);

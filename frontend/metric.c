@@ -45,6 +45,12 @@ static bool find_members(Elaborator *x, Streamed *s) {
   const Ast *body = s->metric->ast->body;
   for (int i = 0; i < body->items.n; i++) {
     Ast *a = body->items.at[i];
+    for (int k = 0; a->kind == AST_STATE && k < s->states.n; k++)
+      if (s->states.at[k]->name == a->name) {
+        Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "the state `%s` is declared twice", a->name);
+        diag_place(d, s->states.at[k]->name_span, "the first is here");
+        return false;
+      }
     if (a->kind == AST_STATE) vec_push(x->arena, &s->states, a);
     else if (a->kind == AST_FN && !strcmp(a->name, "update")) s->update = a;
     else if (a->kind == AST_FN && !strcmp(a->name, "result")) s->result = a;

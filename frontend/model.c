@@ -351,6 +351,7 @@ static void walk_member(Elaborator *x, Instance *i, Ast *a) {
   default: {
     Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "%s is no member of a model", statement_title(x, a));
     diag_help(d, "members are sub-models and constants (`name = ...`), param, state and fn");
+    fail_members(x, i, a);
   }
   }
 }
@@ -433,7 +434,7 @@ Value *instance_member(Elaborator *x, Instance *i, Str name, Span at) {
   if (said_unknown(x, name, at)) return NULL; /* a member that the model names and does not have */
   Diag *d = diag_add(x->diags, DIAG_NO_MEMBER, at, "%s `%s` has no member `%s`", article(i->model->name),
                      i->model->name, name);
-  Nearest near = {name, 3, NULL};
+  Nearest near = {name, 3, NULL, false};
   for (int k = 0; k < i->members.n; k++) nearest_consider(&near, i->members.at[k].name);
   const char *habit = near.found ? NULL : instance_habit(x, name);
   if (habit) diag_help(d, "%s", habit);

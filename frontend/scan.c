@@ -107,6 +107,12 @@ Value *loop_row(Elaborator *x, const Loop *l, Node *carry, Form *row, Span at) {
 bool scan_state(Elaborator *x, Env **e, Ast *s) {
   Loop *l = x->loop;
   Type t;
+  for (int i = 0; i < l->states.n; i++)
+    if (l->states.at[i].name == s->name) {
+      Diag *d = diag_add(x->diags, DIAG_TWICE, s->name_span, "the state `%s` is declared twice", s->name);
+      diag_place(d, l->states.at[i].span, "the first is here");
+      return false;
+    }
   pop_step(x);
   Value *v = first_value(x, l, s, &t);
   Node *init = v ? loop_node(x, l, false, v, t.rank, t.shape, s->span) : NULL;

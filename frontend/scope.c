@@ -44,7 +44,9 @@ static bool same_case(Str name, const char *a, const char *b) {
 void nearest_consider(Nearest *n, const char *candidate) {
   if (!candidate || candidate == n->name) return;
   int distance = name_distance(n->name, candidate);
-  if (distance > n->limit || (distance == n->limit && !same_case(n->name, candidate, n->found))) return;
+  bool longer = n->longer && n->found && strlen(candidate) > strlen(n->found);
+  if (distance > n->limit) return;
+  if (distance == n->limit && !longer && !same_case(n->name, candidate, n->found)) return;
   n->limit = distance;
   n->found = candidate;
 }
@@ -59,15 +61,24 @@ static bool is_alike(const char *name, const char *candidate) {
   return strlen(name) > 2 && !strcasecmp(name, candidate);
 }
 
+/* A value of the file or a function; of a model that is not the library's the name in another case is an instance. */
+static bool may_be_meant(Str name, const Decl *d) {
+  bool called = d->kind != DECL_ENTRY && d->kind != DECL_TRAIN && d->kind != DECL_TEST;
+  bool instance = d->kind == DECL_MODEL && !d->module->library && !isupper((unsigned char)name[0]);
+  return called && !instance && is_alike(name, d->name);
+}
+
 const char *closest_name(Elaborator *x, Env *e, Str name) {
-  Nearest near = {name, (int)strlen(name) > 4 ? 3 : (int)strlen(name) > 2 ? 2 : 1, NULL};
+  const int limit = (int)strlen(name) > 4 ? 3 : (int)strlen(name) > 2 ? 2 : 1;
+  Nearest own = {name, limit, NULL, false}, library = {name, limit, NULL, true};
   for (; e; e = e->up)
-    if (is_alike(name, e->name)) nearest_consider(&near, e->name);
-  const Module *in[] = {x->module, x->prelude};
-  for (int k = 0; k < 2; k++)
-    for (int i = 0; in[k] && i < in[k]->decls.n; i++)
-      if (is_alike(name, in[k]->decls.at[i]->name)) nearest_consider(&near, in[k]->decls.at[i]->name);
-  return near.found;
+    if (is_alike(name, e->name)) nearest_consider(&own, e->name);
+  for (int i = 0; i < x->module->decls.n; i++)
+    if (may_be_meant(name, x->module->decls.at[i])) nearest_consider(&own, x->module->decls.at[i]->name);
+  for (int i = 0; x->prelude && i < x->prelude->decls.n; i++)
+    if (may_be_meant(name, x->prelude->decls.at[i])) nearest_consider(&library, x->prelude->decls.at[i]->name);
+  for (int i = 0; row_name(i); i++) nearest_consider(&library, row_name(i));
+  return own.found && own.limit <= library.limit ? own.found : library.found;
 }
 
 /* The type that a name casts to; `float` is one of its function's arguments, and f32 where none says more. */

@@ -113,7 +113,10 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
     if (a->kind != AST_DEFINE || a->type || (a->flags & AST_DRAW)) break;
     int which = setting_find(a->name);
     if (which >= 0) {
-      if (setting_value(x, t, which, a)) given[which] = a;
+      if (given[which]) {
+        Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "the setting `%s` is given twice", a->name);
+        diag_place(d, given[which]->name_span, "the first is here");
+      } else if (setting_value(x, t, which, a)) given[which] = a;
       continue;
     }
     if (!strcmp(a->name, "step") || !strcmp(a->name, "epoch")) { /* they count, and are read by schedules */
@@ -125,7 +128,7 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
     bool read = false;
     for (int k = i + 1; k < body->items.n; k++) read = read || mentions(body->items.at[k], a->name);
     if (read) break;
-    Nearest near = {a->name, 4, NULL};
+    Nearest near = {a->name, strlen(a->name) > 4 ? 4 : 2, NULL, false};
     for (int s = 0; s < SETTING_COUNT; s++) nearest_consider(&near, settings[s].name);
     Diag *d = diag_add(x->diags, DIAG_UNREAD, a->name_span, "nothing reads `%s`, and it is no setting", a->name);
     const char *meant = near.found ? near.found : setting_meant(a->name);

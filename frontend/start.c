@@ -33,7 +33,7 @@ static bool has_part(Elaborator *x, Str instance, Str part, Nearest *near) {
 static bool add_skipped(Elaborator *x, Env *e, Start *s, Ast *a) {
   Value *v = elaborate_expr(x, e, a);
   if (!v) return false;
-  Nearest near = {v->kind == VALUE_STRING ? v->text : "", 3, NULL};
+  Nearest near = {v->kind == VALUE_STRING ? v->text : "", 3, NULL, false};
   if (v->kind == VALUE_STRING && has_part(x, s->instance, v->text, &near)) {
     vec_push(x->arena, &s->skip, v->text);
     return true;

@@ -30,6 +30,8 @@ static Env *rebind(Elaborator *x, Env *e, Ast *s, Str name, Value *v, Span at) {
     Diag *d = diag_add(x->diags, DIAG_INDEX_NAME, at, "`%s` is an index here", name);
     diag_place(d, old->span, "bound here");
     v = NULL;
+  } else if (!v && is_state(x, e, old)) {
+    return e;
   } else if (is_state(x, e, old)) { /* which most likely is to have its next value */
     Diag *d = diag_add(x->diags, DIAG_NOT_A_STATE, at, "`%s` is a state, and `=` gives a name a value", name);
     diag_place(d, old->span, "declared here");
@@ -79,7 +81,8 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
     }
     v = elaborate_draw(x, *e, s->value, &t, frame_path(x, s->name), s->span);
     if (v) v = test_drawn(x, v, s->name);
-    if (v && !bound_holds(x, v, t.bound, s->value->span, arena_printf(x->arena, "`%s`", s->name))) v = NULL;
+    if (v && !bound_holds(x, v, t.bound, s->value->span, arena_printf(x->arena, "what is drawn for `%s`", s->name)))
+      v = NULL;
   } else {
     v = elaborate_expr_as(x, *e, s->value, expected);
     v = dimension_value(x, s->name, v, s->value->span);
@@ -166,6 +169,9 @@ static InstanceMember *next_target(Elaborator *x, Env *e, Ast *target) {
   Instance *self = k ? k->value->instance : NULL;
   for (int i = 0; name && self && i < self->members.n; i++)
     if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_STATE) return &self->members.at[i];
+    else if (self->members.at[i].name == name && self->members.at[i].kind == MEMBER_VALUE &&
+             !self->members.at[i].value)
+      return NULL; /* said where it is declared */
     else if (self->members.at[i].name == name && self->members.at[i].ast &&
              self->members.at[i].ast->kind == AST_PARAM)
       param = self->members.at[i].ast;
@@ -314,6 +320,8 @@ static Env *keep_names(Elaborator *x, Env *outer, Env *inner, const Ast *other) 
 Env *bind_failed(Elaborator *x, Env *e, const Ast *block) {
   bool defines = block->kind == AST_DEFINE || block->kind == AST_DEFINE_AT || block->kind == AST_STATE;
   if (defines && block->name) return env_bind(x, e, block->name, NULL, block->name_span);
+  if (block->kind == AST_NEXT && block->target->kind == AST_NAME && !env_find(e, block->target->name))
+    return env_bind(x, e, block->target->name, NULL, block->target->span);
   for (int i = 0; block->kind != AST_FN && i < ast_child_count(block); i++)
     if (ast_child(block, i)) e = bind_failed(x, e, ast_child(block, i));
   return e;
@@ -442,7 +450,14 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
       return false;
     }
   }
-  bool ok = true;
+  int most = parts->kind == VALUE_ARRAY ? 2 : 1;
+  bool ok = s->items.n <= most;
+  if (!ok) {
+    Diag *d = diag_add(x->diags, DIAG_LOOP_RANGE, s->items.at[most]->span, "`for` has %s here",
+                       most == 1 ? "one name" : "two names at the most");
+    diag_help(d,
+              most == 1 ? "`for i in N { … }` counts" : "`for k, part in parts { … }`: its number, and what it is");
+  }
   for (int64_t i = 0; ok && i < n && !*result; i++) {
     if (!one_more(x, s->span, "for")) return false;
     Value *index = value_int(x, dim_const(x->ir, i), s->span);

@@ -23,6 +23,7 @@ const char *statement_title(Elaborator *x, const Ast *a) {
   if (a->kind == AST_NEXT) return arena_printf(x->arena, "`%s <- …`", written(x, a->target->span));
   if (a->kind == AST_UNPACK)
     return arena_printf(x->arena, "`%s, … = …`", a->items.at[0]->name ? a->items.at[0]->name : "_");
+  if (a->kind == AST_STOP_WHEN) return "`stop when`";
   return arena_printf(x->arena, "`%s`", ast_word((AstKind)a->kind));
 }
 
@@ -274,7 +275,8 @@ void suggest_operands(Elaborator *x, Env *e, Ast *a, Value *l, Value *r, Diag *d
   if (d->code == DIAG_SHAPES_DIFFER && tensors) suggest_shapes(x, e, a, l, r, d);
   if (d->code == DIAG_TYPES_DIFFER && tensors) suggest_cast(x, a, l, r, d);
   if (d->code == DIAG_DIVISOR && r->kind == VALUE_TENSOR) suggest_around(x, d, a->right->span, "max(", ", 1)");
-  if (d->code == DIAG_INT_DIVISION && is_users(x, a->span)) {
+  if (d->code == DIAG_INT_DIVISION && x->field) diag_help(d, "declare the field a float, or `//` rounds down");
+  else if (d->code == DIAG_INT_DIVISION && is_users(x, a->span)) {
     bool positive = r->kind == VALUE_INT && dim_at_least(x->ir, r->dim, 1);
     diag_fix(d, a->span, positive ? "%s // %s" : "%s // max(%s, 1)", in_brackets(x, a->left),
              positive ? in_brackets(x, a->right) : written(x, a->right->span));

@@ -106,7 +106,7 @@ bool source_option(Elaborator *x, SourceOptions *o, DataSet *d, Ast *a, bool *is
   if (!*is) return true;
   if (k < n && has_option(x, d->format, k)) return read_option(x, o, d, a);
   Diag *g = diag_add(x->diags, DIAG_SOURCE, a->span, "data from %s have no option `%s`", d->format, a->name);
-  Nearest near = {a->name, 3, NULL};
+  Nearest near = {a->name, 3, NULL, false};
   for (size_t i = 0; i < n; i++)
     if (has_option(x, d->format, i)) nearest_consider(&near, options[i].name);
   if (near.found) diag_meant(g, a->name_span, near.found);

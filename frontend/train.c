@@ -10,6 +10,15 @@
 
 static void stop_when(Elaborator *x, TrainWalk *w, Ast *a) {
   if (w->mode != MODE_STEP) return;
+  if (w->conditional) {
+    diag_add(x->diags, DIAG_STATEMENT_HERE, a->span, "`stop when` does not depend on a condition at run time");
+    return;
+  }
+  if (w->stop) {
+    Diag *d = diag_add(x->diags, DIAG_TWICE, a->span, "a training has one `stop when`");
+    diag_place(d, w->stop->span, "the first is here");
+    return;
+  }
   Value *n = a->stalls ? elaborate_expr(x, w->env, a->stalls) : NULL;
   int64_t epochs = 0;
   if (a->value->kind != AST_NAME || !n || n->kind != VALUE_INT || !dim_is_const(n->dim, &epochs) || epochs < 1) {
@@ -23,9 +32,16 @@ static void stop_when(Elaborator *x, TrainWalk *w, Ast *a) {
   w->stop = a->value;
 }
 
+/* Errors than those of `stop when`, by which a training may have fewer values than it says. */
+static bool has_other_errors(const Elaborator *x) {
+  for (int i = 0; i < x->diags->all.n; i++)
+    if (diag_severity(x->diags->all.at[i]->code) == 'e' && x->diags->all.at[i]->code != DIAG_STOP_WHEN) return true;
+  return false;
+}
+
 /* Whether `stop when` names a value that the training has. */
 static void check_stop(Elaborator *x, const Train *t, const Ast *stop) {
-  Nearest near = {stop->name, 4, NULL};
+  Nearest near = {stop->name, 4, NULL, false};
   bool known = false, validates = t->validate > 0 || t->validate_data >= 0 || t->folds;
   for (int i = 0; i < 2 * (t->losses.n + t->reports.n); i++) {
     Str name = i / 2 < t->losses.n ? t->losses.at[i / 2] : t->reports.at[i / 2 - t->losses.n].name;
@@ -195,7 +211,7 @@ static Graph *walk_body(Elaborator *x, Train *t, DataDecl *const *data, Ast *a, 
   for (int i = first; i < a->body->items.n; i++) train_statement(x, &w, a->body->items.at[i]);
   x->variables = around;
   apply_pending(x, 0);
-  if (w.stop && x->diags->errors == errors) check_stop(x, t, w.stop);
+  if (w.stop && !has_other_errors(x)) check_stop(x, t, w.stop);
   if ((mode == MODE_STEP || mode == MODE_UPDATE) && x->diags->errors == errors)
     for (int i = 0; i < x->current.n; i++)
       if (x->current.at[i].value)

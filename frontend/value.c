@@ -69,7 +69,6 @@ Value *literal_as(Elaborator *x, Value *v, DType t, Span at) {
   Var *var = var_fresh(x->ir, v->shape[0]);
   Form *f = form_var(x->ir, var);
   Value *r = value_tensor(x, 1, &var, expr_cast(x->ir, t, value_element(x, v, &f)), at);
-  if (r) r->items = v->items;
   return r ? r : v;
 }
 

@@ -370,6 +370,7 @@ Value *name_lookup(Elaborator *x, Env *e, Str name,
 Value *name_find(Elaborator *x, Env *e, Str name, Span at); /* the same; NULL without a message where there is none */
 /* A message that nothing defines the name; NULL where it was said of another place in the file, which is then added
  * to it. */
+const char *row_name(int i);                         /* of the functions that are rows of scalar.def; NULL: no more */
 bool name_exists(Elaborator *x, Env *e, Str name);   /* reductions aside */
 bool said_unknown(Elaborator *x, Str name, Span at); /* whether it was */
 Diag *say_unknown(Elaborator *x, DiagCode code, Str name, Span at, const char *message);
@@ -386,6 +387,7 @@ typedef struct Nearest { /* a search for the name that was meant, among candidat
   Str name;
   int limit;         /* letters apart: nearer ones only, and of two as near the one that begins in the name's case */
   const char *found; /* NULL: none so far */
+  bool longer;       /* of two as near the longer one: letters are left out more often than added */
 } Nearest;
 void nearest_consider(Nearest *n, const char *candidate); /* the name itself and NULL do not count */
 bool mentions(const Ast *a, Str name);                    /* anywhere in the tree */

@@ -174,7 +174,7 @@ static bool sign_case(const Case *c) {
     Diag *d = diag_add(s, DIAG_ARROW_COMPARISON, t.span,
                        "`<-` gives a state its next value and can't stand inside a value");
     diag_help(d, "for a comparison with a negative number write a space, `x < -1`");
-    diag_fix(d, t.span, " < -");
+    if (accepts(c, T_LT)) diag_fix(d, t.span, " < -");
     return true;
   }
   const Token *after = t.kind == T_EQUALS ? lexer_peek(&c->p->lexer) : NULL;
@@ -362,6 +362,7 @@ static const struct {
     {T_LPAREN, T_NAME, T_FOR, 0, "no brackets stand around it: `for x in y { … }`", NULL},
     {T_NAME, T_COMMA, T_RPAREN, 0, "a comma is missing before it", NULL},
     {T_NAME, T_COMMA, T_NAME, 0, "a comma is missing; a parameter is written with its type after it, `x: f32`", NULL},
+    {T_ELSE, 0, T_RBRACKET, 0, "what stands outside is written in brackets, `(x[i] else 0)`", NULL},
     {T_WHILE, 0, 0, 0, "a loop is written `repeat n in N while c { … }`", NULL},
     {T_DOTDOT, T_COLON, T_LBRACKET, 0,
      "`x[:, 0]` names the dimensions that are taken whole; those at the end may be left out", NULL},
