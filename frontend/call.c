@@ -226,6 +226,12 @@ static bool is_tensor_type(Elaborator *x, Env *e, Ast *type) {
          (b && b->value && b->value->kind == VALUE_DTYPE);
 }
 
+static bool is_float_type(const Elaborator *x, const Ast *type) {
+  bool ok;
+  DType t = dtype_of_name(x, type->name, &ok);
+  return !strcmp(type->name, "float") || (ok && dtype_is_float(t));
+}
+
 typedef struct Lift { /* the extra leading dimensions of a call, and whose they are */
   int n;
   Dim **shape;
@@ -541,6 +547,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
       if (pass == 0 && !settled) continue;
       if (pass == 1 && !given[p]) continue;
       if (!v) v = default_value(x, e, param);
+      if (v && extra[p] && is_float_type(x, param->type)) v = literal_as(x, v, float_default(x), at);
       if (v && extra[p]) v = value_take(x, v, extra[p], forms);
       if (v)
         v = type_match(x, &e, param, v, 0, given[p] ? given[p]->span : param->span,
@@ -832,13 +839,13 @@ Value *say_no_instance(Elaborator *x, Env *e, const Ast *name, const Value *v) {
   return NULL;
 }
 
-/* Whether a distribution of the library is given something else than a uniform number, which goes by the name `u`. */
+/* Whether a distribution of the library is given a number that is written, where the uniform one is wanted. */
 static bool calls_distribution(const Value *callee, const Ast *a) {
   const Function *f = callee->kind == VALUE_FUNCTION ? callee->function : NULL;
   const Ast *first = a->args->items.n ? a->args->items.at[0] : NULL;
   if (!f || !f->ast || !f->module || !f->module->library || !draws(f->ast->params) || !first || first->name)
     return false;
-  return !mentions(first->value, f->ast->params->items.at[0]->name);
+  return first->value->kind == AST_INTEGER || first->value->kind == AST_REAL;
 }
 
 Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
@@ -1003,7 +1010,7 @@ Value *elaborate_draw(Elaborator *x, Env *e, Ast *dist, const Type *t, Str path,
     bool of_each = args[i].value->kind == VALUE_TENSOR && t->rank &&
                    args[i].value->rank == t->rank + parameter_rank(f->function->ast->params, args[i].name, i + 1);
     if (of_each && !is_for_each(x, &args[i], t)) ok = false;
-    else if (of_each) all[i + 1].value = value_take(x, args[i].value, t->rank, forms);
+    else if (of_each) all[i + 1].value = value_take(x, literal_as(x, args[i].value, drawn, at), t->rank, forms);
   }
   Value *v = ok ? call_function(x, f->function, n + 1, all, at) : NULL;
   x->stack.n = mark;

@@ -41,8 +41,7 @@ static int dimension_taken(const Variable *v, const Var *index) {
 
 static bool takes_index(const Variable *v, const Var *index) { return dimension_taken(v, index) >= 0; }
 
-/* A name, or a path from one: what something can depend on. */
-static bool is_path(const Ast *a) {
+bool is_path(const Ast *a) {
   while (a->kind == AST_MEMBER || a->kind == AST_INDEX) a = a->base;
   return a->kind == AST_NAME;
 }
@@ -97,29 +96,36 @@ static void find_names(Elaborator *x, const Ast *a, StrList *out) {
     if (ast_child(a, i)) find_names(x, ast_child(a, i), out);
 }
 
-/* A number that was computed, as the element of a node over the indices that it depends on; else v itself. */
-static Value *number_apart(Elaborator *x, Value *v) {
-  if (v->kind != VALUE_REAL && (v->kind != VALUE_TENSOR || v->rank || !dtype_is_float(v->dtype))) return v;
+/* v as a part of a node of its own, over the indices that it depends on: a number that was computed, and where `own`
+ * all else, too; v itself if it is what can be derived by already. */
+static Value *value_apart(Elaborator *x, Value *v, bool own) {
+  if (v->kind != VALUE_REAL && (v->kind != VALUE_TENSOR || !dtype_is_float(v->dtype))) return v;
   Span at = v->span;
   if (v->kind == VALUE_REAL || v->weak) v = value_coerce(x, v, float_default(x), at);
-  if (!v || v->expr->kind == EXPR_READ) return v;
-  Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n + 1);
-  Form **prefix = NEW_ARRAY(x->arena, Form *, x->stack.n + 1);
-  int n = indices_used(x, v, used);
-  for (int i = 0; i < n; i++) prefix[i] = form_var(x->ir, used[i]);
-  if (!rank_fits(x, n, at)) return NULL;
-  return value_take(x, value_node(x, graph_comp(x->graph, n, used, RED_none, 0, NULL, v->expr, at), at), n, prefix);
+  if (!v || (!v->rank && !v->expr) || (v->rank && !v->node)) return v; /* a parameter's or state's: it is one */
+  if (!own && (v->rank || v->expr->kind == EXPR_READ)) return v;
+  Var **all = NEW_ARRAY(x->arena, Var *, x->stack.n + v->rank + 1);
+  Form **prefix = NEW_ARRAY(x->arena, Form *, x->stack.n + 1), *forms[MAX_RANK];
+  int n = indices_used(x, v, all);
+  if (!rank_fits(x, n + v->rank, at)) return NULL;
+  for (int i = 0; i < n; i++) prefix[i] = form_var(x->ir, all[i]);
+  for (int i = 0; i < v->rank; i++) {
+    all[n + i] = var_fresh(x->ir, v->shape[i]);
+    forms[i] = form_var(x->ir, all[n + i]);
+  }
+  Node *node = graph_comp(x->graph, n + v->rank, all, RED_none, 0, NULL, value_element(x, v, forms), at);
+  return value_take(x, value_node(x, node, at), n, prefix);
 }
 
-Value *value_as_variable(Elaborator *x, Str name, Value *v) {
+Value *value_as_variable(Elaborator *x, Str name, Value *v, bool own) {
   bool derived = false;
   for (int i = 0; i < x->variables.n; i++) derived = derived || x->variables.at[i] == name;
   if (!derived || !v) return v;
-  if (v->kind != VALUE_STRUCTURE || v->states) return number_apart(x, v);
+  if (v->kind != VALUE_STRUCTURE || v->states) return value_apart(x, v, own);
   Value **items = NEW_ARRAY(x->arena, Value *, v->n + 1);
   bool same = true;
   for (int i = 0; i < v->n; i++) {
-    if (!v->items[i] || !(items[i] = number_apart(x, v->items[i]))) return NULL;
+    if (!v->items[i] || !(items[i] = value_apart(x, v->items[i], own))) return NULL;
     same = same && items[i] == v->items[i];
   }
   return same ? v : structure_with(x, v, items, v->span);
@@ -131,7 +137,9 @@ StrList variables_enter(Elaborator *x, Env **e, const Ast *body) {
   find_names(x, body, &x->variables);
   for (int i = 0; i < x->variables.n; i++) {
     Env *b = env_find(*e, x->variables.at[i]);
-    Value *v = b ? value_as_variable(x, b->name, b->value) : NULL;
+    if (!b || !b->value || b->value->kind == VALUE_REAL) continue; /* known when the program is compiled */
+    Value *now = b->value->again ? value_settled(x, b->value, b->span) : b->value;
+    Value *v = value_as_variable(x, b->name, now, false);
     if (v && v != b->value) *e = env_bind(x, *e, b->name, v, b->span);
   }
   return outer;

@@ -458,13 +458,10 @@ static Expr *element_outside(Elaborator *x, Value *out, DType t, int n, Var *con
   return NULL;
 }
 
-/* The number at a place that is known when the program is compiled; NULL: it is not. */
-static Value *literal_item(Elaborator *x, Env *e, Ast *place, const Value *literal) {
-  const Value *v = place->kind == AST_SLICE ? NULL : elaborate_expr(x, e, place);
-  int64_t c, n;
-  if (!v || v->kind != VALUE_INT || !dim_is_const(v->dim, &c) || !dim_is_const(literal->shape[0], &n)) return NULL;
-  if (place->kind == AST_INTEGER && c < 0) c += n;
-  return c >= 0 && c < n ? literal->items[c] : NULL;
+/* Whether an element is read of an array that was written out, at a place that is known when the program is compiled.
+ */
+static bool is_written(const Value *base, const Ast *a, const Value *place) {
+  return base->items && base->rank == 1 && a->items.n == 1 && place && place->kind == VALUE_INT;
 }
 
 static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwise) {
@@ -478,9 +475,6 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
     return row ? index_of(x, e, &rest, row, otherwise) : NULL;
   }
   if (base->kind == VALUE_ARRAY || base->kind == VALUE_TUPLE || several) return array_item(x, e, a, base);
-  Value *number =
-      base->kind == VALUE_TENSOR && base->items && a->items.n == 1 ? literal_item(x, e, a->items.at[0], base) : NULL;
-  if (number) return number;
   if (!rank_known(x, base, 0, a->items.n, a->span)) return NULL;
   if (base->kind != VALUE_TENSOR || base->rank < a->items.n) {
     Diag *d = say_rank(x, a, base);
@@ -499,6 +493,7 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
   int nkept = 0;
   bool slices = false;
   Guard g = {0};
+  const Value *item_value = NULL;
   for (int i = 0; i < base->rank; i++) {
     Ast *item = i < a->items.n ? a->items.at[i] : NULL;
     if (!item) {
@@ -531,8 +526,15 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
     if (item->kind == AST_INTEGER && item->integer < 0)
       at[i] = form_add(x->ir, at[i], form_dim(x->ir, base->shape[i]));
     check_inside(x, &g, a, i, v, at[i], base->shape[i], otherwise != NULL);
+    item_value = v;
   }
   if (g.fails) return NULL;
+  if (is_written(base, a, item_value)) {
+    int64_t extent = 0;
+    if (x->generic && at[0]->n) return NULL; /* any of them */
+    if (dim_is_const(base->shape[0], &extent) && !at[0]->n && at[0]->c0 >= 0 && at[0]->c0 < extent)
+      return literal_element(x, base, (int)at[0]->c0);
+  }
   Value *out = NULL;
   Expr *outside = NULL;
   Dim *bound = base->bound;
@@ -577,9 +579,12 @@ static Value *whole_of(Elaborator *x, Value *v, int n, Var **vars, const Ast *bo
     diag_add(x->diags, DIAG_WRONG_TYPE, body->span, "an element is a number, and this is %s", value_type_text(x, v));
     return NULL;
   }
+  bool literal = v->kind != VALUE_TENSOR, adapts = expected && dtype_is_float(expected->dtype);
+  if (literal && adapts) v = value_coerce(x, v, expected->dtype, v->span);
+  if (!v) return NULL;
   v = value_runtime(x, v);
   DType own = dtype_is_float(v->dtype) ? float_default(x) : DT_i32;
-  if (expected && dtype_is_float(expected->dtype)) own = expected->dtype; /* which a literal adapts to */
+  if (adapts && (dtype_is_int(v->dtype) || expected->dtype == float_default(x))) own = expected->dtype;
   if (v->weak && !v->rank) v = value_coerce(x, v, own, v->span);
   if (!v || !(v = value_abstract(x, v, n, vars))) return NULL;
   if (v->span.source != at.source || !v->node) v->span = at;

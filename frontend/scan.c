@@ -137,9 +137,9 @@ static ScanState *state_of(Loop *l, Env *e, Str name) {
   return NULL;
 }
 
-bool scan_has_state(const Elaborator *x, const Value *v) {
+bool scan_has_state(const Elaborator *x, const Env *b) {
   for (int i = 0; x->loop && i < x->loop->states.n; i++)
-    if (x->loop->states.at[i].now == v) return true;
+    if (x->loop->states.at[i].now == b->value && span_same(x->loop->states.at[i].span, b->span)) return true;
   return false;
 }
 

@@ -18,10 +18,10 @@ static bool is_state(Elaborator *x, Env *e, const Env *b) {
   const Instance *self = k && k->value ? k->value->instance : NULL;
   for (int i = 0; self && i < self->members.n; i++) {
     const InstanceMember *m = &self->members.at[i];
-    if (m->kind != MEMBER_STATE || m->name != b->name) continue;
+    if (m->kind != MEMBER_STATE || m->name != b->name || !span_same(b->span, m->ast->name_span)) continue;
     if (m->value ? m->value == b->value : b->value->kind == VALUE_TENSOR && b->value->n == m->tensor + 1) return true;
   }
-  return scan_has_state(x, b->value);
+  return scan_has_state(x, b);
 }
 
 static Env *rebind(Elaborator *x, Env *e, Ast *s, Str name, Value *v, Span at) {
@@ -88,7 +88,7 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
     v = dimension_value(x, s->name, v, s->value->span);
     if (v) v = declared(x, *e, s, v, expected);
   }
-  v = value_as_variable(x, s->name, v);
+  v = value_as_variable(x, s->name, v, s->value && s->value->kind != AST_ARRAY && !is_path(s->value));
   *e = rebind(x, *e, s, s->name, v, s->name_span);
   return v != NULL;
 }
@@ -142,8 +142,8 @@ static bool unpack(Elaborator *x, Env **e, Ast *s) {
     Ast *place = s->items.at[i];
     if (ok && keeps) ok = scan_keep(x, e, place, v->items[i]);
     else
-      *e =
-          rebind(x, *e, s, place->name, ok ? value_as_variable(x, place->name, v->items[i]) : NULL, place->name_span);
+      *e = rebind(x, *e, s, place->name, ok ? value_as_variable(x, place->name, v->items[i], false) : NULL,
+                  place->name_span);
   }
   return ok;
 }
@@ -433,9 +433,11 @@ static bool loop(Elaborator *x, Env **e, Ast *s, Value **result) {
   if (r->kind == VALUE_TENSOR && r->items && dim_is_const(r->shape[0], &n)) { /* [3, 5]: its numbers */
     Value *numbers = value_new(x, VALUE_ARRAY, r->span);
     numbers->n = (int)n;
-    numbers->items = r->items;
+    numbers->items = NEW_ARRAY(x->arena, Value *, n + 1);
+    for (int i = 0; i < n; i++) numbers->items[i] = literal_element(x, r, i);
     r = numbers;
   }
+  if (r->number) r = r->number;
   const Value *parts = r->kind == VALUE_STRUCTURE ? r->of : r;
   bool unknown = parts->unknown;
   Env *before = *e;

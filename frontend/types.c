@@ -104,6 +104,7 @@ Dim *dim_of(Elaborator *x, Env *e, Ast *a) {
     return d ? dim_sub(x->ir, dim_const(x->ir, 0), d) : NULL;
   }
   Value *v = elaborate_expr(x, e, a);
+  if (v && v->number) v = v->number;
   if (!v) return NULL;
   if (v->kind == VALUE_INT) return v->dim;
   if (v->kind == VALUE_REAL && v->dim) {
@@ -283,6 +284,7 @@ static Value *match_compile_time(Elaborator *x, Env *e, Ast *type, Ast *param, V
   (void)e;
   const char *t = type->name;
   *known = true;
+  if (v->number && (!strcmp(t, "int") || !strcmp(t, "real") || !strcmp(t, "schedule"))) v = v->number;
   if (!strcmp(t, "int") && v->kind == VALUE_REAL && v->dim) return not_divisible(x, v, at), NULL;
   if (!strcmp(t, "int"))
     return v->kind == VALUE_INT ? v : mismatch(x, param, v, at, what, "an integer known at compile time");

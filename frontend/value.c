@@ -72,6 +72,14 @@ Value *literal_as(Elaborator *x, Value *v, DType t, Span at) {
   return r ? r : v;
 }
 
+Value *literal_element(Elaborator *x, const Value *v, int i) {
+  Form *at = form_const(x->ir, i);
+  Value *r = value_take(x, v, 1, &at);
+  r->number = v->items[i];
+  r->weak = dtype_is_int(v->dtype);
+  return r;
+}
+
 Value *value_at(Elaborator *x, const Value *v, Span at) {
   if (!v) return NULL;
   Value *here = NEW(x->arena, Value);
@@ -142,6 +150,7 @@ Value *value_take(Elaborator *x, const Value *v, int n, Form **at) {
   r->nprefix = v->nprefix + n;
   r->rank = v->rank - n;
   r->shape = v->shape + n;
+  r->items = NULL; /* a part of what was written out is a tensor like others */
   r->length = length_taken(x, v, n, at);
   if (!r->rank) {
     r->expr = expr_read(x->ir, v->node, r->prefix);

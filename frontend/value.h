@@ -78,6 +78,7 @@ struct Value {
   /* TENSOR: how many along the dimension after the length's own are there (the first: of a scalar), the rest is 0;
    * NULL: all */
   Value *length;
+  Value *number; /* TENSOR: the INT or REAL that this element of an array that was written out is; NULL: not known */
   struct Again
       *again; /* of a model's member that is computed at run time: made for each graph (definition.c); NULL */
 };
@@ -328,6 +329,8 @@ bool values_alike(const Value *a, const Value *b);               /* tensors of o
 /* v as what is written there, where a mistake in it is then said; NULL for NULL. */
 /* A tensor of integers that was written out, as one of t where that is a float; else v itself. */
 Value *literal_as(Elaborator *x, Value *v, DType t, Span at);
+/* Element i of an array that was written out. */
+Value *literal_element(Elaborator *x, const Value *v, int i);
 Value *value_at(Elaborator *x, const Value *v, Span at);
 /* What a name's value is at this moment: of a parameter or a state what it has become. */
 Value *value_settled(Elaborator *x, Value *v, Span at);
@@ -561,7 +564,9 @@ Env *leave_block(Elaborator *x, Env *outer, Env *inner);
 /* Begins a body: the names by which it derives. A number that was computed is a node of its own under such a name, so
  * that what is made of it depends on it. Gives the names of the body around, to be put back. */
 StrList variables_enter(Elaborator *x, Env **e, const Ast *body);
-Value *value_as_variable(Elaborator *x, Str name, Value *v); /* v as the value of such a name; of others v itself */
+/* v as the value of such a name, of others v itself; `own`: it was computed, though it may be what it was made of. */
+Value *value_as_variable(Elaborator *x, Str name, Value *v, bool own);
+bool is_path(const Ast *a); /* a name, or a path from one: what something can depend on */
 /* What a block that fails would define is no mistake of its own. */
 Env *bind_failed(Elaborator *x, Env *e, const Ast *block);
 bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
@@ -575,7 +580,7 @@ void repeat_carry_state(Elaborator *x, int tensor, Span at); /* a model's state 
 bool elaborate_scan(Elaborator *x, Env **e, Ast *s);
 bool scan_state(Elaborator *x, Env **e, Ast *s);              /* `state` in its body */
 bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is);      /* `s <- e`; *is: s is a loop's state */
-bool scan_has_state(const Elaborator *x, const Value *v);     /* v is a state of the loop at hand */
+bool scan_has_state(const Elaborator *x, const Env *b);       /* b names a state of the loop at hand */
 bool scan_keeps(const Elaborator *x, Env *e, const Ast *s);   /* `y[t] = e`: an index of it is the step */
 bool scan_keep(Elaborator *x, Env **e, Ast *s, Value *given); /* given: the step's value; NULL: s says it */
 bool scan_redefines(Elaborator *x, Str name, Span at); /* true after a message: a name from outside of the loop */

@@ -449,6 +449,7 @@ static bool simplify_node(Simplify *s, Node *n) {
     n->forward->name = n->name;
     return true;
   }
+  if (s->wanted[n->id]) return false;
   for (size_t r = 0; r < sizeof node_rules / sizeof *node_rules && n->kind == NODE_comp; r++)
     if ((n->forward = node_rules[r].apply(s, n))) return true;
   return false;
