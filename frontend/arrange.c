@@ -289,8 +289,9 @@ Value *call_concat(Elaborator *x, Env *e, Ast *a, Value *piped) {
     const Value *part = j.parts[i].value;
     Dim *extent = part->shape[j.axis];
     at[j.axis] = form_sub(x->ir, whole, from);
-    reads[i] = expr_select(x->ir, expr_inside(x->ir, at[j.axis], extent), value_element(x, part, at),
-                           expr_int(x->ir, part->dtype, 0));
+    Expr *inside = expr_inside(x->ir, at[j.axis], extent); /* NULL: the others are empty */
+    reads[i] = value_element(x, part, at);
+    if (inside) reads[i] = expr_select(x->ir, inside, reads[i], expr_int(x->ir, part->dtype, 0));
     from = form_add(x->ir, from, form_dim(x->ir, extent));
     before[i] = expr_ge0(x->ir, form_sub(x->ir, form_sub(x->ir, from, whole), form_const(x->ir, 1)));
   }
