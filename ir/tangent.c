@@ -42,7 +42,7 @@ static Node *tangent_of(Tangents *t, Node *y) {
   Expr *d = scalar_forward(t->g->ir, y->body, value, (ReadTangent){tangent_of_read, t});
   if (!d) return NULL;
   if (y->kind == NODE_scatter) return graph_with_body(t->g, y, d, y->at);
-  Var **reduced = v.at + y->rank;
+  Var **reduced = y->nred ? v.at + y->rank : NULL;
   return graph_comp(t->g, y->rank, v.at, map ? RED_none : RED_sum, y->nred, reduced,
                     map ? d : reduction_seed(t->g, t->scratch, y, &v, d), y->span);
 }
