@@ -620,8 +620,7 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
     Value *run = value_runtime(x, v);
     bool cuts = run->kind == VALUE_TENSOR && dtype_is_float(run->dtype) && !dtype_is_float(callee->dtype);
     if (cuts) v = run; /* a fraction, of a literal, too */
-    if (v->kind != VALUE_TENSOR)
-      return value_coerce(x, v->kind == VALUE_REAL ? value_runtime(x, v) : v, callee->dtype, at);
+    if (v->kind != VALUE_TENSOR) return value_coerce(x, v->kind == VALUE_REAL ? run : v, callee->dtype, at);
     if (!v->rank && v->weak && !cuts) return value_coerce(x, v, callee->dtype, at);
     Var *vars[16];
     Form *forms[16];

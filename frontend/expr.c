@@ -447,7 +447,7 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, a->cond->span, "a condition is wanted, and this is %s",
                        value_type_text(x, c));
     diag_help(d, "compare it with something");
-    bool whole = a->cond->kind == AST_NAME || a->cond->kind == AST_CALL || a->cond->kind == AST_INDEX;
+    bool whole = is_primary(a->cond);
     if (c->kind == VALUE_TENSOR) suggest_around(x, d, a->cond->span, whole ? "" : "(", whole ? " != 0" : ") != 0");
     return NULL;
   }

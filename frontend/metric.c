@@ -47,8 +47,7 @@ static bool find_members(Elaborator *x, Streamed *s) {
     Ast *a = body->items.at[i];
     for (int k = 0; a->kind == AST_STATE && k < s->states.n; k++)
       if (s->states.at[k]->name == a->name) {
-        Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "the state `%s` is declared twice", a->name);
-        diag_place(d, s->states.at[k]->name_span, "the first is here");
+        say_state_twice(x, a->name, a->name_span, s->states.at[k]->name_span);
         return false;
       }
     if (a->kind == AST_STATE) vec_push(x->arena, &s->states, a);

@@ -109,8 +109,7 @@ bool scan_state(Elaborator *x, Env **e, Ast *s) {
   Type t;
   for (int i = 0; i < l->states.n; i++)
     if (l->states.at[i].name == s->name) {
-      Diag *d = diag_add(x->diags, DIAG_TWICE, s->name_span, "the state `%s` is declared twice", s->name);
-      diag_place(d, l->states.at[i].span, "the first is here");
+      say_state_twice(x, s->name, s->name_span, l->states.at[i].span);
       return false;
     }
   pop_step(x);

@@ -27,6 +27,11 @@ const char *statement_title(Elaborator *x, const Ast *a) {
   return arena_printf(x->arena, "`%s`", ast_word((AstKind)a->kind));
 }
 
+void say_state_twice(Elaborator *x, Str name, Span at, Span first) {
+  Diag *d = diag_add(x->diags, DIAG_TWICE, at, "the state `%s` is declared twice", name);
+  diag_place(d, first, "the first is here");
+}
+
 void suggest_around(Elaborator *x, Diag *d, Span at, const char *before, const char *after) {
   if (is_users(x, at)) diag_write(d, at, "%s%s%s", before, written(x, at), after);
 }
@@ -128,8 +133,7 @@ const char *foreign_help(Str name) {
   return NULL;
 }
 
-/* Whether indices or a point may follow it: `x[i]`, `f(x)`, and anything in brackets. */
-static bool is_primary(const Ast *a) {
+bool is_primary(const Ast *a) {
   return (a->flags & AST_BRACKETS) || a->kind == AST_NAME || a->kind == AST_MEMBER || a->kind == AST_INDEX ||
          a->kind == AST_CALL || a->kind == AST_APPLY;
 }

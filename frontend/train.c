@@ -114,8 +114,7 @@ static void train_state(Elaborator *x, TrainWalk *w, Ast *a) {
   }
   for (int i = 0; i < self->members.n; i++)
     if (self->members.at[i].name == a->name) {
-      Diag *d = diag_add(x->diags, DIAG_TWICE, a->name_span, "the state `%s` is declared twice", a->name);
-      diag_place(d, self->members.at[i].ast->name_span, "the first is here");
+      say_state_twice(x, a->name, a->name_span, self->members.at[i].ast->name_span);
       return;
     }
   int errors = x->diags->errors;

@@ -505,6 +505,8 @@ Value *reduction_function(Elaborator *x, Str name, Span at); /* sum, as a value;
 CallArg *elaborate_args(Elaborator *x, Env *e, Ast *args, Value *piped, int *n); /* piped: comes first; or NULL */
 
 /* ---- what messages offer (suggest.c): a help and its fix, where the text is the user's ---- */
+void say_state_twice(Elaborator *x, Str name, Span at, Span first);
+bool is_primary(const Ast *a); /* indices or a point may follow it: `x[i]`, `f(x)`, and anything in brackets */
 const char *article(Str name); /* "a" or "an" */
 const char *statement_title(Elaborator *x,
                             const Ast *a);         /* "`return`", or "`a, b = …`" where it begins with no word */
