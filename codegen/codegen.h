@@ -19,6 +19,8 @@ const char *cpu_target(const char *march, Target *t);
 
 /* Begins to get ready for the first module, while the caller does other things, other than to fork. */
 void cpu_llvm_begin(void);
+/* Waits for what was begun: a library may not be loaded while the process ends. */
+void cpu_llvm_end(void);
 
 /* An empty module for one object. `level` is -O: 0 is the same code, translated with less care. On a mistake (an
  * unknown march, LLVM without x86) returns NULL and a sentence in *error. */

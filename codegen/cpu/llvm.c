@@ -39,8 +39,13 @@ void cpu_llvm_begin(void) {
   if (state == NOT_BEGUN && pthread_create(&loader, NULL, load, NULL) == 0) state = BEGUN;
 }
 
-const char *cpu_llvm_open(void) {
+void cpu_llvm_end(void) {
   if (state == BEGUN) pthread_join(loader, NULL);
+  if (state == BEGUN) state = DONE;
+}
+
+const char *cpu_llvm_open(void) {
+  cpu_llvm_end();
   if (state == NOT_BEGUN) load(NULL);
   state = DONE;
   return *missing ? missing : NULL;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "codegen/codegen.h"
 #include "frontend/driver/verbs.h"
 #include "lang/closest.h"
 
@@ -79,6 +80,7 @@ int main(int argc, char **argv) {
     show_messages(&s, &o);
     if (s.diags.errors && !status) status = EXIT_PROGRAM;
   }
+  cpu_llvm_end();
   arena_free(a);
   return fflush(stdout) ? EXIT_ENVIRONMENT : status;
 }
