@@ -295,14 +295,15 @@ static bool is_tile_to_all(Streams *s, const Node *n, const bool *accepts) {
 }
 
 /* What is a tile to some of its readers only, or, where there is no such, takes tile values itself: its sums need
- * those no more where they are taken back. Whether there was any. */
+ * those no more where they are taken back. Readers come before what they read: a residual stream is taken back as a
+ * whole, not one layer a round. Whether there was any. */
 static bool take_from(Streams *s, const bool *accepts) {
   bool changed = false;
   for (int takes = 0; takes < 2 && !changed; takes++)
-    for (int i = 0; i < s->n; i++) {
+    for (int i = s->n - 1; i >= 0; i--) {
       bool fits = takes ? !accepts[i] : is_tile_to_all(s, s->g->nodes.at[i], accepts);
       if (!s->is_tile[i] || fits) continue;
-      s->may_be[i] = false;
+      s->may_be[i] = s->is_tile[i] = false;
       changed = true;
     }
   return changed;
