@@ -18,12 +18,15 @@ typedef struct Shift {
   Form **at; /* by m's dimensions: which element of m it is about. SAME, OTHER: NULL */
 } Shift;
 
+typedef Vec(Node *) NodeList;
+
 typedef struct Shifting {
   Graph *g;
   Arena *scratch;
   const Node *m;
-  Shift *of;    /* by node id; forms over the node's result indices */
-  PtrMap known; /* of one body: Expr to Shift */
+  Shift *of;          /* by node id; forms over the node's result indices */
+  NodeList *operands; /* by node id */
+  PtrMap known;       /* of one body: Expr to Shift */
 } Shifting;
 
 static const Shift same = {SAME, 0, NULL}, other = {OTHER, 0, NULL};
@@ -149,9 +152,16 @@ static Form **own_place(Shifting *s) {
   return at;
 }
 
+/* Most of a graph has nothing to do with m. */
+static bool reads_only_same(const Shifting *s, const Node *n) {
+  for (int i = 0; i < s->operands[n->id].n; i++)
+    if (s->of[s->operands[n->id].at[i]->id].kind != SAME) return false;
+  return true;
+}
+
 static Shift node_shift(Shifting *s, const Node *n) {
   if (n == s->m) return shift_of(MOVED, 1, own_place(s));
-  if (!n->body) return same; /* what a grad or a store reads is seen */
+  if (!n->body || reads_only_same(s, n)) return same; /* what a grad or a store reads is seen */
   ptrmap_free(&s->known);
   s->known = (PtrMap){0};
   for (int i = 0; n->at && i < n->rank; i++)
@@ -180,7 +190,8 @@ static bool is_only_a_shift(Shifting *s) {
     const Node *n = g->nodes.at[i];
     s->of[i] = i < s->m->id ? same : node_shift(s, n);
     if (s->of[i].kind == OTHER) return false;
-    if (n->kind != NODE_comp && n->kind != NODE_scatter) node_operands(n, check_seen, &seen);
+    bool sees = n->kind != NODE_comp && n->kind != NODE_scatter;
+    for (int k = 0; sees && k < s->operands[i].n; k++) check_seen(&seen, s->operands[i].at[k]);
   }
   for (int i = 0; i < g->outputs.n; i++) check_seen(&seen, g->outputs.at[i].node);
   return seen.same;
@@ -193,9 +204,15 @@ static Expr *stopped_read(void *cx, Expr *read) {
   return read->node == s->m ? expr_op1(s->g->ir, OP_stop, read) : NULL;
 }
 
+static bool reads_m(const Shifting *s, const Node *n) {
+  for (int i = 0; i < s->operands[n->id].n; i++)
+    if (s->operands[n->id].at[i] == s->m) return true;
+  return false;
+}
+
 /* Puts stop around the reads of m in n; whether there is one that had none. */
 static bool stop_reads(Shifting *s, Node *n) {
-  if (n->kind != NODE_comp) return false;
+  if (n->kind != NODE_comp || !reads_m(s, n)) return false;
   Graph *g = s->g;
   Expr *body = expr_map(&(ExprMap){.ir = g->ir, .read = stopped_read, .cx = s}, n->body);
   if (body == n->body) return false;
@@ -217,6 +234,12 @@ static bool is_float_extreme(const Node *n) {
   return n->kind == NODE_comp && (n->reducer == RED_max || n->reducer == RED_min) && dtype_is_float(n->dtype);
 }
 
+static void add_operand(void *cx, Node *operand) {
+  void **p = cx;
+  const Shifting *s = p[0];
+  vec_push(s->scratch, &s->operands[((const Node *)p[1])->id], operand);
+}
+
 bool pass_shift(Graph *g, PassContext *cx) {
   (void)cx;
   if (!has_grad(g)) return false;
@@ -224,6 +247,8 @@ bool pass_shift(Graph *g, PassContext *cx) {
   int count = g->nodes.n;
   Shifting s = {.g = g, .scratch = scratch, .of = NEW_ARRAY(scratch, Shift, count)};
   bool changed = false;
+  s.operands = NEW_ARRAY(scratch, NodeList, count);
+  for (int i = 0; i < count; i++) node_operands(g->nodes.at[i], add_operand, (void *[]){&s, g->nodes.at[i]});
   for (int i = 0; i < count; i++) {
     s.m = g->nodes.at[i];
     if (!is_float_extreme(s.m) || !is_only_a_shift(&s)) continue;
