@@ -86,8 +86,18 @@ static void place_conditions(Scheduler *sc) {
 
 typedef struct Ordering {
   Scheduler *sc;
-  bool *done; /* by node id */
+  bool *done;  /* by node id */
+  bool *leads; /* by node id: the first of its kernel */
 } Ordering;
+
+static void find_leads(Ordering *o) {
+  bool *met = NEW_ARRAY(o->sc->arena, bool, o->sc->n);
+  for (int i = 0; i < o->sc->n; i++) {
+    const Kernel *k = o->sc->kernel_of[i];
+    o->leads[i] = k && !met[i];
+    for (int m = 0; o->leads[i] && m < k->members.n; m++) met[k->members.at[m].node->id] = true;
+  }
+}
 
 /* Loop l's loop that holds kernel k; NULL where k is l's own. */
 static const Scan *loop_inside(const Kernel *k, const Scan *l) {
@@ -116,7 +126,7 @@ static bool is_ready(const Ordering *o, const Kernel *k, const Kernel *single, c
 static bool unit_is_ready(const Ordering *o, const Kernel *single, const Scan *loop) {
   bool ready = true;
   for (int i = 0; loop && ready && i < o->sc->n; i++) {
-    const Kernel *k = o->sc->kernel_of[i];
+    const Kernel *k = o->leads[i] ? o->sc->kernel_of[i] : NULL;
     if (k && loop_of_kernel(k, loop)) ready = is_ready(o, k, single, loop);
   }
   return loop ? ready : is_ready(o, single, single, NULL);
@@ -152,21 +162,25 @@ static void place_kernel(Ordering *o, Kernel *k, int loop) {
  * near the graph's own order. */
 static void order_loop(Ordering *o, const Scan *l, int loop) {
   Scheduler *sc = o->sc;
+  const Scan *waiting = NULL; /* a loop inside that was found not to be ready */
   for (int i = 0; i < sc->n;) {
-    Kernel *k = sc->kernel_of[i];
+    Kernel *k = o->leads[i] && !o->done[i] ? sc->kernel_of[i] : NULL;
     const Scan *inside = k && loop_of_kernel(k, l) ? loop_inside(k, l) : NULL;
-    if (!k || o->done[i] || !loop_of_kernel(k, l) || !unit_is_ready(o, k, inside)) {
+    if (!k || !loop_of_kernel(k, l) || (inside && inside == waiting) || !unit_is_ready(o, k, inside)) {
+      if (inside) waiting = inside;
       i++;
       continue;
     }
     if (inside) place_loop(o, inside, loop);
     else place_kernel(o, k, loop);
+    waiting = NULL;
     i = 0;
   }
 }
 
 static void order_kernels(Scheduler *sc) {
-  Ordering o = {sc, NEW_ARRAY(sc->arena, bool, sc->n)};
+  Ordering o = {sc, NEW_ARRAY(sc->arena, bool, sc->n), NEW_ARRAY(sc->arena, bool, sc->n)};
+  find_leads(&o);
   order_loop(&o, NULL, -1);
   for (int i = 0; i < sc->n; i++)
     if (sc->kernel_of[i] && !o.done[i]) ice("schedule: node %d waits for itself", i);
