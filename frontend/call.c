@@ -838,13 +838,14 @@ Value *say_no_instance(Elaborator *x, Env *e, const Ast *name, const Value *v) {
   return NULL;
 }
 
-/* Whether a distribution of the library is given a number that is written, where the uniform one is wanted. */
-static bool calls_distribution(const Value *callee, const Ast *a) {
+/* Whether a distribution of the library is called as it is drawn from, `normal(mean, std)`: whoever fills in u himself
+ * says so by name, or gives all arguments. */
+static bool calls_distribution(const Value *callee, int n, const CallArg *args) {
   const Function *f = callee->kind == VALUE_FUNCTION ? callee->function : NULL;
-  const Ast *first = a->args->items.n ? a->args->items.at[0] : NULL;
-  if (!f || !f->ast || !f->module || !f->module->library || !draws(f->ast->params) || !first || first->name)
-    return false;
-  return first->value->kind == AST_INTEGER || first->value->kind == AST_REAL;
+  if (!f || !f->ast || !f->module || !f->module->library || !draws(f->ast->params)) return false;
+  bool names_u = false;
+  for (int i = 0; i < n; i++) names_u |= args[i].name && !strcmp(args[i].name, "u");
+  return !names_u && n < f->ast->params->items.n;
 }
 
 Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
@@ -875,7 +876,7 @@ Value *elaborate_call(Elaborator *x, Env *e, Ast *a, Value *piped) {
   CallArg *args = callee ? elaborate_args(x, e, a->args, piped, &n) : NULL;
   x->naming = naming;
   if (!args) return NULL;
-  if (calls_distribution(callee, a) && is_users(x, a->span)) {
+  if (calls_distribution(callee, n, args) && is_users(x, a->span)) {
     Diag *d = diag_add(x->diags, DIAG_NOT_A_DISTRIBUTION, a->span,
                        "`%s` is called like a function, and draws nothing", callee->function->name);
     diag_help(d, "%s", draw_help);
