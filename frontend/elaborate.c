@@ -221,8 +221,41 @@ Value *defined_by_option(Elaborator *x, Decl *d) {
   return NULL;
 }
 
+static void measure(Elaborator *x, Decl *d);
+
+static bool has_parts(const Value *v) {
+  return v->kind == VALUE_TUPLE || v->kind == VALUE_ARRAY || v->kind == VALUE_STRUCTURE;
+}
+
+/* v with what was stored of it, from tensor `*part` of d's on. */
+static Value *stored_parts(Elaborator *x, const Decl *d, const Value *v, int *part, Span at) {
+  if (v->kind == VALUE_TENSOR) return tensor_current(x, d->parts.at[(*part)++], at);
+  Value *copy = value_at(x, v, v->span);
+  if (!has_parts(v)) return copy;
+  copy->items = NEW_ARRAY(x->arena, Value *, v->n + 1);
+  for (int i = 0; i < v->n; i++) copy->items[i] = stored_parts(x, d, v->items[i], part, at);
+  return copy;
+}
+
+/* A definition that reads data, outside its own graph. */
+static Value *measured(Elaborator *x, Decl *d, Span at) {
+  const DataSet *data = &x->program->data.at[d->data];
+  int part = 0;
+  if (d->failed) return NULL;
+  if (d->graph) return stored_parts(x, d, d->value, &part, at);
+  if (data->stats == x->graph) {
+    measure(x, d); /* it stands after what reads it */
+    return d->value;
+  }
+  Diag *g = diag_add(x->diags, DIAG_RECURSION, at, "`%s` is measured from `%s`, after what reads it here", d->name,
+                     data->name);
+  diag_place(g, d->ast->name_span, "defined here");
+  diag_help(g, "data sets are measured one after the other: declare `%s` first", data->name);
+  return NULL;
+}
+
 static Value *definition(Elaborator *x, Decl *d, Span at) {
-  if (d->statistic && d->graph != x->graph) return d->tensor < 0 ? NULL : tensor_current(x, d->tensor, at);
+  if (d->statistic && d->graph != x->graph) return measured(x, d, at);
   if (d->failed || (d->value && outlives_graph(d->value))) return d->value;
   if (d->graph == x->graph && d->assigned == x->assigned) return d->value;
   if (d->busy) {
@@ -516,6 +549,32 @@ static bool is_one_value(Elaborator *x, const Decl *d, const Value *v) {
   return true;
 }
 
+/* Stores the tensors of d's value v, in their order. False after a message. */
+static bool keep_statistic(Elaborator *x, Decl *d, Value *v, Str name) {
+  for (int i = 0; has_parts(v) && i < v->n; i++)
+    if (!v->items[i] || !keep_statistic(x, d, v->items[i], str_internf(x->strings, "%s.%d", name, i))) return false;
+  if (v->kind != VALUE_TENSOR) return true;
+  if (!is_one_value(x, d, v)) return false;
+  Type t = {v->dtype, NULL, v->rank, v->shape};
+  int tensor = tensor_declare(x, name, ROLE_statistic, &t, d->ast->name_span);
+  if (tensor < 0) return false;
+  vec_push(x->arena, &d->parts, tensor);
+  Node *target = graph_state(x->graph, name, v->dtype, v->rank, v->shape, d->ast->name_span);
+  graph_store(x->graph, target, value_whole(x, v), d->ast->name_span);
+  return true;
+}
+
+/* In the graph of its data set's statistics. */
+static void measure(Elaborator *x, Decl *d) {
+  Outside outside = step_outside(x, d->module, false);
+  d->graph = NULL;
+  d->statistic = false;
+  Value *v = definition(x, d, d->ast->name_span);
+  d->statistic = true;
+  d->failed = !v || !keep_statistic(x, d, v, str_internf(x->strings, "data/%s", decl_full_name(x, d)));
+  step_back(x, &outside);
+}
+
 /* File-level definitions that read data: one graph a data set, computed once from its training part. */
 static void elaborate_statistics(Elaborator *x) {
   int n = x->program->data.n;
@@ -543,22 +602,7 @@ static void elaborate_statistics(Elaborator *x) {
         x->graph->batch = dim_as_symbol(x->batch);
         vec_push(x->arena, &x->drawn, (Drawn){.data = data});
       }
-      x->module = d->module;
-      d->graph = NULL;
-      d->statistic = false;
-      Value *v = definition(x, d, d->ast->name_span);
-      d->statistic = true;
-      if (!v || v->kind != VALUE_TENSOR) continue;
-      if (!is_one_value(x, d, v)) continue;
-      Type t = {v->dtype, NULL, v->rank, v->shape};
-      d->tensor = tensor_declare(x, str_internf(x->strings, "data/%s", decl_full_name(x, d)), ROLE_statistic, &t,
-                                 d->ast->name_span);
-      if (d->tensor < 0) continue;
-      Dim *shape[8];
-      for (int k = 0; k < v->rank; k++) shape[k] = v->shape[k];
-      Node *target =
-          graph_state(x->graph, x->program->tensors.at[d->tensor].name, v->dtype, v->rank, shape, d->ast->name_span);
-      graph_store(x->graph, target, value_whole(x, v), d->ast->name_span);
+      if (!d->graph && !d->failed) measure(x, d);
     }
     if (saved) graph_end(x, saved);
   }

@@ -482,14 +482,13 @@ static Value *vector_of(Elaborator *x, int n, Value **items, bool truths, Span a
   return vector;
 }
 
-static Value *array(Elaborator *x, Env *e, Ast *a) {
+Value *literal_array(Elaborator *x, const Ast *a, Value **items) {
   int n = a->items.n;
   Value *v = value_new(x, VALUE_ARRAY, a->span);
   v->n = n;
-  v->items = NEW_ARRAY(x->arena, Value *, n);
+  v->items = items;
   bool numbers = true, real = false, wide = false, scalars = true, truths = true, settled = false;
   for (int i = 0; i < n; i++) {
-    if (!(v->items[i] = elaborate_expr(x, e, a->items.at[i]))) return NULL;
     scalars = scalars && value_is_number(v->items[i]) && !v->items[i]->rank;
     truths = truths && is_truth(v->items[i]) && !v->items[i]->rank;
     settled = settled || v->items[i]->kind == VALUE_TENSOR;
@@ -524,6 +523,13 @@ static Value *array(Elaborator *x, Env *e, Ast *a) {
   if (dtype_is_int(t)) constant->bound = limit_of_all(x, n, v->items);
   constant->items = v->items;
   return constant;
+}
+
+static Value *array(Elaborator *x, Env *e, Ast *a) {
+  Value **items = NEW_ARRAY(x->arena, Value *, a->items.n);
+  for (int i = 0; i < a->items.n; i++)
+    if (!(items[i] = elaborate_expr(x, e, a->items.at[i]))) return NULL;
+  return literal_array(x, a, items);
 }
 
 bool name_is_function(Elaborator *x, Str name) {

@@ -142,7 +142,7 @@ static void member_tensor(Elaborator *x, Instance *i, Ast *a, bool is_state) {
   InstanceMember m = {.name = a->name, .kind = is_state ? MEMBER_STATE : MEMBER_PARAM, .ast = a};
   if (x->generic) {
     Value *first = a->flags & AST_DRAW ? elaborate_draw(x, i->env, a->value, &t, full, a->span)
-                                       : elaborate_expr(x, i->env, a->value);
+                                       : elaborate_expr_as(x, i->env, a->value, a->type ? &t : NULL);
     if (!first && !a->type) {
       vec_push(x->kept, &x->broken, a);
       fail_member(x, i, a);
@@ -259,12 +259,10 @@ static Value *member_instances(Elaborator *x, const Naming *n, Ast *a) {
   if (counted && model_called(x, e, a->body))
     return copies_of(x, n, e, a->body, counted->right, counted->left, a->span);
   if (a->kind == AST_ARRAY && a->items.n && a->items.at[0]->kind == AST_CALL) {
-    Value *v = value_new(x, VALUE_ARRAY, a->span);
-    v->n = a->items.n;
-    v->items = NEW_ARRAY(x->arena, Value *, v->n);
-    for (int k = 0; k < v->n; k++)
-      if (!(v->items[k] = made(x, n, e, a->items.at[k], k))) return NULL;
-    return v;
+    Value **items = NEW_ARRAY(x->arena, Value *, a->items.n);
+    for (int k = 0; k < a->items.n; k++)
+      if (!(items[k] = made(x, n, e, a->items.at[k], k))) return NULL;
+    return literal_array(x, a, items);
   }
   return made(x, n, e, a, -1);
 }

@@ -166,8 +166,9 @@ typedef struct Decl {
   struct Module *module;
   Value *value;
   bool statistic; /* a definition computed from a data set's training part */
-  int tensor;     /* statistic, hyper: its ProgramTensor */
+  int tensor;     /* hyper: its ProgramTensor */
   int data;       /* statistic: of which data set */
+  Vec(int) parts; /* statistic: the ProgramTensors of its value's tensors, in their order */
   int busy;
   bool failed;         /* with a message */
   struct Module *file; /* FILE */
@@ -329,6 +330,8 @@ bool values_alike(const Value *a, const Value *b);               /* tensors of o
 /* v as what is written there, where a mistake in it is then said; NULL for NULL. */
 /* A tensor of integers that was written out, as one of t where that is a float; else v itself. */
 Value *literal_as(Elaborator *x, Value *v, DType t, Span at);
+/* `[a, b, c]` of these: a vector where they are numbers; else an array of them. NULL after a message. */
+Value *literal_array(Elaborator *x, const Ast *a, Value **items);
 /* Element i of an array that was written out. */
 Value *literal_element(Elaborator *x, const Value *v, int i);
 Value *value_at(Elaborator *x, const Value *v, Span at);
