@@ -245,6 +245,10 @@ static bool joined(Elaborator *x, Env *e, Ast *a, Value *piped, int more, Joined
     diag_help(d, "write `%s(a, b)` or `%s(a, b, axis = 1)`", name, name);
     return false;
   }
+  for (int i = 0; i < j->n; i++) /* numbers that are written adapt to a float beside them */
+    for (int k = 0; k < j->n; k++)
+      j->parts[i].value = literal_as(x, j->parts[i].value, j->parts[k].value->dtype, j->parts[i].span);
+  first = j->parts[0].value;
   bool leads = more && !j->axis;
   for (int i = 0; i < j->n && !leads; i++)
     if (!rank_known(x, j->parts[i].value, 0, first->rank, j->parts[i].span)) return false;
@@ -261,14 +265,20 @@ static bool joined(Elaborator *x, Env *e, Ast *a, Value *piped, int more, Joined
 }
 
 /* The bound that holds of every part; NULL: none is known. */
-static Dim *common_bound(Elaborator *x, const Joined *j) {
-  Dim *most = j->parts[0].value->bound;
-  for (int i = 1; most && i < j->n; i++) {
-    Dim *own = j->parts[i].value->bound;
+static Dim *common_bound(Elaborator *x, int n, Value **parts) {
+  Dim *most = parts[0]->bound;
+  for (int i = 1; most && i < n; i++) {
+    Dim *own = parts[i]->bound;
     if (own && dim_at_least(x->ir, dim_sub(x->ir, most, own), 0)) continue;
     most = own && dim_at_least(x->ir, dim_sub(x->ir, own, most), 0) ? own : NULL;
   }
   return most;
+}
+
+static Value **values_of(Elaborator *x, const Joined *j) {
+  Value **parts = NEW_ARRAY(x->arena, Value *, j->n);
+  for (int i = 0; i < j->n; i++) parts[i] = j->parts[i].value;
+  return parts;
 }
 
 /* The whole, over indices of which the one of the axis says which part it is. */
@@ -298,30 +308,34 @@ Value *call_concat(Elaborator *x, Env *e, Ast *a, Value *piped) {
   Expr *body = reads[j.n - 1];
   for (int i = j.n - 1; i-- > 0;) body = expr_select(x->ir, before[i], reads[i], body);
   Value *r = value_tensor(x, first->rank, vars, body, a->span);
-  if (r) r->bound = common_bound(x, &j);
+  if (r) r->bound = common_bound(x, j.n, values_of(x, &j));
+  return r;
+}
+
+Value *value_stack(Elaborator *x, int n, Value **parts, int axis, Span span) {
+  const Value *first = parts[0];
+  if (!rank_fits(x, first->rank + 1, span)) return NULL;
+  Var *vars[MAX_RANK];
+  Form *at[MAX_RANK];
+  for (int i = 0; i <= first->rank; i++) {
+    int own = i - (i > axis);
+    vars[i] = var_fresh(x->ir, i == axis ? dim_const(x->ir, n) : first->shape[own]);
+    if (i != axis) at[own] = form_var(x->ir, vars[i]);
+  }
+  Form *which = form_var(x->ir, vars[axis]);
+  Expr *body = value_element(x, parts[n - 1], at);
+  for (int i = n - 1; i-- > 0;)
+    body = expr_select(x->ir, expr_eq0(x->ir, form_sub(x->ir, which, form_const(x->ir, i))),
+                       value_element(x, parts[i], at), body);
+  Value *r = value_tensor(x, first->rank + 1, vars, body, span);
+  if (r) r->bound = common_bound(x, n, parts);
   return r;
 }
 
 Value *call_stack(Elaborator *x, Env *e, Ast *a, Value *piped) {
   Joined j = {0};
   if (!joined(x, e, a, piped, 1, &j)) return NULL;
-  const Value *first = j.parts[0].value;
-  if (!rank_fits(x, first->rank + 1, a->span)) return NULL;
-  Var *vars[MAX_RANK];
-  Form *at[MAX_RANK];
-  for (int i = 0; i <= first->rank; i++) {
-    int own = i - (i > j.axis);
-    vars[i] = var_fresh(x->ir, i == j.axis ? dim_const(x->ir, j.n) : first->shape[own]);
-    if (i != j.axis) at[own] = form_var(x->ir, vars[i]);
-  }
-  Form *which = form_var(x->ir, vars[j.axis]);
-  Expr *body = value_element(x, j.parts[j.n - 1].value, at);
-  for (int i = j.n - 1; i-- > 0;)
-    body = expr_select(x->ir, expr_eq0(x->ir, form_sub(x->ir, which, form_const(x->ir, i))),
-                       value_element(x, j.parts[i].value, at), body);
-  Value *r = value_tensor(x, first->rank + 1, vars, body, a->span);
-  if (r) r->bound = common_bound(x, &j);
-  return r;
+  return value_stack(x, j.n, values_of(x, &j), (int)j.axis, a->span);
 }
 
 /* ---- iota ---- */

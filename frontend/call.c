@@ -838,8 +838,8 @@ Value *say_no_instance(Elaborator *x, Env *e, const Ast *name, const Value *v) {
   return NULL;
 }
 
-/* Whether a distribution of the library is called as it is drawn from, `normal(mean, std)`: whoever fills in u himself
- * says so by name, or gives all arguments. */
+/* Whether a distribution of the library is called as it is drawn from, `normal(mean, std)`: whoever fills in u
+ * himself says so by name, or gives all arguments. */
 static bool calls_distribution(const Value *callee, int n, const CallArg *args) {
   const Function *f = callee->kind == VALUE_FUNCTION ? callee->function : NULL;
   if (!f || !f->ast || !f->module || !f->module->library || !draws(f->ast->params)) return false;

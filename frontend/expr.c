@@ -482,6 +482,63 @@ static Value *vector_of(Elaborator *x, int n, Value **items, bool truths, Span a
   return vector;
 }
 
+typedef Vec(Value *) ValueList;
+
+/* The numbers of rows that were written out go to `numbers`. False: not all of them are known. */
+static bool written_numbers(Elaborator *x, int n, Value **items, ValueList *numbers) {
+  for (int i = 0; i < n; i++) {
+    double ignored;
+    int64_t own = 0;
+    Value *v = items[i];
+    if (v->kind == VALUE_TENSOR) {
+      bool written = v->items && dim_is_const(v->shape[0], &own);
+      if (!written || !written_numbers(x, (int)own, v->items, numbers)) return false;
+      continue;
+    }
+    if (!as_real(v, &ignored)) return false;
+    vec_push(x->arena, numbers, v);
+  }
+  return true;
+}
+
+static Value *constant(Elaborator *x, DType t, int rank, Dim **shape, const ValueList *numbers, Span at) {
+  char *data = NEW_ARRAY(x->arena, char, numbers->n *dtype_bytes(t));
+  for (int i = 0; i < numbers->n; i++) {
+    const Value *v = numbers->at[i];
+    double d = 0;
+    as_real(v, &d);
+    if (t == DT_f64) ((double *)data)[i] = d;
+    else if (t == DT_f32) ((float *)data)[i] = (float)d;
+    else if (t == DT_i64) ((int64_t *)data)[i] = dim_value(v->dim);
+    else ((int32_t *)data)[i] = (int32_t)d;
+  }
+  Value *r = value_node(x, graph_const(x->graph, t, rank, shape, data, at), at);
+  if (dtype_is_int(t)) r->bound = limit_of_all(x, numbers->n, numbers->at);
+  return r;
+}
+
+/* `[[1, 2], [3, 4]]`: rows of one shape are one tensor. */
+static Value *matrix_of(Elaborator *x, Value *v) {
+  bool alike = v->n > 0;
+  for (int i = 0; alike && i < v->n; i++) alike = v->items[i]->kind == VALUE_TENSOR && v->items[i]->rank;
+  for (int i = 0; alike && i < v->n; i++)
+    for (int k = 0; k < v->n; k++) v->items[i] = literal_as(x, v->items[i], v->items[k]->dtype, v->items[i]->span);
+  for (int i = 1; alike && i < v->n; i++) alike = values_alike(v->items[0], v->items[i]);
+  if (!alike) return v;
+  const Value *row = v->items[0];
+  ValueList numbers = {0};
+  Value *matrix = NULL;
+  if (row->rank < MAX_RANK && written_numbers(x, v->n, v->items, &numbers)) {
+    Dim *shape[MAX_RANK] = {dim_const(x->ir, v->n)};
+    memcpy(shape + 1, row->shape, sizeof *shape * (size_t)row->rank);
+    matrix = constant(x, row->dtype, row->rank + 1, shape, &numbers, v->span);
+  } else {
+    matrix = value_stack(x, v->n, v->items, 0, v->span);
+  }
+  if (matrix) matrix->items = v->items;
+  return matrix;
+}
+
 Value *literal_array(Elaborator *x, const Ast *a, Value **items) {
   int n = a->items.n;
   Value *v = value_new(x, VALUE_ARRAY, a->span);
@@ -498,7 +555,7 @@ Value *literal_array(Elaborator *x, const Ast *a, Value **items) {
     wide = wide || d < INT32_MIN || d > INT32_MAX;
   }
   for (int i = 0; !truths && i < n; i++)
-    if (is_truth(v->items[i])) {
+    if (is_truth(v->items[i]) && !v->items[i]->rank) {
       diag_add(x->diags, DIAG_WRONG_TYPE, a->items.at[i]->span, "truth values and numbers stand in one vector");
       return NULL;
     }
@@ -507,22 +564,12 @@ Value *literal_array(Elaborator *x, const Ast *a, Value **items) {
     if (vector && !settled) vector->items = v->items;
     return vector;
   }
-  if (!numbers) return scalars && settled ? vector_of(x, n, v->items, false, a->span) : v;
-  DType t = real ? float_default(x) : wide ? DT_i64 : DT_i32;
-  char *data = NEW_ARRAY(x->arena, char, n *dtype_bytes(t));
-  for (int i = 0; i < n; i++) {
-    double d = 0;
-    as_real(v->items[i], &d);
-    if (t == DT_f64) ((double *)data)[i] = d;
-    else if (t == DT_f32) ((float *)data)[i] = (float)d;
-    else if (t == DT_i64) ((int64_t *)data)[i] = dim_value(v->items[i]->dim);
-    else ((int32_t *)data)[i] = (int32_t)d;
-  }
+  if (!numbers) return scalars && settled ? vector_of(x, n, v->items, false, a->span) : matrix_of(x, v);
   Dim *shape[1] = {dim_const(x->ir, n)};
-  Value *constant = value_node(x, graph_const(x->graph, t, 1, shape, data, a->span), a->span);
-  if (dtype_is_int(t)) constant->bound = limit_of_all(x, n, v->items);
-  constant->items = v->items;
-  return constant;
+  ValueList all = {.at = v->items, .n = n};
+  Value *vector = constant(x, real ? float_default(x) : wide ? DT_i64 : DT_i32, 1, shape, &all, a->span);
+  vector->items = v->items;
+  return vector;
 }
 
 static Value *array(Elaborator *x, Env *e, Ast *a) {

@@ -458,10 +458,16 @@ static Expr *element_outside(Elaborator *x, Value *out, DType t, int n, Var *con
   return NULL;
 }
 
-/* Whether an element is read of an array that was written out, at a place that is known when the program is compiled.
- */
-static bool is_written(const Value *base, const Ast *a, const Value *place) {
-  return base->items && base->rank == 1 && a->items.n == 1 && place && place->kind == VALUE_INT;
+/* An element, or a row, of an array that was written out, at places that are known when the program is compiled.
+ * NULL: they are not. */
+static Value *written_item(Elaborator *x, Value *base, int n, Form **at) {
+  for (int i = 0; i < n; i++) {
+    int64_t extent = 0;
+    bool known = base->items && base->rank && dim_is_const(base->shape[0], &extent) && !at[i]->n;
+    if (!known || at[i]->c0 < 0 || at[i]->c0 >= extent) return NULL;
+    base = literal_element(x, base, (int)at[i]->c0);
+  }
+  return base;
 }
 
 static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwise) {
@@ -493,7 +499,7 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
   int nkept = 0;
   bool slices = false;
   Guard g = {0};
-  const Value *item_value = NULL;
+  bool numbers = true; /* places that are known when the program is compiled */
   for (int i = 0; i < base->rank; i++) {
     Ast *item = i < a->items.n ? a->items.at[i] : NULL;
     if (!item) {
@@ -504,6 +510,7 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
     if (item->kind == AST_SLICE) {
       slices = true;
       if (!slice(x, e, item, base->shape[i], &kept[nkept], &at[i])) return NULL;
+      numbers = false;
       nkept++;
       continue;
     }
@@ -526,14 +533,14 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
     if (item->kind == AST_INTEGER && item->integer < 0)
       at[i] = form_add(x->ir, at[i], form_dim(x->ir, base->shape[i]));
     check_inside(x, &g, a, i, v, at[i], base->shape[i], otherwise != NULL);
-    item_value = v;
+    numbers = numbers && v->kind == VALUE_INT;
   }
   if (g.fails) return NULL;
-  if (is_written(base, a, item_value)) {
-    int64_t extent = 0;
-    if (x->generic && at[0]->n) return NULL; /* any of them */
-    if (dim_is_const(base->shape[0], &extent) && !at[0]->n && at[0]->c0 >= 0 && at[0]->c0 < extent)
-      return literal_element(x, base, (int)at[0]->c0);
+  if (base->items && numbers) {
+    for (int i = 0; x->generic && i < a->items.n; i++)
+      if (at[i]->n) return NULL; /* any of them */
+    Value *item = written_item(x, base, a->items.n, at);
+    if (item) return item;
   }
   Value *out = NULL;
   Expr *outside = NULL;
@@ -541,7 +548,13 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
   if (otherwise && !(out = elaborate_expr(x, e, otherwise))) return NULL;
   if (g.inside) bound = limit_of_either(x, base, out);
   if (out && !(outside = element_outside(x, out, base->dtype, nkept, kept, otherwise->span))) return NULL;
-  if (!slices && !g.inside) return value_take(x, base, a->items.n, at);
+  if (!slices && !g.inside) {
+    Value *r = value_take(x, base, a->items.n, at);
+    bool adapts =
+        r && base->items && dtype_is_int(base->dtype) && a->items.n == base->rank; /* as each number would */
+    if (adapts) r->weak = true;
+    return r;
+  }
   Expr *read = value_element(x, base, at);
   if (g.inside) read = expr_select(x->ir, g.inside, read, outside);
   Value *v = value_tensor(x, nkept, kept, read, a->span);

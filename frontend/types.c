@@ -256,7 +256,12 @@ static Value *mismatch(Elaborator *x, Ast *param, Value *v, Span at, const char 
       v->kind == VALUE_TENSOR && !v->rank && dtype_is_int(v->dtype) && param->type && is_users(x, param->span);
   if (param->span.source && (is_users(x, param->span) || !is_users(x, at)))
     diag_place(d, param->span, "declared here");
-  if (v->kind == VALUE_ARRAY) diag_help(d, "rows are made one tensor by `stack(a, b, ...)`");
+  for (int i = 1; v->kind == VALUE_ARRAY && i < v->n; i++)
+    if (v->items[i]->kind == VALUE_TENSOR && !values_alike(v->items[0], v->items[i])) {
+      diag_help(d, "parts of one type and shape are a tensor; these are %s and %s", value_type_text(x, v->items[0]),
+                value_type_text(x, v->items[i]));
+      break;
+    }
   bool tuple = v->kind == VALUE_TUPLE, literal = tuple && written(x, at)[0] == '('; /* and no call's result */
   if (literal && param->kind != AST_TYPE_TUPLE) diag_help(d, "one value is wanted, without brackets");
   if (tuple && !literal) diag_help(d, "take the result apart, `a, b = f(x)`, and give the part that is meant");

@@ -330,7 +330,8 @@ bool values_alike(const Value *a, const Value *b);               /* tensors of o
 /* v as what is written there, where a mistake in it is then said; NULL for NULL. */
 /* A tensor of integers that was written out, as one of t where that is a float; else v itself. */
 Value *literal_as(Elaborator *x, Value *v, DType t, Span at);
-/* `[a, b, c]` of these: a vector where they are numbers; else an array of them. NULL after a message. */
+/* `[a, b, c]` of these: a vector where they are numbers, a tensor where they are of one shape; else an array of them.
+ * NULL after a message. */
 Value *literal_array(Elaborator *x, const Ast *a, Value **items);
 /* Element i of an array that was written out. */
 Value *literal_element(Elaborator *x, const Value *v, int i);
@@ -461,6 +462,8 @@ Value *call_jvp(Elaborator *x, Env *e, Ast *a);
 Value *call_reshape(Elaborator *x, Env *e, Ast *a, Value *piped); /* arrange.c */
 Value *call_concat(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *call_stack(Elaborator *x, Env *e, Ast *a, Value *piped);
+/* Tensors of one type and shape as one, with one more dimension: the axis. NULL after a message. */
+Value *value_stack(Elaborator *x, int n, Value **parts, int axis, Span at);
 Value *call_iota(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *call_split(Elaborator *x, Env *e, Ast *a, Value *piped);
 Value *value_as_vector(Elaborator *x, const Value *v, int n, Span at); /* v with its first n dimensions as one */
