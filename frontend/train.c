@@ -314,9 +314,11 @@ static void check_stand_in(Elaborator *x, const Train *t, int index, const char 
 /* The data set of that name, which the training has not yet; NULL after a message. */
 static DataDecl *drawn_set(Elaborator *x, const Train *t, const Ast *name) {
   Value *v = name_lookup(x, NULL, name->name, name->span);
-  if (v && v->kind != VALUE_DATASET)
-    diag_add(x->diags, DIAG_TRAIN_DATA, name->span, "`train` is given a data set, and this is %s",
-             value_type_text(x, v));
+  if (v && v->kind != VALUE_DATASET) {
+    Diag *d = diag_add(x->diags, DIAG_TRAIN_DATA, name->span, "`train` is given a data set, and this is %s",
+                       value_type_text(x, v));
+    diag_help(d, "its block says what is trained: `train digits { minimize loss over net with Adam() }`");
+  }
   if (!v || v->kind != VALUE_DATASET) return NULL;
   for (int i = 0; i < t->data.n; i++) {
     if (t->data.at[i] != v->data->index) continue;
