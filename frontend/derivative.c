@@ -216,8 +216,36 @@ static Node *make_apart(Elaborator *x, const Ast *a, Node *total, int n, Var **u
   return total;
 }
 
+typedef struct Ancestors {
+  bool *seen; /* by node id */
+  const Node *sought;
+  bool found;
+} Ancestors;
+
+static void look_back(void *cx, Node *n) {
+  Ancestors *a = cx;
+  a->found = a->found || n == a->sought;
+  if (a->found || a->seen[n->id]) return;
+  a->seen[n->id] = true;
+  node_operands(n, look_back, a);
+}
+
+/* A slope of 0 because of what is computed is an answer; because nothing is computed from it, most often a mistake.
+ */
+static void check_ancestor(Elaborator *x, const Ast *a, Node *total, const Variable *by) {
+  const Ast *name = a->args->items.at[1]->value;
+  if (x->generic || !is_users(x, a->span)) return;
+  Ancestors back = {.seen = NEW_ARRAY(x->arena, bool, x->graph->nodes.n), .sought = by->node};
+  look_back(&back, total);
+  if (back.found) return;
+  Diag *d = diag_add(x->diags, DIAG_NO_SLOPE, name->span, "nothing here is computed from `%s`: the slope is 0",
+                     written(x, name->span));
+  say_calls(x, d);
+}
+
 /* The derivatives of the scalar s by each of `count` values. False after a message. */
 static bool gradients(Elaborator *x, const Ast *a, Value *s, int count, Value **v, Value **out) {
+  bool named = count == 1 && v[0]->kind == VALUE_TENSOR; /* and no model */
   Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
   Variable *by = NEW_ARRAY(x->arena, Variable, count + 1);
   int n = indices_used(x, s, used), steps = steps_used(x, n, used);
@@ -228,6 +256,7 @@ static bool gradients(Elaborator *x, const Ast *a, Value *s, int count, Value **
     by[i].node = tensor_when(x, total, by[i].node);
     if (goes_through_repeat(x, total, by[i].node, a->span)) return false;
   }
+  if (named) check_ancestor(x, a, total, &by[0]);
   if (n && !(total = make_apart(x, a, total, n, used, count, by))) return false;
   for (int i = 0; i < count; i++) {
     Node *d =
