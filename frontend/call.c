@@ -292,6 +292,38 @@ static bool computes_dimensions(const Ast *type) {
   return false;
 }
 
+/* Where all that `num` stands for are numbers that are written, or indices: integers stay what they are. Else it is
+ * what the first argument is that has a type of its own. */
+static Env *bind_written(Elaborator *x, Env *e, const Ast *params, CallArg **given) {
+  Value *type = value_new(x, VALUE_DTYPE, params->span);
+  type->weak = true;
+  Str num = NULL;
+  for (int p = 0; p < params->items.n; p++) {
+    const Ast *t = params->items.at[p]->type;
+    const Value *v = given[p] ? given[p]->value : NULL;
+    if (!v || !t || t->kind != AST_TYPE || strcmp(t->name, "num") != 0) continue;
+    bool written = v->kind == VALUE_INT ||
+                   (v->kind == VALUE_TENSOR && dtype_is_int(v->dtype) && (v->weak || literal_is_written(x, v)));
+    if (!written) return e;
+    int64_t c;
+    bool wide = v->kind == VALUE_INT && dim_is_const(v->dim, &c) && (c < INT32_MIN || c > INT32_MAX);
+    if (wide || (v->kind == VALUE_TENSOR && v->dtype == DT_i64)) type->dtype = DT_i64;
+    else if (!num) type->dtype = DT_i32;
+    num = t->name;
+  }
+  return num ? env_bind(x, e, num, type, params->span) : e;
+}
+
+/* An integer that was made of numbers that are written, and of nothing else, adapts as they do. */
+static Value *adapting(Elaborator *x, Env *e, const Ast *type, Value *v) {
+  const Env *b = type->kind == AST_TYPE ? env_find(e, type->name) : NULL;
+  bool written = b && b->value && b->value->kind == VALUE_DTYPE && b->value->weak;
+  if (!written || v->kind != VALUE_TENSOR || v->rank || !dtype_is_int(v->dtype)) return v;
+  v = value_at(x, v, v->span);
+  v->weak = true;
+  return v;
+}
+
 /* The body, once parameters are bound; its result as the signature says. */
 static Value *call_body(Elaborator *x, Function *f, Env *e, Span at) {
   Ast *a = f->ast;
@@ -308,7 +340,8 @@ static Value *call_body(Elaborator *x, Function *f, Env *e, Span at) {
   if (!v || !a->type) return v;
   Span where = a->body->kind == AST_BLOCK ? v->span : a->body->span;
   int before = x->diags->all.n;
-  if (type_check_result(x, e, a->type, &v, where, arena_printf(x->arena, "the result of `%s`", f->name))) return v;
+  if (type_check_result(x, e, a->type, &v, where, arena_printf(x->arena, "the result of `%s`", f->name)))
+    return adapting(x, e, a->type, v);
   Diag *d = x->diags->all.n > before ? x->diags->all.at[before] : NULL;
   if (d && d->code == DIAG_WRONG_SHAPE && !d->help && a->kind == AST_FN && is_users(x, a->type->span) &&
       computes_dimensions(a->type))
@@ -537,6 +570,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   for (int p = 0; p < np; p++) /* f32[2 * N] may stand before f32[N] */
     if (given[p] && given[p]->value->kind == VALUE_TENSOR && is_tensor_type(x, e, params->items.at[p]->type))
       type_bind_names(x, &e, params->items.at[p]->type, given[p]->value, extra[p], given[p]->span);
+  e = bind_written(x, e, params, given);
   /* Settled tensors first: they fix `float` and the dimensions that literals then take. */
   for (int pass = 0; ok && pass < 3; pass++)
     for (int p = 0; ok && p < np; p++) {
@@ -620,7 +654,12 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
     Value *run = value_runtime(x, v);
     bool cuts = run->kind == VALUE_TENSOR && dtype_is_float(run->dtype) && !dtype_is_float(callee->dtype);
     if (cuts) v = run; /* a fraction, of a literal, too */
-    if (v->kind != VALUE_TENSOR) return value_coerce(x, v->kind == VALUE_REAL ? run : v, callee->dtype, at);
+    v = literal_as(x, v, callee->dtype, at);
+    if (v->kind == VALUE_TENSOR && v->rank && v->dtype == callee->dtype) return v;
+    if (v->kind != VALUE_TENSOR) {
+      bool real = v->kind == VALUE_REAL && !dtype_is_float(callee->dtype);
+      return value_coerce(x, real ? run : v, callee->dtype, at);
+    }
     if (!v->rank && v->weak && !cuts) return value_coerce(x, v, callee->dtype, at);
     Var *vars[16];
     Form *forms[16];

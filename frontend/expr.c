@@ -517,6 +517,27 @@ static Value *constant(Elaborator *x, DType t, int rank, Dim **shape, const Valu
   return r;
 }
 
+bool literal_is_written(Elaborator *x, const Value *v) {
+  ValueList numbers = {0};
+  return v->kind == VALUE_TENSOR && v->items && v->dtype != DT_bool &&
+         written_numbers(x, 1, (Value *[]){(Value *)v}, &numbers);
+}
+
+Value *literal_as(Elaborator *x, Value *v, DType t, Span at) {
+  ValueList numbers = {0};
+  bool adapts = v->kind == VALUE_TENSOR && v->items && dtype_is_float(t) && v->dtype != t && v->dtype != DT_bool;
+  if (!adapts || !written_numbers(x, 1, &v, &numbers)) return v;
+  Value *r = constant(x, t == DT_f64 ? t : DT_f32, v->rank, v->shape, &numbers, at);
+  if (t != r->dtype) {
+    Var *vars[MAX_RANK];
+    Form *own[MAX_RANK];
+    for (int i = 0; i < v->rank; i++) own[i] = form_var(x->ir, vars[i] = var_fresh(x->ir, v->shape[i]));
+    r = value_tensor(x, v->rank, vars, expr_cast(x->ir, t, value_element(x, r, own)), at);
+  }
+  if (r) r->items = v->items;
+  return r ? r : v;
+}
+
 /* `[[1, 2], [3, 4]]`: rows of one shape are one tensor. */
 static Value *matrix_of(Elaborator *x, Value *v) {
   bool alike = v->n > 0;

@@ -550,9 +550,8 @@ static Value *index_of(Elaborator *x, Env *e, Ast *a, Value *base, Ast *otherwis
   if (out && !(outside = element_outside(x, out, base->dtype, nkept, kept, otherwise->span))) return NULL;
   if (!slices && !g.inside) {
     Value *r = value_take(x, base, a->items.n, at);
-    bool adapts =
-        r && base->items && dtype_is_int(base->dtype) && a->items.n == base->rank; /* as each number would */
-    if (adapts) r->weak = true;
+    bool whole = r && dtype_is_int(base->dtype) && a->items.n == base->rank;
+    if (whole && literal_is_written(x, base)) r->weak = true; /* as each of the numbers would */
     return r;
   }
   Expr *read = value_element(x, base, at);

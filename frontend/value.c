@@ -64,17 +64,6 @@ bool values_alike(const Value *a, const Value *b) {
   return same;
 }
 
-Value *literal_as(Elaborator *x, Value *v, DType t, Span at) {
-  if (v->kind != VALUE_TENSOR || !v->items || !dtype_is_int(v->dtype) || !dtype_is_float(t)) return v;
-  Var *vars[MAX_RANK];
-  Form *own[MAX_RANK];
-  for (int i = 0; i < v->rank; i++) own[i] = form_var(x->ir, vars[i] = var_fresh(x->ir, v->shape[i]));
-  Value *r = value_tensor(x, v->rank, vars, expr_cast(x->ir, t, value_element(x, v, own)), at);
-  if (!r) return v;
-  r->items = v->items;
-  return r;
-}
-
 Value *literal_element(Elaborator *x, const Value *v, int i) {
   if (v->rank > 1) return literal_as(x, v->items[i], v->dtype, v->span);
   Form *at = form_const(x->ir, i);

@@ -327,14 +327,16 @@ Value *value_index(Elaborator *x, Form *f, Dim *bound, Span at); /* an index's v
 Value *value_node(Elaborator *x, Node *n, Span at);              /* the whole tensor (rank 0: its read) */
 bool value_is_number(const Value *v);                            /* INT, REAL or a tensor */
 bool values_alike(const Value *a, const Value *b);               /* tensors of one type and shape */
-/* v as what is written there, where a mistake in it is then said; NULL for NULL. */
-/* A tensor of integers that was written out, as one of t where that is a float; else v itself. */
+/* Whether v is a tensor of numbers all of which were written out. */
+bool literal_is_written(Elaborator *x, const Value *v);
+/* Such a tensor as one of t, where that is a float; else v itself. */
 Value *literal_as(Elaborator *x, Value *v, DType t, Span at);
 /* `[a, b, c]` of these: a vector where they are numbers, a tensor where they are of one shape; else an array of them.
  * NULL after a message. */
 Value *literal_array(Elaborator *x, const Ast *a, Value **items);
 /* Element i of an array that was written out. */
 Value *literal_element(Elaborator *x, const Value *v, int i);
+/* v as what is written there, where a mistake in it is then said; NULL for NULL. */
 Value *value_at(Elaborator *x, const Value *v, Span at);
 /* What a name's value is at this moment: of a parameter or a state what it has become. */
 Value *value_settled(Elaborator *x, Value *v, Span at);
