@@ -292,6 +292,24 @@ static bool computes_dimensions(const Ast *type) {
   return false;
 }
 
+bool expected_result(Elaborator *x, Env *e, Ast *type, Type *t, Type **known) {
+  *known = NULL;
+  *t = (Type){.dtype = DT_i32};
+  if (type && type->kind == AST_TYPE_TUPLE) {
+    t->parts = NEW_ARRAY(x->arena, Type, type->items.n);
+    for (t->nparts = 0; t->nparts < type->items.n; t->nparts++) {
+      Type *part;
+      if (!expected_result(x, e, type->items.at[t->nparts]->type, &t->parts[t->nparts], &part)) return false;
+    }
+  } else if (!type || type->kind != AST_TYPE || !is_tensor_type(x, e, type)) {
+    return true;
+  } else if (!type_resolve(x, e, type, t)) {
+    return false;
+  }
+  *known = t;
+  return true;
+}
+
 /* Where all that `num` stands for are numbers that are written, or indices: integers stay what they are. Else it is
  * what the first argument is that has a type of its own. */
 static Env *bind_written(Elaborator *x, Env *e, const Ast *params, CallArg **given) {
@@ -327,11 +345,8 @@ static Value *adapting(Elaborator *x, Env *e, const Ast *type, Value *v) {
 /* The body, once parameters are bound; its result as the signature says. */
 static Value *call_body(Elaborator *x, Function *f, Env *e, Span at) {
   Ast *a = f->ast;
-  Type expected, *known = NULL;
-  if (a->type && a->type->kind == AST_TYPE && is_tensor_type(x, e, a->type)) {
-    if (!type_resolve(x, e, a->type, &expected)) return NULL;
-    known = &expected;
-  }
+  Type expected, *known;
+  if (!expected_result(x, e, a->type, &expected, &known)) return NULL;
   if (f->silent && a->body->kind == AST_BLOCK) {
     Value *none = NULL;
     return elaborate_block(x, &e, a->body, &none) ? value_flag(x, true, at) : NULL;

@@ -555,7 +555,7 @@ static bool keep_statistic(Elaborator *x, Decl *d, Value *v, Str name) {
     if (!v->items[i] || !keep_statistic(x, d, v->items[i], str_internf(x->strings, "%s.%d", name, i))) return false;
   if (v->kind != VALUE_TENSOR) return true;
   if (!is_one_value(x, d, v)) return false;
-  Type t = {v->dtype, NULL, v->rank, v->shape};
+  Type t = {.dtype = v->dtype, .rank = v->rank, .shape = v->shape};
   int tensor = tensor_declare(x, name, ROLE_statistic, &t, d->ast->name_span);
   if (tensor < 0) return false;
   vec_push(x->arena, &d->parts, tensor);

@@ -148,7 +148,7 @@ static void add_length(Elaborator *x, EntryPoint *p, const Value *v, int result,
 }
 
 /* What the example leaves in the states that it wrote: there is one example. */
-static void keep_states(Elaborator *x, Var *b, Span at) {
+static void keep_states(Elaborator *x, Var *b, int errors, Span at) {
   Form *first = form_const(x->ir, 0);
   int kept = 0;
   for (int i = 0; i < x->current.n; i++) {
@@ -156,7 +156,7 @@ static void keep_states(Elaborator *x, Var *b, Span at) {
     if (v) graph_store(x->graph, x->current.at[i].source, value_whole(x, value_take(x, v, 1, &first)), at);
     kept += v != NULL;
   }
-  if (kept) return;
+  if (kept || x->diags->errors > errors) return; /* what would write one was refused */
   Diag *d = diag_add(x->diags, DIAG_KEEP_ENTRY, at, "`%s` writes no state that it could keep", x->entry->name);
   diag_help(d, "an entry that keeps nothing is declared without `keep`");
 }
@@ -184,13 +184,14 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   stack_push(x, b, expr_read(x->ir, graph_named_input(x, "$place", DT_i64, 1, shape, a->span), &f));
   x->examples = 1;
   Env *e = NULL;
+  int errors = x->diags->errors;
   bool ok = where_learn(x, &e, a->params, a->where);
   for (int i = 0; i < a->params->items.n; i++)
     if (a->params->items.at[i]->type) open_dimensions(x, &e, a->params->items.at[i]->type);
   for (int i = 0; i < a->params->items.n; i++) ok = bind_argument(x, &p, &e, a->params->items.at[i], f) && ok;
   ok = ok && where_test(x, e, a->where, (Span){0}, decl->name);
   Type t, *expected = NULL;
-  if (ok && a->type && a->type->kind == AST_TYPE && (ok = type_resolve(x, e, a->type, &t))) expected = &t;
+  ok = ok && expected_result(x, e, a->type, &t, &expected);
   Value *v = ok ? elaborate_body(x, e, a->body, expected, a->name_span) : NULL;
   if (v && a->type &&
       !type_check_result(x, e, a->type, &v, a->body->kind == AST_BLOCK ? v->span : a->body->span,
@@ -207,7 +208,7 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   p.shown = p.results.n;
   for (int i = 0; v && v->kind == VALUE_TUPLE && i < v->n; i++) add_length(x, &p, v->items[i], i, b, a->span);
   if (v && v->kind != VALUE_TUPLE) add_length(x, &p, v, 0, b, a->span);
-  if (v && p.keep) keep_states(x, b, a->name_span);
+  if (v && p.keep) keep_states(x, b, errors, a->name_span);
   graph_end(x, saved);
   if (v) vec_push(x->arena, &x->program->entries, p);
 }

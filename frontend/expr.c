@@ -435,13 +435,76 @@ static Value *unary(Elaborator *x, Env *e, Ast *a) {
   return elaborate_scalar_row(x, OP_neg, 1, &v, a->span);
 }
 
+/* The values that parameters and states have now; NULL: that of the graph's start. */
+static Value **current_values(Elaborator *x) {
+  Value **now = NEW_ARRAY(x->arena, Value *, x->current.n + 1);
+  for (int i = 0; i < x->current.n; i++) now[i] = x->current.at[i].value;
+  return now;
+}
+
+static void set_current(Elaborator *x, int n, Value *const *values) {
+  for (int i = 0; i < x->current.n; i++) {
+    Value *v = i < n ? values[i] : NULL;
+    if (x->current.at[i].value == v) continue;
+    x->current.at[i].value = v;
+    x->assigned++;
+  }
+}
+
+typedef struct Sides { /* of a choice that is made at run time */
+  Value *value[2], **states[2];
+  int n[2]; /* of these */
+} Sides;
+
+/* Both are computed; each sees the states as they were before, and what it writes is kept where it is the one. False
+ * after a message. */
+static bool take_sides(Elaborator *x, Env *e, Ast *a, const Type *expected, const Value *c, Sides *s) {
+  int n = x->current.n;
+  Value **before = current_values(x);
+  for (int side = 0; side < 2; side++) {
+    s->value[side] = elaborate_expr_as(x, e, side ? a->otherwise : a->then, expected);
+    s->states[side] = current_values(x);
+    s->n[side] = x->current.n;
+    set_current(x, n, before);
+  }
+  for (int i = 0; i < x->current.n; i++) {
+    Value *v[3] = {(Value *)c}, *was = i < n ? before[i] : NULL;
+    bool written = false;
+    for (int side = 0; side < 2; side++) {
+      Value *now = i < s->n[side] ? s->states[side][i] : NULL;
+      written = written || now != was;
+      v[1 + side] = now ? now : value_node(x, x->current.at[i].source, a->span);
+    }
+    if (!written || c->kind != VALUE_TENSOR || c->dtype != DT_bool) continue;
+    Value *chosen = elaborate_scalar_row(x, OP_select, 3, v, a->span);
+    if (!chosen) return false;
+    tensor_assign(x, tensor_find(x, x->current.at[i].source->name), chosen);
+  }
+  return s->value[0] && s->value[1];
+}
+
+/* l where c holds, else r; of several parts each. */
+static Value *either(Elaborator *x, Value *c, Value *l, Value *r, Span at) {
+  if (l->kind == VALUE_TUPLE && r->kind == VALUE_TUPLE && l->n == r->n) {
+    Value *parts = value_at(x, l, at);
+    parts->items = NEW_ARRAY(x->arena, Value *, l->n);
+    for (int i = 0; i < l->n; i++)
+      if (!(parts->items[i] = either(x, c, l->items[i], r->items[i], at))) return NULL;
+    return parts;
+  }
+  Value *v = elaborate_scalar_row(x, OP_select, 3, (Value *[]){c, l, r}, at);
+  if (v && v->kind == VALUE_TENSOR && dtype_is_int(v->dtype)) v->bound = limit_of_either(x, l, r);
+  return v;
+}
+
 static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   Value *c = elaborate_expr(x, e, a->cond);
   if (!c) return NULL;
   if (c->kind == VALUE_FLAG && !c->unknown)
     return elaborate_expr_as(x, e, c->truth ? a->then : a->otherwise, expected);
-  Value *l = elaborate_expr_as(x, e, a->then, expected), *r = elaborate_expr_as(x, e, a->otherwise, expected);
-  if (!l || !r) return NULL;
+  Sides s;
+  if (!take_sides(x, e, a, expected, c, &s)) return NULL;
+  Value *l = s.value[0], *r = s.value[1];
   if (c->kind == VALUE_FLAG) return says_equal(a->cond, true) ? r : l;
   if (c->kind != VALUE_TENSOR || c->dtype != DT_bool) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, a->cond->span, "a condition is wanted, and this is %s",
@@ -451,9 +514,7 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     if (c->kind == VALUE_TENSOR) suggest_around(x, d, a->cond->span, whole ? "" : "(", whole ? " != 0" : ") != 0");
     return NULL;
   }
-  Value *v = elaborate_scalar_row(x, OP_select, 3, (Value *[]){c, l, r}, a->span);
-  if (v && v->kind == VALUE_TENSOR && dtype_is_int(v->dtype)) v->bound = limit_of_either(x, l, r);
-  return v;
+  return either(x, c, l, r, a->span);
 }
 
 /* Above all of the integers; NULL: one may be anything. */
@@ -647,12 +708,14 @@ static Value *member(Elaborator *x, Env *e, Ast *a) {
   return NULL;
 }
 
-static Value *tuple(Elaborator *x, Env *e, AstList *items, Span at) {
+Value *elaborate_tuple(Elaborator *x, Env *e, AstList *items, const Type *expected, Span at) {
   Value *v = value_new(x, VALUE_TUPLE, at);
   v->n = items->n;
   v->items = NEW_ARRAY(x->arena, Value *, items->n);
-  for (int i = 0; i < items->n; i++)
-    if (!(v->items[i] = value_at(x, elaborate_expr(x, e, items->at[i]), items->at[i]->span))) return NULL;
+  for (int i = 0; i < items->n; i++) {
+    const Type *part = expected && i < expected->nparts ? &expected->parts[i] : NULL;
+    if (!(v->items[i] = value_at(x, elaborate_expr_as(x, e, items->at[i], part), items->at[i]->span))) return NULL;
+  }
   return v;
 }
 
@@ -662,6 +725,7 @@ Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     return NULL;
   }
   x->depth++;
+  if (expected && expected->nparts && a->kind != AST_TUPLE && a->kind != AST_CHOOSE) expected = NULL;
   Value *v = NULL;
   switch ((AstKind)a->kind) {
   case AST_INTEGER: v = value_int(x, dim_const(x->ir, a->integer), a->span); break;
@@ -673,7 +737,7 @@ Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     break;
   case AST_NAME: v = name_lookup(x, e, a->name, a->span); break;
   case AST_ARRAY: v = array(x, e, a); break;
-  case AST_TUPLE: v = tuple(x, e, &a->items, a->span); break;
+  case AST_TUPLE: v = elaborate_tuple(x, e, &a->items, expected, a->span); break;
   case AST_MEMBER: v = member(x, e, a); break;
   case AST_INDEX: v = elaborate_index(x, e, a, NULL); break;
   case AST_GUARD:

@@ -228,6 +228,16 @@ static Dim *state_bound(const Elaborator *x, const InstanceMember *state) {
   return bound ? dim_const(x->ir, bound) : NULL;
 }
 
+static Type state_type(Elaborator *x, const InstanceMember *state) {
+  const Value *v = state->value;
+  if (x->generic || state->tensor < 0)
+    return v ? (Type){.dtype = v->dtype, .rank = v->rank, .shape = v->shape} : (Type){.rank = 0};
+  const ProgramTensor *p = &x->program->tensors.at[state->tensor];
+  Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
+  for (int i = 0; i < p->rank; i++) t.shape[i] = dim_const(x->ir, p->shape[i]);
+  return t;
+}
+
 static bool next(Elaborator *x, Env **e, Ast *s) {
   bool is;
   bool ok = scan_next(x, *e, s, &is);
@@ -237,11 +247,12 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
     *e = env_bind(x, *e, s->target->name, NULL, s->target->span);
     return false;
   }
-  Value *v = elaborate_expr(x, *e, s->value);
   int errors = x->diags->errors;
   Value *structure = structure_target(x, *e, s->target);
-  if (x->diags->errors > errors) return false;
-  InstanceMember *state = structure ? NULL : next_target(x, *e, s->target);
+  InstanceMember *state = structure || x->diags->errors > errors ? NULL : next_target(x, *e, s->target);
+  Type t = {.rank = 0};
+  if (state) t = state_type(x, state);
+  Value *v = elaborate_expr_as(x, *e, s->value, state ? &t : NULL);
   if (!v || (!state && !structure)) return false;
   if (x->stack.n - x->repeats > x->examples) {
     Diag *d = diag_add(x->diags, DIAG_LIFTED_STATE, s->span,
@@ -270,13 +281,8 @@ static bool give_back(Elaborator *x, Env *e, Ast *s, Value **result) {
     *result = value_at(x, elaborate_expr_as(x, e, s->items.at[0], x->result), s->items.at[0]->span);
     return *result != NULL;
   }
-  Value *v = value_new(x, VALUE_TUPLE, s->span);
-  v->n = s->items.n;
-  v->items = NEW_ARRAY(x->arena, Value *, v->n);
-  for (int i = 0; i < v->n; i++)
-    if (!(v->items[i] = value_at(x, elaborate_expr(x, e, s->items.at[i]), s->items.at[i]->span))) return false;
-  *result = v;
-  return true;
+  *result = elaborate_tuple(x, e, &s->items, x->result, s->span);
+  return *result != NULL;
 }
 
 /* After an inner block: names that existed outside keep the block's value; `first` names of a new kind are dropped.

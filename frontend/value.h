@@ -408,11 +408,15 @@ typedef struct Type { /* resolved */
   Dim *bound;
   int rank;
   Dim **shape;
+  int nparts; /* of a result of several parts, which has no shape of its own */
+  struct Type *parts;
 } Type;
 #define MAX_ELEMENTS ((int64_t)1 << 48)
 /* Whether an extent is `least` or more: known, or of an entry's open dimensions required when it is called. False
  * after a message. */
 bool extent_holds(Elaborator *x, Dim *d, int64_t least, Span at);
+/* What a declared result tells its indices of their ranges, in *t; NULL in *known: nothing. False after a message. */
+bool expected_result(Elaborator *x, Env *e, Ast *type, Type *t, Type **known);
 bool size_fits(Elaborator *x, int rank, Dim *const *shape, Span at); /* false after a message: over MAX_ELEMENTS */
 bool dimension_is_open(Elaborator *x, Env *e, const Ast *a);         /* a name of one that nothing binds */
 Decl *type_decl(Elaborator *x, const Ast *type);
@@ -453,6 +457,7 @@ bool rank_known(Elaborator *x, const Value *v, int first, int end, Span at);
 Value *elaborate_expr(Elaborator *x, Env *e, Ast *a);
 Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a,
                          const Type *expected); /* a shape that indices may take ranges from */
+Value *elaborate_tuple(Elaborator *x, Env *e, AstList *items, const Type *expected, Span at);
 Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at);
 Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at);
 Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise);
