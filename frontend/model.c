@@ -59,7 +59,9 @@ Value *tensor_current(Elaborator *x, int tensor, Span at) {
   if (x->repeat && x->program->tensors.at[tensor].role == ROLE_state) repeat_carry_state(x, tensor, at);
   Current *c = current_of(x, tensor);
   Value *v = c->value ? c->value : value_node(x, c->source, at);
-  if (v->bound || !x->program->tensors.at[tensor].bound) return v;
+  bool written = c->value && x->program->tensors.at[tensor].role == ROLE_state && !x->repeat;
+  if (written && dtype_is_float(v->dtype)) v = elaborate_scalar_row(x, OP_stop, 1, &v, at);
+  if (!v || v->bound || !x->program->tensors.at[tensor].bound) return v;
   v = value_at(x, v, v->span); /* what it is given is below the bound, and what it is loaded as */
   v->bound = dim_const(x->ir, x->program->tensors.at[tensor].bound);
   return v;
