@@ -91,9 +91,16 @@ static Dim *limit_of(Elaborator *x, const Value *v) {
   return v->kind == VALUE_TENSOR ? v->bound : NULL;
 }
 
+static Range range_of(Elaborator *x, const Value *v) {
+  if (v->kind != VALUE_TENSOR) return (Range){0};
+  if (!v->rank) return expr_range(x->ir, v->expr);
+  const Node *n = v->node;
+  return n->kind == NODE_comp && n->reducer == RED_none ? expr_range(x->ir, n->body) : (Range){0};
+}
+
 static bool not_negative(Elaborator *x, const Value *v) {
   if (limit_of(x, v)) return true;
-  Range r = v->kind == VALUE_TENSOR && !v->rank ? expr_range(x->ir, v->expr) : (Range){0};
+  Range r = range_of(x, v);
   return r.has_lower && r.lower >= 0;
 }
 
@@ -324,8 +331,8 @@ static bool divisor_is_safe(Elaborator *x, Value *b) {
   if (as_real(b, &c)) return c != 0;
   if (b->kind == VALUE_INT) return dim_at_least(x->ir, b->dim, 1) || x->generic;
   if (b->kind != VALUE_TENSOR || dtype_is_float(b->dtype)) return true;
-  if (b->rank || b->expr->kind != EXPR_OP) return false;
-  return b->expr->op == OP_max && (expr_is_const(b->expr->arg[0], &c) || expr_is_const(b->expr->arg[1], &c)) && c > 0;
+  Range r = range_of(x, b);
+  return (r.has_lower && r.lower > 0) || (r.has_upper && r.upper < 0);
 }
 
 static Value *binary_of_leaves(Elaborator *x, int n, Value **args, const void *op, Span at) {

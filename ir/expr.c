@@ -438,12 +438,18 @@ static Range unite(Range a, Range b) {
                  a.upper > b.upper ? a.upper : b.upper};
 }
 
-static Range op_range(Ir *ir, const Expr *e) {
-  Range a = expr_range(ir, e->arg[0]), b = e->n > 1 ? expr_range(ir, e->arg[1]) : (Range){0};
+enum { RANGE_DEPTH = 10 }; /* of operations: they may share arguments, which are looked at for each */
+
+static Range range_within(Ir *ir, Expr *e, int depth);
+
+static Range op_range(Ir *ir, const Expr *e, int depth) {
+  if (!depth) return (Range){0};
+  Range a = range_within(ir, e->arg[0], depth - 1),
+        b = e->n > 1 ? range_within(ir, e->arg[1], depth - 1) : (Range){0};
   switch (e->op) {
   case OP_cast: return a;
   case OP_stop: return a;
-  case OP_select: return unite(b, expr_range(ir, e->arg[2]));
+  case OP_select: return unite(b, range_within(ir, e->arg[2], depth - 1));
   case OP_max:
     return (Range){a.has_lower || b.has_lower, a.has_upper && b.has_upper,
                    intersect((Range){a.has_lower, false, a.lower, 0}, (Range){b.has_lower, false, b.lower, 0}).lower,
@@ -470,15 +476,17 @@ static Range read_range(const Node *n) {
   return r;
 }
 
-Range expr_range(Ir *ir, Expr *e) {
+static Range range_within(Ir *ir, Expr *e, int depth) {
   if (dtype_is_float(e->dtype)) return (Range){0};
   Range r = {0};
   if (e->kind == EXPR_CONST) r = (Range){true, true, e->integer, e->integer};
   else if (e->kind == EXPR_INDEX) r = form_range(ir, e->form);
   else if (e->kind == EXPR_READ) r = read_range(e->node);
-  else if (e->kind == EXPR_OP) r = op_range(ir, e);
+  else if (e->kind == EXPR_OP) r = op_range(ir, e, depth);
   return intersect(r, type_range(e->dtype));
 }
+
+Range expr_range(Ir *ir, Expr *e) { return range_within(ir, e, RANGE_DEPTH); }
 
 /* ---- walks ---- */
 
