@@ -779,6 +779,9 @@ static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars
   Expr *body = value_element(x, v, forms);
   Reducer r = w->reducer == RED_none ? RED_sum : w->reducer;
   if (!strcmp(w->name, "count")) body = expr_cast(x->ir, DT_i32, body);
+  bool adds = r == RED_sum || r == RED_prod;
+  if (adds && dtype_is_int(body->dtype) && dtype_bytes(body->dtype) < 4)
+    body = expr_cast(x->ir, DT_i32, body); /* which small integers soon add up to */
   if (mean && dtype_bytes(v->dtype) < 4)
     body = expr_cast(x->ir, DT_f32, body); /* of which the sum may be too large */
   bool picks = (r == RED_max || r == RED_min || r == RED_argmax || r == RED_argmin) && !cond;
