@@ -351,7 +351,7 @@ static Value *call_body(Elaborator *x, Function *f, Env *e, Span at) {
     Value *none = NULL;
     return elaborate_block(x, &e, a->body, &none) ? value_flag(x, true, at) : NULL;
   }
-  Value *v = elaborate_body(x, e, a->body, known, at);
+  Value *v = value_filled(x, elaborate_body(x, e, a->body, known, at), known);
   if (!v || !a->type) return v;
   Span where = a->body->kind == AST_BLOCK ? v->span : a->body->span;
   int before = x->diags->all.n;

@@ -61,6 +61,7 @@ Value *defined_value(Elaborator *x, Instance *in, Env *e, Ast *a, Str path) {
   bool tensor = a->type && a->type->kind == AST_TYPE && a->type->shape;
   if (tensor && !type_resolve(x, e, a->type, &t)) return NULL;
   Value *v = tensor ? elaborate_expr_as(x, e, a->value, &t) : instances_named(x, in, e, a, path);
+  if (tensor) v = value_filled(x, v, &t);
   if (v && a->type && !type_check_result(x, e, a->type, &v, a->value->span, arena_printf(x->arena, "`%s`", a->name)))
     return NULL;
   if (v) mark_as_said(x, a, v);

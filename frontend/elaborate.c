@@ -466,15 +466,23 @@ static Value *first_value(Elaborator *x, Init *i, const Type *t) {
   return v && v->kind != VALUE_TENSOR ? value_coerce(x, v, t->dtype, a->value->span) : v;
 }
 
+static Value *filled_with(Elaborator *x, Value *v, const Type *t) {
+  Var *vars[8];
+  for (int d = 0; d < t->rank; d++) vars[d] = var_fresh(x->ir, t->shape[d]);
+  v = value_coerce(x, v, t->dtype, v->span);
+  return v ? value_tensor(x, t->rank, vars, v->expr, v->span) : NULL;
+}
+
+Value *value_filled(Elaborator *x, Value *v, const Type *t) {
+  if (!v || !t || !t->rank) return v;
+  bool number = v->kind == VALUE_INT || v->kind == VALUE_REAL || (v->kind == VALUE_FLAG && t->dtype == DT_bool);
+  return number ? filled_with(x, v, t) : v;
+}
+
 Value *value_filling(Elaborator *x, Value *v, const Type *t, Str name, Span at) {
   if (v->kind != VALUE_TENSOR) v = value_coerce(x, v, t->dtype, at);
   if (v && !bound_holds(x, v, t->bound, at, arena_printf(x->arena, "the first value of `%s`", name))) return NULL;
-  if (v && v->kind == VALUE_TENSOR && !v->rank && t->rank) {
-    Var *vars[8];
-    for (int d = 0; d < t->rank; d++) vars[d] = var_fresh(x->ir, t->shape[d]);
-    v = value_coerce(x, v, t->dtype, v->span);
-    if (v) v = value_tensor(x, t->rank, vars, v->expr, v->span);
-  }
+  if (v && v->kind == VALUE_TENSOR && !v->rank && t->rank) v = filled_with(x, v, t);
   if (!v) return NULL;
   bool same = v->rank == t->rank;
   for (int d = 0; same && d < t->rank; d++) same = v->shape[d] == t->shape[d];

@@ -192,7 +192,7 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   ok = ok && where_test(x, e, a->where, (Span){0}, decl->name);
   Type t, *expected = NULL;
   ok = ok && expected_result(x, e, a->type, &t, &expected);
-  Value *v = ok ? elaborate_body(x, e, a->body, expected, a->name_span) : NULL;
+  Value *v = ok ? value_filled(x, elaborate_body(x, e, a->body, expected, a->name_span), expected) : NULL;
   if (v && a->type &&
       !type_check_result(x, e, a->type, &v, a->body->kind == AST_BLOCK ? v->span : a->body->span,
                          arena_printf(x->arena, "the result of `%s`", decl->name)))

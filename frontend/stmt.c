@@ -86,6 +86,7 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
   } else {
     v = elaborate_expr_as(x, *e, s->value, expected);
     v = dimension_value(x, s->name, v, s->value->span);
+    v = value_filled(x, v, expected);
     if (v) v = declared(x, *e, s, v, expected);
   }
   v = value_as_variable(x, s->name, v, s->value && s->value->kind != AST_ARRAY && !is_path(s->value));

@@ -690,6 +690,8 @@ void check_metric(Elaborator *x, Decl *d); /* as generic code */
 Value *any_argument(Elaborator *x, Env **e, Ast *p);
 /* A first value as a tensor of type t: a number fills it. NULL after a message. */
 Value *value_filling(Elaborator *x, Value *v, const Type *t, Str name, Span at);
+/* A number that is written where a tensor of type t is declared, as that; else v. NULL after a message. */
+Value *value_filled(Elaborator *x, Value *v, const Type *t);
 
 /* ---- test.c ---- */
 void elaborate_test(Elaborator *x, Decl *d);
