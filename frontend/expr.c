@@ -356,13 +356,15 @@ static bool are_truths(Elaborator *x, Op op, int n, Value *const *v, Span at) {
   return true;
 }
 
-/* Of a product with, or a quotient by, a dimension that is open: below what it stays if a is 0 or more and below its
- * limit. NULL: nothing is known. */
+/* Below what a product with a dimension, or a quotient by one, stays where a is 0 or more and below its limit. NULL:
+ * nothing is known. */
 static Dim *scaled_limit(Elaborator *x, Op op, const Value *a, const Value *b) {
   Dim *limit = limit_of(x, a);
+  int64_t by;
   if (!limit || b->kind != VALUE_INT || !dim_at_least(x->ir, b->dim, 1)) return NULL;
   if (op == OP_MUL) return dim_mul(x->ir, limit, b->dim);
-  return op == OP_FLOORDIV ? dim_exact_div(x->ir, limit, b->dim) : NULL;
+  if (op != OP_FLOORDIV) return NULL;
+  return dim_is_const(b->dim, &by) ? dim_ceil_div(x->ir, limit, by) : dim_exact_div(x->ir, limit, b->dim);
 }
 
 Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
@@ -426,8 +428,9 @@ Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
   r = elaborate_scalar_row(x, rows[op], 2, (Value *[]){a, b}, at);
   if (r && op == OP_MOD && b->kind == VALUE_INT && dtype_is_int(r->dtype) && dim_at_least(x->ir, b->dim, 1))
     r->bound = b->dim;
-  if (r && r->weak && !r->bound) r->bound = scaled_limit(x, op, a, b);
-  if (r && r->weak && !r->bound && op == OP_MUL) r->bound = scaled_limit(x, op, b, a);
+  if (!r || r->bound || !dtype_is_int(r->dtype)) return r;
+  if (op == OP_FLOORDIV || r->weak) r->bound = scaled_limit(x, op, a, b);
+  if (op == OP_MUL && r->weak && !r->bound) r->bound = scaled_limit(x, op, b, a);
   return r;
 }
 

@@ -824,7 +824,7 @@ Value *reduce_call(Elaborator *x, Str name, Value *v, Span at, bool *is) {
     forms[i] = form_var(x->ir, vars[i]);
   }
   Value *element = value_scalar(x, value_element(x, v, forms), at);
-  element->weak = v->weak;
+  element->weak = v->weak || (dtype_is_int(v->dtype) && literal_is_written(x, v));
   /* The new indices stand on the stack while the body is made, so that it counts as depending on them. */
   return reduce_named(x, w, v->rank, vars, element, NULL, at);
 }
