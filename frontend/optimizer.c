@@ -262,7 +262,12 @@ static Value *updated(Elaborator *x, const OptimizerCall *call, const Instance *
   args[0] = (CallArg){NULL, before[0], at, at};
   args[1] = (CallArg){NULL, value_node(x, u->gradient, at), at, at};
   for (int i = 0; i < u->nmore; i++) args[i + 2] = (CallArg){NULL, u->more[i], at, at};
+  int said = x->diags->all.n;
   Value *w = call_function(x, update, u->nmore + 2, args, at);
+  Diag *d = !w && x->diags->all.n > said ? x->diags->all.at[said] : NULL;
+  if (d && !d->help && (d->code == DIAG_WRONG_RANK || d->code == DIAG_WRONG_SHAPE))
+    diag_help(d, "this is the update of `%s`, %s; each part of a model can have an optimizer of its own",
+              x->program->tensors.at[u->tensor].name, value_type_text(x, before[0]));
   if (!w) return NULL;
   if (values_alike(w, before[0]))
     return is_sparse(x, o) && u->gradient->rank ? keep_rows(x, o, u->gradient, before, w) : w;
