@@ -55,8 +55,9 @@ static bool find_variable(Elaborator *x, const Ast *a, const Value *v, Variable 
     return false;
   }
   if (!is_float_tensor(v)) {
-    diag_add(x->diags, DIAG_GRAD, at, "a float tensor is wanted, by which to derive, and this is %s",
-             value_type_text(x, v));
+    Diag *d = diag_add(x->diags, DIAG_GRAD, at, "a float tensor is wanted, by which to derive, and this is %s",
+                       value_type_text(x, v));
+    if (v->kind == VALUE_REAL) diag_help(d, "give it a name in this body, compute with that, and derive by the name");
     return false;
   }
   bool element = !v->rank && v->expr->kind == EXPR_READ;

@@ -29,14 +29,20 @@ static bool has_parameter(const Ast *params, Str name) {
   return false;
 }
 
-/* Arguments by name that the head has go to it, all others to `update`. */
+/* Whether an argument by name is one of the head's, or may be one misspelt: all others go to `update`. */
+static bool is_of_head(const Streamed *s, Str name) {
+  const Ast *head = s->metric->ast->params;
+  if (!name || has_parameter(s->update->params, name)) return false;
+  Nearest near = {name, 3, NULL, false};
+  for (int i = 0; head && i < head->items.n; i++) nearest_consider(&near, head->items.at[i]->name);
+  return near.found || has_parameter(head, name);
+}
+
 static void divide_args(const Streamed *s, int n, const CallArg *args, CallArg *own, int *nown, CallArg *given,
                         int *ngiven) {
   *nown = *ngiven = 0;
   for (int i = 0; i < n; i++) {
-    bool head = args[i].name && has_parameter(s->metric->ast->params, args[i].name) &&
-                !has_parameter(s->update->params, args[i].name);
-    if (head) own[(*nown)++] = args[i];
+    if (is_of_head(s, args[i].name)) own[(*nown)++] = args[i];
     else given[(*ngiven)++] = args[i];
   }
 }
@@ -106,7 +112,12 @@ static Env *bind_states(Elaborator *x, Streamed *s, const char *prefix) {
 
 static Value *call_member(Elaborator *x, const Streamed *s, Ast *fn, Env *e, int n, CallArg *args) {
   Function *f = NEW(x->arena, Function);
-  *f = (Function){.name = fn->name, .ast = fn, .env = e, .module = s->metric->module, .silent = fn == s->update};
+  bool update = fn == s->update; /* the report names the metric */
+  *f = (Function){.name = update ? s->metric->name : fn->name,
+                  .ast = fn,
+                  .env = e,
+                  .module = s->metric->module,
+                  .silent = update};
   return call_function(x, f, n, args, s->span);
 }
 
@@ -178,7 +189,12 @@ void report_streamed(Elaborator *x, TrainWalk *w, Ast *arg, Decl *metric, Str na
 
 static void check_member(Elaborator *x, const Streamed *s, Ast *fn, Env *e) {
   Function *f = NEW(x->arena, Function);
-  *f = (Function){.name = fn->name, .ast = fn, .env = e, .module = s->metric->module, .silent = fn == s->update};
+  bool update = fn == s->update; /* the report names the metric */
+  *f = (Function){.name = update ? s->metric->name : fn->name,
+                  .ast = fn,
+                  .env = e,
+                  .module = s->metric->module,
+                  .silent = update};
   generic_check(x, f);
 }
 
