@@ -335,7 +335,7 @@ static Node *whole_direction(Elaborator *x, const Variable *by, const Value *v) 
 
 /* Whether each index of the stack in the part that is derived by is one over which the value is a tensor, and each in
  * the direction is one of the part's: else every element of the result would have a direction of its own. */
-static bool one_direction(Elaborator *x, const Ast *a, const Variable *by, const Value *v, int n, Var **used) {
+static bool one_direction(Elaborator *x, const Variable *by, const Value *v, int n, Var **used) {
   Var **own = NEW_ARRAY(x->arena, Var *, x->stack.n);
   bool one = true;
   for (int i = 0; i < x->stack.n; i++) {
@@ -347,11 +347,7 @@ static bool one_direction(Elaborator *x, const Ast *a, const Variable *by, const
   }
   int directions = indices_used(x, v, own);
   for (int i = 0; i < directions; i++) one = one && takes_index(by, own[i]);
-  if (one) return true;
-  Diag *d =
-      diag_add(x->diags, DIAG_GRAD, a->span, "the direction differs from index to index, and the value does not");
-  diag_help(d, "derive outside of the index notation");
-  return false;
+  return one;
 }
 
 Value *value_zeros(Elaborator *x, const Value *v) {
@@ -373,6 +369,21 @@ static bool direction_fits(Elaborator *x, const Ast *a, const Value *v, const Va
 }
 
 /* How the tensor y changes along v, a direction of `variable`. */
+static Value *total_of_product(Elaborator *x, Value *a, Value *b, Span at) {
+  Value *product = elaborate_binary(x, OP_MUL, a, b, at);
+  return product && product->rank ? reduce_whole(x, RED_sum, product, at) : product;
+}
+
+/* Where each index has a direction of its own, and what is derived by is there once for all of them: the derivative
+ * of sum(grad(sum(y * u), x) * v) by u. It does not hang on u, which is 0. */
+static Value *tangent_of_each(Elaborator *x, const Ast *a, Value *y, Value *variable, Value *v) {
+  Value *u = value_apart(x, value_zeros(x, y), true), *slope, *r;
+  Value *s = u ? total_of_product(x, y, u, a->span) : NULL;
+  if (!s || !gradients(x, a, s, 1, &variable, &slope)) return NULL;
+  s = total_of_product(x, slope, v, a->span);
+  return s && gradients(x, a, s, 1, &u, &r) ? r : NULL;
+}
+
 static Value *tangent(Elaborator *x, const Ast *a, Value *y, Value *variable, Value *v) {
   Var **used = NEW_ARRAY(x->arena, Var *, x->stack.n);
   int n = indices_used(x, y, used);
@@ -385,7 +396,7 @@ static Value *tangent(Elaborator *x, const Ast *a, Value *y, Value *variable, Va
   by.node = tensor_when(x, value, by.node);
   if (!derive_depends(x->graph, value, by.node)) return value_zeros(x, y);
   if (goes_through_repeat(x, value, by.node, a->span)) return NULL;
-  if (!one_direction(x, a, &by, v, n, used)) return NULL;
+  if (!one_direction(x, &by, v, n, used)) return tangent_of_each(x, a, y, variable, v);
   Form **prefix = NEW_ARRAY(x->arena, Form *, n + 1);
   for (int i = 0; i < n; i++) prefix[i] = form_var(x->ir, used[i]);
   int steps = steps_used(x, n, used);

@@ -27,17 +27,15 @@ typedef struct Simplify {
 
 /* ---- looking at operands ---- */
 
-static Node *current(Node *n) {
-  while (n->forward) n = n->forward;
-  return n;
-}
-
-/* The node that e reads, if it is a comp of this reducer; one by which a derivative is asked for is nothing but
- * itself. */
+/* The node that e reads, or what has taken its place, if that is a comp of this reducer; one by which a derivative is
+ * asked for is nothing but itself. */
 static Node *read_of(const Simplify *s, const Expr *e, Reducer r) {
-  if (e->kind != EXPR_READ || (e->node->id < s->n && s->wanted[e->node->id])) return NULL;
-  Node *n = current(e->node);
-  return n->kind == NODE_comp && n->reducer == r ? n : NULL;
+  if (e->kind != EXPR_READ) return NULL;
+  Node *n = e->node;
+  for (;; n = n->forward) {
+    if (n->id < s->n && s->wanted[n->id]) return NULL;
+    if (!n->forward) return n->kind == NODE_comp && n->reducer == r ? n : NULL;
+  }
 }
 
 /* e with reads of maps at its top replaced by the maps' bodies. */
