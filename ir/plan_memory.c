@@ -64,7 +64,10 @@ static Region *region_of(Plan *p, Dim *unit) {
   return &p->regions.at[p->regions.n - 1];
 }
 
-static bool lives_meet(const Slot *a, const Slot *b) { return a->first <= b->last && b->first <= a->last; }
+/* An empty buffer may lie anywhere: it shares no byte with another. */
+static bool lives_meet(const Slot *a, const Slot *b) {
+  return a->size && b->size && a->first <= b->last && b->first <= a->last;
+}
 
 static int by_size(const void *a, const void *b) {
   const Slot *x = a, *y = b;

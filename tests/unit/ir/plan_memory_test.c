@@ -22,8 +22,9 @@ static int64_t open_value(void *cx, DimAtom *symbol) {
   return *(int64_t *)cx;
 }
 
-/* A number of bytes, some bytes for each of B, or more of them for each two. */
+/* A number of bytes, which may be 0, some bytes for each of B, or more of them for each two. */
 static Dim *random_size(Ir *ir, Dim *batch) {
+  if (pick(10) == 0) return dim_const(ir, 0);
   int64_t number = 1 + pick(pick(4) ? 300 : 20000);
   switch (pick(4)) {
   case 0: return dim_const(ir, number);
