@@ -12,6 +12,18 @@ const char *reducer_name(Reducer r) {
   return names[r];
 }
 
+bool reducer_identity(Reducer r, DType t, double *value) {
+  switch (r) {
+  case RED_sum:
+  case RED_any: *value = 0; return true;
+  case RED_prod:
+  case RED_all: *value = 1; return true;
+  case RED_max: *value = -__builtin_inf(); return dtype_is_float(t);
+  case RED_min: *value = __builtin_inf(); return dtype_is_float(t);
+  default: return false;
+  }
+}
+
 const char *node_kind_name(NodeKind k) {
   static const char *const names[] = {
 #define ROW(name, what) #name,

@@ -37,6 +37,8 @@ typedef enum Reducer {
   RED_COUNT
 } Reducer;
 const char *reducer_name(Reducer r);
+bool reducer_identity(Reducer r, DType t,
+                      double *value); /* what it is over nothing; false: there is no such number */
 const char *node_kind_name(NodeKind k);
 
 /* A cycle of nodes through carries, found by graph_renew. Its nodes stand together, the carries first, the others in
@@ -138,7 +140,7 @@ const char *carry_fault(Graph *g, const Node *carry); /* NULL: type and shapes o
 /* A comprehension: `result` and `reduced` are the Vars that body uses (any distinct slots); they are renamed to
  * positions. A map has RED_none and nreduced 0. Reduction over no index at all returns body for sum, max, min, prod.
  */
-Node *graph_filled(Graph *g, DType t, int rank, Dim *const *shape, double value, Span at); /* a float everywhere */
+Node *graph_filled(Graph *g, DType t, int rank, Dim *const *shape, double value, Span at); /* a number everywhere */
 Node *graph_comp(Graph *g, int rank, Var **result, Reducer r, int nreduced, Var **reduced, Expr *body, Span at);
 Node *graph_scatter(Graph *g, DType t, int rank, Dim **shape, int nvars, Var **vars, Form **at, Expr *value,
                     Span at_span);

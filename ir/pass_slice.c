@@ -24,21 +24,10 @@ typedef struct Slicing {
   int64_t slices;
 } Slicing;
 
-static bool identity_of(const Node *n, double *value) {
-  switch (n->reducer) {
-  case RED_sum:
-  case RED_any: *value = 0; return true;
-  case RED_prod:
-  case RED_all: *value = 1; return true;
-  case RED_max: *value = -__builtin_inf(); return dtype_is_float(n->dtype);
-  case RED_min: *value = __builtin_inf(); return dtype_is_float(n->dtype);
-  default: return false;
-  }
-}
-
 static bool is_worth_slicing(const Node *n) {
   double value;
-  return n->kind == NODE_comp && n->rank == 0 && n->nred > 0 && identity_of(n, &value) && node_point_count(n) >= LONG;
+  return n->kind == NODE_comp && n->rank == 0 && n->nred > 0 && reducer_identity(n->reducer, n->dtype, &value) &&
+         node_point_count(n) >= LONG;
 }
 
 /* The slowest reduction index that is cut without a rest, or the longest; -1: all are open. */
@@ -67,7 +56,7 @@ static Node *parts_of(Slicing *s, const Node *n, int64_t *count) {
   Expr *body = expr_replace(ir, n->body, node_reduction_var(g, n, cut), at);
   Expr *inside = expr_inside(ir, at, n->red[cut]);
   double value = 0;
-  identity_of(n, &value);
+  reducer_identity(n->reducer, n->dtype, &value);
   if (inside) body = expr_select(ir, inside, body, expr_real(ir, body->dtype, value));
   Var **reduced = NEW_ARRAY(s->scratch, Var *, n->nred);
   for (int i = 0; i < n->nred; i++) reduced[i] = i == cut ? within : node_reduction_var(g, n, i);

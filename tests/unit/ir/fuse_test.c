@@ -1,5 +1,5 @@
-/* fuse_test.c - passes fuse, reuse, squeeze, scatter, rows, walk and slice: what is substituted, and what must not
- * be. */
+/* fuse_test.c - passes fuse, reuse, squeeze, empty, scatter, rows, walk and slice: what is substituted, and what
+ * must not be. */
 #include "ir/cost.h"
 #include "ir/pass.h"
 #include "tests/unit/ir/scheduled.h"
@@ -271,6 +271,30 @@ static void squeezed(void **state) {
   assert_false(pass_squeeze(g, &(PassContext){0}));
 }
 
+/* What has no element is a map of 0, a reduction over nothing its number, and a loop of no steps its first value. */
+static void written_down(void **state) {
+  (void)state;
+  Graph *g = graph_of("%0 = input x : f32[4, 0]\n"
+                      "%1 = comp f32[4] [i0] prod(r0 < 0: %0[i0, r0])\n"
+                      "%2 = comp f32[4, 0] [i0, i1] add(%0[i0, i1], %1[i0])\n"
+                      "%3 = carry f32[1, 4] axis 0 up init %1 next %4\n"
+                      "%4 = comp f32[0, 4] [i0, i1] mul(%3[i0, i1], 2)\n"
+                      "%5 = comp f32[4] [i0] exp(%3[0, i0])\n"
+                      "output a = %2\noutput b = %5\n");
+  assert_true(pass_empty(g, &(PassContext){0}));
+  assert_null(graph_verify(g));
+  Buf b = {0};
+  graph_print(&b, g);
+  assert_string_equal(b.text, "graph _\n"
+                              "%0 = comp f32[4] [i0] 1\n"
+                              "%1 = comp f32[1, 4] [i0, i1] %0[i1]\n"
+                              "%2 = comp f32[4] [i0] exp(%1[0, i0])\n"
+                              "%3 = comp f32[4, 0] [i0, i1] 0\n"
+                              "output a = %3\noutput b = %2\n");
+  buf_free(&b);
+  assert_false(pass_empty(g, &(PassContext){0}));
+}
+
 /* Reduction indices in the order of the tensor's strides; a position's order is what it counts by. */
 static void walks(void **state) {
   (void)state;
@@ -442,6 +466,7 @@ int main(void) {
       TEST(activations_are_reused),
       TEST(finishing_maps_of_stored_reductions),
       TEST(squeezed),
+      TEST(written_down),
       TEST(slices),
       TEST(walks),
       TEST(walks_products),
