@@ -26,10 +26,13 @@ static bool stride_of(Elaborator *x, int rank, Dim **shape, int i, int64_t *stri
   return dim_is_const(product(x, rank - i - 1, shape + i + 1), stride) && *stride > 0;
 }
 
-/* The number of an element, row by row; NULL: a stride is no number. */
+/* The number of an element, row by row; NULL: a stride is no number. Where a dimension is 0 its index, of which there
+ * is none. */
 Form *flat_place(Elaborator *x, int rank, Dim **shape, Form **at) {
   Form *f = form_const(x->ir, 0);
   int64_t stride;
+  for (int i = 0; i < rank; i++)
+    if (shape[i] == dim_const(x->ir, 0)) return at[i];
   for (int i = 0; i < rank; i++) {
     if (!stride_of(x, rank, shape, i, &stride)) return NULL;
     f = form_add(x->ir, f, form_scale(x->ir, at[i], stride));
@@ -37,10 +40,16 @@ Form *flat_place(Elaborator *x, int rank, Dim **shape, Form **at) {
   return f;
 }
 
-/* The indices of the element of that number; false: a dimension after the first is open. In generic code any. */
+/* The indices of the element of that number; false: a dimension after the first is open. In generic code any; where
+ * there is no element, what no number is. */
 static bool places_of(Elaborator *x, int rank, Dim **shape, Form *flat, Form **at) {
+  bool empty = product(x, rank, shape) == dim_const(x->ir, 0);
   for (int i = 0; i < rank; i++) {
     int64_t stride, extent;
+    if (empty) {
+      at[i] = flat;
+      continue;
+    }
     if (x->generic) {
       at[i] = form_const(x->ir, 0);
       continue;
@@ -76,14 +85,22 @@ static bool new_shape(Elaborator *x, const Value *v, int n, const CallArg *args,
   Dim *all = product(x, v->rank, v->shape), *known = dim_const(x->ir, 1);
   int left = -1;
   for (int i = 0; i < n; i++) {
-    int64_t c;
     if (args[i].value->kind != VALUE_INT)
       return fault(x, DIAG_NOT_A_DIMENSION, args[i].span, "a dimension is an integer known at compile time",
                    "write `reshape(x, M, N)`");
     shape[i] = args[i].value->dim;
-    if (dim_is_const(shape[i], &c) && c == -1 && left < 0) left = i;
+    bool rest = shape[i] == dim_const(x->ir, -1);
+    if (rest && left >= 0)
+      return fault(x, DIAG_WRONG_SHAPE, args[i].span, "-1 is what the other new dimensions leave, and stands once",
+                   "all but one are numbers: `reshape(x, M, -1)`");
+    if (rest) left = i;
+    else if (!extent_holds(x, shape[i], 0, args[i].span)) return false;
     else known = dim_mul(x->ir, known, shape[i]);
   }
+  int64_t count = 0;
+  if (left >= 0 && known == dim_const(x->ir, 0) && (!dim_is_const(all, &count) || count == 0))
+    return fault(x, DIAG_WRONG_SHAPE, args[left].span, "any dimension fits here: the others make 0 elements",
+                 "write the number that -1 stands for");
   if (left >= 0) shape[left] = dim_exact_div(x->ir, all, known);
   if (left >= 0 && shape[left]) known = dim_mul(x->ir, known, shape[left]);
   if (known == all) return true;

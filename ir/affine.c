@@ -339,7 +339,7 @@ static Range atom_range(Ir *ir, Atom *a) {
   case ATOM_VAR: {
     Range r = {.has_lower = true};
     r.has_upper = dim_is_const(a->var->extent, &r.upper);
-    r.upper = r.upper > 0 ? r.upper - 1 : 0;
+    if (r.has_upper) r.upper--; /* below 0 where the index has no value */
     return r;
   }
   case ATOM_DIV: {
@@ -563,7 +563,19 @@ static bool has_open(const Form *f) {
   return false;
 }
 
+/* Has an index of a dimension of 0, so it is nowhere evaluated. */
+static bool is_nowhere(const Form *f) {
+  int64_t extent;
+  for (int i = 0; i < f->n; i++) {
+    const Atom *a = f->terms[i].atom;
+    if (a->kind == ATOM_VAR && dim_is_const(a->var->extent, &extent) && extent == 0) return true;
+    if (a->kind == ATOM_DIV && is_nowhere(a->form)) return true;
+  }
+  return false;
+}
+
 bool form_proves_ge(Ir *ir, Form *f, int64_t value) {
+  if (is_nowhere(f)) return true;
   Range r = form_range(ir, f);
   if (r.has_lower && r.lower >= value) return true;
   if (!has_open(f)) return false;
