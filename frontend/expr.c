@@ -229,8 +229,8 @@ static Value *int_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
   int64_t l, r;
   bool numbers = dim_is_const(a->dim, &l) && dim_is_const(b->dim, &r);
   if (op >= OP_EQ && op <= OP_GE) return compare_dims(x, op, a->dim, b->dim, at);
-  if ((op == OP_FLOORDIV || op == OP_MOD || op == OP_DIV) && dim_is_const(b->dim, &r) && r == 0) {
-    if (op == OP_DIV) return fold(x, op, a, b, at);
+  bool by_zero = dim_is_const(b->dim, &r) && r == 0;
+  if ((op == OP_FLOORDIV || op == OP_MOD) && by_zero) {
     diag_add(x->diags, DIAG_DIVISOR, at, "division by zero");
     return NULL;
   }
@@ -243,8 +243,9 @@ static Value *int_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
   case OP_MOD: d = dim_mod(x->ir, a->dim, b->dim); break;
   case OP_DIV:
     d = dim_exact_div(x->ir, a->dim, b->dim);
-    if (!d && numbers) { /* 1 / 3 is a real; who wants an integer of it says what does not divide what */
+    if (!d && (numbers || by_zero)) { /* 1 / 3 is a real; who wants an integer of it says what does not divide what */
       Value *v = fold(x, op, a, b, at);
+      if (!v) return NULL;
       v->dim = a->dim;
       v->bound = b->dim;
       return v;

@@ -273,7 +273,8 @@ Value *instances_named(Elaborator *x, const Instance *in, Env *e, const Ast *a, 
   Str naming = x->naming;
   Value *v = member_instances(x, &(Naming){in, e, path, a->text}, a->value);
   x->naming = naming;
-  if (!v || !a->text || value_is_structure(v)) return v;
+  bool none = v && v->kind == VALUE_ARRAY && !v->n; /* `Model(args) * 0` */
+  if (!v || !a->text || none || value_is_structure(v)) return v;
   diag_add(x->diags, DIAG_WRONG_TYPE, a->span, "`as` says how instances of a model are named, and this is %s",
            value_type_text(x, v));
   return NULL;

@@ -10,9 +10,13 @@ DType dtype_of_name(const Elaborator *x, Str name, bool *ok) {
 }
 
 static Diag *say_not_divisible(Elaborator *x, Dim *n, Dim *by, Span at) {
-  Diag *d = diag_add(x->diags, DIAG_NOT_DIVISIBLE, at, "%s does not divide %s", dim_text(x->arena, by),
-                     dim_text(x->arena, n));
-  diag_help(d, "`/` of dimensions must leave no rest; `//` rounds down");
+  Diag *d;
+  if (by == dim_const(x->ir, 0)) d = diag_add(x->diags, DIAG_DIVISOR, at, "division by zero");
+  else {
+    d = diag_add(x->diags, DIAG_NOT_DIVISIBLE, at, "%s does not divide %s", dim_text(x->arena, by),
+                 dim_text(x->arena, n));
+    diag_help(d, "`/` of dimensions must leave no rest; `//` rounds down");
+  }
   say_calls(x, d);
   return d;
 }
