@@ -283,7 +283,8 @@ static int run_batch(NnrtEntryCall *x, int64_t first, int64_t n, char *const *st
 }
 
 static int run_all(NnrtEntryCall *x) {
-  x->batch = batch_dim(x) < 0 || x->table->session ? 1 : x->n < BATCH ? x->n : BATCH;
+  bool one = batch_dim(x) < 0 || x->table->session || !x->n; /* of no examples the results have shapes, too */
+  x->batch = one ? 1 : x->n < BATCH ? x->n : BATCH;
   if (batch_dim(x) < 0) x->n = 1;
   char **staging = calloc((size_t)x->n_arguments + 1, sizeof *staging);
   x->places = nnrt_allocate(x->batch * 8);
@@ -295,9 +296,9 @@ static int run_all(NnrtEntryCall *x) {
     nnrt_run_input(&x->run, x->arguments[k].port, staging[k]);
   }
   connect_numbers(x);
-  if (status == NNRT_OK && x->n) status = bind(x, x->batch);
-  if (status == NNRT_OK && x->n) status = check_shapes(x);
-  for (int k = 0; status == NNRT_OK && x->n && k < x->n_results; k++) status = open_result(x, &x->results[k]);
+  if (status == NNRT_OK) status = bind(x, x->batch);
+  if (status == NNRT_OK) status = check_shapes(x);
+  for (int k = 0; status == NNRT_OK && k < x->n_results; k++) status = open_result(x, &x->results[k]);
   for (int64_t first = 0; status == NNRT_OK && first < x->n; first += x->batch)
     status = run_batch(x, first, x->n - first < x->batch ? x->n - first : x->batch, staging);
   for (int k = 0; staging && k < x->n_arguments; k++) free(staging[k]);
@@ -326,13 +327,16 @@ static void write_text(const NnrtEntryCall *x, const NnrtEntryValue *v, int64_t 
                          n < v->width ? n : v->width);
 }
 
-/* A line an example: results divided by `between`, elements of one by `inside`. */
+/* A line an example: results divided by `between`, elements of one by `inside`. Where both are the same, a result of
+ * no elements is no column. */
 static void write_rows(const NnrtEntryCall *x, char between, char inside, bool texts) {
   char text[32];
   for (int64_t row = 0; row < x->n; row++) {
+    bool begun = false;
     for (int k = 0; k < x->n_shown; k++) {
       const NnrtEntryValue *v = &x->results[k];
-      if (k && v->width) putchar(between);
+      if (begun && (v->width || between != inside)) putchar(between);
+      begun |= v->width || between != inside;
       if (texts && v->rank && is_text(x, v)) write_text(x, v, row);
       else
         for (int64_t i = 0; i < v->width; i++) {
@@ -345,9 +349,11 @@ static void write_rows(const NnrtEntryCall *x, char between, char inside, bool t
 }
 
 static void write_csv(const NnrtEntryCall *x) {
+  bool begun = false;
   for (int k = 0; k < x->n_shown; k++)
     for (int64_t i = 0; i < x->results[k].width; i++) {
-      printf("%s%s", i || k ? "," : "", x->results[k].name);
+      printf("%s%s", begun ? "," : "", x->results[k].name);
+      begun = true;
       if (x->results[k].width > 1) printf(".%lld", (long long)i);
     }
   putchar('\n');
