@@ -266,7 +266,7 @@ static int save_grads(NnrtTraining *t, const char *path) {
 
 /* ---- the loop ---- */
 
-/* The source line of the launch that computes an output; 0: not known. */
+/* The source line of the launch that computes an output; 0: there is none, as on the interpreter. */
 static long long line_of_output(const NnrtGraph *g, int port) {
   int64_t buffer = g->outputs[port].buffer, line = 0;
   for (int64_t i = 0; i < g->n_launches; i++)
@@ -276,12 +276,13 @@ static long long line_of_output(const NnrtGraph *g, int port) {
 }
 
 static int diverged(NnrtTraining *t, const NnrtMetric *bad) {
-  char value[32];
+  char value[32], place[48] = "";
+  long long line = line_of_output(t->feed.run.graph, bad->port);
   nnrt_rundir_flush(&t->run, NULL);
-  return nnrt_fail(
-      t->error, NNRT_EDIVERGED, "%s (line %lld of the source) is %s at step %lld; %s/last.safetensors %s", bad->name,
-      line_of_output(t->feed.run.graph, bad->port), nnrt_real_text(bad->last, false, value), (long long)t->seen.step,
-      t->run.path, t->last_save_step ? "holds the last good weights" : "was not written yet");
+  if (line) snprintf(place, sizeof place, " (line %lld of the source)", line);
+  return nnrt_fail(t->error, NNRT_EDIVERGED, "%s%s is %s at step %lld; %s/last.safetensors %s", bad->name, place,
+                   nnrt_real_text(bad->last, false, value), (long long)t->seen.step, t->run.path,
+                   t->last_save_step ? "holds the last good weights" : "was not written yet");
 }
 
 /* What a step measured was added to the meter: it is logged. */
