@@ -296,6 +296,7 @@ static Value *form_binary(Elaborator *x, Op op, Value *a, Value *b, Span at) {
     return NULL;
   case OP_FLOORDIV:
   case OP_MOD:
+    if (form_is_nowhere(l)) return value_index(x, l, NULL, at); /* by whatever: `i // N`, i < M * N, N being 0 */
     if (!form_is_const(r, &c) || c <= 0) return NULL;
     if (op == OP_FLOORDIV) return value_index(x, form_floordiv(x->ir, l, c), NULL, at);
     return value_index(x, form_mod(x->ir, l, c), dim_const(x->ir, c), at);

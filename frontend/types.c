@@ -169,6 +169,17 @@ static void say_no_model(Elaborator *x, const Ast *type) {
   diag_help(d, "of a file that is imported under a name, its models are types");
 }
 
+/* No number is below a bound of 0: only what has no elements may have it, as the positions in a vector of 0. */
+static bool bound_is_possible(Elaborator *x, const Type *t, const Ast *type) {
+  int64_t bound;
+  if (!t->bound || !dim_is_const(t->bound, &bound) || bound > 0) return true;
+  for (int i = 0; bound == 0 && i < t->rank; i++)
+    if (t->shape[i] == t->bound) return true;
+  say_calls(x, diag_add(x->diags, DIAG_NEGATIVE_DIM, type->bound->span, "no number is below the bound %lld",
+                        (long long)bound));
+  return false;
+}
+
 bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   memset(out, 0, sizeof *out);
   if (type->base) {
@@ -196,15 +207,9 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
   }
   if (type->bound) {
     out->bound = dim_of(x, e, type->bound);
-    int64_t bound;
     if (!out->bound) return false;
-    if (dim_is_const(out->bound, &bound) && bound < 1) {
-      say_calls(x, diag_add(x->diags, DIAG_NEGATIVE_DIM, type->bound->span, "no number is below the bound %lld",
-                            (long long)bound));
-      return false;
-    }
   }
-  if (!type->shape) return true;
+  if (!type->shape) return bound_is_possible(x, out, type);
   out->shape = NEW_ARRAY(x->arena, Dim *, 16);
   for (int i = 0; i < type->shape->items.n; i++) {
     Ast *a = type->shape->items.at[i];
@@ -232,7 +237,7 @@ bool type_resolve(Elaborator *x, Env *e, Ast *type, Type *out) {
     }
     out->shape[out->rank++] = d;
   }
-  return size_fits(x, out->rank, out->shape, type->span);
+  return bound_is_possible(x, out, type) && size_fits(x, out->rank, out->shape, type->span);
 }
 
 bool dimension_is_open(Elaborator *x, Env *e, const Ast *a) {

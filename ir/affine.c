@@ -563,19 +563,18 @@ static bool has_open(const Form *f) {
   return false;
 }
 
-/* Has an index of a dimension of 0, so it is nowhere evaluated. */
-static bool is_nowhere(const Form *f) {
+bool form_is_nowhere(const Form *f) {
   int64_t extent;
   for (int i = 0; i < f->n; i++) {
     const Atom *a = f->terms[i].atom;
     if (a->kind == ATOM_VAR && dim_is_const(a->var->extent, &extent) && extent == 0) return true;
-    if (a->kind == ATOM_DIV && is_nowhere(a->form)) return true;
+    if (a->kind == ATOM_DIV && form_is_nowhere(a->form)) return true;
   }
   return false;
 }
 
 bool form_proves_ge(Ir *ir, Form *f, int64_t value) {
-  if (is_nowhere(f)) return true;
+  if (form_is_nowhere(f)) return true;
   Range r = form_range(ir, f);
   if (r.has_lower && r.lower >= value) return true;
   if (!has_open(f)) return false;

@@ -100,6 +100,7 @@ Var *form_as_var(const Form *f);         /* f is exactly one index; else NULL */
 int64_t form_coefficient(const Form *f,
                          const Var *v);      /* of v as a plain term; occurrences inside atoms don't count */
 bool form_uses(const Form *f, const Var *v); /* anywhere, inside atoms and data too */
+bool form_is_nowhere(const Form *f);         /* it has an index of a dimension of 0, and so is never evaluated */
 bool form_has_data(const Form *f);
 
 /* Interval arithmetic (N4). Extents that are open count as 64 where a number must be chosen, and as unbounded in
