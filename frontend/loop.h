@@ -23,8 +23,10 @@ typedef struct Kept { /* y[.., t, ..] = value */
 
 typedef struct ModelState { /* of a model, in a repeat: a carry like the loop's own */
   int tensor;
-  Node *carry, *init;
-  Value *now;
+  Node *carry;
+  Value *before; /* what it is where the loop begins */
+  Value *now;    /* in the body: the row at t */
+  Value *inside; /* what it has become in the body, while something outside of it is walked */
 } ModelState;
 
 struct Repeat {
@@ -63,6 +65,9 @@ bool loop_carries(Elaborator *x, const Loop *l, Node *carry, Node *init, const V
 bool repeat_stands_here(Elaborator *x, const Ast *s); /* false after a message */
 Repeat *repeat_new(Elaborator *x, Loop *l);
 void repeat_enter(Elaborator *x, Repeat *r);
+/* Around what stands in the body and is computed before the loop: a state's first value. */
+void repeat_step_out(Elaborator *x, Repeat *r);
+void repeat_step_in(Elaborator *x, Repeat *r);
 /* `while`, seen with the names before the body and the loop's states: the last of the body that is walked. */
 bool repeat_condition(Elaborator *x, Loop *l, Env *head, Ast *cond);
 bool repeat_leave(Elaborator *x, Loop *l, bool ok); /* closes what it carries */

@@ -25,10 +25,14 @@ Repeat *repeat_new(Elaborator *x, Loop *l) {
   return r;
 }
 
-void repeat_enter(Elaborator *x, Repeat *r) {
+/* What was computed at run time of a file's and a model's names stands on one side of the border only. */
+static void cross(Elaborator *x, Repeat *r, int steps) {
   x->repeat = r;
-  x->repeats++;
+  x->repeats += steps;
+  x->assigned++;
 }
+
+void repeat_enter(Elaborator *x, Repeat *r) { cross(x, r, 1); }
 
 /* ---- states of models ---- */
 
@@ -38,24 +42,42 @@ static ModelState *state_in(Repeat *r, int tensor) {
   return NULL;
 }
 
-/* Before the body is walked on, the state is what the turn begins with. */
+/* Before the body is walked on, the state is what the turn begins with. Its first value is given when the loop is
+ * closed: what the first value of a loop's state writes, it writes before the loop. */
 void repeat_carry_state(Elaborator *x, int tensor, Span at) {
   Repeat *r = x->repeat;
   if (state_in(r, tensor)) return;
   x->repeat = r->up;
-  const Value *before = tensor_current(x, tensor, at);
+  Value *before = tensor_current(x, tensor, at);
   x->repeat = r;
-  ModelState s = {.tensor = tensor};
-  s.init = loop_node(x, r->loop, false, before, before->rank, before->shape, at);
-  s.carry = s.init ? loop_carry(x, r->loop, s.init, at) : NULL;
+  Node *init = loop_node(x, r->loop, false, before, before->rank, before->shape, at);
+  ModelState s = {.tensor = tensor, .before = before};
+  s.carry = init ? loop_carry(x, r->loop, init, at) : NULL;
   if (!s.carry) return;
   s.now = loop_row(x, r->loop, s.carry, form_var(x->ir, r->loop->t), at);
+  s.now->bound = before->bound;
   vec_push(x->arena, &r->states, s);
   tensor_assign(x, tensor, s.now);
 }
 
+void repeat_step_out(Elaborator *x, Repeat *r) {
+  cross(x, r->up, -1);
+  for (int i = 0; i < r->states.n; i++) {
+    ModelState *s = &r->states.at[i];
+    s->inside = tensor_assign(x, s->tensor, s->before);
+  }
+}
+
+void repeat_step_in(Elaborator *x, Repeat *r) {
+  for (int i = 0; i < r->states.n; i++) {
+    ModelState *s = &r->states.at[i];
+    s->before = tensor_assign(x, s->tensor, s->inside);
+  }
+  cross(x, r, 1);
+}
+
 /* One that no turn changes is its first value in every row. */
-static bool stays(Elaborator *x, const Loop *l, const ModelState *s) {
+static bool stays(Elaborator *x, const Loop *l, const ModelState *s, Node *init) {
   Var *vars[MAX_RANK];
   Form *at[MAX_RANK];
   for (int i = 0, k = 0; i < s->carry->rank; i++) {
@@ -63,15 +85,20 @@ static bool stays(Elaborator *x, const Loop *l, const ModelState *s) {
     if (i != l->axis) at[k++] = form_var(x->ir, vars[i]);
   }
   s->carry->forward =
-      graph_comp(x->graph, s->carry->rank, vars, RED_none, 0, NULL, expr_read(x->ir, s->init, at), s->carry->span);
+      graph_comp(x->graph, s->carry->rank, vars, RED_none, 0, NULL, expr_read(x->ir, init, at), s->carry->span);
   return true;
 }
 
 static bool close_model_state(Elaborator *x, const Loop *l, const ModelState *s) {
-  const Value *next = tensor_current(x, s->tensor, s->carry->span);
-  bool ok = next == s->now ? stays(x, l, s) : loop_carries(x, l, s->carry, s->init, s->now, next, s->carry->span);
-  Form *last = carry_row_last(x->ir, s->carry);
-  tensor_assign(x, s->tensor, loop_row(x, l, s->carry, last, s->carry->span));
+  Span at = s->carry->span;
+  const Value *next = tensor_current(x, s->tensor, at);
+  Node *init = loop_node(x, l, false, s->before, s->before->rank, s->before->shape, at);
+  if (next == s->now) {
+    tensor_assign(x, s->tensor, s->before);
+    return stays(x, l, s, init);
+  }
+  bool ok = loop_carries(x, l, s->carry, init, s->now, next, at);
+  tensor_assign(x, s->tensor, loop_row(x, l, s->carry, carry_row_last(x->ir, s->carry), at));
   return ok;
 }
 
@@ -143,8 +170,7 @@ bool repeat_leave(Elaborator *x, Loop *l, bool ok) {
   Repeat *r = l->repeat;
   for (int i = 0; ok && i < r->states.n; i++) ok = close_model_state(x, l, &r->states.at[i]);
   if (ok && r->goes) ok = close_count(x, l);
-  x->repeat = r->up;
-  x->repeats--;
+  cross(x, r->up, -1);
   return ok;
 }
 

@@ -113,7 +113,9 @@ bool scan_state(Elaborator *x, Env **e, Ast *s) {
       return false;
     }
   pop_step(x);
+  if (l->repeat) repeat_step_out(x, l->repeat);
   Value *v = first_value(x, l, s, &t);
+  if (l->repeat) repeat_step_in(x, l->repeat);
   Node *init = v ? loop_node(x, l, false, v, t.rank, t.shape, s->span) : NULL;
   Node *carry = init ? loop_carry(x, l, init, s->span) : NULL;
   push_step(x, l->t);
