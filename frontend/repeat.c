@@ -121,11 +121,30 @@ static bool make_count(Elaborator *x, Loop *l, Span at) {
   return true;
 }
 
+/* The condition is asked before the turn: models' states are what the turn begins with, and it leaves them so. */
+static Value *asked(Elaborator *x, Loop *l, Env *head, Ast *cond) {
+  Repeat *r = l->repeat;
+  int n = r->states.n;
+  for (int i = 0; i < n; i++) {
+    ModelState *s = &r->states.at[i];
+    s->inside = tensor_assign(x, s->tensor, s->now);
+  }
+  Value *c = elaborate_expr(x, states_of(x, l, head), cond);
+  for (int i = 0; i < r->states.n; i++) {
+    ModelState *s = &r->states.at[i];
+    bool writes = tensor_assign(x, s->tensor, i < n ? s->inside : s->now) != s->now;
+    if (!writes || !c) continue;
+    Diag *d = diag_add(x->diags, DIAG_LIFTED_STATE, cond->span, "the condition of a `repeat` writes a model's state");
+    diag_help(d, "a turn writes it: call it in the body, and keep what it gives in a state of the loop");
+    c = NULL;
+  }
+  return c ? value_runtime(x, c) : NULL;
+}
+
 bool repeat_condition(Elaborator *x, Loop *l, Env *head, Ast *cond) {
   if (!cond) return true;
-  Value *c = elaborate_expr(x, states_of(x, l, head), cond);
+  Value *c = asked(x, l, head, cond);
   if (!c) return false;
-  c = value_runtime(x, c);
   if (c->kind != VALUE_TENSOR || c->rank || c->dtype != DT_bool) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, cond->span, "a loop goes on while a truth holds, and this is %s",
                        value_type_text(x, c));
