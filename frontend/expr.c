@@ -458,61 +458,13 @@ static Value *unary(Elaborator *x, Env *e, Ast *a) {
   return elaborate_scalar_row(x, OP_neg, 1, &v, a->span);
 }
 
-/* The values that parameters and states have now; NULL: that of the graph's start. */
-static Value **current_values(Elaborator *x) {
-  Value **now = NEW_ARRAY(x->arena, Value *, x->current.n + 1);
-  for (int i = 0; i < x->current.n; i++) now[i] = x->current.at[i].value;
-  return now;
-}
-
-static void set_current(Elaborator *x, int n, Value *const *values) {
-  for (int i = 0; i < x->current.n; i++) {
-    Value *v = i < n ? values[i] : NULL;
-    if (x->current.at[i].value == v) continue;
-    x->current.at[i].value = v;
-    x->assigned++;
-  }
-}
-
-typedef struct Sides { /* of a choice that is made at run time */
-  Value *value[2], **states[2];
-  int n[2]; /* of these */
-} Sides;
-
-/* Both are computed; each sees the states as they were before, and what it writes is kept where it is the one. False
- * after a message. */
-static bool take_sides(Elaborator *x, Env *e, Ast *a, const Type *expected, const Value *c, Sides *s) {
-  int n = x->current.n;
-  Value **before = current_values(x);
-  for (int side = 0; side < 2; side++) {
-    s->value[side] = elaborate_expr_as(x, e, side ? a->otherwise : a->then, expected);
-    s->states[side] = current_values(x);
-    s->n[side] = x->current.n;
-    set_current(x, n, before);
-  }
-  for (int i = 0; i < x->current.n; i++) {
-    Value *v[3] = {(Value *)c}, *was = i < n ? before[i] : NULL;
-    bool written = false;
-    for (int side = 0; side < 2; side++) {
-      Value *now = i < s->n[side] ? s->states[side][i] : NULL;
-      written = written || now != was;
-      v[1 + side] = now ? now : value_node(x, x->current.at[i].source, a->span);
-    }
-    if (!written || c->kind != VALUE_TENSOR || c->dtype != DT_bool) continue;
-    Value *chosen = elaborate_scalar_row(x, OP_select, 3, v, a->span);
-    if (!chosen) return false;
-    tensor_assign(x, tensor_find(x, x->current.at[i].source->name), chosen);
-  }
-  return s->value[0] && s->value[1];
-}
-
 /* l where c holds, else r; of several parts each. */
-static Value *either(Elaborator *x, Value *c, Value *l, Value *r, Span at) {
+Value *value_either(Elaborator *x, Value *c, Value *l, Value *r, Span at) {
   if (l->kind == VALUE_TUPLE && r->kind == VALUE_TUPLE && l->n == r->n) {
     Value *parts = value_at(x, l, at);
     parts->items = NEW_ARRAY(x->arena, Value *, l->n);
     for (int i = 0; i < l->n; i++)
-      if (!(parts->items[i] = either(x, c, l->items[i], r->items[i], at))) return NULL;
+      if (!(parts->items[i] = value_either(x, c, l->items[i], r->items[i], at))) return NULL;
     return parts;
   }
   Value *v = elaborate_scalar_row(x, OP_select, 3, (Value *[]){c, l, r}, at);
@@ -520,14 +472,32 @@ static Value *either(Elaborator *x, Value *c, Value *l, Value *r, Span at) {
   return v;
 }
 
+typedef struct Chosen { /* a side of `if c then a else b` */
+  Ast *ast;
+  const Type *expected;
+  Value *value;
+} Chosen;
+
+static bool walk_chosen(Elaborator *x, Env **e, void *cx) {
+  Chosen *side = cx;
+  side->value = elaborate_expr_as(x, *e, side->ast, side->expected);
+  return side->value != NULL;
+}
+
 static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   Value *c = elaborate_expr(x, e, a->cond);
   if (!c) return NULL;
   if (c->kind == VALUE_FLAG && !c->unknown)
     return elaborate_expr_as(x, e, c->truth ? a->then : a->otherwise, expected);
-  Sides s;
-  if (!take_sides(x, e, a, expected, c, &s)) return NULL;
-  Value *l = s.value[0], *r = s.value[1];
+  Chosen then = {a->then, expected, NULL}, otherwise = {a->otherwise, expected, NULL};
+  const SideWalk walks[2] = {{walk_chosen, &then}, {walk_chosen, &otherwise}};
+  bool ok = true;
+  if (c->kind == VALUE_TENSOR && c->dtype == DT_bool)
+    ok = choose_at_run_time(x, &e, c, &walks[0], &walks[1], a->span);
+  else
+    for (int i = 0; i < 2; i++) ok = walks[i].walk(x, &e, walks[i].cx) && ok;
+  if (!ok) return NULL;
+  Value *l = then.value, *r = otherwise.value;
   if (c->kind == VALUE_FLAG) return says_equal(a->cond, true) ? r : l;
   if (c->kind != VALUE_TENSOR || c->dtype != DT_bool) {
     Diag *d = diag_add(x->diags, DIAG_WRONG_TYPE, a->cond->span, "a condition is wanted, and this is %s",
@@ -537,7 +507,7 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     if (c->kind == VALUE_TENSOR) suggest_around(x, d, a->cond->span, whole ? "" : "(", whole ? " != 0" : ") != 0");
     return NULL;
   }
-  return either(x, c, l, r, a->span);
+  return value_either(x, c, l, r, a->span);
 }
 
 /* Above all of the integers; NULL: one may be anything. */

@@ -1,4 +1,4 @@
-/* loop.h - a loop whose body is walked: what scan.c and repeat.c share. Nobody else includes it. */
+/* loop.h - a loop whose body is walked: what scan.c, repeat.c and either.c share. Nobody else includes it. */
 #ifndef NNC_FRONTEND_LOOP_H
 #define NNC_FRONTEND_LOOP_H
 
@@ -58,6 +58,9 @@ struct Loop {
 Node *loop_node(Elaborator *x, const Loop *l, bool in_body, const Value *v, int rank, Dim **shape, Span at);
 Node *loop_carry(Elaborator *x, const Loop *l, const Node *init, Span at);      /* NULL after a message */
 Value *loop_row(Elaborator *x, const Loop *l, Node *carry, Form *row, Span at); /* the value that a carry has there */
+Value *loop_each_turn(Elaborator *x, const Loop *l, const Value *v, Span at);   /* a scalar, computed once for each */
+const Kept *loop_kept(const Loop *l, const Env *b); /* what a name of the body is kept as; NULL */
+bool kept_backwards(Elaborator *x, const Kept *k);
 bool loop_carries(Elaborator *x, const Loop *l, Node *carry, Node *init, const Value *now, const Value *next,
                   Span at);
 
@@ -68,6 +71,8 @@ void repeat_enter(Elaborator *x, Repeat *r);
 /* Around what stands in the body and is computed before the loop: a state's first value. */
 void repeat_step_out(Elaborator *x, Repeat *r);
 void repeat_step_in(Elaborator *x, Repeat *r);
+/* Models' states that are carried, but for the first `from`, are what the turn begins with. */
+void repeat_begin_turn(Elaborator *x, Repeat *r, int from);
 /* `while`, seen with the names before the body and the loop's states: the last of the body that is walked. */
 bool repeat_condition(Elaborator *x, Loop *l, Env *head, Ast *cond);
 bool repeat_leave(Elaborator *x, Loop *l, bool ok); /* closes what it carries */

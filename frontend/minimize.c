@@ -370,7 +370,7 @@ static void update_sometimes(Elaborator *x, TrainWalk *w, Minimize *m) {
       vec_push(x->arena, &g.gradients, m->groups.at[i].gradients.at[k]);
     vec_push(x->arena, &sums.groups, g);
   }
-  choose_at_run_time(x, w, due, update_all, m, keep_sums, &sums, m->ast->span);
+  choose_in_training(x, w, due, update_all, m, keep_sums, &sums, m->ast->span);
 }
 
 /* ---- the statement ---- */

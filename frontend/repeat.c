@@ -76,6 +76,10 @@ void repeat_step_in(Elaborator *x, Repeat *r) {
   cross(x, r, 1);
 }
 
+void repeat_begin_turn(Elaborator *x, Repeat *r, int from) {
+  for (int i = from; i < r->states.n; i++) tensor_assign(x, r->states.at[i].tensor, r->states.at[i].now);
+}
+
 /* One that no turn changes is its first value in every row. */
 static bool stays(Elaborator *x, const Loop *l, const ModelState *s, Node *init) {
   Var *vars[MAX_RANK];
@@ -154,12 +158,9 @@ bool repeat_condition(Elaborator *x, Loop *l, Env *head, Ast *cond) {
   if (!make_count(x, l, cond->span)) return false;
   Form *missed = form_sub(x->ir, form_var(x->ir, l->t), form_data(x->ir, l->repeat->turns->expr));
   Value *goes = value_scalar(x, expr_and(x->ir, expr_eq0(x->ir, missed), c->expr), cond->span);
-  Node *n = loop_node(x, l, true, goes, 0, NULL, cond->span); /* once for each turn, whatever it decides */
-  if (!n) return false;
-  Form **at = NEW_ARRAY(x->arena, Form *, n->rank + 1);
-  for (int i = 0; i < n->rank; i++) at[i] = form_var(x->ir, i == l->axis ? l->t : l->vars[i - (i > l->axis)]);
-  l->repeat->goes = expr_read(x->ir, n, at);
-  return true;
+  goes = loop_each_turn(x, l, goes, cond->span);
+  l->repeat->goes = goes ? goes->expr : NULL;
+  return goes != NULL;
 }
 
 const Value *repeat_next(Elaborator *x, const Loop *l, const Value *now, const Value *next) {

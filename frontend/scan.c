@@ -49,6 +49,14 @@ Node *loop_node(Elaborator *x, const Loop *l, bool in_body, const Value *v, int 
   return graph_comp(x->graph, n + rank, all, RED_none, 0, NULL, value_element(x, v, forms), at);
 }
 
+Value *loop_each_turn(Elaborator *x, const Loop *l, const Value *v, Span at) {
+  Node *n = loop_node(x, l, true, v, 0, NULL, at);
+  if (!n) return NULL;
+  Form **forms = NEW_ARRAY(x->arena, Form *, n->rank + 1);
+  for (int i = 0; i < n->rank; i++) forms[i] = form_var(x->ir, i == l->axis ? l->t : l->vars[i - (i > l->axis)]);
+  return value_scalar(x, expr_read(x->ir, n, forms), at);
+}
+
 static void find_vars(Elaborator *x, Loop *l) {
   l->axis = x->steps;
   l->nvars = x->stack.n;
@@ -263,6 +271,14 @@ bool scan_keep(Elaborator *x, Env **e, Ast *s, Value *given) {
   (*e)->reach = k.value ? REACH_KEPT : REACH_ALL;
   return k.value != NULL;
 }
+
+const Kept *loop_kept(const Loop *l, const Env *b) {
+  for (int i = l->kept.n - 1; i >= 0; i--)
+    if (l->kept.at[i].name == b->name && l->kept.at[i].value == b->value) return &l->kept.at[i];
+  return NULL;
+}
+
+bool kept_backwards(Elaborator *x, const Kept *k) { return k->step != form_var(x->ir, k->at); }
 
 /* After the loop: the tensor over all steps. */
 static Value *kept_whole(Elaborator *x, const Loop *l, const Kept *k) {

@@ -262,6 +262,12 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
     say_calls(x, d);
     return false;
   }
+  if (in_repeat(x)) {
+    Diag *d = diag_add(x->diags, DIAG_LIFTED_STATE, s->span, "a state is written in a `repeat`, once for each turn");
+    diag_help(d,
+              "what goes from turn to turn is a state of the loop; or a turn calls a function that writes this one");
+    return false;
+  }
   if (structure) return structure_next(x, structure, v, s);
   Value *now = x->generic || state->tensor < 0 ? state->value : tensor_current(x, state->tensor, s->span);
   if (!now) return false;
@@ -397,6 +403,7 @@ static bool both_ways(Elaborator *x, Env **e, Ast *s, Value **result) {
 
 static bool choose_block(Elaborator *x, Env **e, Ast *s, Value **result) {
   Value *c = elaborate_expr(x, *e, s->cond);
+  if (c && c->kind != VALUE_FLAG && in_repeat(x)) return repeat_if(x, e, s, c);
   if (c && c->kind != VALUE_FLAG) {
     Diag *d = diag_add(x->diags, DIAG_RUN_TIME_IF, s->cond->span,
                        "a statement `if` is decided at compile time, and this is %s", value_type_text(x, c));

@@ -37,9 +37,9 @@ void check_reports(Elaborator *x, const Train *t);
 /* An `if` in the body: of what only `train` has, decided while compiling; or at run time. */
 void train_if(Elaborator *x, TrainWalk *w, Ast *a);
 /* Does what `then` does where the condition c holds at run time, else what `otherwise` does. */
-typedef void SideWalk(Elaborator *x, TrainWalk *w, void *cx);
-void choose_at_run_time(Elaborator *x, TrainWalk *w, Value *c, SideWalk *then, void *cx, SideWalk *otherwise,
-                        void *cx2, Span at);
+typedef void TrainSideWalk(Elaborator *x, TrainWalk *w, void *cx);
+void choose_in_training(Elaborator *x, TrainWalk *w, Value *c, TrainSideWalk *then, void *cx,
+                        TrainSideWalk *otherwise, void *cx2, Span at);
 /* What is measured: a scalar, 0 at steps at which the statement at hand takes no place. An output says which these
  * are, so that they do not count. */
 Node *measured_sometimes(Elaborator *x, const TrainWalk *w, Str name, Node *n, Span at);

@@ -460,6 +460,7 @@ Value *elaborate_expr_as(Elaborator *x, Env *e, Ast *a,
 Value *elaborate_tuple(Elaborator *x, Env *e, AstList *items, const Type *expected, Span at);
 Value *elaborate_binary(Elaborator *x, Op op, Value *a, Value *b, Span at);
 Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Span at);
+Value *value_either(Elaborator *x, Value *when, Value *then, Value *otherwise, Span at); /* `if when then ...` */
 Value *elaborate_index(Elaborator *x, Env *e, Ast *a, Ast *otherwise);
 Value *elaborate_comprehension(Elaborator *x, Env *e, AstList *items, Ast *body, const Type *expected, Span at);
 Value *elaborate_apply(Elaborator *x, Env *e, Ast *a);
@@ -592,6 +593,7 @@ void check_function(Elaborator *x,
 
 /* ---- scan.c, repeat.c ---- */
 void repeat_carry_state(Elaborator *x, int tensor, Span at); /* a model's state is read in a repeat */
+bool in_repeat(const Elaborator *x);                         /* the statement at hand stands in the body of one */
 bool elaborate_scan(Elaborator *x, Env **e, Ast *s);
 bool scan_state(Elaborator *x, Env **e, Ast *s);              /* `state` in its body */
 bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is);      /* `s <- e`; *is: s is a loop's state */
@@ -624,6 +626,17 @@ Value *defined_value(Elaborator *x, Instance *in, Env *e, Ast *a, Str path);
 /* v, which `a` defines in i, as what it is in each graph. */
 Value *value_of_each_graph(Elaborator *x, const Value *v, Instance *i, Ast *a);
 Value *value_again(Elaborator *x, struct Again *a); /* in this graph, with parameters as they are at this moment */
+
+/* ---- choices between statements at run time (either.c) ---- */
+typedef struct SideWalk { /* what states a side; its names grow */
+  bool (*walk)(Elaborator *x, Env **e, void *cx);
+  void *cx;
+} SideWalk;
+/* Does what `then` does where `when` holds at run time, else what `otherwise` does. */
+bool choose_at_run_time(Elaborator *x, Env **e, Value *when, const SideWalk *then, const SideWalk *otherwise,
+                        Span at);
+bool is_run_time_truth(Elaborator *x, const Value *c, Span at); /* c is one that decides; false after a message */
+bool repeat_if(Elaborator *x, Env **e, const Ast *s, const Value *c); /* an `if` in a repeat's body */
 
 /* ---- models (model.c) ---- */
 Value *instance_new(Elaborator *x, ModelDecl *m, int n, CallArg *args, Str path, Span at);
