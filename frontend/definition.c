@@ -17,15 +17,27 @@ typedef struct Again {
   Value *value;
 } Again;
 
+/* Whether a model's state may be another one in each example of an entry, or turn of a repeat: a definition that
+ * reads it is then as well. */
+static bool states_vary(const Elaborator *x) {
+  bool vary = x->repeat != NULL;
+  for (int i = 0; x->examples && !vary && i < x->current.n; i++) vary = x->current.at[i].value != NULL;
+  return vary;
+}
+
 Outside step_outside(Elaborator *x, Module *m, bool generic) {
   Outside o = {.steps = x->steps, .repeats = x->repeats, .loop = x->loop, .repeat = x->repeat};
   o.module = x->module;
   o.generic = x->generic;
   memcpy(&o.stack, &x->stack, sizeof o.stack);
   memset(&x->stack, 0, sizeof x->stack);
-  x->steps = x->repeats = 0;
   x->loop = NULL;
-  x->repeat = NULL;
+  if (states_vary(x)) {
+    for (int i = 0; i < x->steps + x->examples; i++) vec_push(x->arena, &x->stack, o.stack.at[i]);
+  } else {
+    x->steps = x->repeats = 0;
+    x->repeat = NULL;
+  }
   x->module = m;
   x->generic = generic;
   return o;

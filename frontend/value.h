@@ -617,7 +617,8 @@ struct Outside {
   Module *module;
   bool generic;
 };
-/* The walk goes to a definition of module m, which sees no index and no loop of where it is used; and comes back. */
+/* The walk goes to a definition of module m, which sees no index and no loop of where it is used, but for those that
+ * a model's state which it reads has a copy for; and comes back. */
 Outside step_outside(Elaborator *x, Module *m, bool generic);
 void step_back(Elaborator *x, const Outside *o);
 bool outlives_graph(const Value *v); /* it is no node of the graph it was made for */
