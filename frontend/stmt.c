@@ -212,6 +212,13 @@ bool same_state(const Elaborator *x, const InstanceMember *a, const InstanceMemb
 }
 
 bool give_next(Elaborator *x, InstanceMember *state, Value *v, Span at) {
+  bool param = !x->generic && state->tensor >= 0 && x->program->tensors.at[state->tensor].role == ROLE_frozen;
+  if (param && x->repeat) {
+    Diag *d = diag_add(x->diags, DIAG_LIFTED_STATE, at, "a parameter is written in a `repeat`, once for each turn");
+    diag_help(d, "what changes from turn to turn is a `state`");
+    say_calls(x, d);
+    return false;
+  }
   for (int i = x->call_pending; i < x->pending.n; i++)
     if (same_state(x, x->pending.at[i].state, state)) {
       Diag *d = diag_add(x->diags, DIAG_STATE_TWICE, at, "this state is given two next values in one call");
