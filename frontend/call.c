@@ -551,6 +551,9 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (x->counters) args = with_counters(x, params, &n, args, at);
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
   if (goes_by_parameter(x, f, given)) return call_by_parameter(x, f, n, args, at);
+  Value *made = call_made(x, f, given);
+  if (made) return value_at(x, made, at);
+  int assigned = x->assigned;
   Module *module = x->module;
   bool again = is_broken(x, f->ast);
   int before = x->diags->all.n, unknown = x->unknown.n;
@@ -626,6 +629,7 @@ done:
   x->module = module;
   x->training = training;
   x->loop = loop;
+  if (x->assigned != assigned) call_remember(x, f, given, r);
   return r;
 }
 

@@ -51,7 +51,7 @@ static void take_given(Elaborator *x, Side *s, const Loop *l, const Side *before
 
 static Side take_side(Elaborator *x, Env *e, const SideWalk *walk, bool *ok) {
   Side s = {.env = e}, before = {0};
-  int pending = x->pending.n, carried = x->repeat ? x->repeat->states.n : 0;
+  int pending = x->pending.n, made = x->made.n, carried = x->repeat ? x->repeat->states.n : 0;
   for (int i = 0; i < x->current.n; i++) vec_push(x->arena, &before.current, x->current.at[i].value);
   for (int i = 0; x->loop && i < x->loop->states.n; i++)
     vec_push(x->arena, &before.given, (Given){.next = x->loop->states.at[i].next});
@@ -60,6 +60,7 @@ static Side take_side(Elaborator *x, Env *e, const SideWalk *walk, bool *ok) {
   take_given(x, &s, x->loop, &before);
   for (int i = pending; i < x->pending.n; i++) vec_push(x->arena, &s.pending, x->pending.at[i]);
   x->pending.n = pending;
+  x->made.n = made; /* what was called here may not have been */
   return s;
 }
 

@@ -29,11 +29,12 @@ Graph *graph_begin(Elaborator *x, Str name, GraphState **saved) {
   memset(&x->repeated, 0, sizeof x->repeated);
   memset(&x->pending, 0, sizeof x->pending);
   memset(&x->drawn, 0, sizeof x->drawn);
+  memset(&x->made, 0, sizeof x->made);
   x->call_pending = x->examples = x->steps = x->repeats = 0;
   x->loop = NULL;
   x->repeat = NULL;
   x->frame = NULL;
-  x->training = x->sample = false;
+  x->training = x->sample = x->reporting = false;
   x->entry = NULL;
   x->batch = NULL;
   x->counters = NULL;
@@ -50,6 +51,10 @@ void graph_end(Elaborator *x, GraphState *saved) {
   x->inputs = s->inputs;
   x->repeated = s->repeated;
   x->pending = s->pending;
+  x->drawn = s->drawn;
+  x->made = s->made;
+  x->reporting = s->reporting;
+  x->counters = s->counters;
   x->call_pending = s->call_pending;
   x->examples = s->examples;
   x->steps = s->steps;

@@ -122,20 +122,26 @@ static void report(Elaborator *x, TrainWalk *w, Ast *arg) {
 }
 
 /* A step's reports are those of its own forward pass: what a parameter becomes by the step's updates is left aside,
- * so that nothing is computed twice. */
+ * and a call of the body that is repeated is that call (repeated.c), so that nothing is computed twice. States are
+ * what the body made of them; what another call makes of them holds. */
 void reports(Elaborator *x, TrainWalk *w, Ast *a) {
   int n = x->current.n;
   Value **updated = NEW_ARRAY(x->arena, Value *, n + 1);
   for (int i = 0; i < n; i++) {
     updated[i] = x->current.at[i].value;
-    x->current.at[i].value = NULL;
+    if (x->current.at[i].source->trained) x->current.at[i].value = NULL;
   }
   Frame *frame = x->frame;
+  x->assigned++;
+  x->reporting = true;
   for (int i = 0; i < a->items.n; i++) {
     x->frame = NULL; /* calls are named from the start again, so that a dropout mask is the loss's */
     frame_enter(x, str_internz(x->strings, "train"));
     report(x, w, a->items.at[i]);
   }
+  x->reporting = false;
+  x->assigned++;
   x->frame = frame;
-  for (int i = 0; i < n; i++) x->current.at[i].value = updated[i];
+  for (int i = 0; i < n; i++)
+    if (x->current.at[i].source->trained) x->current.at[i].value = updated[i];
 }

@@ -240,6 +240,13 @@ typedef struct Next { /* a state's next value */
   Span span;
 } Next;
 
+typedef struct CallMade { /* a call that wrote states, in a training's body */
+  const Function *function;
+  Value **given; /* by parameter; NULL: its default */
+  Value *value;
+  bool reported; /* by a report, and not by the body yet */
+} CallMade;
+
 typedef struct Power { /* of dimensions that are not both numbers: a symbol */
   Dim *base, *exponent, *power;
 } Power;
@@ -282,6 +289,8 @@ typedef struct Elaborator {
   Vec(int) places;      /* by tensor: 1 + its place in `current`; 0, or past the end: not used yet */
   Vec(Node *) inputs;   /* of this graph */
   Vec(Node *) repeated; /* of this graph: what repeats carry, through which there is no derivative */
+  Vec(CallMade) made;   /* of this graph: repeated.c */
+  bool reporting;       /* a report of a training is walked, which repeats calls */
   bool training;
   bool generic;         /* checking generic code: nothing is kept */
   Vec(Power) powers;    /* of generic code */
@@ -507,6 +516,11 @@ typedef struct CallArg {
   Span span, name_span; /* of the value; of the name, or else the value */
 } CallArg;
 Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at);
+/* The value of a call that was made already, which a report repeats, `given` by parameter; NULL: it is another one.
+ */
+Value *call_made(Elaborator *x, const Function *f, CallArg *const *given);
+/* Remembers a call that wrote states, for the reports that repeat it. */
+void call_remember(Elaborator *x, const Function *f, CallArg *const *given, Value *v);
 void apply_pending(Elaborator *x, int mark); /* the next values from `mark` on take effect */
 Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at);
 Expr *place_of(Elaborator *x, Var *v, Span at); /* of an index over the batch: the example's place; else NULL */
