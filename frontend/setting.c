@@ -87,14 +87,84 @@ static bool setting_value(Elaborator *x, Train *t, int which, Ast *a) {
 /* What other libraries call a setting. */
 static const char *setting_meant(Str name) {
   static const char *const names[][2] = {
-      {"batch_size", "batch"},          {"num_epochs", "epochs"},  {"max_epochs", "epochs"},
-      {"n_epochs", "epochs"},           {"iterations", "steps"},   {"max_steps", "steps"},
-      {"num_steps", "steps"},           {"random_state", "seed"},  {"val", "validate"},
-      {"validation_split", "validate"}, {"val_split", "validate"}, {"validation", "validate"}};
+      {"batch_size", "batch"},   {"batchsize", "batch"},  {"num_epochs", "epochs"},         {"max_epochs", "epochs"},
+      {"n_epochs", "epochs"},    {"iterations", "steps"}, {"max_steps", "steps"},           {"num_steps", "steps"},
+      {"random_state", "seed"},  {"val", "validate"},     {"validation_split", "validate"}, {"val_split", "validate"},
+      {"validation", "validate"}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!strcmp(name, names[i][0])) return names[i][1];
   return NULL;
 }
+
+/* ---- definitions that nothing reads ---- */
+
+/* Whether `a` names it at a place from `from` on. */
+static bool is_read(const Ast *a, Str name, uint32_t from) {
+  if (a->kind == AST_NAME && a->name == name && a->span.begin >= from) return true;
+  for (int i = 0; i < ast_child_count(a); i++) {
+    const Ast *c = ast_child(a, i);
+    if (c && is_read(c, name, from)) return true;
+  }
+  return false;
+}
+
+/* Whether a value has a call in it, which may write a state: that is seen when it is walked. */
+static bool may_do_more(const Ast *a) {
+  if (a->kind == AST_CALL || a->kind == AST_PIPE) return true;
+  for (int i = 0; i < ast_child_count(a); i++)
+    if (ast_child(a, i) && may_do_more(ast_child(a, i))) return true;
+  return false;
+}
+
+/* Whether the value is one that a setting could have. */
+static bool is_plain(const Ast *a) {
+  return a->kind == AST_DEFINE && !a->type && !(a->flags & AST_DRAW) &&
+         (a->value->kind == AST_INTEGER || a->value->kind == AST_REAL || a->value->kind == AST_BOOL ||
+          a->value->kind == AST_NAME);
+}
+
+/* The setting that a definition is most likely meant to be; NULL. */
+static const char *likely_setting(Str name) {
+  Nearest near = {name, strlen(name) > 4 ? 4 : 2, NULL, false};
+  for (int s = 0; s < SETTING_COUNT; s++) nearest_consider(&near, settings[s].name);
+  return near.found ? near.found : setting_meant(name);
+}
+
+/* `first`: only settings stand before it. */
+static void say_unread(Elaborator *x, const Ast *a, bool first) {
+  bool setting = first || is_plain(a);
+  const char *meant = setting ? likely_setting(a->name) : NULL;
+  Diag *d = diag_add(x->diags, DIAG_UNREAD, a->kind == AST_NAME ? a->span : a->name_span, "nothing reads `%s`%s",
+                     a->name, setting ? ", and it is no setting" : "");
+  if (meant && !first) diag_help(d, "did you mean the setting `%s`? Settings open the block", meant);
+  else if (meant) diag_fix(diag_help(d, "did you mean the setting `%s`?", meant), a->name_span, "%s", meant);
+  else if (strstr(" lr learning_rate optimizer weight_decay momentum ", arena_printf(x->arena, " %s ", a->name)))
+    diag_help(d, "the optimizer has it: `minimize loss over net with Adam(lr = 1e-3)`");
+  else if (!first) diag_help(d, "leave it out, or read it in what is minimized or reported");
+  else
+    diag_help(d, "the settings are epochs, steps, batch, seed, validate, folds, test, shuffle, accumulate, "
+                 "clip_norm and precision");
+}
+
+void check_read(Elaborator *x, const Ast *body, const Ast *a, uint32_t from) {
+  Span at = a->span;
+  if (a->kind == AST_FOR) from = from < at.begin ? from : at.begin; /* the next turn reads what this one defines */
+  else if (from > at.end) from = at.end;
+  bool defines = a->kind == AST_DEFINE || a->kind == AST_DEFINE_AT;
+  if (defines && a->value && !is_read(body, a->name, from)) say_unread(x, a, false);
+  if (a->kind == AST_UNPACK) {
+    bool read = false;
+    for (int i = 0; i < a->items.n; i++) read = read || is_read(body, a->items.at[i]->name, from);
+    if (!read) say_unread(x, a->items.at[0], false);
+  }
+  bool chosen =
+      a->kind == AST_IF && !may_do_more(a); /* a side that is not taken is not walked: it may write states */
+  if (chosen || a->kind == AST_FOR || a->kind == AST_BLOCK)
+    for (int i = 0; i < ast_child_count(a); i++)
+      if (ast_child(a, i)) check_read(x, body, ast_child(a, i), from);
+}
+
+/* ---- the block's head ---- */
 
 /* `folds` says what validates, which `validate` may then not. */
 static void check_folds(Elaborator *x, const Train *t, const Ast *const *given) {
@@ -125,19 +195,8 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
       diag_fix(diag_help(d, "the setting is called `%ss`", a->name), a->name_span, "%ss", a->name);
       continue;
     }
-    bool read = false;
-    for (int k = i + 1; k < body->items.n; k++) read = read || mentions(body->items.at[k], a->name);
-    if (read) break;
-    Nearest near = {a->name, strlen(a->name) > 4 ? 4 : 2, NULL, false};
-    for (int s = 0; s < SETTING_COUNT; s++) nearest_consider(&near, settings[s].name);
-    Diag *d = diag_add(x->diags, DIAG_UNREAD, a->name_span, "nothing reads `%s`, and it is no setting", a->name);
-    const char *meant = near.found ? near.found : setting_meant(a->name);
-    if (meant) diag_fix(diag_help(d, "did you mean the setting `%s`?", meant), a->name_span, "%s", meant);
-    else if (strstr(" lr learning_rate optimizer weight_decay momentum ", arena_printf(x->arena, " %s ", a->name)))
-      diag_help(d, "the optimizer has it: `minimize loss over net with Adam(lr = 1e-3)`");
-    else
-      diag_help(d, "the settings are epochs, steps, batch, seed, validate, folds, test, shuffle, accumulate, "
-                   "clip_norm and precision");
+    if (is_read(body, a->name, a->span.end) || may_do_more(a->value)) break;
+    say_unread(x, a, true);
   }
   check_folds(x, t, given);
   return i;

@@ -133,6 +133,14 @@ static void train_state(Elaborator *x, TrainWalk *w, Ast *a) {
   w->env = env_bind(x, w->env, a->name, v, a->name_span);
 }
 
+void train_other(Elaborator *x, TrainWalk *w, Ast *a) {
+  Value *result = NULL;
+  int assigned = x->assigned;
+  bool ok = elaborate_statement(x, &w->env, a, &result);
+  bool writes = x->assigned != assigned; /* a state, by a call */
+  if (ok && !writes && w->mode == MODE_STEP) check_read(x, w->body, a, UINT32_MAX);
+}
+
 void train_statement(Elaborator *x, TrainWalk *w, Ast *a) {
   switch ((AstKind)a->kind) {
   case AST_MINIMIZE: minimize(x, w, a); break;
@@ -155,8 +163,7 @@ void train_statement(Elaborator *x, TrainWalk *w, Ast *a) {
       diag_help(w->late, "settings open the block");
       return;
     }
-    Value *result = NULL;
-    elaborate_statement(x, &w->env, a, &result);
+    train_other(x, w, a);
   }
   }
 }
@@ -192,7 +199,7 @@ static void draw_from(Elaborator *x, TrainWalk *w, const DataDecl *data) {
 static Graph *walk_body(Elaborator *x, Train *t, DataDecl *const *data, Ast *a, int first, Mode mode) {
   static const char *const names[] = {"step", "eval", "grads", "update"};
   GraphState *saved;
-  TrainWalk w = {.train = t, .mode = mode};
+  TrainWalk w = {.train = t, .mode = mode, .body = a->body};
   Graph *g = graph_begin(
       x, str_internf(x->strings, "train.%s%s%s", t->name ? t->name : "", t->name ? "." : "", names[mode]), &saved);
   x->batch = dim_symbol(x->ir, str_internz(x->strings, "B"), 1);

@@ -90,10 +90,10 @@ Node *measured_sometimes(Elaborator *x, const TrainWalk *w, Str name, Node *n, S
 }
 
 void train_if(Elaborator *x, TrainWalk *w, Ast *a) {
-  Value *c = elaborate_expr(x, w->env, a->cond), *result = NULL;
+  Value *c = elaborate_expr(x, w->env, a->cond);
   if (!c) return;
   if (c->kind == VALUE_FLAG && trains(a)) choose_training(x, w, a, c);
-  else if (c->kind == VALUE_FLAG) elaborate_statement(x, &w->env, a, &result);
+  else if (c->kind == VALUE_FLAG) train_other(x, w, a);
   else if (is_run_time_truth(x, c, a->cond->span)) {
     w->train->conditional = true;
     choose_in_training(x, w, c, walk_side, a->then, walk_side, a->otherwise, a->span);

@@ -18,6 +18,7 @@ typedef struct Version { /* what a parameter was until a `minimize` changed it, 
 typedef struct TrainWalk {
   Train *train;
   Mode mode;
+  const Ast *body; /* all of the block */
   Env *env;
   Vec(Version) versions; /* of the parameters that were changed so far, in order */
   bool conditional;      /* the statements at hand take place at some steps only */
@@ -28,6 +29,8 @@ typedef struct TrainWalk {
 
 /* The statement is walked; w->env grows. */
 void train_statement(Elaborator *x, TrainWalk *w, Ast *a);
+/* So is one that stands in functions, too: what it defines is for something. */
+void train_other(Elaborator *x, TrainWalk *w, Ast *a);
 
 /* Once the step's and the evaluation's graphs are there: whether both give all reports. */
 void check_reports(Elaborator *x, const Train *t);
@@ -54,6 +57,9 @@ void augment_fields(Elaborator *x, const DataDecl *data, Value **fields);
 int setting_find(Str name); /* -1: it is none */
 /* Reads the settings that open the body; gives how many statements they are. */
 int read_settings(Elaborator *x, Train *t, Ast *body);
+/* Says which definitions of the statement `a`, and of the blocks in it, nothing in the body reads from the place
+ * `from` on, or after themselves. */
+void check_read(Elaborator *x, const Ast *body, const Ast *a, uint32_t from);
 
 /* ---- optimizer.c ---- */
 
