@@ -135,10 +135,10 @@ static void train_state(Elaborator *x, TrainWalk *w, Ast *a) {
 
 void train_other(Elaborator *x, TrainWalk *w, Ast *a) {
   Value *result = NULL;
-  int assigned = x->assigned;
-  bool ok = elaborate_statement(x, &w->env, a, &result);
+  int assigned = x->assigned, errors = x->diags->errors;
+  elaborate_statement(x, &w->env, a, &result);
   bool writes = x->assigned != assigned; /* a state, by a call */
-  if (ok && !writes && w->mode == MODE_STEP) check_read(x, w->body, a, UINT32_MAX);
+  if (x->diags->errors == errors && !writes && w->mode == MODE_STEP) check_read(x, w->body, a, UINT32_MAX);
 }
 
 void train_statement(Elaborator *x, TrainWalk *w, Ast *a) {
