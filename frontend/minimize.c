@@ -66,12 +66,13 @@ static void remember_version(Elaborator *x, TrainWalk *w, int tensor, Node *befo
   bool known = false;
   for (int i = 0; i < w->versions.n; i++) {
     Version *v = &w->versions.at[i];
-    if (v->tensor != tensor || v->node != before) continue;
+    if (v->tensor != tensor || v->node != before || v->apart) continue;
     v->env = w->env;
     v->span = at;
     known = true;
   }
-  if (!known) vec_push(x->arena, &w->versions, (Version){tensor, before, w->env, at});
+  if (!known)
+    vec_push(x->arena, &w->versions, (Version){.tensor = tensor, .node = before, .env = w->env, .span = at});
   vec_push(x->arena, &w->versions,
            (Version){.tensor = tensor, .node = value_whole(x, tensor_current(x, tensor, at))});
 }
@@ -142,7 +143,7 @@ static Env *stale_name(Cone *c, Env *e) {
 static void warn_stale(Elaborator *x, const TrainWalk *w, const Loss *loss, Ast *a) {
   for (int i = 0; i < w->versions.n; i++) {
     const Version *v = &w->versions.at[i];
-    if (!v->env || !depends(loss, v->node)) continue;
+    if (!v->env || v->apart || !depends(loss, v->node)) continue;
     Arena *scratch = arena_new();
     Cone c = {.walk = w,
               .in = NEW_ARRAY(scratch, bool, x->graph->nodes.n),

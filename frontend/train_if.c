@@ -33,7 +33,14 @@ typedef struct TrainSide { /* a side, and the steps at which it is chosen */
   Value *when;
   TrainSideWalk *walk;
   void *cx;
+  const struct TrainSide *other; /* the side that was walked before; NULL */
+  int from, to;                  /* of the walk's versions, those that it made */
 } TrainSide;
+
+/* What the other side changed is not changed on this one. */
+static void set_apart(TrainWalk *w, const TrainSide *other, bool apart) {
+  for (int i = other ? other->from : 0; other && i < other->to; i++) w->versions.at[i].apart = apart;
+}
 
 /* `c`, where it is to hold or not, and what is asked already. */
 static Value *narrower(Elaborator *x, Value *outer, Value *c, bool holds, Span at) {
@@ -43,7 +50,7 @@ static Value *narrower(Elaborator *x, Value *outer, Value *c, bool holds, Span a
 }
 
 static bool walk_train_side(Elaborator *x, Env **e, void *cx) {
-  const TrainSide *s = cx;
+  TrainSide *s = cx;
   TrainWalk *w = s->w;
   bool outer = w->conditional;
   Value *outer_when = w->when;
@@ -51,7 +58,11 @@ static bool walk_train_side(Elaborator *x, Env **e, void *cx) {
   w->conditional = true;
   w->when = s->when;
   w->env = *e;
+  s->from = w->versions.n;
+  set_apart(w, s->other, true);
   s->walk(x, w, s->cx);
+  set_apart(w, s->other, false);
+  s->to = w->versions.n;
   *e = w->env;
   w->conditional = outer;
   w->when = outer_when;
@@ -73,8 +84,9 @@ static void remember_chosen(Elaborator *x, TrainWalk *w, int n, Value **before, 
 void choose_in_training(Elaborator *x, TrainWalk *w, Value *c, TrainSideWalk *then, void *cx,
                         TrainSideWalk *otherwise, void *cx2, Span at) {
   Value *when = value_node(x, value_whole(x, c), c->span);
-  TrainSide one = {w, narrower(x, w->when, when, true, at), then, cx};
-  TrainSide two = {w, narrower(x, w->when, when, false, at), otherwise, cx2};
+  TrainSide one = {.w = w, .when = narrower(x, w->when, when, true, at), .walk = then, .cx = cx};
+  TrainSide two = {
+      .w = w, .when = narrower(x, w->when, when, false, at), .walk = otherwise, .cx = cx2, .other = &one};
   int n = x->current.n;
   Value **before = NEW_ARRAY(x->arena, Value *, n + 1);
   for (int i = 0; i < n; i++) before[i] = x->current.at[i].value;

@@ -11,8 +11,9 @@ typedef enum Mode { MODE_STEP, MODE_EVAL, MODE_GRADS, MODE_UPDATE } Mode;
 typedef struct Version { /* what a parameter was until a `minimize` changed it, or what that made of it */
   int tensor;
   Node *node;
-  Env *env;  /* the names before that `minimize`; of the last version NULL */
-  Span span; /* that `minimize` */
+  Env *env;   /* the names before that `minimize`; of the last version NULL */
+  Span span;  /* that `minimize` */
+  bool apart; /* it is of the side of an `if` that is not taken where the walk is */
 } Version;
 
 typedef struct TrainWalk {
