@@ -163,13 +163,26 @@ static void warn_stale(Elaborator *x, const TrainWalk *w, const Loss *loss, Ast 
 
 /* ---- minimize ---- */
 
+/* Whether the loss is computed from the node, in ways that no derivative sees too. */
+static bool reads(Elaborator *x, const TrainWalk *w, const Loss *loss, const Node *n) {
+  Arena *scratch = arena_new();
+  Cone c = {.walk = w,
+            .in = NEW_ARRAY(scratch, bool, x->graph->nodes.n),
+            .stale = NEW_ARRAY(scratch, bool, x->graph->nodes.n)};
+  fill_cone(x->graph, &c, loss->node, n);
+  bool in = c.in[n->id];
+  arena_free(scratch);
+  return in;
+}
+
 static bool reaches(Elaborator *x, const TrainWalk *w, const Loss *loss, int tensor, Ast *at) {
   const ProgramTensor *p = &x->program->tensors.at[tensor];
   const Node *source = tensor_source(x, tensor);
   if (source && depends(loss, version_in(x, w, loss, tensor, at->span))) return true;
   Diag *d = diag_add(x->diags, DIAG_NO_EFFECT, at->span, "`%s` cannot change the loss", p->name);
   diag_place(d, p->span, "declared here");
-  if (!source) diag_note(d, "the loss does not read it");
+  if (!source || !reads(x, w, loss, version_in(x, w, loss, tensor, at->span)))
+    diag_note(d, "the loss does not read it");
   else diag_note(d, "comparisons, argmax, floor, stop and integer casts cut the derivative");
   diag_help(d, "use it in the loss, or leave it out of `over`");
   return false;
@@ -407,10 +420,13 @@ static bool find_groups(Elaborator *x, TrainWalk *w, const Loss *loss, Minimize 
   const AstList *all = &m->ast->items;
   for (int i = 0; i < all->n; i++) {
     Group g = {0};
-    for (int k = 0; k < all->at[i]->items.n; k++)
+    for (int k = 0; k < all->at[i]->items.n; k++) {
+      int before = g.params.n;
       if (!group_params(x, w->env, all->at[i]->items.at[k], &g.params)) return false;
+      for (int p = before; p < g.params.n; p++)
+        if (!reaches(x, w, loss, g.params.at[p], all->at[i]->items.at[k])) return false;
+    }
     for (int k = 0; k < g.params.n; k++) {
-      if (!reaches(x, w, loss, g.params.at[k], all->at[i]->items.at[0])) return false;
       if (!in_any_group(m, g.params.at[k])) continue;
       Diag *d = diag_add(x->diags, DIAG_TWICE, all->at[i]->span, "`%s` is in two groups",
                          x->program->tensors.at[g.params.at[k]].name);
