@@ -262,20 +262,47 @@ static Str why_whole(Elaborator *x, const Train *t) {
   return mixed ? str_internf(x->strings, "%s %s", line_text(x, mixed->span), why) : NULL;
 }
 
+/* A name that no block has, of those from the given one on. */
+static const char *free_name(const Module *m, size_t from) {
+  static const char *const names[] = {"first", "second", "third", "fine"};
+  for (size_t k = from; k < sizeof names / sizeof *names; k++) {
+    bool taken = false;
+    for (int i = 0; i < m->decls.n; i++) {
+      const Decl *d = m->decls.at[i];
+      taken = taken || (d->kind == DECL_TRAIN && d->ast->text && !strcmp(d->ast->text, names[k]));
+    }
+    if (!taken) return names[k];
+  }
+  return "last";
+}
+
+/* Of several blocks `a` has no name; `other` is another one. */
+static void say_no_name(Elaborator *x, const Ast *a, const Ast *other) {
+  Diag *d = diag_add(x->diags, DIAG_TWICE, a->span, "several `train` blocks need names, by which they are called");
+  diag_place(d, other->span, "the other is here");
+  const char *name = free_name(x->module, 0);
+  Span at = a->items.at[0]->span;
+  at.end = at.begin;
+  diag_fix(diag_help(d, "train \"%s\" %s { ... }", name, a->items.at[0]->name), at, "\"%s\" ", name);
+}
+
 /* Where there are several blocks each has a name of its own. */
-static bool has_own_name(Elaborator *x, const Ast *a) {
-  for (int i = 0; i < x->program->train.n; i++) {
-    const Train *other = &x->program->train.at[i];
-    if (a->text && other->name && strcmp(a->text, other->name) != 0) continue;
-    Diag *d = diag_add(x->diags, DIAG_TWICE, a->span,
-                       a->text && other->name ? "two `train` blocks have the same name"
-                                              : "several `train` blocks need names, by which they are called");
-    diag_place(d, other->span, a->text && other->name ? "the other is here" : "the one before is here");
-    diag_help(d, "train \"%s\" %s { ... }", a->text ? other->name ? "another" : "first" : "fine",
-              a->items.at[0]->name);
+static bool has_own_name(Elaborator *x, const Decl *decl) {
+  const Ast *a = decl->ast, *first = NULL;
+  int before = 0;
+  for (int i = 0; x->module->decls.at[i] != decl; i++) {
+    const Ast *other = x->module->decls.at[i]->ast;
+    if (x->module->decls.at[i]->kind != DECL_TRAIN) continue;
+    if (!before++) first = other;
+    if (!a->text || !other->text || strcmp(a->text, other->text) != 0) continue;
+    Diag *d = diag_add(x->diags, DIAG_TWICE, a->span, "two `train` blocks have the same name");
+    diag_place(d, other->span, "the other is here");
+    diag_help(d, "train \"%s\" %s { ... }", free_name(x->module, 1), a->items.at[0]->name);
     return false;
   }
-  return true;
+  if (first && !a->text) say_no_name(x, a, first);
+  else if (before == 1 && !first->text) say_no_name(x, first, a);
+  return !first || a->text;
 }
 
 /* Folds begin with first weights each time, and leave none for another block. */
@@ -351,7 +378,7 @@ void elaborate_train(Elaborator *x, Decl *decl) {
              .shuffle = true,
              .products = x->options->products,
              .span = a->span};
-  if (!has_own_name(x, a)) return;
+  if (!has_own_name(x, decl)) return;
   DataDecl **data = NEW_ARRAY(x->arena, DataDecl *, a->items.n + 1);
   for (int i = 0; i < a->items.n; i++) {
     if (!(data[i] = drawn_set(x, &t, a->items.at[i]))) return;
