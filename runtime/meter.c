@@ -192,8 +192,10 @@ static int compute(NnrtMeter *m, NnrtMetric *x, double *value, NnrtError *e) {
 int nnrt_meter_values(NnrtMeter *m, double *values, NnrtError *e) {
   int status = NNRT_OK;
   for (int i = 0; status == NNRT_OK && i < m->n; i++) {
-    if (m->metrics[i].graph < 0) values[i] = m->metrics[i].sum / (double)m->metrics[i].count;
-    else status = compute(m, &m->metrics[i], &values[i], e);
+    NnrtMetric *x = &m->metrics[i];
+    x->none = x->graph < 0 && !x->count;
+    if (x->graph >= 0) status = compute(m, x, &values[i], e);
+    else values[i] = x->none ? (double)NAN : x->sum / (double)x->count;
   }
   return status;
 }

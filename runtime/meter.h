@@ -15,6 +15,7 @@ typedef struct NnrtMetric {
   int when;         /* the output that says whether it was computed; -1: it was */
   double sum, last; /* last: of the last batch, so far */
   double step_sum;
+  bool none;                 /* averaged: it had no value in all that nnrt_meter_values measured last */
   int64_t count, step_count; /* averaged: examples since the reset, and of the batch */
   int n_parts;               /* collected: arguments; streamed: states */
   struct NnrtPart *parts;
@@ -56,7 +57,7 @@ bool nnrt_meter_has(const NnrtMetric *m); /* the last batch has a value of this 
 /* The first loss of the last batch that is not finite; NULL: all are. */
 const NnrtMetric *nnrt_meter_bad(const NnrtMeter *m);
 
-/* values[n]: each metric over all examples since the reset. */
+/* values[n]: each metric over all examples since the reset; NaN where it has none. */
 int nnrt_meter_values(NnrtMeter *m, double *values, NnrtError *e);
 
 /* For a checkpoint in the middle of an epoch: collected arguments so far, as tensors `epoch/<name>.<k>`; returns how

@@ -343,7 +343,7 @@ static int run_step(NnrtTraining *t) {
 
 /* Is this epoch the best? If so it is kept; if none was for long enough, `stop when` holds. */
 static int judge_epoch(NnrtTraining *t) {
-  if (t->watched < 0) return NNRT_OK;
+  if (t->watched < 0 || nnrt_training_metric(t, t->watched)->none) return NNRT_OK;
   double v = t->values[t->watched];
   bool better = isnan(t->best) ? !isnan(v) : t->watched_up ? v > t->best : v < t->best;
   t->stalled = better ? 0 : t->stalled + 1;

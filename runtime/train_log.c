@@ -24,13 +24,23 @@ static const char *key_of(const NnrtTraining *t, int i, char text[192]) {
 static void put_metrics(const NnrtTraining *t, NnrtLine *l) {
   char key[192];
   for (int i = 0; i < nnrt_training_metrics(t); i++)
-    nnrt_line_real(l, key_of(t, i, key), t->values[i], nnrt_training_metric(t, i)->single);
+    if (!nnrt_training_metric(t, i)->none)
+      nnrt_line_real(l, key_of(t, i, key), t->values[i], nnrt_training_metric(t, i)->single);
 }
 
-static NnrtValue *list_values(const NnrtTraining *t, int n) {
-  NnrtValue *v = calloc((size_t)n + 1, sizeof *v);
-  for (int i = 0; v && i < n; i++)
-    v[i] = (NnrtValue){nnrt_training_metric_prefix(t, i), nnrt_training_metric(t, i)->name, t->values[i]};
+/* As text; `none` where it had no value. */
+static const char *value_text(const NnrtTraining *t, int i, const char *none, char text[32]) {
+  const NnrtMetric *m = nnrt_training_metric(t, i);
+  return m->none ? none : nnrt_real_text(t->values[i], m->single, text);
+}
+
+/* Those that have a value: *n. */
+static NnrtValue *list_values(const NnrtTraining *t, int *n) {
+  NnrtValue *v = calloc((size_t)nnrt_training_metrics(t) + 1, sizeof *v);
+  *n = 0;
+  for (int i = 0; v && i < nnrt_training_metrics(t); i++)
+    if (!nnrt_training_metric(t, i)->none)
+      v[(*n)++] = (NnrtValue){nnrt_training_metric_prefix(t, i), nnrt_training_metric(t, i)->name, t->values[i]};
   return v;
 }
 
@@ -148,11 +158,10 @@ int nnrt_training_log_epoch(NnrtTraining *t) {
   NnrtLine *csv = &t->run.csv.text;
   char text[32];
   nnrt_line_raw(csv, "%lld,%lld", (long long)t->epoch, (long long)t->step);
-  for (int i = 0; i < nnrt_training_metrics(t); i++)
-    nnrt_line_raw(csv, ",%s", nnrt_real_text(t->values[i], nnrt_training_metric(t, i)->single, text));
+  for (int i = 0; i < nnrt_training_metrics(t); i++) nnrt_line_raw(csv, ",%s", value_text(t, i, "", text));
   put_epoch(t, &t->run.jsonl.text);
-  int n = nnrt_training_metrics(t);
-  NnrtValue *values = list_values(t, n);
+  int n;
+  NnrtValue *values = list_values(t, &n);
   if (values) nnrt_progress_end_epoch(&t->progress, t->epoch, values, n);
   free(values);
   if (t->cli->json) {
@@ -211,7 +220,7 @@ int nnrt_training_log_result(NnrtTraining *t) {
   }
   char key[192], text[32];
   for (int i = 0; t->have_values && i < nnrt_training_metrics(t); i++)
-    printf("%s %s\n", key_of(t, i, key), nnrt_real_text(t->values[i], nnrt_training_metric(t, i)->single, text));
+    printf("%s %s\n", key_of(t, i, key), value_text(t, i, "-", text));
   nnrt_progress_say(&t->progress, "the run is in %s", t->run.path);
   return NNRT_OK;
 }
