@@ -247,7 +247,15 @@ static Str stored_state(Elaborator *x, const Graph *step) {
   return NULL;
 }
 
-/* Why a batch is not to be taken in pieces; NULL: it may be. */
+/* The first node for which a loss or report, by its name, is not what pieces of a batch make of it, and *why; NULL:
+ * it is that. */
+static const Node *mixed_in(const Train *t, Str name, const char **why) {
+  for (int i = 0; i < t->grads->outputs.n; i++)
+    if (t->grads->outputs.at[i].name == name) return batch_mixed_at(t->grads, t->grads->outputs.at[i].node, why);
+  return NULL;
+}
+
+/* Why a batch is not to be taken in pieces; NULL: it may be. A metric that streams is given the pieces. */
 static Str why_whole(Elaborator *x, const Train *t) {
   if (!t->losses.n) return str_internz(x->strings, "the training minimizes nothing");
   if (t->conditional) return str_internz(x->strings, "a step decides what it does");
@@ -255,11 +263,16 @@ static Str why_whole(Elaborator *x, const Train *t) {
   Str state = stored_state(x, t->step);
   if (state) return str_internf(x->strings, "a step changes the state `%s` by the whole batch", state);
   const char *why;
-  Node *mixed = NULL;
-  for (int i = 0; i < t->grads->outputs.n && !mixed; i++)
-    if (t->grads->outputs.at[i].name == t->losses.at[0])
-      mixed = batch_mixed_at(t->grads, t->grads->outputs.at[i].node, &why);
-  return mixed ? str_internf(x->strings, "%s %s", line_text(x, mixed->span), why) : NULL;
+  const Node *mixed = mixed_in(t, t->losses.at[0], &why);
+  if (mixed) return str_internf(x->strings, "%s %s", line_text(x, mixed->span), why);
+  for (int i = 0; i < t->reports.n; i++) {
+    const Report *r = &t->reports.at[i];
+    if (!r->graph) mixed = mixed_in(t, r->name, &why);
+    for (int k = 0; !mixed && !r->first && k < r->arguments; k++)
+      mixed = mixed_in(t, str_internf(x->strings, "%s.%d", r->name, k), &why);
+    if (mixed) return str_internf(x->strings, "the report `%s`, %s, %s", r->name, line_text(x, r->span), why);
+  }
+  return NULL;
 }
 
 /* A name that no block has, of those from the given one on. */

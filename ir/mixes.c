@@ -5,7 +5,7 @@
  *   SHARE    EACH, divided by B
  *   TOTAL    a sum of EACH over the batch
  *   MEAN     a sum of SHARE, or TOTAL divided by B: linear from here on, or the pieces' means would not add up to it
- *   COUNT    B;  PART  a FIXED value divided by B
+ *   COUNT    B, or a number of times B;  PART  a FIXED value divided by it
  *
  * Anything else mixes examples. What is not recognised is taken to mix: a refusal is safe. */
 #include "ir/mixes.h"
@@ -46,7 +46,6 @@ static Kind kind_of_form(Mixes *m, const Form *f) {
     case ATOM_DATA: k = kind_of(m, a->data); break;
     case ATOM_DIM: k = !uses_batch(m, a->dim) ? FIXED : f->n == 1 && f->c0 == 0 && a->dim == m->batch ? COUNT : MIXED;
     }
-    if (k == COUNT && f->terms[i].coefficient != 1) k = MIXED;
     if (k == COUNT) return f->n == 1 ? COUNT : MIXED;
     if (k != FIXED && k != EACH) return MIXED;
     if (k == EACH) kind = EACH;
@@ -229,7 +228,7 @@ Node *batch_mixed_at(Graph *g, Node *loss, const char **why) {
   while (!class_nodes(&m)) {}
   Kind kind = m.kind[loss->id];
   *why = kind == TOTAL ? "is a sum over the batch, not a mean" : "mixes the examples of a batch";
-  Node *found = kind == MEAN || kind == FIXED ? NULL : loss;
+  Node *found = kind == MEAN || kind == FIXED || (kind == EACH && loss->rank) ? NULL : loss;
   if (kind == MIXED) found = first_mixed(&m, loss, a);
   arena_free(a);
   return found;
