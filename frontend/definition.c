@@ -68,6 +68,7 @@ static Value *say_drawn(Elaborator *x, const Instance *in, const Ast *a) {
 
 Value *defined_value(Elaborator *x, Instance *in, Env *e, Ast *a, Str path) {
   if (a->flags & AST_DRAW) return say_drawn(x, in, a);
+  if (a->kind == AST_UNPACK) return unpacked(x, e, a, false);
   if (a->kind == AST_DEFINE_AT) return elaborate_comprehension(x, e, &a->items, a->value, NULL, a->span);
   Type t;
   bool tensor = a->type && a->type->kind == AST_TYPE && a->type->shape;

@@ -123,6 +123,30 @@ static bool said_inside(const Elaborator *x, Span at) {
   return false;
 }
 
+/* `a, b = e` at the top: e is a definition without a name, and each name is one of its parts. */
+static void declare_parts(Elaborator *x, Module *m, const Ast *a) {
+  Decl *whole = NEW(x->arena, Decl);
+  Ast *all = NEW(x->arena, Ast);
+  Str names = a->items.at[0]->name;
+  for (int i = 1; i < a->items.n; i++) names = str_internf(x->strings, "%s, %s", names, a->items.at[i]->name);
+  *all = *a;
+  all->name = names;
+  all->name_span = span_join(a->items.at[0]->span, a->items.at[a->items.n - 1]->span);
+  *whole = (Decl){.kind = DECL_DEFINITION, .name = names, .ast = all, .module = m, .tensor = -1};
+  for (int i = 0; i < a->items.n; i++) {
+    const Ast *item = a->items.at[i];
+    Ast *part = NEW(x->arena, Ast);
+    *part = (Ast){.kind = AST_DEFINE, .height = a->height, .span = item->span};
+    part->name = item->name;
+    part->name_span = item->name_span.source ? item->name_span : item->span;
+    part->value = a->value;
+    Decl *d = decl_add(x, m, DECL_DEFINITION, part);
+    if (!d) continue;
+    d->whole = whole;
+    d->nth = i;
+  }
+}
+
 static void declare_item(Elaborator *x, Module *m, Ast *a) {
   switch ((AstKind)a->kind) {
   case AST_IMPORT: import_file(x, m, a); break;
@@ -138,6 +162,7 @@ static void declare_item(Elaborator *x, Module *m, Ast *a) {
     if (a->value) decl_add(x, m, DECL_DEFINITION, a);
     else say_no_value(x, a);
     break;
+  case AST_UNPACK: declare_parts(x, m, a); break;
   case AST_ERROR: break;
   case AST_HYPER: decl_add(x, m, DECL_HYPER, a); break;
   case AST_TEST: decl_add(x, m, DECL_TEST, a); break;
@@ -260,6 +285,10 @@ static Value *measured(Elaborator *x, Decl *d, Span at) {
 }
 
 static Value *definition(Elaborator *x, Decl *d, Span at) {
+  if (d->whole) {
+    Value *given = defined_by_option(x, d), *all = given ? NULL : definition(x, d->whole, at);
+    return all ? all->items[d->nth] : given;
+  }
   if (d->statistic && d->graph != x->graph) return measured(x, d, at);
   if (d->failed || (d->value && outlives_graph(d->value))) return d->value;
   if (d->graph == x->graph && d->assigned == x->assigned) return d->value;
@@ -562,10 +591,17 @@ static bool is_one_value(Elaborator *x, const Decl *d, const Value *v) {
   return true;
 }
 
+static Str statistic_name(Elaborator *x, const Decl *d, Str name) {
+  return str_internf(x->strings, "data/%s%s", d->module->prefix, name);
+}
+
 /* Stores the tensors of d's value v, in their order. False after a message. */
 static bool keep_statistic(Elaborator *x, Decl *d, Value *v, Str name) {
-  for (int i = 0; has_parts(v) && i < v->n; i++)
-    if (!v->items[i] || !keep_statistic(x, d, v->items[i], str_internf(x->strings, "%s.%d", name, i))) return false;
+  for (int i = 0; has_parts(v) && i < v->n; i++) {
+    Str part = v == d->value && d->ast->kind == AST_UNPACK ? statistic_name(x, d, d->ast->items.at[i]->name)
+                                                           : str_internf(x->strings, "%s.%d", name, i);
+    if (!v->items[i] || !keep_statistic(x, d, v->items[i], part)) return false;
+  }
   if (v->kind != VALUE_TENSOR) return true;
   if (!is_one_value(x, d, v)) return false;
   Type t = {.dtype = v->dtype, .rank = v->rank, .shape = v->shape};
@@ -584,7 +620,7 @@ static void measure(Elaborator *x, Decl *d) {
   d->statistic = false;
   Value *v = definition(x, d, d->ast->name_span);
   d->statistic = true;
-  d->failed = !v || !keep_statistic(x, d, v, str_internf(x->strings, "data/%s", decl_full_name(x, d)));
+  d->failed = !v || !keep_statistic(x, d, v, statistic_name(x, d, d->name));
   step_back(x, &outside);
 }
 
@@ -598,6 +634,8 @@ static void elaborate_statistics(Elaborator *x) {
       Decl *d = m->decls.at[i];
       int data = -1;
       if (d->kind != DECL_DEFINITION || !reads_data(x, m, d->ast->value, &data, 0)) continue;
+      if (d->whole) d = d->whole;
+      if (d->statistic) continue;
       d->statistic = true;
       d->data = data;
       vec_push(x->arena, &all, d);

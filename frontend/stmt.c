@@ -129,16 +129,19 @@ static Value *parts_of(Elaborator *x, Env *e, Ast *s, bool keeps) {
                  : elaborate_expr(x, e, s->value);
 }
 
+Value *unpacked(Elaborator *x, Env *e, Ast *s, bool keeps) {
+  Value *v = parts_of(x, e, s, keeps);
+  if (!v || (v->kind == VALUE_TUPLE && v->n == s->items.n)) return v;
+  Diag *d = diag_add(x->diags, DIAG_UNPACK, s->value->span, "%d names for %s", s->items.n, value_type_text(x, v));
+  suggest_parts(x, d, s->value, v, s->items.n);
+  return NULL;
+}
+
 static bool unpack(Elaborator *x, Env **e, Ast *s) {
   const Ast *first = s->items.at[0];
   bool keeps = first->kind == AST_DEFINE_AT && scan_keeps(x, *e, first);
-  Value *v = parts_of(x, *e, s, keeps);
+  Value *v = unpacked(x, *e, s, keeps);
   bool ok = v != NULL;
-  if (v && (v->kind != VALUE_TUPLE || v->n != s->items.n)) {
-    Diag *d = diag_add(x->diags, DIAG_UNPACK, s->value->span, "%d names for %s", s->items.n, value_type_text(x, v));
-    suggest_parts(x, d, s->value, v, s->items.n);
-    ok = false;
-  }
   for (int i = 0; i < s->items.n; i++) {
     Ast *place = s->items.at[i];
     if (ok && keeps) ok = scan_keep(x, e, place, v->items[i]);

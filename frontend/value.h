@@ -174,6 +174,8 @@ typedef struct Decl {
   struct Module *file; /* FILE */
   Graph *graph;        /* for which `value` was made (a definition at run time belongs to one graph) */
   int assigned;        /* and at which Elaborator.assigned */
+  struct Decl *whole;  /* `a, b = e`: for each name that of e, which no module lists; else NULL */
+  int nth;             /* which part of it */
 } Decl;
 typedef struct Module {
   uint32_t source;
@@ -600,6 +602,8 @@ bool is_path(const Ast *a); /* a name, or a path from one: what something can de
 /* What a block that fails would define is no mistake of its own. */
 Env *bind_failed(Elaborator *x, Env *e, const Ast *block);
 bool elaborate_statement(Elaborator *x, Env **e, Ast *s, Value **result);
+/* What `a, b = e` takes apart: a value of as many parts; NULL after a message. `keeps`: a loop keeps them. */
+Value *unpacked(Elaborator *x, Env *e, Ast *s, bool keeps);
 /* Counts a call or a turn; false, the first time with a message, where they are too many, or nested too deep. */
 bool one_more(Elaborator *x, Span at, Str name);
 void check_function(Elaborator *x,
