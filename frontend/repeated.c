@@ -52,7 +52,7 @@ static bool same_nodes(Comparison *c, const Node *a, const Node *b) {
   for (int i = 0; i < c->same.n; i++)
     if (c->same.at[i].a == a && c->same.at[i].b == b) return true;
   if (!a->body || a->kind != b->kind || !node_same_type(a, b) || a->nred != b->nred || a->reducer != b->reducer ||
-      a->nin || b->nin || a->at || b->at)
+      a->descending != b->descending || a->stream != b->stream || a->nin || b->nin || a->at || b->at)
     return false;
   for (int i = 0; i < a->nred; i++)
     if (a->red[i] != b->red[i]) return false;
@@ -70,8 +70,15 @@ static bool same_values(Comparison *c, const Value *a, const Value *b) {
   case VALUE_FLAG: return a->truth == b->truth;
   case VALUE_STRING: return !strcmp(a->text, b->text);
   case VALUE_INSTANCE: return a->instance == b->instance;
+  case VALUE_TUPLE:
+  case VALUE_ARRAY: {
+    bool same = a->n == b->n;
+    for (int i = 0; same && i < a->n; i++) same = same_values(c, a->items[i], b->items[i]);
+    return same;
+  }
   case VALUE_TENSOR:
-    if (a->length || b->length || a->nprefix || b->nprefix || a->rank != b->rank || a->dtype != b->dtype)
+    if (a->nprefix || b->nprefix || a->rank != b->rank || a->dtype != b->dtype ||
+        !same_values(c, a->length, b->length))
       return false;
     return a->rank ? same_nodes(c, a->node, b->node) : same_bodies(c, a->expr, b->expr);
   default: return false;

@@ -139,9 +139,11 @@ void train_other(Elaborator *x, TrainWalk *w, Ast *a) {
   elaborate_statement(x, &w->env, a, &result);
   bool writes = x->assigned != assigned; /* a state, by a call */
   if (x->diags->errors == errors && !writes && w->mode == MODE_STEP) check_read(x, w->body, a, UINT32_MAX);
+  w->others += x->diags->errors == errors;
 }
 
 void train_statement(Elaborator *x, TrainWalk *w, Ast *a) {
+  if (a->kind != AST_DEFINE) w->others++;
   switch ((AstKind)a->kind) {
   case AST_MINIMIZE: minimize(x, w, a); break;
   case AST_REPORT: reports(x, w, a); break;
@@ -154,6 +156,7 @@ void train_statement(Elaborator *x, TrainWalk *w, Ast *a) {
     break;
   default: {
     if (a->kind == AST_DEFINE && !a->type && setting_find(a->name) >= 0) {
+      if (!w->others) return; /* only what nothing reads stands before it, as was said */
       if (w->late) {
         diag_place(w->late, a->name_span, "and here");
         return;

@@ -25,6 +25,7 @@ typedef struct TrainWalk {
   bool conditional;      /* the statements at hand take place at some steps only */
   Value *when;           /* at which; NULL: at every one */
   const Ast *stop;       /* the value of `stop when`; NULL */
+  int others;            /* statements that are no settings, so far; not those that are wrong */
   Diag *late;            /* about the first setting that does not open the block; NULL */
 } TrainWalk;
 
