@@ -553,7 +553,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (goes_by_parameter(x, f, given)) return call_by_parameter(x, f, n, args, at);
   Value *made = call_made(x, f, given);
   if (made) return value_at(x, made, at);
-  int assigned = x->assigned;
+  int assigned = x->assigned, calls_made = x->made.n;
   Module *module = x->module;
   bool again = is_broken(x, f->ast);
   int before = x->diags->all.n, unknown = x->unknown.n;
@@ -629,7 +629,7 @@ done:
   x->module = module;
   x->training = training;
   x->loop = loop;
-  if (x->assigned != assigned) call_remember(x, f, given, r);
+  if (x->assigned != assigned) call_remember(x, f, given, calls_made, r);
   return r;
 }
 

@@ -90,15 +90,16 @@ static bool same_functions(const Function *a, const Function *b) {
 }
 
 Value *call_made(Elaborator *x, const Function *f, CallArg *const *given) {
-  for (int i = x->made.n - 1; i >= 0; i--) {
+  for (int i = 0; i < x->made.n; i++) {
     CallMade *m = &x->made.at[i];
     Comparison c = {.x = x};
     bool same = (x->reporting || m->reported) && same_functions(m->function, f);
     for (int p = 0; same && p < f->ast->params->items.n; p++)
       same = same_values(&c, m->given[p], given[p] ? given[p]->value : NULL);
     if (!same) continue;
-    m->reported = m->reported && x->reporting; /* the body's next one is another */
-    x->frame = frame_enter(x, f->name);        /* draws in later calls are named as if it were walked */
+    for (int k = m->first; k <= i && !x->reporting; k++)
+      x->made.at[k].reported = false;   /* the body's next one is another */
+    x->frame = frame_enter(x, f->name); /* draws in later calls are named as if it were walked */
     return m->value;
   }
   return NULL;
@@ -111,10 +112,10 @@ static bool weights_are_first(const Elaborator *x) {
   return true;
 }
 
-void call_remember(Elaborator *x, const Function *f, CallArg *const *given, Value *v) {
+void call_remember(Elaborator *x, const Function *f, CallArg *const *given, int first, Value *v) {
   if (!x->counters || !v || x->stack.n || x->loop || x->repeat || !weights_are_first(x)) return;
   int n = f->ast->params->items.n;
-  CallMade m = {f, NEW_ARRAY(x->arena, Value *, n + 1), v, x->reporting};
+  CallMade m = {f, NEW_ARRAY(x->arena, Value *, n + 1), v, first, x->reporting};
   for (int p = 0; p < n; p++) m.given[p] = given[p] ? given[p]->value : NULL;
   vec_push(x->arena, &x->made, m);
 }

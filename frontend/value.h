@@ -246,6 +246,7 @@ typedef struct CallMade { /* a call that wrote states, in a training's body */
   const Function *function;
   Value **given; /* by parameter; NULL: its default */
   Value *value;
+  int first;     /* of those that it made itself, which stand before it; itself, where it made none */
   bool reported; /* by a report, and not by the body yet */
 } CallMade;
 
@@ -521,8 +522,8 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at);
 /* The value of a call that was made already, which a report repeats, `given` by parameter; NULL: it is another one.
  */
 Value *call_made(Elaborator *x, const Function *f, CallArg *const *given);
-/* Remembers a call that wrote states, for the reports that repeat it. */
-void call_remember(Elaborator *x, const Function *f, CallArg *const *given, Value *v);
+/* Remembers a call that wrote states, for the reports that repeat it; `first`: how many there were when it began. */
+void call_remember(Elaborator *x, const Function *f, CallArg *const *given, int first, Value *v);
 void apply_pending(Elaborator *x, int mark); /* the next values from `mark` on take effect */
 Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at);
 Expr *place_of(Elaborator *x, Var *v, Span at); /* of an index over the batch: the example's place; else NULL */
