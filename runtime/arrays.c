@@ -9,14 +9,15 @@
 
 int64_t nnrt_arrays_examples(const NnrtArray *a) { return a->rank ? a->shape[0] : 1; }
 
-/* Whether array k has as many examples as the source. */
+/* Whether array k has as many examples, or rows of windows, as the others. */
 static int check_count(const NnrtSource *s, int k, NnrtError *e) {
-  const NnrtArray *a = &((const NnrtArrays *)s->own)->at[k];
-  if (nnrt_arrays_examples(a) == s->count) return NNRT_OK;
+  const NnrtArrays *own = s->own;
+  const NnrtArray *a = &own->at[k];
+  if (nnrt_arrays_examples(a) == own->rows) return NNRT_OK;
   bool one_file = s->reader->single;
   return nnrt_fail(e, NNRT_EDATA, "%s: %s%s%lld examples, but %s has %lld", s->files[k].path,
                    one_file ? s->files[k].column : "", one_file ? " has " : "", (long long)nnrt_arrays_examples(a),
-                   one_file && s->options.first ? s->options.first : s->files[0].path, (long long)s->count);
+                   one_file && s->options.first ? s->options.first : s->files[0].path, (long long)own->rows);
 }
 
 int nnrt_arrays_open(NnrtSource *s, NnrtOpenArray *open, NnrtError *e) {
@@ -26,7 +27,7 @@ int nnrt_arrays_open(NnrtSource *s, NnrtOpenArray *open, NnrtError *e) {
   for (int i = 0; i < s->n; i++) {
     int status = open(&arrays[i], s->files[i].path, e);
     if (status != NNRT_OK) return status;
-    if (i == 0) s->count = nnrt_arrays_examples(&arrays[0]);
+    if (i == 0) s->count = own->rows = nnrt_arrays_examples(&arrays[0]);
     status = check_count(s, i, e);
     if (status != NNRT_OK) return status;
   }

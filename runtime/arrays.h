@@ -9,6 +9,7 @@
 
 typedef struct NnrtArrays { /* a reader's own */
   NnrtArray *at;            /* of each file of the source */
+  int64_t rows;             /* of each that is read; the source's examples may be windows of them */
   NnrtSafetensors tensors;  /* where they are in, if they have no files of their own */
 } NnrtArrays;
 

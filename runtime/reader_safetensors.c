@@ -32,7 +32,7 @@ static int open_safetensors(NnrtSource *s, NnrtError *e) {
   if (status != NNRT_OK) return status;
   for (int i = 0; i < s->n; i++)
     if (i == 0 || (s->options.first && strcmp(s->files[i].column, s->options.first) == 0))
-      s->count = nnrt_arrays_examples(&a->at[i]);
+      s->count = a->rows = nnrt_arrays_examples(&a->at[i]);
   return s->n ? NNRT_OK : nnrt_fail(e, NNRT_EDATA, "%s: no tensors", s->files[0].path);
 }
 
