@@ -71,9 +71,8 @@ static Value *text_column(Elaborator *x, Env *e, Ast *a) {
 
 static Value *length_part(Elaborator *x, RawColumn c, Dim *size, Span at);
 
-/* What has the field's open dimension for its first, each example its own, with its length. */
+/* What has an open dimension for its first, each example its own, with its length. */
 static Value *own_length(Elaborator *x, RawColumn c, Dim **shape, int rank, Span at) {
-  shape[0] = field_dim(x, x->field, 0);
   Value *v = data_raw_part(x, c, rank, shape, at);
   if (v) v->length = length_part(x, c, shape[0], at);
   return v;
@@ -113,7 +112,7 @@ Value *data_column(Elaborator *x, Env *e, Ast *a, bool *is) {
     diag_add(x->diags, DIAG_COLUMN, a->span, "columns(%d, %d) holds no column", c.from, c.to);
     return NULL;
   }
-  Dim *shape[1] = {dim_const(x->ir, c.to - c.from)};
+  Dim *shape[1] = {x->field->open ? x->field->open : dim_const(x->ir, c.to - c.from)};
   if (x->field->open) return own_length(x, c, shape, 1, a->span);
   return data_raw_part(x, c, 1, shape, a->span);
 }
@@ -174,10 +173,16 @@ void say_no_function(Elaborator *x, Env *e, const Ast *call) {
   if (d) diag_meant(d, at, near.found ? near.found : closest_name(x, e, name));
 }
 
-/* A name that nothing defines, in a field: the source's part of that name. */
+static const SourceRow *row_named(const Elaborator *x, Str name) {
+  for (int i = 0; i < x->rows.n; i++)
+    if (x->rows.at[i].name == name) return &x->rows.at[i];
+  return NULL;
+}
+
+/* A name that nothing defines, in a field: the source's part of that name. What a row of it is, a field of this name
+ * without a formula says; else it is what the field is. */
 Value *data_part(Elaborator *x, Str name, Span at) {
-  Field *f = x->field;
-  Dim *shape[8];
+  const Field *f = x->field;
   if (has_images(x->set)) return image_part(x, name, at);
   if (has_tokens(x->set)) {
     if (strcmp(name, "tokens") != 0) {
@@ -187,29 +192,62 @@ Value *data_part(Elaborator *x, Str name, Span at) {
     return token_part(x, (RawColumn){.from = -1, .to = -1, .name = name}, at);
   }
   if (!has_file(x, name, at)) return NULL;
-  int lead = x->set->window && f->rank; /* the window itself */
-  for (int i = lead; i < f->rank; i++) shape[i - lead] = dim_const(x->ir, f->shape[i]);
-  int rank = f->rank - lead;
-  RawColumn c = {.dtype = f->dtype, .from = -1, .to = -1, .name = name, .single = !rank};
-  return f->open ? own_length(x, c, shape, rank, at) : data_raw_part(x, c, rank, shape, at);
+  const SourceRow *row = row_named(x, name);
+  if (row && row->failed) return NULL;
+  if (!row) x->assumed = name;
+  Dim *shape[8];
+  int rank = row ? row->type.rank : f->rank, lead = x->set->window && rank; /* the window itself */
+  for (int i = lead; i < rank; i++) shape[i - lead] = row ? row->type.shape[i] : field_dim(x, f, i);
+  rank -= lead;
+  RawColumn c = {.dtype = row ? row->type.dtype : f->dtype, .from = -1, .to = -1, .name = name, .single = !rank};
+  bool open = rank && !dim_is_const(shape[0], NULL);
+  return open ? own_length(x, c, shape, rank, at) : data_raw_part(x, c, rank, shape, at);
 }
 
-/* False after a message. */
-static bool field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) {
-  Var *b = var_fresh(x->ir, x->batch);
-  stack_push(x, b, NULL);
+/* Shapes did not fit, in a formula of an array that was read as what the field is: what else it may be has to be
+ * said. */
+static void say_row(Elaborator *x, int before) {
+  const Field *f = x->field;
+  Diag *d = NULL;
+  for (int i = before; x->assumed && !d && i < x->diags->all.n; i++)
+    if (diag_of_shapes(x->diags->all.at[i]->code)) d = x->diags->all.at[i];
+  if (!d) return;
+  Str name = x->assumed;
+  const char *type = arena_printf(x->arena, "%s[", dtype_name(f->dtype));
+  if (x->set->window) type = arena_printf(x->arena, "%s%lld, ", type, (long long)x->set->window);
+  diag_note(d, "no field says what a row of `%s` is, so it is taken for what `%s` is", name, f->name);
+  if (name != f->name)
+    diag_help(d, "`%s: %s…]`, a field without a formula, says what a row of the file is", name, type);
+  else
+    diag_help(d, "give the file another name, `raw`; a field `raw: %s…]` without a formula says what a row of it is",
+              type);
+}
+
+/* The formula's value, of the field's type; NULL after a message. */
+static Value *formula_value(Elaborator *x, Env *e, const Field *f, Ast *a, const Type *t) {
   Value *v = a->value ? elaborate_expr_as(x, e, a->value, t) : data_part(x, f->name, a->name_span);
-  if (!v) return false;
+  if (!v) return NULL;
   Value *loose = value_runtime(x, v);
   if (loose->kind == VALUE_TENSOR && t->bound) { /* the loader proves it */
     v = NEW(x->arena, Value);
     *v = *loose;
     v->bound = t->bound;
   }
-  if (!type_check_result(x, e, a->type, &v, a->value ? a->value->span : a->name_span,
-                         arena_printf(x->arena, "`%s`", f->name)))
-    return false;
+  Span at = a->value ? a->value->span : a->name_span;
+  return type_check_result(x, e, a->type, &v, at, arena_printf(x->arena, "`%s`", f->name)) ? v : NULL;
+}
+
+/* False after a message. */
+static bool field_value(Elaborator *x, Env *e, Field *f, Ast *a, const Type *t) {
+  Var *b = var_fresh(x->ir, x->batch);
+  stack_push(x, b, NULL);
+  int before = x->diags->all.n;
+  Value *v = formula_value(x, e, f, a, t);
   x->stack.n = 0;
+  if (!v) {
+    if (a->value) say_row(x, before);
+    return false;
+  }
   f->length = v->length != NULL;
   if (f->open && !f->length) {
     const char *open = dim_text(x->arena, f->open);
@@ -231,6 +269,7 @@ static void field_begin(Elaborator *x, DataSet *d, Field *f, GraphState **saved)
   x->graph->batch = dim_as_symbol(x->batch);
   x->field = f;
   x->set = d;
+  x->assumed = NULL;
 }
 
 static void field_end(Elaborator *x, GraphState *saved) {
@@ -299,6 +338,24 @@ static bool is_length(Elaborator *x, const DataSet *d, const Type *t, int i, Spa
   return (plain && typed && !d->window && !has_images(d)) || refuse_open(x, at);
 }
 
+/* A field's type; false after a message. */
+static bool field_type(Elaborator *x, DataSet *d, Ast *a, Type *t) {
+  return open_length(x, d, a->type) && type_resolve(x, data_names(x, d, a->span), a->type, t) &&
+         rank_fits(x, t->rank + 1, a->type->span);
+}
+
+/* What the fields without a formula say of the source, before formulas read it. */
+static void find_rows(Elaborator *x, DataSet *d, const Ast *body) {
+  x->rows.n = 0;
+  for (int i = 0; i < body->items.n; i++) {
+    Ast *a = body->items.at[i];
+    if (a->kind != AST_DEFINE || !a->type || a->value) continue;
+    SourceRow row = {.name = a->name};
+    row.failed = !field_type(x, d, a, &row.type);
+    vec_push(x->kept, &x->rows, row);
+  }
+}
+
 /* False after a message: it has no value. */
 static bool data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   if (a->kind != AST_DEFINE || !a->type || (a->flags & AST_DRAW)) {
@@ -312,9 +369,8 @@ static bool data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
     return false;
   }
   Type t;
-  if (!open_length(x, d, a->type)) return false;
+  if (!field_type(x, d, a, &t)) return false;
   Env *e = data_names(x, d, a->span);
-  if (!type_resolve(x, e, a->type, &t) || !rank_fits(x, t.rank + 1, a->type->span)) return false;
   Field f = {.name = a->name, .dtype = t.dtype, .rank = t.rank, .span = a->span};
   f.shape = NEW_ARRAY(x->arena, int64_t, t.rank + 1);
   for (int i = 0; i < t.rank; i++)
@@ -414,6 +470,7 @@ void elaborate_data(Elaborator *x, Decl *decl) {
   v->data->index = x->program->data.n;
   vec_push(x->kept, &x->data, v->data);
   bool readable = source_args(x, &d, a->from);
+  if (readable) find_rows(x, &d, a->body);
   for (int i = 0; i < a->body->items.n; i++) {
     Ast *field = a->body->items.at[i];
     if (!(readable && data_field_declare(x, &d, field)) && field->name)

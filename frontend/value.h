@@ -267,6 +267,21 @@ typedef struct Unknown { /* a name that nothing defines, and the message that sa
   Diag *said;
 } Unknown;
 
+typedef struct Type { /* resolved */
+  DType dtype;
+  Dim *bound;
+  int rank;
+  Dim **shape;
+  int nparts; /* of a result of several parts, which has no shape of its own */
+  struct Type *parts;
+} Type;
+
+typedef struct SourceRow { /* a data field without a formula: what a row of the source's part of its name is */
+  Str name;
+  Type type;
+  bool failed; /* after a message */
+} SourceRow;
+
 typedef struct Elaborator {
   Arena *arena; /* of what is walked: while generic code is checked, one that ends with the check */
   Arena *kept;  /* of what declarations mean */
@@ -324,9 +339,10 @@ typedef struct Elaborator {
   Vec(Drawn) drawn;      /* the data sets whose examples the graph is given */
   Field *field;          /* the data field whose expression is walked; NULL */
   const DataSet *set;    /* the data set that it belongs to */
+  Vec(SourceRow) rows;   /* what that set's fields without a formula say */
+  Str assumed;           /* a part of the source that the field's formula reads as what the field is; NULL */
   struct TestWalk *test; /* the `test` block that is walked; NULL */
-  const struct Type
-      *result; /* what the body that is walked is declared to return, or NULL: `return` takes ranges from it */
+  const Type *result; /* what the body that is walked is declared to return, or NULL: `return` takes ranges from it */
 } Elaborator;
 
 /* ---- values (value.c) ---- */
@@ -415,14 +431,6 @@ bool mentions(const Ast *a, Str name);                    /* anywhere in the tre
 bool is_dimension_name(Str s);                            /* ALL_CAPS */
 
 /* ---- types (types.c) ---- */
-typedef struct Type { /* resolved */
-  DType dtype;
-  Dim *bound;
-  int rank;
-  Dim **shape;
-  int nparts; /* of a result of several parts, which has no shape of its own */
-  struct Type *parts;
-} Type;
 #define MAX_ELEMENTS ((int64_t)1 << 48)
 /* Whether an extent is `least` or more: known, or of an entry's open dimensions required when it is called. False
  * after a message. */

@@ -107,11 +107,25 @@ static int64_t chunk_of(const Reading *r, int64_t bytes) {
   return n < 1 ? 1 : n < CHUNK ? n : CHUNK;
 }
 
+/* A row in the file is not what the program reads: for a formula, what says what it is. */
+static int wrong_row(const Reading *r, int k, const int64_t *shape, int rank, NnrtError *e) {
+  const NnrtColumn *c = &r->field->raw[k];
+  const NnrtView *v = &r->views[k];
+  char have[128], want[128], place[256], help[256] = "";
+  nnrt_shape_text(v->shape, v->rank, have, sizeof have);
+  if (c->from < 0 && strcmp(c->name, r->field->name) != 0)
+    snprintf(help, sizeof help, "; a field `%.60s: %s%s` without a formula says what a row is", c->name,
+             nnrt_dtype((NnrtDtype)c->dtype)->name, v->rank ? have : "");
+  return nnrt_fail(e, NNRT_EDATA, "%s: an example of field %s has shape %s in the file, but the program reads %s%s",
+                   nnrt_source_place(r->source, v, 0, 0, place), r->field->name, have,
+                   nnrt_shape_text(shape, rank, want, sizeof want), help);
+}
+
 static int open_raw(Reading *r, int k, NnrtError *e) {
   int status = NNRT_OK;
   const NnrtColumn *c = &r->field->raw[k];
   NnrtView *v = &r->views[k];
-  char name[32], have[128], want[128], place[256];
+  char name[32];
   snprintf(name, sizeof name, "raw.%d", k);
   int port = nnrt_port(r->run.graph->inputs, r->run.graph->n_inputs, name);
   if (port < 0) return NNRT_OK; /* nothing depends on it */
@@ -124,10 +138,7 @@ static int open_raw(Reading *r, int k, NnrtError *e) {
   if (v->ragged && !v->lengths && rank == 1) status = pad(r, v, shape[1], e);
   if (status != NNRT_OK) return status;
   if (rank != v->rank || (rank && memcmp(shape + 1, v->shape, (size_t)rank * sizeof *shape) != 0))
-    return nnrt_fail(e, NNRT_EDATA, "%s: an example of field %s has shape %s in the file, but the program reads %s",
-                     nnrt_source_place(r->source, v, 0, 0, place), r->field->name,
-                     nnrt_shape_text(v->shape, v->rank, have, sizeof have),
-                     nnrt_shape_text(shape + 1, rank, want, sizeof want));
+    return wrong_row(r, k, shape + 1, rank, e);
   r->raw[k] = nnrt_allocate(r->chunk * (v->lengths ? 1 : v->width) * nnrt_dtype((NnrtDtype)c->dtype)->bytes);
   if (!r->raw[k]) return nnrt_fail_memory(e, (unsigned long long)(r->chunk * v->width), r->field->name);
   nnrt_run_input(&r->run, port, r->raw[k]);
