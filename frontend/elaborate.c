@@ -427,7 +427,8 @@ void generic_check(Elaborator *x, Function *f) {
   for (int i = 0; i < n; i++) symbols_of_type(x, &e, f->ast->params->items.at[i]->type);
   for (int i = 0; i < n; i++) {
     Ast *p = f->ast->params->items.at[i];
-    args[i] = (CallArg){p->name, any_argument(x, &e, p), p->name_span, p->name_span};
+    Value *v = is_int_parameter(p) ? env_find(e, p->name)->value : any_argument(x, &e, p);
+    args[i] = (CallArg){p->name, v, p->name_span, p->name_span};
     ok = ok && args[i].value;
   }
   if (ok) call_function(x, f, n, args, (Span){0}); /* no place: nobody calls it here */

@@ -462,6 +462,7 @@ DType dtype_of_name(const Elaborator *x, Str name, bool *ok);      /* f32 is f64
 
 /* where.c: what a signature requires. Names that it has and nothing binds become symbols in *e, of which it is then
  * known; a call tests it with the dimensions bound in e. False after a message; `where` may be NULL. */
+bool is_int_parameter(const Ast *param); /* bound in *e, too, by where_learn */
 bool where_learn(Elaborator *x, Env **e, const Ast *params, Ast *where);
 bool where_test(Elaborator *x, Env *e, Ast *where, Span at, Str name);
 

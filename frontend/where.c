@@ -8,6 +8,8 @@
  * too. */
 #include "frontend/value.h"
 
+#include <string.h>
+
 static bool is_comparison(const Ast *a) { return a->kind == AST_BINARY && a->op >= OP_EQ && a->op <= OP_GE; }
 
 static bool is_unbound(Elaborator *x, Env *e, const Ast *a) {
@@ -35,6 +37,42 @@ static bool bind_symbol(Head *h, const Ast *name, Dim *d) {
   }
   diag_add(x->diags, DIAG_UNKNOWN_NAME, name->span, "`%s` is a dimension of no parameter", name->name);
   return false;
+}
+
+/* `P % 2 == 0`, with numbers for 2 and 0. */
+static bool is_multiple(const Ast *a, int64_t *scale, int64_t *rest) {
+  if (a->kind != AST_BINARY || a->op != OP_EQ || a->left->kind != AST_BINARY || a->left->op != OP_MOD) return false;
+  if (a->left->right->kind != AST_INTEGER || a->right->kind != AST_INTEGER) return false;
+  *scale = a->left->right->integer, *rest = a->right->integer;
+  return *scale > 1 && *rest >= 0 && *rest < *scale;
+}
+
+/* What `where` says a multiple of is known of this name: the first that does. */
+static Dim *multiple_named(Elaborator *x, const Ast *where, const Ast *name) {
+  int64_t scale, rest;
+  if (!where || where->kind != AST_BINARY) return NULL;
+  if (where->op == OP_AND) {
+    Dim *d = multiple_named(x, where->left, name);
+    return d ? d : multiple_named(x, where->right, name);
+  }
+  bool same = is_multiple(where, &scale, &rest) && where->left->left->kind == AST_NAME;
+  return same && where->left->left->name == name->name ? dim_multiple(x->ir, name->name, scale, rest) : NULL;
+}
+
+bool is_int_parameter(const Ast *param) {
+  return param->type && param->type->kind == AST_TYPE && !param->type->shape && !strcmp(param->type->name, "int");
+}
+
+/* The signature's own `int`s, which hide what is called so around it. */
+static void bind_ints(Head *h, const Ast *where) {
+  Elaborator *x = h->x;
+  for (int i = 0; i < h->params->items.n; i++) {
+    const Ast *p = h->params->items.at[i];
+    if (!is_int_parameter(p)) continue;
+    Dim *d = multiple_named(x, where, p);
+    *h->e =
+        env_bind(x, *h->e, p->name, value_int(x, d ? d : dim_symbol(x->ir, p->name, 1), p->name_span), p->name_span);
+  }
 }
 
 /* Every dimension in it that nothing binds becomes a symbol. */
@@ -98,7 +136,7 @@ static void learn_order(Elaborator *x, const Ast *a, Dim *small, Dim *large, int
   require(x, a, small, large, strict);
 }
 
-/* `P % 2 == 0`, with numbers for 2 and 0: before all else is learnt of P. */
+/* Of dimensions that are multiples, before all else is learnt of them. */
 static void learn_multiples(Head *h, Ast *a) {
   Elaborator *x = h->x;
   if (a->kind != AST_BINARY) return;
@@ -106,13 +144,10 @@ static void learn_multiples(Head *h, Ast *a) {
     learn_multiples(h, a->left);
     learn_multiples(h, a->right);
   }
-  const Ast *left = a->left;
-  if (a->op != OP_EQ || left->kind != AST_BINARY || left->op != OP_MOD || !is_unbound(x, *h->e, left->left)) return;
   int64_t scale, rest;
-  if (left->right->kind != AST_INTEGER || a->right->kind != AST_INTEGER) return;
-  scale = left->right->integer, rest = a->right->integer;
-  if (scale > 1 && rest >= 0 && rest < scale)
-    bind_symbol(h, left->left, dim_multiple(x->ir, left->left->name, scale, rest));
+  if (!is_multiple(a, &scale, &rest) || !is_unbound(x, *h->e, a->left->left)) return;
+  const Ast *name = a->left->left;
+  bind_symbol(h, name, dim_multiple(x->ir, name->name, scale, rest));
 }
 
 /* A value is no dimension: true after a message. */
@@ -125,8 +160,11 @@ static bool compares_values(Head *h, const Ast *a) {
                        a->name);
     diag_place(d, param->span, "declared here");
     bool tensor = param->type && param->type->shape;
+    bool flag = param->type && param->type->kind == AST_TYPE && !strcmp(param->type->name, "flag");
     if (tensor) diag_help(d, "elements are chosen in the body: `sum(i where %s[i] > 0: %s[i])`", a->name, a->name);
-    else diag_help(d, "what hangs on a value is chosen in the body: `if %s > 0 then a else b`", a->name);
+    else
+      diag_help(d, "what hangs on a value is chosen in the body: `if %s%s then a else b`", a->name,
+                flag ? "" : " > 0");
     return true;
   }
   bool found = false;
@@ -158,6 +196,7 @@ static bool learn(Head *h, Ast *a) {
 
 bool where_learn(Elaborator *x, Env **e, const Ast *params, Ast *where) {
   Head h = {x, e, params};
+  bind_ints(&h, where);
   if (where) learn_multiples(&h, where);
   return !where || learn(&h, where);
 }
