@@ -327,7 +327,7 @@ static void member_definition(Elaborator *x, Instance *i, Ast *a) {
     return;
   }
   Value *v = defined_value(x, i, i->env, a, member_path(x, i, a->name));
-  v = dimension_value(x, a->name, v, a->value->span);
+  v = dimension_value(x, i->env, a, v);
   if (v && !outlives_graph(v)) v = value_of_each_graph(x, v, i, a);
   add_member(x, i, (InstanceMember){.name = a->name, .kind = MEMBER_VALUE, .value = v, .ast = a}, v, a->name_span);
 }

@@ -85,7 +85,7 @@ static bool define(Elaborator *x, Env **e, Ast *s) {
       v = NULL;
   } else {
     v = elaborate_expr_as(x, *e, s->value, expected);
-    v = dimension_value(x, s->name, v, s->value->span);
+    v = dimension_value(x, *e, s, v);
     v = value_filled(x, v, expected);
     if (v) v = declared(x, *e, s, v, expected);
   }

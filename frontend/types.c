@@ -36,10 +36,15 @@ static void not_divisible(Elaborator *x, const Value *v, Span at) {
   if (elsewhere) diag_place(d, at, "an integer is wanted here");
 }
 
-Value *dimension_value(Elaborator *x, Str name, Value *v, Span at) {
-  if (!v || !is_dimension_name(name) || v->kind != VALUE_REAL || !v->dim) return v;
-  not_divisible(x, v, at);
-  return NULL;
+Value *dimension_value(Elaborator *x, Env *e, const Ast *a, Value *v) {
+  if (!v || !is_dimension_name(a->name)) return v;
+  if (v->kind == VALUE_REAL && v->dim) {
+    not_divisible(x, v, a->value->span);
+    return NULL;
+  }
+  /* As a value it may be a real, where one is wanted; as a dimension it is exact. */
+  if (x->generic && v->kind == VALUE_INT && a->value->kind == AST_BINARY) dim_of(x, e, a->value);
+  return v;
 }
 
 Dim *dim_power(Elaborator *x, Dim *base, Dim *exponent) {
@@ -84,7 +89,7 @@ static Dim *dim_binary(Elaborator *x, Ast *a, Dim *l, Dim *r) {
       return NULL;
     }
     if (!x->generic) return not_known_to_divide(x, l, r, a->span);
-    return dim_floordiv(x->ir, l, r); /* a requirement of generic code: tested where it has numbers */
+    return dim_divided(x->ir, l, r); /* a requirement of generic code: tested where it has numbers */
   default: break;
   }
   diag_add(x->diags, DIAG_NOT_A_DIMENSION, a->span, "`%s` has no meaning in a dimension", op_spelling((Op)a->op));

@@ -453,7 +453,7 @@ bool type_check_result(Elaborator *x, Env *e, Ast *type, Value **v, Span at, con
 /* Whether v is known to be below `bound`, NULL being none; false after a message. */
 bool bound_holds(Elaborator *x, const Value *v, Dim *bound, Span at, const char *what);
 /* v for the definition `E = v`: a dimension's name means that a division leaves no rest. NULL after a message. */
-Value *dimension_value(Elaborator *x, Str name, Value *v, Span at);
+Value *dimension_value(Elaborator *x, Env *e, const Ast *define, Value *v);
 /* A number, or in generic code a symbol, the same for the same; NULL: it is not known to be an integer. */
 Dim *dim_power(Elaborator *x, Dim *base, Dim *exponent);
 Dim *dim_of(Elaborator *x, Env *e, Ast *a);                        /* a dimension expression; NULL after a message */

@@ -173,6 +173,19 @@ static bool compares_values(Head *h, const Ast *a) {
   return found;
 }
 
+/* `N % K == R` of what is bound: for N, and for the numbers above N that K does not reach from R. */
+static void learn_rest(Head *h, Ast *a) {
+  Elaborator *x = h->x;
+  int64_t scale, rest;
+  Dim *n = dim_of(x, *h->e, a->left->left), *k = dim_of(x, *h->e, a->left->right), *r = dim_of(x, *h->e, a->right);
+  if (!x->generic || !n || !k || !r || !dim_at_least(x->ir, k, 1)) return;
+  if (!dim_at_least(x->ir, r, 0) || !dim_at_least(x->ir, dim_sub(x->ir, k, r), 1)) return;
+  dim_leaves(x->ir, n, k, r);
+  if (!dim_is_const(k, &scale) || !dim_is_const(r, &rest)) return;
+  for (int64_t i = 1; i < scale && i < 64; i++)
+    dim_leaves(x->ir, dim_add(x->ir, n, dim_const(x->ir, i)), k, dim_const(x->ir, (rest + i) % scale));
+}
+
 static bool learn(Head *h, Ast *a) {
   Elaborator *x = h->x;
   if (a->kind == AST_BINARY && a->op == OP_AND) {
@@ -187,6 +200,7 @@ static bool learn(Head *h, Ast *a) {
   if (compares_values(h, a)) return false;
   if (a->op == OP_EQ && (bind_equal(h, a->left, a->right) || bind_equal(h, a->right, a->left))) return true;
   if (!bind_symbols(h, a)) return false;
+  if (a->op == OP_EQ && a->left->kind == AST_BINARY && a->left->op == OP_MOD) learn_rest(h, a);
   Dim *l = dim_of(x, *h->e, a->left), *r = dim_of(x, *h->e, a->right);
   if (!l || !r) return false;
   if (a->op == OP_LT || a->op == OP_LE) learn_order(x, a, l, r, a->op == OP_LT);

@@ -59,6 +59,20 @@ static int compare_dims(const Dim *a, const Dim *b) {
   return a->n - b->n;
 }
 
+static bool multiply_terms(Ir *ir, const DimTerm *a, const DimTerm *b, DimTerm *out);
+static bool divide_term(Ir *ir, const DimTerm *a, const DimTerm *b, DimTerm *out);
+static Dim *dim_of_term(Ir *ir, const DimTerm *t);
+
+/* b * (a // b) of which it is known what the quotient leaves, in the term; the rest of the term is *other. */
+static const DimAtom *find_undone(Ir *ir, const DimTerm *t, DimTerm *other) {
+  for (int i = 0; i < t->n; i++) {
+    DimAtom *q = t->atoms[i];
+    DimTerm both, one = {.coefficient = 1, .n = 1, .atoms = &q};
+    if (q->left && multiply_terms(ir, &one, &q->b->terms[0], &both) && divide_term(ir, t, &both, other)) return q;
+  }
+  return NULL;
+}
+
 static int compare_terms(const void *a, const void *b) { return compare_atoms(a, b); }
 
 static bool same_dim(const void *key, const void *object) {
@@ -84,6 +98,13 @@ static Dim *make(Ir *ir, DimTerm *terms, int n) {
     }
   }
   if (kept && !terms[kept - 1].coefficient) kept--;
+  for (int i = 0; i < kept; i++) {
+    DimTerm other;
+    const DimAtom *q = find_undone(ir, &terms[i], &other);
+    if (!q) continue;
+    memmove(&terms[i], &terms[i + 1], sizeof *terms * (size_t)(kept - i - 1));
+    return dim_add(ir, make(ir, terms, kept - 1), dim_mul(ir, dim_of_term(ir, &other), dim_sub(ir, q->a, q->left)));
+  }
   uint64_t h = 1;
   for (int i = 0; i < kept; i++) {
     h = hash_mix(h, (uint64_t)terms[i].coefficient);
@@ -317,6 +338,35 @@ Dim *dim_ceil_div(Ir *ir, Dim *a, int64_t b) {
 Dim *dim_round_up(Ir *ir, Dim *a, int64_t to) { return dim_mul(ir, dim_ceil_div(ir, a, to), dim_const(ir, to)); }
 
 Dim *dim_mod(Ir *ir, Dim *a, Dim *b) { return dim_sub(ir, a, dim_mul(ir, b, dim_floordiv(ir, a, b))); }
+
+/* The quotient in d that is no part of a product, if there is one alone; NULL. */
+static DimAtom *only_quotient(const Dim *d) {
+  DimAtom *q = NULL;
+  for (int i = 0; i < d->n; i++) {
+    const DimTerm *t = &d->terms[i];
+    if (t->n != 1 || t->coefficient != 1 || t->atoms[0]->name) continue;
+    if (q) return NULL;
+    q = t->atoms[0];
+  }
+  return q;
+}
+
+/* floor(a / b) is whole + y // c with y / c = (a - b * whole) / b, unless quotients of quotients became one: then it
+ * is not known that this one leaves nothing. */
+void dim_leaves(Ir *ir, Dim *a, Dim *b, Dim *left) {
+  Dim *d = dim_floordiv(ir, a, b);
+  DimAtom *q = only_quotient(d);
+  if (!q || q->left || q->b->n != 1) return;
+  Dim *below = dim_sub(ir, a, dim_mul(ir, b, dim_sub(ir, d, dim_atom(ir, q))));
+  if (dim_mul(ir, below, q->b) != dim_mul(ir, q->a, b)) return;
+  q->left = dim_exact_div(ir, dim_mul(ir, left, q->b), b);
+}
+
+Dim *dim_divided(Ir *ir, Dim *a, Dim *b) {
+  Dim *d = dim_floordiv(ir, a, b);
+  if (d->n > 0) dim_leaves(ir, a, b, dim_const(ir, 0));
+  return d;
+}
 
 bool dim_is_const(const Dim *d, int64_t *value) {
   if (d->n < 0 || d->n > 1 || (d->n == 1 && d->terms[0].n)) return false;

@@ -17,6 +17,7 @@ typedef struct DimAtom {
   int64_t lower; /* a symbol's least value (0 for the batch, 1 for most) */
   int64_t upper; /* and its largest; INT64_MAX: none is known */
   Dim *a, *b;    /* a quotient's parts */
+  Dim *left;     /* what a quotient leaves: b * (a // b) is a - left, and written so; NULL: that is not known */
   Str of;        /* a symbol that stands for (of - rest) / scale, of the dimension that was named; NULL: for itself */
   int64_t scale, rest;
 } DimAtom;
@@ -50,6 +51,11 @@ Dim *dim_ceil_div(Ir *ir, Dim *a, int64_t b);  /* b > 0 */
 Dim *dim_round_up(Ir *ir, Dim *a, int64_t to); /* to the next multiple of it */
 /* a / b where b divides every term of a; else NULL (the caller records a requirement and takes the floor). */
 Dim *dim_exact_div(Ir *ir, Dim *a, Dim *b);
+
+/* Says that a % b is `left`, 0 <= left < b: from now on b * (a // b) is a - left in what is computed. */
+void dim_leaves(Ir *ir, Dim *a, Dim *b, Dim *left);
+/* a / b of generic code, where b has to divide a: that it does is said. */
+Dim *dim_divided(Ir *ir, Dim *a, Dim *b);
 
 bool dim_is_const(const Dim *d, int64_t *value); /* value may be NULL */
 int64_t dim_value(const Dim *d);                 /* of a number; ice() otherwise */
