@@ -71,14 +71,52 @@ static int64_t *shape_numbers(Elaborator *x, int rank, Dim **shape) {
   return n;
 }
 
+/* The names in a dimension that nothing binds. */
+static void open_names(Elaborator *x, Env **e, const Ast *a) {
+  if (dimension_is_open(x, *e, a))
+    *e = env_bind(x, *e, a->name, value_int(x, dim_symbol(x->ir, a->name, 1), a->span), a->span);
+  for (int i = 0; i < ast_child_count(a); i++)
+    if (ast_child(a, i)) open_names(x, e, ast_child(a, i));
+}
+
 /* Each dimension that nothing binds is open: a file says what it is. */
 static void open_dimensions(Elaborator *x, Env **e, const Ast *type) {
   for (int i = 0; type->kind == AST_TYPE && type->shape && i < type->shape->items.n; i++) {
     const Ast *a = type->shape->items.at[i];
     if (a->kind == AST_PACK && !env_find(*e, a->name)) *e = env_bind(x, *e, a->name, pack_new(x, a), a->span);
-    if (dimension_is_open(x, *e, a))
-      *e = env_bind(x, *e, a->name, value_int(x, dim_symbol(x->ir, a->name, 1), a->span), a->span);
+    else if (a->kind != AST_PACK) open_names(x, e, a);
   }
+}
+
+/* Whether some argument's dimension is this symbol, or a multiple of it and a number: then a file says what it is. */
+static bool is_found(Elaborator *x, Env *e, const AstList *params, const DimAtom *symbol) {
+  for (int i = 0; i < params->n; i++) {
+    const Ast *type = params->at[i]->type;
+    for (int k = 0; type->kind == AST_TYPE && type->shape && k < type->shape->items.n; k++) {
+      Ast *a = type->shape->items.at[k];
+      int64_t scale, rest;
+      DimAtom *s;
+      if (a->kind != AST_PACK && dim_is_line(dim_of(x, e, a), &scale, &s, &rest) && s == symbol) return true;
+    }
+  }
+  return false;
+}
+
+/* False after a message: of a dimension that no call could say. */
+static bool all_found(Elaborator *x, Env *e, const AstList *params, const Ast *a, Str entry) {
+  const Env *b = a->kind == AST_NAME ? env_find(e, a->name) : NULL;
+  int64_t scale, rest;
+  DimAtom *s;
+  bool open = b && b->value && b->value->kind == VALUE_INT && dim_is_line(b->value->dim, &scale, &s, &rest);
+  if (open && !is_found(x, e, params, s)) {
+    Diag *d = diag_add(x->diags, DIAG_UNKNOWN_NAME, a->span, "`%s` is not known when `%s` is called", a->name, entry);
+    diag_help(d, "an argument that has the dimension `%s`, or `2 * %s + 1`, says what it is", a->name, a->name);
+    return false;
+  }
+  bool ok = true;
+  for (int i = 0; i < ast_child_count(a); i++)
+    if (ast_child(a, i)) ok = all_found(x, e, params, ast_child(a, i), entry) && ok;
+  return ok;
 }
 
 /* Of an argument that is read through a field whose examples differ in length: how long each is, the argument after
@@ -189,6 +227,9 @@ void elaborate_entry(Elaborator *x, Decl *decl) {
   for (int i = 0; i < a->params->items.n; i++)
     if (a->params->items.at[i]->type) open_dimensions(x, &e, a->params->items.at[i]->type);
   for (int i = 0; i < a->params->items.n; i++) ok = bind_argument(x, &p, &e, a->params->items.at[i], f) && ok;
+  for (int i = 0; ok && i < a->params->items.n; i++)
+    if (a->params->items.at[i]->type->shape)
+      ok = all_found(x, e, &a->params->items, a->params->items.at[i]->type->shape, decl->name);
   ok = ok && where_test(x, e, a->where, (Span){0}, decl->name);
   Type t, *expected = NULL;
   ok = ok && expected_result(x, e, a->type, &t, &expected);

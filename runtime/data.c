@@ -350,7 +350,8 @@ int nnrt_data_field(const NnrtDataset *d, const char *port) {
 static int give_statistics(const NnrtDataset *d, NnrtRun *r, int port, const int64_t *places, int64_t n, void **at,
                            int64_t *sizes, NnrtError *e) {
   const NnrtPort *p = &r->graph->inputs[port];
-  int field = nnrt_data_field(d, p->name), open = p->n_shape > 1 ? nnrt_port_open(r, p, 1) : -1;
+  int64_t scale, rest;
+  int field = nnrt_data_field(d, p->name), open = p->n_shape > 1 ? nnrt_port_open(r, p, 1, &scale, &rest) : -1;
   if (field < 0) return NNRT_OK;
   int64_t longest = nnrt_data_longest(d, field, NULL, d->count), width = nnrt_data_elements(d, field, longest);
   int64_t bytes = n * (longest > 0 ? width * nnrt_dtype((NnrtDtype)p->dtype)->bytes : d->bytes[field]);

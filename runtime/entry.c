@@ -26,13 +26,38 @@ static int check_bound(NnrtEntryCall *x, const NnrtEntryValue *v, const char *fi
   return i < 0 ? NNRT_OK : refuse_bound(x, v, i, value, file);
 }
 
-static int take_open(NnrtEntryCall *x, int d, int64_t extent, const char *file) {
+/* Extent i of v, if it is the first that says what an open dimension is. `own`: where it is the one that has a name,
+ * and not computed of it. */
+static int take_open(NnrtEntryCall *x, const NnrtEntryValue *v, int i, bool own) {
+  const NnrtPort *p = &x->run.graph->inputs[v->port];
+  int64_t extent = v->shape[i], scale, rest;
+  int d = nnrt_port_open(&x->run, p, i + (int)p->n_shape - v->rank, &scale, &rest);
+  if (d < 0 || x->open[d] >= 0) return NNRT_OK;
   const NnrtDim *named = &x->run.graph->dims[d];
-  if (x->open[d] >= 0) return NNRT_OK;
-  x->open[d] = (extent - named->rest) / named->scale;
-  if (x->open[d] * named->scale + named->rest == extent) return NNRT_OK;
-  return nnrt_fail(x->error, NNRT_EDATA, "%s: %s is %lld, but %s %% %lld must be %lld", file, named->name,
-                   (long long)extent, named->name, (long long)named->scale, (long long)named->rest);
+  if (own && (scale != named->scale || rest != named->rest)) return NNRT_OK;
+  x->open[d] = extent < rest ? -1 : (extent - rest) / scale;
+  if (extent >= rest && x->open[d] * scale + rest == extent) return NNRT_OK;
+  if (own)
+    return nnrt_fail(x->error, NNRT_EDATA, "%s: %s is %lld, but %s %% %lld must be %lld", v->file, named->name,
+                     (long long)extent, named->name, (long long)scale, (long long)rest);
+  scale /= named->scale; /* as the program says it, of the size that has a name */
+  rest -= named->rest * scale;
+  char times[32] = "", more[32] = "";
+  if (scale > 1) snprintf(times, sizeof times, "%lld * ", (long long)scale);
+  if (rest) snprintf(more, sizeof more, " %c %lld", rest < 0 ? '-' : '+', (long long)(rest < 0 ? -rest : rest));
+  return nnrt_fail(x->error, NNRT_EDATA, "%s: dimension %d of %s is %lld, but must be %s%s%s", v->file, i, v->name,
+                   (long long)extent, times, named->name, more);
+}
+
+static int take_sizes(NnrtEntryCall *x, bool own) {
+  for (int k = 0; k < x->n_arguments; k++) {
+    const NnrtEntryValue *v = &x->arguments[k];
+    for (int i = 0; v->file && v->port >= 0 && i < v->rank; i++) {
+      int status = take_open(x, v, i, own);
+      if (status != NNRT_OK) return status;
+    }
+  }
+  return NNRT_OK;
 }
 
 /* Index of the batch among the open dimensions, -1: the entry is not batched. */
@@ -42,7 +67,7 @@ static int batch_dim(const NnrtEntryCall *x) {
   return -1;
 }
 
-/* An .npy file gives the argument: [N, shape...], or one example [shape...]. Open dimensions take its extents. */
+/* An .npy file gives the argument: [N, shape...], or one example [shape...]. */
 static int take_array(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtArray *read, const char *file) {
   const NnrtArray *a = read;
   int status = x->table->packs ? x->table->packs->fold(x, v, &a, file) : NNRT_OK;
@@ -59,11 +84,6 @@ static int take_array(NnrtEntryCall *x, NnrtEntryValue *v, const NnrtArray *read
   v->rank = rank - batched;
   v->file = file;
   memcpy(v->shape, shape + batched, (size_t)v->rank * sizeof *shape);
-  for (int i = batched; i < rank; i++) {
-    int d = p ? nnrt_port_open(&x->run, p, i) : -1;
-    status = d < 0 ? NNRT_OK : take_open(x, d, shape[i], file);
-    if (status != NNRT_OK) return status;
-  }
   v->n = batched ? shape[0] : 1;
   v->width = v->n ? a->count / v->n : 0;
   v->bytes = v->width * nnrt_dtype(v->dtype)->bytes;
@@ -179,6 +199,8 @@ static int take_arguments(NnrtEntryCall *x) {
   int status = take_files(x);
   for (int i = 0; status == NNRT_OK && i < x->cli->n_given; i++)
     if (x->cli->given[i].id == NNRT_OPT_INPUT) status = take_input(x, x->cli->given[i].value);
+  if (status == NNRT_OK) status = take_sizes(x, true);
+  if (status == NNRT_OK) status = take_sizes(x, false);
   if (status == NNRT_OK && x->table->lengths) status = x->table->lengths->settle(x);
   x->n = 1;
   for (int k = 0; status == NNRT_OK && k < x->n_arguments; k++) {

@@ -36,12 +36,12 @@ static int share_sizes(NnrtEntryCall *x, bool widen) {
     NnrtEntryValue *v = &x->arguments[k];
     const NnrtPort *p = v->port < 0 ? NULL : &x->run.graph->inputs[v->port];
     bool open = p && v->data && !v->file && v->table->n_shape && v->table->shape[0] < 0;
-    int d = open ? nnrt_port_open(&x->run, p, (int)(p->n_shape - v->table->n_shape)) : -1;
+    int64_t scale, rest;
+    int d = open ? nnrt_port_open(&x->run, p, (int)(p->n_shape - v->table->n_shape), &scale, &rest) : -1;
     if (d < 0) continue;
-    const NnrtDim *named = &x->run.graph->dims[d];
-    int64_t least = (v->width / inner(v) - named->rest + named->scale - 1) / named->scale;
+    int64_t least = (v->width / inner(v) - rest + scale - 1) / scale;
     if (!widen && least > x->open[d]) x->open[d] = least;
-    int64_t width = (x->open[d] * named->scale + named->rest) * inner(v);
+    int64_t width = (x->open[d] * scale + rest) * inner(v);
     if (widen && v->width < width) status = resize(x, v, v->n, width);
   }
   return status;

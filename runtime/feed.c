@@ -50,7 +50,8 @@ static int connect(NnrtFeed *f, int port, NnrtError *e) {
                         ? nnrt_data_elements(d, p->field, longest) * nnrt_dtype((NnrtDtype)input->dtype)->bytes
                         : d->bytes[p->field];
     bytes *= f->batch;
-    p->open = longest > 0 && input->n_shape > 1 ? nnrt_port_open(&f->run, input, 1) : -1;
+    int64_t scale, rest;
+    p->open = longest > 0 && input->n_shape > 1 ? nnrt_port_open(&f->run, input, 1, &scale, &rest) : -1;
     if (p->open > 0 && longest > f->sizes[p->open]) f->sizes[p->open] = longest;
     at = p->gathered = nnrt_allocate(bytes);
     if (!at) return nnrt_fail_memory(e, (unsigned long long)bytes, name);

@@ -244,13 +244,13 @@ int nnrt_run_bind(NnrtRun *r, const int64_t *open, NnrtError *e) {
   return NNRT_OK;
 }
 
-int nnrt_port_open(const NnrtRun *r, const NnrtPort *p, int i) {
+int nnrt_port_open(const NnrtRun *r, const NnrtPort *p, int i, int64_t *scale, int64_t *rest) {
   const NnrtPoly *d = &p->shape[i];
-  if (d->n_terms < 4 || d->terms[2] != 1 || d->terms[3] >= r->n_open) return -1;
-  const NnrtDim *named = &r->graph->dims[d->terms[3]];
-  bool plain = d->terms[1] == named->scale && d->n_terms == (named->rest ? 6 : 4) &&
-               (!named->rest || d->terms[4] == named->rest);
-  return plain ? (int)d->terms[3] : -1;
+  if (d->n_terms < 4 || d->terms[1] < 1 || d->terms[2] != 1 || d->terms[3] >= r->n_open) return -1;
+  if (d->n_terms != 4 && (d->n_terms != 6 || d->terms[5])) return -1; /* another open dimension is in it */
+  *scale = d->terms[1];
+  *rest = d->n_terms == 6 ? d->terms[4] : 0;
+  return (int)d->terms[3];
 }
 
 void nnrt_run_input(NnrtRun *r, int port, const void *data) {

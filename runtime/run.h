@@ -63,8 +63,8 @@ int nnrt_run_bind(NnrtRun *r, const int64_t *open, NnrtError *e);
 void nnrt_run_input(NnrtRun *r, int port, const void *data);
 void nnrt_run_input_named(NnrtRun *r, const char *name, const void *data); /* nothing where there is none */
 /* Valid after nnrt_run_go, until any run of the model goes or is bound. */
-/* The open dimension that extent i of the port is; -1: it is something else. */
-int nnrt_port_open(const NnrtRun *r, const NnrtPort *p, int i);
+/* The open dimension of which extent i of the port is scale times it and rest; -1: it is something else. */
+int nnrt_port_open(const NnrtRun *r, const NnrtPort *p, int i, int64_t *scale, int64_t *rest);
 const void *nnrt_run_output(const NnrtRun *r, int port);
 
 void nnrt_run_go(NnrtRun *r);
