@@ -344,6 +344,30 @@ static bool field_type(Elaborator *x, DataSet *d, Ast *a, Type *t) {
          rank_fits(x, t->rank + 1, a->type->span);
 }
 
+static bool refuse_where(Elaborator *x, Span at) {
+  Diag *d = diag_add(x->diags, DIAG_FIELD, at, "this limits no length that the examples have of their own");
+  diag_help(d, "as in `x: i32<V>[S] = tokens where S <= 512`: it is known then, and a longer example is refused");
+  return false;
+}
+
+/* `where S <= 512` of a field: nothing is read that is longer. False after a message. */
+static bool limit_length(Elaborator *x, const DataSet *d, Env *e, const Ast *a) {
+  if (a->kind == AST_BINARY && a->op == OP_AND)
+    return limit_length(x, d, e, a->left) && limit_length(x, d, e, a->right);
+  bool up = a->kind == AST_BINARY && (a->op == OP_LT || a->op == OP_LE);
+  bool down = a->kind == AST_BINARY && (a->op == OP_GT || a->op == OP_GE);
+  if (!up && !down) return refuse_where(x, a->span);
+  Dim *length = dim_of(x, e, up ? a->left : a->right), *most = dim_of(x, e, up ? a->right : a->left);
+  if (!length || !most) return false;
+  int64_t limit;
+  if (!open_number(d, length) || !dim_is_const(most, &limit)) return refuse_where(x, a->span);
+  limit -= a->op == OP_LT || a->op == OP_GT;
+  if (limit < 1) return refuse_where(x, a->span);
+  DimAtom *s = dim_as_symbol(length);
+  dim_bound(x->ir, s, s->lower, limit);
+  return true;
+}
+
 /* What the fields without a formula say of the source, before formulas read it. */
 static void find_rows(Elaborator *x, DataSet *d, const Ast *body) {
   x->rows.n = 0;
@@ -371,6 +395,7 @@ static bool data_field_declare(Elaborator *x, DataSet *d, Ast *a) {
   Type t;
   if (!field_type(x, d, a, &t)) return false;
   Env *e = data_names(x, d, a->span);
+  if (a->where && !limit_length(x, d, e, a->where)) return false;
   Field f = {.name = a->name, .dtype = t.dtype, .rank = t.rank, .span = a->span};
   f.shape = NEW_ARRAY(x->arena, int64_t, t.rank + 1);
   for (int i = 0; i < t.rank; i++)

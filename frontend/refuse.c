@@ -8,7 +8,11 @@ static bool is_body(AstKind kind) {
          kind == AST_TEST;
 }
 
-static void walk(DiagSink *sink, const Ast *n, bool in_body, bool in_model) {
+static bool is_field(const Ast *n, const Ast *block, const Ast *around) {
+  return n->kind == AST_DEFINE && block->kind == AST_BLOCK && around && around->kind == AST_DATA;
+}
+
+static void walk(DiagSink *sink, const Ast *n, const Ast *around, bool in_body, bool in_model) {
   if (n->kind == AST_DEFINE && in_body && (n->from || (n->flags & (AST_FROZEN | AST_NODECAY)))) {
     const char *word = n->from ? "from" : n->flags & AST_FROZEN ? "frozen" : "nodecay";
     Diag *d = diag_add(sink, DIAG_STATEMENT_HERE, n->span,
@@ -22,10 +26,15 @@ static void walk(DiagSink *sink, const Ast *n, bool in_body, bool in_model) {
   }
   for (int i = 0; i < ast_child_count(n); i++) {
     const Ast *child = ast_child(n, i);
+    if (child && child->kind == AST_DEFINE && child->where && !is_field(child, n, around)) {
+      Diag *d =
+          diag_add(sink, DIAG_STATEMENT_HERE, child->where->span, "`where` limits a data field, and this is none");
+      diag_help(d, "of values, a choice is `if c then a else b`; elements are left out by `sum(i where c: …)`");
+    }
     if (child && child->kind != AST_LIST)
-      walk(sink, child, in_body || is_body(n->kind),
+      walk(sink, child, n, in_body || is_body(n->kind),
            (in_model && !is_body(n->kind)) || n->kind == AST_MODEL); /* lists hold no statements */
   }
 }
 
-void refuse_ignored(DiagSink *sink, const Ast *file) { walk(sink, file, false, false); }
+void refuse_ignored(DiagSink *sink, const Ast *file) { walk(sink, file, NULL, false, false); }

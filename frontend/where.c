@@ -251,7 +251,9 @@ static bool test(Elaborator *x, Env *e, Ast *a, Span at, Str name) {
                      name, written(x, a->span), is);
   buf_free(&values);
   if (at.source) diag_place(d, a->span, "required here");
-  if (known < 0) diag_help(d, "a `where` in this signature says it of its own dimensions");
+  bool length = known < 0 && x->drawn.n && a->op >= OP_LT;
+  if (length) diag_help(d, "a field may limit how long its examples are: `x: i32<V>[S] = tokens where S <= 512`");
+  else if (known < 0) diag_help(d, "a `where` in this signature says it of its own dimensions");
   return false;
 }
 

@@ -64,13 +64,13 @@ struct Ast {
         Ast *type, *right, *then, *binders, *high, *bound;
       };
       union {
-        Ast *where, *range, *from, *shape, *stalls, *step;
+        Ast *where, *range, *shape, *stalls, *step;
       };
       union {
         Ast *value, *body;
       };
       union {
-        Ast *with, *args, *otherwise;
+        Ast *with, *args, *otherwise, *from;
       };
     };
     Ast *slots[5];

@@ -176,6 +176,25 @@ static bool has_slice(const Ast *index) {
   return false;
 }
 
+static void take_tails(Parser *p, Ast *n, Ast *tails) {
+  if (!tails) return;
+  n->flags |= tails->flags;
+  n->span = span_join(n->span, tails->span);
+  if (n->kind == AST_DEFINE) {
+    set(p, n, &n->where, tails->where);
+    set(p, n, &n->from, tails->from);
+    n->text = tails->text;
+    take_items(p, n, tails);
+    return;
+  }
+  if (tails->where)
+    diag_help(diag_add(p->sink, DIAG_UNEXPECTED, tails->where->span, "`where` limits the length of a data field"),
+              "dimensions of a parameter are what its type says");
+  if (tails->from)
+    diag_help(diag_add(p->sink, DIAG_UNEXPECTED, tails->from->span, "only a model's instance is loaded by `from`"),
+              "write `net = Net() from \"file.safetensors\"`");
+}
+
 Ast *define(Parser *p, Ast *target, Ast *type, const Token *sign, Ast *value, Ast *tails) {
   bool at = target->kind == AST_INDEX && is_name(target->base);
   if (!is_name(target) && !(at && !type && !has_slice(target))) {
@@ -194,28 +213,27 @@ Ast *define(Parser *p, Ast *target, Ast *type, const Token *sign, Ast *value, As
   n->items = target->items;
   set(p, n, &n->type, type);
   if (sign) assign(p, n, *sign, value, tails);
+  else take_tails(p, n, tails);
   return n;
 }
 
 void assign(Parser *p, Ast *n, Token sign, Ast *value, Ast *tails) {
   if (sign.kind == T_TILDE) n->flags |= AST_DRAW;
   set(p, n, &n->value, value);
-  if (!tails) return;
-  n->flags |= tails->flags;
-  n->span = span_join(n->span, tails->span);
-  if (n->kind == AST_DEFINE) {
-    set(p, n, &n->from, tails->from);
-    n->text = tails->text;
-    take_items(p, n, tails);
-  } else if (tails->from)
-    diag_help(diag_add(p->sink, DIAG_UNEXPECTED, tails->from->span, "only a model's instance is loaded by `from`"),
-              "write `net = Net() from \"file.safetensors\"`");
+  take_tails(p, n, tails);
 }
 
 static Ast *tails_node(Parser *p, Ast *tails, Span span) {
   if (!tails) return node(p, AST_LIST, span);
   tails->span = span_join(tails->span, span);
   return tails;
+}
+
+Ast *tail_where(Parser *p, Ast *tails, Ast *where) {
+  Ast *n = tails_node(p, tails, where->span);
+  if (n->where) diag_add(p->sink, DIAG_UNEXPECTED, where->span, "conditions are joined by `and`");
+  set(p, n, &n->where, where);
+  return n;
 }
 
 Ast *tail_from(Parser *p, Ast *tails, Ast *from) {

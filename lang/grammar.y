@@ -199,6 +199,7 @@ statement(A) ::= STATE(K) NAME(N) COLON type(T) EQUALS expr(E). {
 /* What stands on the left may be anything that is written like a value; define() takes NAME and NAME[...]. */
 statement(A) ::= primary(L).                                  { A = lone_expression(p, L); }
 statement(A) ::= primary(L) COLON type(T).                    { A = define(p, L, T, NULL, NULL, NULL); }
+statement(A) ::= primary(L) COLON type(T) WHERE expr(W). { A = define(p, L, T, NULL, NULL, tail_where(p, NULL, W)); }
 statement(A) ::= primary(L) assign(E) expr(V) tails(X).       { A = define(p, L, NULL, &E, V, X); }
 statement(A) ::= primary(L) COLON type(T) assign(E) expr(V) tails(X). { A = define(p, L, T, &E, V, X); }
 statement(A) ::= targets(L) EQUALS expr(V).                   { A = unpack(p, L, V); }
@@ -209,6 +210,7 @@ assign(A) ::= EQUALS(E). { A = E; }
 assign(A) ::= TILDE(E).  { A = E; }
 tails(A) ::= .                     { A = NULL; }
 tails(A) ::= tails(L) FROM expr(E). { A = tail_from(p, L, E); }
+tails(A) ::= tails(L) WHERE expr(W). { A = tail_where(p, L, W); }
 tails(A) ::= tails(L) SKIP(K) exprs(E). { A = tail_skip(p, L, K, E); }
 tails(A) ::= tails(L) AS STRING(S). { A = tail_as(p, L, S); }
 tails(A) ::= tails(L) FROZEN(K).   { A = tail_flag(p, L, AST_FROZEN, K); }

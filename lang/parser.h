@@ -72,6 +72,7 @@ Ast *named_result(Ast *type, Token name, Token open, Token close); /* `(total: f
 
 Ast *define(Parser *p, Ast *target, Ast *type, const Token *sign, Ast *value, Ast *tails);
 void assign(Parser *p, Ast *n, Token sign, Ast *value, Ast *tails);
+Ast *tail_where(Parser *p, Ast *tails, Ast *where);
 Ast *tail_from(Parser *p, Ast *tails, Ast *from);
 Ast *tail_skip(Parser *p, Ast *tails, Token word, Ast *names);
 Ast *tail_as(Parser *p, Ast *tails, Token text);

@@ -72,8 +72,10 @@ static int pad(const Reading *r, NnrtView *v, int64_t size, NnrtError *e) {
   for (int64_t i = 0; v->width > size && i < r->source->count; i++) {
     int64_t n = nnrt_source_length(r->source, v, i);
     if (n > size)
-      return nnrt_fail(e, NNRT_EDATA, "%s: %lld tokens, but field %s has room for %lld",
-                       nnrt_source_place(r->source, v, i, 0, place), (long long)n, r->field->name, (long long)size);
+      return nnrt_fail(e, NNRT_EDATA, "%s: %lld %s, but field %s has room for %lld",
+                       nnrt_source_place(r->source, v, i, 0, place), (long long)n,
+                       nnrt_dtype((NnrtDtype)r->field->dtype)->class == 'f' ? "numbers" : "tokens", r->field->name,
+                       (long long)size);
   }
   v->width = v->shape[0] = size;
   return NNRT_OK;
@@ -93,6 +95,8 @@ static int find_views(Reading *r, NnrtError *e) {
     status = nnrt_source_view(r->source, &r->field->raw[k], v, e);
     if (v->shape[0] > r->longest) r->longest = v->shape[0];
   }
+  int64_t most = r->run.n_open > 1 ? r->run.graph->dims[1].upper : INT64_MAX;
+  if (r->longest > most) r->longest = most; /* who is longer is found where it is read */
   return status;
 }
 
@@ -111,14 +115,13 @@ static int64_t chunk_of(const Reading *r, int64_t bytes) {
 static int wrong_row(const Reading *r, int k, const int64_t *shape, int rank, NnrtError *e) {
   const NnrtColumn *c = &r->field->raw[k];
   const NnrtView *v = &r->views[k];
-  char have[128], want[128], place[256], help[256] = "";
-  nnrt_shape_text(v->shape, v->rank, have, sizeof have);
-  if (c->from < 0 && strcmp(c->name, r->field->name) != 0)
-    snprintf(help, sizeof help, "; a field `%.60s: %s%s` without a formula says what a row is", c->name,
-             nnrt_dtype((NnrtDtype)c->dtype)->name, v->rank ? have : "");
-  return nnrt_fail(e, NNRT_EDATA, "%s: an example of field %s has shape %s in the file, but the program reads %s%s",
-                   nnrt_source_place(r->source, v, 0, 0, place), r->field->name, have,
-                   nnrt_shape_text(shape, rank, want, sizeof want), help);
+  bool other = c->from < 0 && strcmp(c->name, r->field->name) != 0;
+  char have[128], want[128], place[256];
+  return nnrt_fail(
+      e, NNRT_EDATA, "%s: an example of field %s has shape %s in the file, but the program reads %s%s%s%s",
+      nnrt_source_place(r->source, v, 0, 0, place), r->field->name,
+      nnrt_shape_text(v->shape, v->rank, have, sizeof have), nnrt_shape_text(shape, rank, want, sizeof want),
+      other ? "; a field `" : "", other ? c->name : "", other ? "` without a formula says what a row is" : "");
 }
 
 static int open_raw(Reading *r, int k, NnrtError *e) {

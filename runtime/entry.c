@@ -42,22 +42,21 @@ static int take_open(NnrtEntryCall *x, const NnrtEntryValue *v, int i, bool own)
                      (long long)extent, named->name, (long long)scale, (long long)rest);
   scale /= named->scale; /* as the program says it, of the size that has a name */
   rest -= named->rest * scale;
-  char times[32] = "", more[32] = "";
-  if (scale > 1) snprintf(times, sizeof times, "%lld * ", (long long)scale);
+  char more[32] = "";
   if (rest) snprintf(more, sizeof more, " %c %lld", rest < 0 ? '-' : '+', (long long)(rest < 0 ? -rest : rest));
-  return nnrt_fail(x->error, NNRT_EDATA, "%s: dimension %d of %s is %lld, but must be %s%s%s", v->file, i, v->name,
-                   (long long)extent, times, named->name, more);
+  return nnrt_fail(x->error, NNRT_EDATA, "%s: dimension %d of %s is %lld, but must be %lld * %s%s", v->file, i,
+                   v->name, (long long)extent, (long long)scale, named->name, more);
 }
 
-static int take_sizes(NnrtEntryCall *x, bool own) {
-  for (int k = 0; k < x->n_arguments; k++) {
-    const NnrtEntryValue *v = &x->arguments[k];
-    for (int i = 0; v->file && v->port >= 0 && i < v->rank; i++) {
-      int status = take_open(x, v, i, own);
-      if (status != NNRT_OK) return status;
-    }
+/* First what has a name, then what is computed of it. */
+static int take_sizes(NnrtEntryCall *x) {
+  int status = NNRT_OK;
+  for (int k = 0; k < 2 * x->n_arguments; k++) {
+    const NnrtEntryValue *v = &x->arguments[k % x->n_arguments];
+    for (int i = 0; status == NNRT_OK && v->file && v->port >= 0 && i < v->rank; i++)
+      status = take_open(x, v, i, k < x->n_arguments);
   }
-  return NNRT_OK;
+  return status;
 }
 
 /* Index of the batch among the open dimensions, -1: the entry is not batched. */
@@ -199,8 +198,7 @@ static int take_arguments(NnrtEntryCall *x) {
   int status = take_files(x);
   for (int i = 0; status == NNRT_OK && i < x->cli->n_given; i++)
     if (x->cli->given[i].id == NNRT_OPT_INPUT) status = take_input(x, x->cli->given[i].value);
-  if (status == NNRT_OK) status = take_sizes(x, true);
-  if (status == NNRT_OK) status = take_sizes(x, false);
+  if (status == NNRT_OK) status = take_sizes(x);
   if (status == NNRT_OK && x->table->lengths) status = x->table->lengths->settle(x);
   x->n = 1;
   for (int k = 0; status == NNRT_OK && k < x->n_arguments; k++) {
