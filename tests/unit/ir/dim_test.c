@@ -72,6 +72,26 @@ static void proofs(void **state) {
   assert_true(dim_at_least(ir, dim_sub(ir, H, last), 1));
 }
 
+/* What a division leaves is known from where it is said: what it takes apart goes together again. */
+static void divisions(void **state) {
+  (void)state;
+  Dim *n = dim_symbol(ir, "N", 1), *m = dim_symbol(ir, "M", 1);
+  Dim *half = dim_divided(ir, n, number(2));
+  assert_ptr_equal(times(2, half), n);
+  assert_ptr_equal(dim_mod(ir, n, number(2)), number(0));
+  assert_ptr_equal(dim_mul(ir, times(6, half), m), times(3, dim_mul(ir, n, m)));
+  Dim *part = dim_divided(ir, n, m);
+  assert_ptr_equal(dim_mul(ir, m, part), n);
+  assert_ptr_equal(dim_sub(ir, dim_mul(ir, n, m), dim_mul(ir, dim_mul(ir, m, m), part)), number(0));
+  dim_leaves(ir, m, number(4), number(3));
+  assert_ptr_equal(plus(times(4, over(m, 4)), 3), m);
+  assert_ptr_equal(dim_mod(ir, times(2, m), number(8)), number(6));
+  prints(times(2, over(m, 4)), "2*(M // 4)");
+  /* (M // 2) / 3 says nothing of M // 6, which leaves a rest of M. */
+  Dim *k = dim_symbol(ir, "K", 1), *sixth = dim_divided(ir, over(k, 2), number(3));
+  prints(times(6, sixth), "6*(K // 6)");
+}
+
 static void overflow(void **state) {
   (void)state;
   Dim *big = number(INT64_MAX);
@@ -104,8 +124,9 @@ static void substitution(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(normal_form), cmocka_unit_test(exact_division), cmocka_unit_test(proofs),
-      cmocka_unit_test(overflow),    cmocka_unit_test(printing),       cmocka_unit_test(substitution),
+      cmocka_unit_test(normal_form),  cmocka_unit_test(exact_division), cmocka_unit_test(proofs),
+      cmocka_unit_test(divisions),    cmocka_unit_test(overflow),       cmocka_unit_test(printing),
+      cmocka_unit_test(substitution),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
 }
