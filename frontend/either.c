@@ -101,10 +101,23 @@ static void choose_next(Elaborator *x, Value *when, const Side *a, const Side *b
   }
 }
 
-static void choose_given(Elaborator *x, Value *when, const Side *a, const Side *b) {
+static void refuse_state(Elaborator *x, Env **e, ScanState *s) {
+  *e = env_bind(x, *e, s->name, NULL, s->span);
+  if (!s->now) return; /* a message was given */
+  s->now = NULL;
+  Diag *d = diag_add(x->diags, DIAG_STATEMENT_HERE, s->span, "a `state` does not depend on a condition at run time");
+  diag_help(d, "declare it above the `if`: it is there in every turn, and what a side gives is its next value");
+}
+
+/* Of the loop's states; those from `old` on are of the sides. */
+static void choose_given(Elaborator *x, Env **e, Value *when, int old, const Side *a, const Side *b) {
   for (int i = 0; x->loop && i < x->loop->states.n; i++) {
     ScanState *s = &x->loop->states.at[i];
-    Given one = i < a->given.n ? a->given.at[i] : (Given){0}, two = b->given.at[i];
+    if (i >= old) {
+      refuse_state(x, e, s);
+      continue;
+    }
+    Given one = a->given.at[i], two = b->given.at[i];
     if (one.next == s->next && two.next == s->next) continue;
     s->next_span = one.next ? one.span : two.span;
     s->next = either(x, when, one.next ? one.next : s->now, two.next ? two.next : s->now, s->next_span);
@@ -172,12 +185,13 @@ static void choose_names(Elaborator *x, Env **e, Value *when, const Side *a, con
 bool choose_at_run_time(Elaborator *x, Env **e, Value *when, const SideWalk *then, const SideWalk *otherwise,
                         Span at) {
   bool ok = true;
+  int states = x->loop ? x->loop->states.n : 0;
   Side one = take_side(x, *e, then, &ok);
   Side two = take_side(x, *e, otherwise, &ok);
   choose_current(x, when, &one, &two, at);
   choose_next(x, when, &one, &two);
-  choose_given(x, when, &one, &two);
   choose_names(x, e, when, &one, &two);
+  choose_given(x, e, when, states, &one, &two);
   return ok;
 }
 
