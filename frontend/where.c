@@ -150,6 +150,19 @@ static void learn_multiples(Head *h, Ast *a) {
   bind_symbol(h, name, dim_multiple(x->ir, name->name, scale, rest));
 }
 
+/* `N % K == R` of what is bound: for N, and for the numbers above N that K does not reach from R. */
+static void learn_rest(Elaborator *x, Env *e, const Ast *a) {
+  if (!x->generic || a->op != OP_EQ || a->left->kind != AST_BINARY || a->left->op != OP_MOD) return;
+  int64_t scale, rest;
+  Dim *n = dim_of(x, e, a->left->left), *k = dim_of(x, e, a->left->right), *r = dim_of(x, e, a->right);
+  if (!n || !k || !r || !dim_at_least(x->ir, k, 1)) return;
+  if (!dim_at_least(x->ir, r, 0) || !dim_at_least(x->ir, dim_sub(x->ir, k, r), 1)) return;
+  dim_leaves(x->ir, n, k, r);
+  if (!dim_is_const(k, &scale) || !dim_is_const(r, &rest)) return;
+  for (int64_t i = 1; i < scale && i < 64; i++)
+    dim_leaves(x->ir, dim_add(x->ir, n, dim_const(x->ir, i)), k, dim_const(x->ir, (rest + i) % scale));
+}
+
 /* A value is no dimension: true after a message. */
 static bool compares_values(Head *h, const Ast *a) {
   Elaborator *x = h->x;
@@ -173,19 +186,6 @@ static bool compares_values(Head *h, const Ast *a) {
   return found;
 }
 
-/* `N % K == R` of what is bound: for N, and for the numbers above N that K does not reach from R. */
-static void learn_rest(Head *h, Ast *a) {
-  Elaborator *x = h->x;
-  int64_t scale, rest;
-  Dim *n = dim_of(x, *h->e, a->left->left), *k = dim_of(x, *h->e, a->left->right), *r = dim_of(x, *h->e, a->right);
-  if (!x->generic || !n || !k || !r || !dim_at_least(x->ir, k, 1)) return;
-  if (!dim_at_least(x->ir, r, 0) || !dim_at_least(x->ir, dim_sub(x->ir, k, r), 1)) return;
-  dim_leaves(x->ir, n, k, r);
-  if (!dim_is_const(k, &scale) || !dim_is_const(r, &rest)) return;
-  for (int64_t i = 1; i < scale && i < 64; i++)
-    dim_leaves(x->ir, dim_add(x->ir, n, dim_const(x->ir, i)), k, dim_const(x->ir, (rest + i) % scale));
-}
-
 static bool learn(Head *h, Ast *a) {
   Elaborator *x = h->x;
   if (a->kind == AST_BINARY && a->op == OP_AND) {
@@ -200,7 +200,7 @@ static bool learn(Head *h, Ast *a) {
   if (compares_values(h, a)) return false;
   if (a->op == OP_EQ && (bind_equal(h, a->left, a->right) || bind_equal(h, a->right, a->left))) return true;
   if (!bind_symbols(h, a)) return false;
-  if (a->op == OP_EQ && a->left->kind == AST_BINARY && a->left->op == OP_MOD) learn_rest(h, a);
+  learn_rest(x, *h->e, a);
   Dim *l = dim_of(x, *h->e, a->left), *r = dim_of(x, *h->e, a->right);
   if (!l || !r) return false;
   if (a->op == OP_LT || a->op == OP_LE) learn_order(x, a, l, r, a->op == OP_LT);
@@ -239,6 +239,7 @@ static bool test(Elaborator *x, Env *e, Ast *a, Span at, Str name) {
   if (a->kind == AST_BINARY && a->op == OP_AND)
     return test(x, e, a->left, at, name) && test(x, e, a->right, at, name);
   if (!is_comparison(a)) return true; /* said where it was learnt */
+  learn_rest(x, e, a);                /* what a call asks for, generic code has */
   Dim *l = dim_of(x, e, a->left), *r = dim_of(x, e, a->right);
   if (!l || !r) return false;
   int known = holds(x, (Op)a->op, l, r);

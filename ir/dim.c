@@ -63,11 +63,22 @@ static bool multiply_terms(Ir *ir, const DimTerm *a, const DimTerm *b, DimTerm *
 static bool divide_term(Ir *ir, const DimTerm *a, const DimTerm *b, DimTerm *out);
 static Dim *dim_of_term(Ir *ir, const DimTerm *t);
 
-/* b * (a // b) of which it is known what the quotient leaves, in the term; the rest of the term is *other. */
+/* Whether b * (a // b), q being the quotient, is a factor of the term. */
+static bool has_undone(const DimTerm *t, const DimAtom *q) {
+  const DimTerm *b = &q->b->terms[0];
+  if (q->b->n != 1 || t->coefficient % b->coefficient) return false;
+  int found = 0;
+  for (int i = 0; i < t->n && found < b->n; i++) found += t->atoms[i] == b->atoms[found];
+  return found == b->n;
+}
+
+/* The quotient of such a factor of which it is known what it leaves; the rest of the term is *other. */
 static const DimAtom *find_undone(Ir *ir, const DimTerm *t, DimTerm *other) {
   for (int i = 0; i < t->n; i++) {
     DimAtom *q = t->atoms[i];
+    if (q->name || !has_undone(t, q)) continue;
     DimTerm both, one = {.coefficient = 1, .n = 1, .atoms = &q};
+    q->undone = true;
     if (q->left && multiply_terms(ir, &one, &q->b->terms[0], &both) && divide_term(ir, t, &both, other)) return q;
   }
   return NULL;
@@ -356,7 +367,7 @@ static DimAtom *only_quotient(const Dim *d) {
 void dim_leaves(Ir *ir, Dim *a, Dim *b, Dim *left) {
   Dim *d = dim_floordiv(ir, a, b);
   DimAtom *q = only_quotient(d);
-  if (!q || q->left || q->b->n != 1) return;
+  if (!q || q->left || q->undone || q->b->n != 1) return;
   Dim *below = dim_sub(ir, a, dim_mul(ir, b, dim_sub(ir, d, dim_atom(ir, q))));
   if (dim_mul(ir, below, q->b) != dim_mul(ir, q->a, b)) return;
   q->left = dim_exact_div(ir, dim_mul(ir, left, q->b), b);

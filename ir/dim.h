@@ -18,6 +18,7 @@ typedef struct DimAtom {
   int64_t upper; /* and its largest; INT64_MAX: none is known */
   Dim *a, *b;    /* a quotient's parts */
   Dim *left;     /* what a quotient leaves: b * (a // b) is a - left, and written so; NULL: that is not known */
+  bool undone;   /* b * (a // b) was written, which then stays what it was */
   Str of;        /* a symbol that stands for (of - rest) / scale, of the dimension that was named; NULL: for itself */
   int64_t scale, rest;
 } DimAtom;
@@ -52,7 +53,8 @@ Dim *dim_round_up(Ir *ir, Dim *a, int64_t to); /* to the next multiple of it */
 /* a / b where b divides every term of a; else NULL (the caller records a requirement and takes the floor). */
 Dim *dim_exact_div(Ir *ir, Dim *a, Dim *b);
 
-/* Says that a % b is `left`, 0 <= left < b: from now on b * (a // b) is a - left in what is computed. */
+/* Says that a % b is `left`, 0 <= left < b: from now on b * (a // b) is a - left in what is computed. Nothing, where
+ * that was computed before: equal dimensions stay equal. */
 void dim_leaves(Ir *ir, Dim *a, Dim *b, Dim *left);
 /* a / b of generic code, where b has to divide a: that it does is said. */
 Dim *dim_divided(Ir *ir, Dim *a, Dim *b);
