@@ -32,7 +32,9 @@ Value *data_raw_part(Elaborator *x, RawColumn c, int rank, Dim **shape, Span at)
 
 static void say_tokens_only(Elaborator *x, Span at) {
   Diag *d = diag_add(x->diags, DIAG_COLUMN, at, "a text has no columns; its fields read `tokens`");
-  diag_help(d, "x: i32<V>[%lld] = tokens[0:%lld]", (long long)x->set->window, (long long)x->set->window);
+  long long window = (long long)x->set->window;
+  if (window) diag_help(d, "x: i32<V>[%lld] = tokens[0:%lld]", window, window);
+  else diag_help(d, "x: i32<V>[S] = tokens, or i32<V>[64] for examples of at most 64");
 }
 
 static bool column_number(Elaborator *x, Env *e, Ast *a, int *out) {
