@@ -168,7 +168,7 @@ static void runner_options(void **state) {
                        .stop_after = "cse",
                        .disabled = disabled};
   assert_true(pipeline_run(graph_of(sample), NULL, &o));
-  assert_string_equal(dumped, "shift derive narrow scatter rows squeeze cse ");
+  assert_string_equal(dumped, "shift derive narrow empty scatter rows squeeze cse ");
   dumped[0] = 0;
   o = (PipelineOptions){.level = 0, .dump_after = "derive", .dump = note_dump, .cx = dumped};
   assert_true(pipeline_run(graph_of(sample), NULL, &o));
