@@ -127,19 +127,6 @@ static int64_t open_value(void *cx, DimAtom *symbol) {
   return value < symbol->lower ? symbol->lower : value;
 }
 
-static void check_disjoint(Verifier *v, const Buffer *a, const Buffer *b) {
-  static const int64_t values[] = {0, 1, 2, 3, 7, 16, 31, 33, 64, 100, 1000, 4097};
-  if (a->first > b->last || b->first > a->last) return;
-  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-    int64_t value = values[i];
-    int64_t x = dim_evaluate(a->offset, open_value, &value), y = dim_evaluate(b->offset, open_value, &value);
-    int64_t nx = dim_evaluate(a->bytes, open_value, &value), ny = dim_evaluate(b->bytes, open_value, &value);
-    if (nx > 0 && ny > 0 && x < y + ny && y < x + nx) fault(v, "two live buffers overlap", a->node);
-    if (x % 64 != 0) fault(v, "a buffer is not aligned", a->node);
-    if (x + nx > dim_evaluate(v->s->arena_bytes, open_value, &value)) fault(v, "a buffer leaves the arena", a->node);
-  }
-}
-
 static const Buffer *owner(const Buffer *b) {
   while (b->over) b = b->over;
   return b;
@@ -152,14 +139,47 @@ static void check_heir(Verifier *v, const Buffer *b) {
   if (a->bytes != b->bytes || a->offset != b->offset) fault(v, "a buffer does not fit over its operand", b->node);
 }
 
-static void check_buffers(Verifier *v) {
-  for (int i = 0; i < v->s->buffers.n; i++)
-    for (int j = 0; j <= i; j++) {
-      const Buffer *a = v->s->buffers.at[i], *b = v->s->buffers.at[j];
-      if (a->place != BUFFER_arena || b->place != BUFFER_arena) continue;
-      if (i == j && a->over) check_heir(v, a);
-      if (owner(a) != owner(b)) check_disjoint(v, a, b);
+typedef struct Piece { /* of the arena, for one value of the open dimensions */
+  const Buffer *b;
+  int64_t from, to;
+} Piece;
+
+static Piece piece_of(Verifier *v, const Buffer *b, int64_t value) {
+  int64_t from = dim_evaluate(b->offset, open_value, &value), bytes = dim_evaluate(b->bytes, open_value, &value);
+  if (from % 64 != 0) fault(v, "a buffer is not aligned", b->node);
+  if (from + bytes > dim_evaluate(v->s->arena_bytes, open_value, &value))
+    fault(v, "a buffer leaves the arena", b->node);
+  return (Piece){b, from, from + bytes};
+}
+
+static void check_disjoint(Verifier *v, int n, const Piece *pieces) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < i; j++) {
+      const Piece *p = &pieces[i], *q = &pieces[j];
+      bool lives = p->b->first <= q->b->last && q->b->first <= p->b->last,
+           filled = p->from < p->to && q->from < q->to;
+      if (lives && filled && p->from < q->to && q->from < p->to && owner(p->b) != owner(q->b))
+        fault(v, "two live buffers overlap", p->b->node);
     }
+}
+
+static void check_buffers(Verifier *v) {
+  static const int64_t values[] = {0, 1, 2, 3, 7, 16, 31, 33, 64, 100, 1000, 4097};
+  Arena *scratch = arena_new();
+  Piece *pieces = NEW_ARRAY(scratch, Piece, v->s->buffers.n + 1);
+  for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+    int n = 0;
+    for (int i = 0; i < v->s->buffers.n; i++) {
+      const Buffer *b = v->s->buffers.at[i];
+      if (b->place == BUFFER_arena) pieces[n++] = piece_of(v, b, values[k]);
+    }
+    check_disjoint(v, n, pieces);
+  }
+  for (int i = 0; i < v->s->buffers.n; i++) {
+    const Buffer *b = v->s->buffers.at[i];
+    if (b->place == BUFFER_arena && b->over) check_heir(v, b);
+  }
+  arena_free(scratch);
 }
 
 /* Parts lie inside their whole, in its buffer, and are as many elements. */
