@@ -71,9 +71,9 @@ static Value *side_current(const Side *s, int i) { return i < s->current.n ? s->
 static void choose_current(Elaborator *x, Value *when, const Side *a, const Side *b, Span at) {
   for (int i = 0; i < x->current.n; i++) {
     Current *c = &x->current.at[i];
-    Value *before = c->value ? c->value : value_node(x, c->source, at);
     Value *one = side_current(a, i), *two = side_current(b, i);
     if (!one && !two) continue;
+    Value *before = c->value ? c->value : value_node(x, c->source, at);
     Value *chosen = either(x, when, one ? one : before, two ? two : before, at);
     if (!chosen) continue;
     c->value = chosen;

@@ -484,6 +484,14 @@ static bool walk_chosen(Elaborator *x, Env **e, void *cx) {
   return side->value != NULL;
 }
 
+/* Whether what is written there may write a state: only what is called does. */
+static bool may_write(const Ast *a) {
+  if (a->kind == AST_CALL || a->kind == AST_APPLY || a->kind == AST_PIPE) return true;
+  for (int i = 0; i < ast_child_count(a); i++)
+    if (ast_child(a, i) && may_write(ast_child(a, i))) return true;
+  return false;
+}
+
 static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   Value *c = elaborate_expr(x, e, a->cond);
   if (!c) return NULL;
@@ -491,8 +499,8 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     return elaborate_expr_as(x, e, c->truth ? a->then : a->otherwise, expected);
   Chosen then = {a->then, expected, NULL}, otherwise = {a->otherwise, expected, NULL};
   const SideWalk walks[2] = {{walk_chosen, &then}, {walk_chosen, &otherwise}};
-  bool ok = true;
-  if (c->kind == VALUE_TENSOR && c->dtype == DT_bool)
+  bool ok = true, writes = may_write(a->then) || may_write(a->otherwise);
+  if (writes && c->kind == VALUE_TENSOR && c->dtype == DT_bool)
     ok = choose_at_run_time(x, &e, c, &walks[0], &walks[1], a->span);
   else
     for (int i = 0; i < 2; i++) ok = walks[i].walk(x, &e, walks[i].cx) && ok;
