@@ -552,7 +552,10 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
   if (!match_args(x, params, n, args, given, at, f->name)) return NULL;
   if (goes_by_parameter(x, f, given)) return call_by_parameter(x, f, n, args, at);
   Value *made = call_made(x, f, given);
-  if (made) return value_at(x, made, at);
+  if (made) {
+    x->assigned++; /* as what it is, a call that writes states */
+    return value_at(x, made, at);
+  }
   int assigned = x->assigned, calls_made = x->made.n;
   Module *module = x->module;
   bool again = is_broken(x, f->ast);
@@ -595,7 +598,7 @@ Value *call_function(Elaborator *x, Function *f, int n, CallArg *args, Span at) 
       Ast *param = params->items.at[p];
       if (bound[p]) continue;
       Value *v = given[p] ? given[p]->value : NULL;
-      bool settled = v && v->kind == VALUE_TENSOR && !v->weak;
+      bool settled = v && v->kind == VALUE_TENSOR && !v->weak && !literal_is_written(x, v);
       if (pass == 0 && !settled) continue;
       if (pass == 1 && !given[p]) continue;
       if (!v) v = default_value(x, e, param);

@@ -505,7 +505,9 @@ static Value *filled_with(Elaborator *x, Value *v, const Type *t) {
   Var *vars[8];
   for (int d = 0; d < t->rank; d++) vars[d] = var_fresh(x->ir, t->shape[d]);
   v = value_coerce(x, v, t->dtype, v->span);
-  return v ? value_tensor(x, t->rank, vars, v->expr, v->span) : NULL;
+  Value *r = v ? value_tensor(x, t->rank, vars, v->expr, v->span) : NULL;
+  if (r) r->bound = v->bound;
+  return r;
 }
 
 Value *value_filled(Elaborator *x, Value *v, const Type *t) {

@@ -62,6 +62,14 @@ static bool as_real(const Value *v, double *out) {
 
 /* The type that operands take together: what is settled wins over literals, indices and step. DT_COUNT after a
  * message. */
+DType weak_dtype(Elaborator *x, const Value *v) {
+  int64_t c = 0;
+  if (v->kind == VALUE_REAL || (v->kind == VALUE_TENSOR && dtype_is_float(v->dtype))) return float_default(x);
+  if (v->kind == VALUE_INT) dim_is_const(v->dim, &c);
+  bool wide = c < INT32_MIN || c > INT32_MAX || (v->kind == VALUE_TENSOR && v->dtype == DT_i64);
+  return wide ? DT_i64 : DT_i32;
+}
+
 static DType common_dtype(Elaborator *x, int n, Value **args, bool want_float, bool varies, Span at, bool *weak) {
   DType t = DT_COUNT;
   *weak = true;
@@ -82,6 +90,8 @@ static DType common_dtype(Elaborator *x, int n, Value **args, bool want_float, b
   }
   if (t != DT_COUNT) return t;
   if (real) return varies ? float_default(x) : DT_f64; /* schedules and the like are computed in f64 */
+  for (int i = 0; i < n; i++)
+    if (weak_dtype(x, args[i]) == DT_i64) return DT_i64;
   return DT_i32;
 }
 
@@ -143,10 +153,9 @@ Value *elaborate_scalar_row(Elaborator *x, ScalarOp op, int n, Value **args, Spa
       return NULL;
     }
   }
-  for (int i = first; i < n; i++) /* numbers that are written adapt to a float beside them */
+  for (int i = first; i < n; i++) /* numbers that are written adapt to what is beside them */
     for (int k = first; k < n; k++)
-      if (v[k]->kind == VALUE_TENSOR && dtype_is_float(v[k]->dtype) && !v[k]->weak)
-        v[i] = literal_as(x, v[i], v[k]->dtype, at);
+      if (v[k]->kind == VALUE_TENSOR && !v[k]->weak) v[i] = literal_as(x, v[i], v[k]->dtype, at);
   bool chosen = first && v[0]->kind == VALUE_TENSOR && (v[0]->rank || expr_varies(v[0]->expr)); /* by an index */
   DType t = logic ? DT_bool : common_dtype(x, n - first, v + first, want_float, chosen, at, &weak);
   if (t == DT_COUNT) return NULL;
@@ -484,14 +493,6 @@ static bool walk_chosen(Elaborator *x, Env **e, void *cx) {
   return side->value != NULL;
 }
 
-/* Whether what is written there may write a state: only what is called does. */
-static bool may_write(const Ast *a) {
-  if (a->kind == AST_CALL || a->kind == AST_APPLY || a->kind == AST_PIPE) return true;
-  for (int i = 0; i < ast_child_count(a); i++)
-    if (ast_child(a, i) && may_write(ast_child(a, i))) return true;
-  return false;
-}
-
 static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
   Value *c = elaborate_expr(x, e, a->cond);
   if (!c) return NULL;
@@ -499,7 +500,7 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
     return elaborate_expr_as(x, e, c->truth ? a->then : a->otherwise, expected);
   Chosen then = {a->then, expected, NULL}, otherwise = {a->otherwise, expected, NULL};
   const SideWalk walks[2] = {{walk_chosen, &then}, {walk_chosen, &otherwise}};
-  bool ok = true, writes = may_write(a->then) || may_write(a->otherwise);
+  bool ok = true, writes = ast_calls(a->then) || ast_calls(a->otherwise);
   if (writes && c->kind == VALUE_TENSOR && c->dtype == DT_bool)
     ok = choose_at_run_time(x, &e, c, &walks[0], &walks[1], a->span);
   else
@@ -587,9 +588,13 @@ bool literal_is_written(Elaborator *x, const Value *v) {
 
 Value *literal_as(Elaborator *x, Value *v, DType t, Span at) {
   ValueList numbers = {0};
-  bool adapts = v->kind == VALUE_TENSOR && v->items && dtype_is_float(t) && v->dtype != t && v->dtype != DT_bool;
+  bool adapts = v->kind == VALUE_TENSOR && v->items && v->dtype != t && v->dtype != DT_bool && t != DT_bool &&
+                (dtype_is_float(t) || dtype_is_int(v->dtype));
   if (!adapts || !written_numbers(x, 1, &v, &numbers)) return v;
-  Value *r = constant(x, t == DT_f64 ? t : DT_f32, v->rank, v->shape, &numbers, at);
+  for (int i = 0; dtype_is_int(t) && i < numbers.n; i++)
+    if (!literal_fits(dim_value(numbers.at[i]->dim), t)) return v;
+  DType wide = dtype_is_float(t) ? DT_f32 : DT_i32;
+  Value *r = constant(x, t == DT_f64 || t == DT_i64 ? t : wide, v->rank, v->shape, &numbers, at);
   if (t != r->dtype) {
     Var *vars[MAX_RANK];
     Form *own[MAX_RANK];

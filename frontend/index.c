@@ -31,6 +31,13 @@ typedef struct RangeSearch {
   Dim *fallback;
 } RangeSearch;
 
+bool ast_calls(const Ast *a) {
+  if (a->kind == AST_CALL || a->kind == AST_APPLY || a->kind == AST_PIPE) return true;
+  for (int i = 0; i < ast_child_count(a); i++)
+    if (ast_child(a, i) && ast_calls(ast_child(a, i))) return true;
+  return false;
+}
+
 bool mentions(const Ast *a, Str name) {
   if (a->kind == AST_NAME && a->name == name) return true;
   for (int i = 0; i < ast_child_count(a); i++) {
@@ -595,7 +602,7 @@ static Value *whole_of(Elaborator *x, Value *v, int n, Var **vars, const Ast *bo
   if (literal && adapts) v = value_coerce(x, v, expected->dtype, v->span);
   if (!v) return NULL;
   v = value_runtime(x, v);
-  DType own = dtype_is_float(v->dtype) ? float_default(x) : DT_i32;
+  DType own = weak_dtype(x, v);
   if (adapts && (dtype_is_int(v->dtype) || expected->dtype == float_default(x))) own = expected->dtype;
   if (v->weak && !v->rank) v = value_coerce(x, v, own, v->span);
   if (!v || !(v = value_abstract(x, v, n, vars))) return NULL;
@@ -759,8 +766,7 @@ static Value *reduce_named(Elaborator *x, const ReduceWord *w, int n, Var **vars
     diag_add(x->diags, DIAG_WRONG_TYPE, at, "%s of %s", w->name, value_type_text(x, v));
     return NULL;
   }
-  if (v->weak)
-    v = value_coerce(x, v, dtype_is_float(v->dtype) || !strcmp(w->name, "mean") ? float_default(x) : DT_i32, at);
+  if (v->weak) v = value_coerce(x, v, !strcmp(w->name, "mean") ? float_default(x) : weak_dtype(x, v), at);
   if (!v || !reducible(x, w, v->dtype, at, v)) return NULL;
   bool mean = !strcmp(w->name, "mean");
   if (mean && !dtype_is_float(v->dtype)) {
@@ -908,8 +914,7 @@ static Value *apply_function(Elaborator *x, Env *e, Env *inner, Ast *a, Value *c
     }
     if (along) {
       v = value_runtime(x, v);
-      if (v->kind == VALUE_TENSOR && v->weak)
-        v = value_coerce(x, v, dtype_is_float(v->dtype) ? float_default(x) : DT_i32, arg->span);
+      if (v->kind == VALUE_TENSOR && v->weak) v = value_coerce(x, v, weak_dtype(x, v), arg->span);
       if (v && cond && v->kind == VALUE_TENSOR && !v->rank && dtype_is_float(v->dtype))
         v = value_scalar(x, expr_select(x->ir, cond, v->expr, expr_real(x->ir, v->dtype, -(double)INFINITY)),
                          v->span);

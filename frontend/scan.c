@@ -171,9 +171,8 @@ bool scan_next(Elaborator *x, Env *e, Ast *s, bool *is) {
   }
   *is = state != NULL;
   if (!state) return false;
-  Value *v = elaborate_expr(x, e, s->value);
-  if (v) v = value_runtime(x, v);
-  if (v && v->kind == VALUE_TENSOR && !v->rank) v = value_coerce(x, v, state->carry->dtype, s->value->span);
+  const Type t = {.dtype = state->now->dtype, .rank = state->now->rank, .shape = state->now->shape};
+  Value *v = value_as_next(x, elaborate_expr_as(x, e, s->value, t.rank ? &t : NULL), t.dtype, s->value->span);
   if (!v) return false;
   if (state->next) {
     Diag *d = diag_add(x->diags, DIAG_STATE_TWICE, s->span, "`%s` is given two next values in one step", name);

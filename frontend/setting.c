@@ -108,14 +108,6 @@ static bool is_read(const Ast *a, Str name, uint32_t from) {
   return false;
 }
 
-/* Whether a value has a call in it, which may write a state: that is seen when it is walked. */
-static bool may_do_more(const Ast *a) {
-  if (a->kind == AST_CALL || a->kind == AST_PIPE) return true;
-  for (int i = 0; i < ast_child_count(a); i++)
-    if (ast_child(a, i) && may_do_more(ast_child(a, i))) return true;
-  return false;
-}
-
 /* Whether the value is one that a setting could have. */
 static bool is_plain(const Ast *a) {
   return a->kind == AST_DEFINE && !a->type && !(a->flags & AST_DRAW) &&
@@ -157,8 +149,7 @@ void check_read(Elaborator *x, const Ast *body, const Ast *a, uint32_t from) {
     for (int i = 0; i < a->items.n; i++) read = read || is_read(body, a->items.at[i]->name, from);
     if (!read) say_unread(x, a->items.at[0], false);
   }
-  bool chosen =
-      a->kind == AST_IF && !may_do_more(a); /* a side that is not taken is not walked: it may write states */
+  bool chosen = a->kind == AST_IF && !ast_calls(a); /* a side that is not taken is not walked: it may write states */
   if (chosen || a->kind == AST_FOR || a->kind == AST_BLOCK)
     for (int i = 0; i < ast_child_count(a); i++)
       if (ast_child(a, i)) check_read(x, body, ast_child(a, i), from);
@@ -195,7 +186,7 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
       diag_fix(diag_help(d, "the setting is called `%ss`", a->name), a->name_span, "%ss", a->name);
       continue;
     }
-    if (is_read(body, a->name, a->span.end) || may_do_more(a->value)) break;
+    if (is_read(body, a->name, a->span.end) || ast_calls(a->value)) break;
     say_unread(x, a, true);
   }
   check_folds(x, t, given);

@@ -281,8 +281,7 @@ static bool next(Elaborator *x, Env **e, Ast *s) {
   if (structure) return structure_next(x, structure, v, s);
   Value *now = x->generic || state->tensor < 0 ? state->value : tensor_current(x, state->tensor, s->span);
   if (!now) return false;
-  v = value_runtime(x, v);
-  if (v->kind == VALUE_TENSOR && !v->rank) v = value_coerce(x, v, now->dtype, s->value->span);
+  v = value_as_next(x, v, now->dtype, s->value->span);
   if (!v) return false;
   if (!values_alike(v, now)) {
     diag_add(x->diags, DIAG_WRONG_SHAPE, s->value->span, "the state is %s, its next value %s",

@@ -365,6 +365,7 @@ static Value *match_dtype(Elaborator *x, Env **e, Ast *type, Value *v, Span at, 
     d->dtype = t;
     *e = env_bind(x, *e, type->name, d, at);
   }
+  if (named && named->weak && v->kind == VALUE_INT) return v; /* exact, and an integer that adapts */
   v = literal_as(x, v, t, at);
   if (v->kind == VALUE_TENSOR && !v->weak && v->dtype != t) {
     Diag *d = say_of_value(

@@ -35,10 +35,20 @@ Value *value_scalar(Elaborator *x, Expr *e, Span at) {
   return v;
 }
 
+/* As long as nothing says more, an index is an i32; a number that is written may make it an i64. */
+static bool is_wide(Ir *ir, Form *f) {
+  Range r = form_range(ir, f);
+  if ((r.has_lower && r.lower < INT32_MIN) || (r.has_upper && r.upper > INT32_MAX)) return true;
+  bool wide = f->c0 > INT32_MAX / 2 || f->c0 < INT32_MIN / 2;
+  for (int i = 0; i < f->n; i++)
+    wide = wide || f->terms[i].coefficient > INT32_MAX / 2 || f->terms[i].coefficient < INT32_MIN / 2;
+  return wide && !(r.has_lower && r.has_upper);
+}
+
 Value *value_index(Elaborator *x, Form *f, Dim *bound, Span at) {
   int64_t c;
   if (form_is_const(f, &c)) return value_int(x, dim_const(x->ir, c), at);
-  Value *v = value_scalar(x, expr_index(x->ir, DT_i32, f), at);
+  Value *v = value_scalar(x, expr_index(x->ir, is_wide(x->ir, f) ? DT_i64 : DT_i32, f), at);
   v->weak = true;
   v->bound = bound;
   return v;
@@ -270,7 +280,7 @@ Node *value_whole(Elaborator *x, Value *v) {
   return graph_comp(x->graph, v->rank, vars, RED_none, 0, NULL, value_element(x, v, at), v->span);
 }
 
-static bool literal_fits(int64_t c, DType t) {
+bool literal_fits(int64_t c, DType t) {
   if (!dtype_is_int(t) || t == DT_i64) return true;
   if (t == DT_u8) return c >= 0 && c <= 255;
   int64_t limit = (int64_t)1 << (8 * dtype_bytes(t) - 1);
@@ -329,6 +339,12 @@ Value *value_coerce(Elaborator *x, Value *v, DType t, Span at) {
       diag_add(x->diags, DIAG_WRONG_TYPE, at, "this is %s where %s is wanted", value_type_text(x, v), dtype_name(t));
   diag_help(d, "no type converts silently; write `%s(...)` where a conversion is meant", dtype_name(t));
   return NULL;
+}
+
+Value *value_as_next(Elaborator *x, Value *v, DType t, Span at) {
+  if (v) v = value_runtime(x, v);
+  if (!v || v->kind != VALUE_TENSOR) return v;
+  return v->rank ? literal_as(x, v, t, at) : value_coerce(x, v, t, at);
 }
 
 const char *shape_text(Elaborator *x, int rank, Dim **shape) {

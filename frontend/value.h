@@ -354,7 +354,10 @@ Value *value_scalar(Elaborator *x, Expr *e, Span at);
 Value *value_index(Elaborator *x, Form *f, Dim *bound, Span at); /* an index's value: weak i32 */
 Value *value_node(Elaborator *x, Node *n, Span at);              /* the whole tensor (rank 0: its read) */
 bool value_is_number(const Value *v);                            /* INT, REAL or a tensor */
-bool values_alike(const Value *a, const Value *b);               /* tensors of one type and shape */
+DType weak_dtype(Elaborator *x, const Value *v); /* of a number that adapts, left alone: i64 where i32 is too small */
+bool values_alike(const Value *a, const Value *b); /* tensors of one type and shape */
+bool literal_fits(int64_t c, DType t);
+Value *value_as_next(Elaborator *x, Value *v, DType t, Span at); /* of a state of type t; NULL after a message */
 /* Whether v is a tensor of numbers all of which were written out. */
 bool literal_is_written(Elaborator *x, const Value *v);
 /* Such a tensor as one of t, where that is a float; else v itself. */
@@ -428,6 +431,7 @@ typedef struct Nearest { /* a search for the name that was meant, among candidat
 } Nearest;
 void nearest_consider(Nearest *n, const char *candidate); /* the name itself and NULL do not count */
 bool mentions(const Ast *a, Str name);                    /* anywhere in the tree */
+bool ast_calls(const Ast *a);                             /* something: only what is called writes a state */
 bool is_dimension_name(Str s);                            /* ALL_CAPS */
 
 /* ---- types (types.c) ---- */
