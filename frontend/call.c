@@ -656,9 +656,12 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
     if (!x->naming) {
       Diag *d = diag_add(x->diags, DIAG_INSTANCE_HERE, at, "%s `%s` is made here, where it has no name",
                          article(callee->model->name), callee->model->name);
-      diag_help(d,
-                "make it a member of a model or a definition of the file, `name = %s(...)`, and call that: `name(x)`",
-                callee->model->name);
+      if (callee->model->ast->kind == AST_OPTIMIZER)
+        diag_help(d, "it stands where it is used: `minimize loss over net with %s(...)`", callee->model->name);
+      else
+        diag_help(
+            d, "make it a member of a model or a definition of the file, `name = %s(...)`, and call that: `name(x)`",
+            callee->model->name);
       return NULL;
     }
     return instance_new(x, callee->model, n, args, x->naming, at);

@@ -235,11 +235,12 @@ static void look_back(void *cx, Node *n) {
  */
 static void check_ancestor(Elaborator *x, const Ast *a, Node *total, const Variable *by) {
   const Ast *name = a->args->items.at[1]->value;
-  if (x->generic || !is_users(x, a->span)) return;
+  const Ast *scalar = a->args->items.at[0]->value; /* where it names x, a slope of 0 is what it says */
+  if (x->generic || !is_users(x, a->span) || (name->name && mentions(scalar, name->name))) return;
   Ancestors back = {.seen = NEW_ARRAY(x->arena, bool, x->graph->nodes.n), .sought = by->node};
   look_back(&back, total);
   if (back.found) return;
-  Diag *d = diag_add(x->diags, DIAG_NO_SLOPE, name->span, "nothing here is computed from `%s`: the slope is 0",
+  Diag *d = diag_add(x->diags, DIAG_NO_SLOPE, name->span, "this does not depend on `%s`: the slope is 0",
                      written(x, name->span));
   say_calls(x, d);
 }

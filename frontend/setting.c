@@ -127,8 +127,9 @@ static void say_unread(Elaborator *x, const Ast *a, bool first) {
   bool setting = first || is_plain(a);
   const char *meant = setting ? likely_setting(a->name) : NULL;
   Diag *d = diag_add(x->diags, DIAG_UNREAD, a->kind == AST_NAME ? a->span : a->name_span, "nothing reads `%s`%s",
-                     a->name, setting ? ", and it is no setting" : "");
-  if (meant && !first) diag_help(d, "did you mean the setting `%s`? Settings open the block", meant);
+                     a->name, setting && !(meant && !strcmp(meant, a->name)) ? ", and it is no setting" : "");
+  if (meant && !strcmp(meant, a->name)) diag_help(d, "settings open the block, before all else in it");
+  else if (meant && !first) diag_help(d, "did you mean the setting `%s`? Settings open the block", meant);
   else if (meant) diag_fix(diag_help(d, "did you mean the setting `%s`?", meant), a->name_span, "%s", meant);
   else if (strstr(" lr learning_rate optimizer weight_decay momentum ", arena_printf(x->arena, " %s ", a->name)))
     diag_help(d, "the optimizer has it: `minimize loss over net with Adam(lr = 1e-3)`");
