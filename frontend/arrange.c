@@ -281,17 +281,6 @@ static bool joined(Elaborator *x, Env *e, Ast *a, Value *piped, int more, Joined
   return true;
 }
 
-/* The bound that holds of every part; NULL: none is known. */
-static Dim *common_bound(Elaborator *x, int n, Value **parts) {
-  Dim *most = parts[0]->bound;
-  for (int i = 1; most && i < n; i++) {
-    Dim *own = parts[i]->bound;
-    if (own && dim_at_least(x->ir, dim_sub(x->ir, most, own), 0)) continue;
-    most = own && dim_at_least(x->ir, dim_sub(x->ir, own, most), 0) ? own : NULL;
-  }
-  return most;
-}
-
 static Value **values_of(Elaborator *x, const Joined *j) {
   Value **parts = NEW_ARRAY(x->arena, Value *, j->n);
   for (int i = 0; i < j->n; i++) parts[i] = j->parts[i].value;
@@ -325,7 +314,7 @@ Value *call_concat(Elaborator *x, Env *e, Ast *a, Value *piped) {
   Expr *body = reads[j.n - 1];
   for (int i = j.n - 1; i-- > 0;) body = expr_select(x->ir, before[i], reads[i], body);
   Value *r = value_tensor(x, first->rank, vars, body, a->span);
-  if (r) r->bound = common_bound(x, j.n, values_of(x, &j));
+  if (r) r->bound = limit_of_all(x, j.n, values_of(x, &j));
   return r;
 }
 
@@ -345,7 +334,7 @@ Value *value_stack(Elaborator *x, int n, Value **parts, int axis, Span span) {
     body = expr_select(x->ir, expr_eq0(x->ir, form_sub(x->ir, which, form_const(x->ir, i))),
                        value_element(x, parts[i], at), body);
   Value *r = value_tensor(x, first->rank + 1, vars, body, span);
-  if (r) r->bound = common_bound(x, n, parts);
+  if (r) r->bound = limit_of_all(x, n, parts);
   return r;
 }
 

@@ -323,10 +323,7 @@ static Env *bind_written(Elaborator *x, Env *e, const Ast *params, CallArg **giv
     bool written = v->kind == VALUE_INT ||
                    (v->kind == VALUE_TENSOR && dtype_is_int(v->dtype) && (v->weak || literal_is_written(x, v)));
     if (!written) return e;
-    int64_t c;
-    bool wide = v->kind == VALUE_INT && dim_is_const(v->dim, &c) && (c < INT32_MIN || c > INT32_MAX);
-    if (wide || (v->kind == VALUE_TENSOR && v->dtype == DT_i64)) type->dtype = DT_i64;
-    else if (!num) type->dtype = DT_i32;
+    if (!num || weak_dtype(x, v) == DT_i64) type->dtype = weak_dtype(x, v);
     num = t->name;
   }
   return num ? env_bind(x, e, num, type, params->span) : e;
@@ -686,13 +683,7 @@ Value *call_value(Elaborator *x, Value *callee, int n, CallArg *args, Span at) {
       return value_coerce(x, real ? run : v, callee->dtype, at);
     }
     if (!v->rank && v->weak && !cuts) return value_coerce(x, v, callee->dtype, at);
-    Var *vars[16];
-    Form *forms[16];
-    for (int i = 0; i < v->rank; i++) {
-      vars[i] = var_fresh(x->ir, v->shape[i]);
-      forms[i] = form_var(x->ir, vars[i]);
-    }
-    Value *r = value_tensor(x, v->rank, vars, expr_cast(x->ir, callee->dtype, value_element(x, v, forms)), at);
+    Value *r = value_cast(x, v, callee->dtype, at);
     if (r && dtype_is_int(v->dtype) && keeps_bound(v, callee->dtype)) r->bound = v->bound;
     return r;
   }

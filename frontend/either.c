@@ -4,8 +4,6 @@
  * such choices alone is left out where it is not chosen by the scheduler, outside of loops (ir/choice.h). */
 #include "frontend/loop.h"
 
-typedef Vec(Value *) ValueList;
-
 typedef struct Given { /* a state of the loop, so far in the turn */
   Value *next;
   Span span;

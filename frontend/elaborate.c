@@ -538,9 +538,7 @@ static Graph *first_values(Elaborator *x, Str name, int train) {
     Init *i = &x->inits.at[k];
     if (train && i->train != train) continue;
     const ProgramTensor *p = &x->program->tensors.at[i->tensor];
-    Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
-    for (int d = 0; d < p->rank; d++) t.shape[d] = dim_const(x->ir, p->shape[d]);
-    if (p->bound) t.bound = dim_const(x->ir, p->bound);
+    const Type t = tensor_type(x, i->tensor);
     x->module = i->module;
     frame_enter(x, i->path); /* what a function draws is named by what it is drawn for */
     Value *v = first_value(x, i, &t);

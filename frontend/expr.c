@@ -520,7 +520,7 @@ static Value *choose(Elaborator *x, Env *e, Ast *a, const Type *expected) {
 }
 
 /* Above all of the integers; NULL: one may be anything. */
-static Dim *limit_of_all(Elaborator *x, int n, Value **items) {
+Dim *limit_of_all(Elaborator *x, int n, Value *const *items) {
   Dim *limit = n ? limit_of(x, items[0]) : NULL;
   for (int i = 1; i < n && limit; i++) limit = limit_among(x, limit, limit_of(x, items[i]), true);
   return limit;
@@ -532,20 +532,11 @@ static Value *vector_of(Elaborator *x, int n, Value **items, bool truths, Span a
   bool weak;
   DType t = truths ? DT_bool : common_dtype(x, n, items, false, true, at, &weak);
   if (t == DT_COUNT) return NULL;
-  Var *which = var_fresh(x->ir, dim_const(x->ir, n));
-  Expr *body = NULL;
-  for (int i = n; i-- > 0;) {
-    Value *v = value_coerce(x, items[i], t, items[i]->span);
-    if (!v) return NULL;
-    Form *before = form_sub(x->ir, form_var(x->ir, which), form_const(x->ir, i));
-    body = body ? expr_select(x->ir, expr_eq0(x->ir, before), v->expr, body) : v->expr;
-  }
-  Value *vector = value_tensor(x, 1, &which, body, at);
-  if (vector && dtype_is_int(t)) vector->bound = limit_of_all(x, n, items);
-  return vector;
+  Value **numbers = NEW_ARRAY(x->arena, Value *, n);
+  for (int i = 0; i < n; i++)
+    if (!(numbers[i] = value_coerce(x, items[i], t, items[i]->span))) return NULL;
+  return value_stack(x, n, numbers, 0, at);
 }
-
-typedef Vec(Value *) ValueList;
 
 /* The numbers of rows that were written out go to `numbers`. False: not all of them are known. */
 static bool written_numbers(Elaborator *x, int n, Value **items, ValueList *numbers) {
@@ -595,12 +586,7 @@ Value *literal_as(Elaborator *x, Value *v, DType t, Span at) {
     if (!literal_fits(dim_value(numbers.at[i]->dim), t)) return v;
   DType wide = dtype_is_float(t) ? DT_f32 : DT_i32;
   Value *r = constant(x, t == DT_f64 || t == DT_i64 ? t : wide, v->rank, v->shape, &numbers, at);
-  if (t != r->dtype) {
-    Var *vars[MAX_RANK];
-    Form *own[MAX_RANK];
-    for (int i = 0; i < v->rank; i++) own[i] = form_var(x->ir, vars[i] = var_fresh(x->ir, v->shape[i]));
-    r = value_tensor(x, v->rank, vars, expr_cast(x->ir, t, value_element(x, r, own)), at);
-  }
+  if (t != r->dtype) r = value_cast(x, r, t, at);
   if (r) r->items = v->items;
   return r ? r : v;
 }

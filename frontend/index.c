@@ -38,14 +38,16 @@ bool ast_calls(const Ast *a) {
   return false;
 }
 
-bool mentions(const Ast *a, Str name) {
-  if (a->kind == AST_NAME && a->name == name) return true;
+bool mentions_from(const Ast *a, Str name, uint32_t from) {
+  if (a->kind == AST_NAME && a->name == name && a->span.begin >= from) return true;
   for (int i = 0; i < ast_child_count(a); i++) {
     const Ast *c = ast_child(a, i);
-    if (c && mentions(c, name)) return true;
+    if (c && mentions_from(c, name, from)) return true;
   }
   return false;
 }
+
+bool mentions(const Ast *a, Str name) { return mentions_from(a, name, 0); }
 
 static bool mentions_bound(RangeSearch *s, const Ast *a) {
   if (mentions(a, s->name)) return true;

@@ -34,16 +34,23 @@ int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span
   return named->tensor;
 }
 
+Type tensor_type(Elaborator *x, int tensor) {
+  const ProgramTensor *p = &x->program->tensors.at[tensor];
+  Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
+  for (int i = 0; i < p->rank; i++) t.shape[i] = dim_const(x->ir, p->shape[i]);
+  if (p->bound) t.bound = dim_const(x->ir, p->bound);
+  return t;
+}
+
 static Current *current_of(Elaborator *x, int tensor) {
   while (x->places.n <= tensor) vec_push(x->arena, &x->places, 0);
   int place = x->places.at[tensor];
   if (place) return &x->current.at[place - 1];
   const ProgramTensor *p = &x->program->tensors.at[tensor];
-  Dim *shape[8];
-  for (int i = 0; i < p->rank; i++) shape[i] = dim_const(x->ir, p->shape[i]);
+  const Type t = tensor_type(x, tensor);
   bool param = p->role == ROLE_param || p->role == ROLE_frozen;
-  Node *n = param ? graph_param(x->graph, p->name, p->dtype, p->rank, shape, p->span)
-                  : graph_state(x->graph, p->name, p->dtype, p->rank, shape, p->span);
+  Node *n = param ? graph_param(x->graph, p->name, t.dtype, t.rank, t.shape, p->span)
+                  : graph_state(x->graph, p->name, t.dtype, t.rank, t.shape, p->span);
   n->trained = p->role == ROLE_param;
   vec_push(x->arena, &x->current, (Current){.source = n});
   x->places.at[tensor] = x->current.n;

@@ -98,16 +98,6 @@ static const char *setting_meant(Str name) {
 
 /* ---- definitions that nothing reads ---- */
 
-/* Whether `a` names it at a place from `from` on. */
-static bool is_read(const Ast *a, Str name, uint32_t from) {
-  if (a->kind == AST_NAME && a->name == name && a->span.begin >= from) return true;
-  for (int i = 0; i < ast_child_count(a); i++) {
-    const Ast *c = ast_child(a, i);
-    if (c && is_read(c, name, from)) return true;
-  }
-  return false;
-}
-
 /* Whether the value is one that a setting could have. */
 static bool is_plain(const Ast *a) {
   return a->kind == AST_DEFINE && !a->type && !(a->flags & AST_DRAW) &&
@@ -144,10 +134,10 @@ void check_read(Elaborator *x, const Ast *body, const Ast *a, uint32_t from) {
   if (a->kind == AST_FOR) from = from < at.begin ? from : at.begin; /* the next turn reads what this one defines */
   else if (from > at.end) from = at.end;
   bool defines = a->kind == AST_DEFINE || a->kind == AST_DEFINE_AT;
-  if (defines && a->value && !is_read(body, a->name, from)) say_unread(x, a, false);
+  if (defines && a->value && !mentions_from(body, a->name, from)) say_unread(x, a, false);
   if (a->kind == AST_UNPACK) {
     bool read = false;
-    for (int i = 0; i < a->items.n; i++) read = read || is_read(body, a->items.at[i]->name, from);
+    for (int i = 0; i < a->items.n; i++) read = read || mentions_from(body, a->items.at[i]->name, from);
     if (!read) say_unread(x, a->items.at[0], false);
   }
   bool chosen = a->kind == AST_IF && !ast_calls(a); /* a side that is not taken is not walked: it may write states */
@@ -187,7 +177,7 @@ int read_settings(Elaborator *x, Train *t, Ast *body) {
       diag_fix(diag_help(d, "the setting is called `%ss`", a->name), a->name_span, "%ss", a->name);
       continue;
     }
-    if (is_read(body, a->name, a->span.end) || ast_calls(a->value)) break;
+    if (mentions_from(body, a->name, a->span.end) || ast_calls(a->value)) break;
     say_unread(x, a, true);
   }
   check_folds(x, t, given);

@@ -243,10 +243,7 @@ static Type state_type(Elaborator *x, const InstanceMember *state) {
   const Value *v = state->value;
   if (x->generic || state->tensor < 0)
     return v ? (Type){.dtype = v->dtype, .rank = v->rank, .shape = v->shape} : (Type){.rank = 0};
-  const ProgramTensor *p = &x->program->tensors.at[state->tensor];
-  Type t = {.dtype = p->dtype, .rank = p->rank, .shape = NEW_ARRAY(x->arena, Dim *, p->rank + 1)};
-  for (int i = 0; i < p->rank; i++) t.shape[i] = dim_const(x->ir, p->shape[i]);
-  return t;
+  return tensor_type(x, state->tensor);
 }
 
 static bool next(Elaborator *x, Env **e, Ast *s) {

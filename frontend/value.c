@@ -280,6 +280,16 @@ Node *value_whole(Elaborator *x, Value *v) {
   return graph_comp(x->graph, v->rank, vars, RED_none, 0, NULL, value_element(x, v, at), v->span);
 }
 
+Value *value_cast(Elaborator *x, const Value *v, DType t, Span at) {
+  Var *vars[16];
+  Form *forms[16];
+  for (int i = 0; i < v->rank; i++) {
+    vars[i] = var_fresh(x->ir, v->shape[i]);
+    forms[i] = form_var(x->ir, vars[i]);
+  }
+  return value_tensor(x, v->rank, vars, expr_cast(x->ir, t, value_element(x, v, forms)), at);
+}
+
 bool literal_fits(int64_t c, DType t) {
   if (!dtype_is_int(t) || t == DT_i64) return true;
   if (t == DT_u8) return c >= 0 && c <= 255;

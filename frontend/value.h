@@ -19,6 +19,7 @@
 enum { MAX_RANK = 8 }; /* of a value with the indices that it is mapped over */
 
 typedef struct Value Value;
+typedef Vec(Value *) ValueList;
 typedef struct Env Env;
 typedef struct EnvIndex EnvIndex;
 typedef struct Function Function;
@@ -357,6 +358,8 @@ bool value_is_number(const Value *v);                            /* INT, REAL or
 DType weak_dtype(Elaborator *x, const Value *v); /* of a number that adapts, left alone: i64 where i32 is too small */
 bool values_alike(const Value *a, const Value *b); /* tensors of one type and shape */
 bool literal_fits(int64_t c, DType t);
+Value *value_cast(Elaborator *x, const Value *v, DType t,
+                  Span at);                                      /* each element of a tensor; NULL after a message */
 Value *value_as_next(Elaborator *x, Value *v, DType t, Span at); /* of a state of type t; NULL after a message */
 /* Whether v is a tensor of numbers all of which were written out. */
 bool literal_is_written(Elaborator *x, const Value *v);
@@ -373,9 +376,10 @@ Value *value_at(Elaborator *x, const Value *v, Span at);
 Value *value_settled(Elaborator *x, Value *v, Span at);
 bool value_is_form(const Value *v); /* INT, or a scalar that is an index expression */
 Dim *limit_of_either(Elaborator *x, const Value *a,
-                     const Value *b);            /* what both integers are below; NULL: not known */
-Form *value_form(Elaborator *x, const Value *v); /* of any integer scalar: data where it is no form */
-DType float_default(const Elaborator *x);        /* of a real that stands alone: f32, or f64 by --precision */
+                     const Value *b);                         /* what both integers are below; NULL: not known */
+Dim *limit_of_all(Elaborator *x, int n, Value *const *items); /* what all integers are below; NULL: not known */
+Form *value_form(Elaborator *x, const Value *v);              /* of any integer scalar: data where it is no form */
+DType float_default(const Elaborator *x); /* of a real that stands alone: f32, or f64 by --precision */
 
 /* The element of v at the forms `at` (v->rank of them), as a scalar expression. */
 Expr *value_element(Elaborator *x, const Value *v, Form **at);
@@ -429,10 +433,11 @@ typedef struct Nearest { /* a search for the name that was meant, among candidat
   const char *found; /* NULL: none so far */
   bool longer;       /* of two as near the longer one: letters are left out more often than added */
 } Nearest;
-void nearest_consider(Nearest *n, const char *candidate); /* the name itself and NULL do not count */
-bool mentions(const Ast *a, Str name);                    /* anywhere in the tree */
-bool ast_calls(const Ast *a);                             /* something: only what is called writes a state */
-bool is_dimension_name(Str s);                            /* ALL_CAPS */
+void nearest_consider(Nearest *n, const char *candidate);  /* the name itself and NULL do not count */
+bool mentions(const Ast *a, Str name);                     /* anywhere in the tree */
+bool mentions_from(const Ast *a, Str name, uint32_t from); /* at a place of the text from `from` on */
+bool ast_calls(const Ast *a);                              /* something: only what is called writes a state */
+bool is_dimension_name(Str s);                             /* ALL_CAPS */
 
 /* ---- types (types.c) ---- */
 #define MAX_ELEMENTS ((int64_t)1 << 48)
@@ -695,7 +700,8 @@ Value *tensor_assign(Elaborator *x, int tensor, Value *v); /* its value from now
 Node *tensor_when(Elaborator *x, Node *value, Node *now);
 Node *tensor_source(const Elaborator *x, int tensor); /* in this graph; NULL: nothing has used it */
 int tensor_declare(Elaborator *x, Str name, TensorRole role, const Type *t, Span at);
-int tensor_find(Elaborator *x, Str name); /* -1 */
+Type tensor_type(Elaborator *x, int tensor); /* its bound with it */
+int tensor_find(Elaborator *x, Str name);    /* -1 */
 
 /* ---- files (elaborate.c, import.c) ---- */
 Decl *decl_add(Elaborator *x, struct Module *m, DeclKind kind, Ast *a); /* NULL after a message */
